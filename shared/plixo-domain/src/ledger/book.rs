@@ -1,0 +1,164 @@
+//! The rows that one piece of work has read and changed.
+
+use std::collections::BTreeMap;
+
+use super::{Customer, CustomerRef, Invoice, Payment, PaymentPointer};
+use crate::id::{CustomerId, InvoiceId, PaymentId};
+use crate::webhook::{EventKey, ExternalRef, WebhookEvent};
+
+/// The name of a row within its organisation.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RowKey {
+    /// A customer.
+    Customer(CustomerId),
+    /// Which customer a provider's customer is.
+    CustomerRef(ExternalRef),
+    /// An invoice.
+    Invoice(InvoiceId),
+    /// A payment, by the name of the money at its source.
+    Payment(ExternalRef),
+    /// Which payment has this id.
+    PaymentPointer(PaymentId),
+    /// A webhook event.
+    WebhookEvent(EventKey),
+}
+
+/// A row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Row {
+    /// A customer.
+    Customer(Customer),
+    /// Which customer a provider's customer is.
+    CustomerRef(CustomerRef),
+    /// An invoice.
+    Invoice(Invoice),
+    /// A payment.
+    Payment(Payment),
+    /// Which payment has an id.
+    PaymentPointer(PaymentPointer),
+    /// A webhook event.
+    WebhookEvent(WebhookEvent),
+}
+
+/// What can be kept as a row.
+pub trait Kept: Sized + PartialEq {
+    /// How it is named.
+    type Name: Clone;
+    /// The row's name.
+    fn key(name: &Self::Name) -> RowKey;
+    /// Its own name.
+    fn name(&self) -> Self::Name;
+    /// It, if `row` is one.
+    fn of(row: &Row) -> Option<&Self>;
+    /// As a row.
+    fn into_row(self) -> Row;
+}
+
+macro_rules! kept {
+    ($($kind:ident named $name:ty as |$it:ident| $own:expr;)*) => {$(
+        impl Kept for $kind {
+            type Name = $name;
+            fn key(name: &$name) -> RowKey {
+                RowKey::$kind(name.clone())
+            }
+            fn name(&self) -> $name {
+                let $it = self;
+                $own
+            }
+            fn of(row: &Row) -> Option<&Self> {
+                match row {
+                    Row::$kind(row) => Some(row),
+                    _ => None,
+                }
+            }
+            fn into_row(self) -> Row {
+                Row::$kind(self)
+            }
+        }
+    )*};
+}
+
+kept! {
+    Customer named CustomerId as |it| it.id;
+    CustomerRef named ExternalRef as |it| it.reference.clone();
+    Invoice named InvoiceId as |it| it.id;
+    Payment named ExternalRef as |it| it.reference.clone();
+    PaymentPointer named PaymentId as |it| it.id;
+    WebhookEvent named EventKey as |it| it.key.clone();
+}
+
+/// A row was asked for that nobody has read yet: read it, and ask again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unread(pub Vec<RowKey>);
+
+#[derive(Debug, Clone)]
+struct Slot {
+    version: Option<u64>,
+    row: Option<Row>,
+    changed: bool,
+}
+
+/// The rows that a piece of work has read, each with the version that it had (or as known to be absent), and what the
+/// work made of them. Nothing is changed in the store until all of it is committed as one.
+#[derive(Debug, Clone, Default)]
+pub struct Book {
+    slots: BTreeMap<RowKey, Slot>,
+}
+
+impl Book {
+    /// Notes what the store holds under `key`: a row with its version, or nothing.
+    pub fn learn(&mut self, key: RowKey, stored: Option<(Row, u64)>) {
+        let (row, version) = stored.unzip();
+        self.slots.insert(key, Slot { version, row, changed: false });
+    }
+
+    /// Whether `key` was read.
+    #[must_use]
+    pub fn knows(&self, key: &RowKey) -> bool {
+        self.slots.contains_key(key)
+    }
+
+    /// The row of that name, or `None` where the store holds none.
+    ///
+    /// # Errors
+    /// [`Unread`] when it was never read.
+    pub fn get<T: Kept>(&self, name: &T::Name) -> Result<Option<&T>, Unread> {
+        let key = T::key(name);
+        match self.slots.get(&key) {
+            Some(slot) => Ok(slot.row.as_ref().and_then(T::of)),
+            None => Err(Unread(vec![key])),
+        }
+    }
+
+    /// Puts a row in the place of what was there. An equal row changes nothing.
+    ///
+    /// # Errors
+    /// [`Unread`] when what is there was never read.
+    pub fn put<T: Kept>(&mut self, row: T) -> Result<(), Unread> {
+        let key = T::key(&row.name());
+        let Some(slot) = self.slots.get_mut(&key) else { return Err(Unread(vec![key])) };
+        if slot.row.as_ref().and_then(T::of) != Some(&row) {
+            slot.row = Some(row.into_row());
+            slot.changed = true;
+        }
+        Ok(())
+    }
+
+    /// Puts a row of a name that was made this moment, so that nothing can be there.
+    pub fn put_new<T: Kept>(&mut self, row: T) {
+        let key = T::key(&row.name());
+        self.slots.insert(key, Slot { version: None, row: Some(row.into_row()), changed: true });
+    }
+
+    /// The changed rows, each with the version that the store must still hold (`None`: must hold nothing).
+    pub fn changes(&self) -> impl Iterator<Item = (&RowKey, &Row, Option<u64>)> {
+        self.slots.iter().filter(|(_, slot)| slot.changed).filter_map(|(key, slot)| {
+            slot.row.as_ref().map(|row| (key, row, slot.version))
+        })
+    }
+
+    /// All rows that are there.
+    pub fn rows(&self) -> impl Iterator<Item = (&RowKey, &Row)> {
+        self.slots.iter().filter_map(|(key, slot)| slot.row.as_ref().map(|row| (key, row)))
+    }
+}

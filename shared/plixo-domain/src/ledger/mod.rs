@@ -1,0 +1,58 @@
+//! The ledger: what an organisation is owed, and what came in.
+
+mod book;
+mod customer;
+mod invoice;
+mod payment;
+#[cfg(test)]
+mod tests;
+
+pub use book::{Book, Kept, Row, RowKey, Unread};
+pub use customer::{Address, Customer, CustomerNews, CustomerRef, Link, Personal, tell_customer};
+pub use invoice::{Claim, Invoice, InvoiceBody, InvoiceError, InvoiceState, InvoiceStatus, Line};
+pub use payment::{
+    Allocation, DisputeState, Payer, Payment, PaymentNews, PaymentPart, PaymentPointer, PaymentStatus, RefundState,
+    Stage, Statement, Witness, tell_payment,
+};
+
+use serde::{Deserialize, Serialize};
+
+/// Something private: sealed as it is stored, or plain, which is sealed whenever it is written.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Private<T> {
+    /// As stored. Whoever need not read it hands it back as it is.
+    Sealed(Vec<u8>),
+    /// To be sealed.
+    Plain(T),
+}
+
+impl<T> std::fmt::Debug for Private<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Private(…)")
+    }
+}
+
+impl<T: Default> Default for Private<T> {
+    fn default() -> Self {
+        Self::Plain(T::default())
+    }
+}
+
+/// When a provider said something. Greater is later; of two in the same second, the greater event id counts as later,
+/// so that everybody who hears both agrees.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Stamp {
+    /// The event's own time at the provider, Unix seconds.
+    pub at: i64,
+    /// The provider's event id.
+    pub event: String,
+}
+
+/// What telling the ledger something did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// It learned; these fields changed.
+    Learned(Vec<&'static str>),
+    /// It knew that, or something newer, already.
+    Known,
+}

@@ -1,0 +1,415 @@
+//! Payments, and what providers say about them.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
+use super::{Book, Invoice, Private, Stamp, Told, Unread};
+use crate::audit::Actor;
+use crate::id::{AllocationId, Ids, InvoiceId, PaymentId};
+use crate::money::{Currency, Money};
+use crate::webhook::{ExternalId, ExternalRef};
+
+/// Through which of its objects a provider tells of the money. Where they differ, the first of these is believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Witness {
+    /// A payment intent.
+    Intent,
+    /// A charge.
+    Charge,
+    /// A checkout session.
+    Session,
+}
+
+/// How far the money has come. A later one outranks an earlier one, whatever the times say: money that was received was
+/// received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// On its way.
+    Pending,
+    /// It did not come; another try may.
+    Failed,
+    /// It will not come.
+    Canceled,
+    /// It is here.
+    Received,
+}
+
+/// How far a refund has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefundState {
+    /// On its way: the money is gone from the payment.
+    Pending,
+    /// It arrived.
+    Succeeded,
+    /// It came back: the money is the payment's again.
+    Failed,
+}
+
+/// How a dispute stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DisputeState {
+    /// Undecided.
+    Open,
+    /// Ended for the seller.
+    Won,
+    /// Ended for the payer: the money is gone.
+    Lost,
+}
+
+/// What a witness said last.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Statement<T> {
+    /// What.
+    pub state: T,
+    /// When.
+    pub stamp: Stamp,
+    /// Of how much, minor units.
+    pub amount: i64,
+    /// Of this currency.
+    pub currency: Currency,
+}
+
+/// Who paid, in the payer's own words: sealed under the organisation's key. Kept only while no invoice is named, for cash
+/// application to find one by.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Payer {
+    /// The payer's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The payer's email.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// What the payment is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remittance: Option<String>,
+}
+
+/// A part of a payment applied to an invoice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Allocation {
+    /// Its id.
+    pub id: AllocationId,
+    /// Minor units, more than none.
+    pub amount: i64,
+    /// Who applied it.
+    pub applied_by: Actor,
+}
+
+/// A payment's status as the contract names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the contract's words")]
+pub enum PaymentStatus {
+    Pending,
+    Succeeded,
+    Failed,
+    Refunded,
+    PartiallyRefunded,
+    Disputed,
+}
+
+/// A payment: what each witness said of it, and where it went. Everything else is derived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Payment {
+    /// Its id.
+    pub id: PaymentId,
+    /// The name of the money at its source.
+    pub reference: ExternalRef,
+    /// How far the money has come, by witness.
+    pub money: BTreeMap<Witness, Statement<Stage>>,
+    /// When the money was received, Unix seconds: the earliest that any witness said.
+    pub received_at: Option<i64>,
+    /// The invoice that each witness names.
+    pub named: BTreeMap<Witness, (Stamp, InvoiceId)>,
+    /// The provider's customer.
+    pub customer: Option<ExternalRef>,
+    /// Refunded in all, as the charge says.
+    pub refunded_total: Option<(Stamp, i64)>,
+    /// The refunds heard of one by one.
+    pub refunds: BTreeMap<ExternalId, Statement<RefundState>>,
+    /// The disputes.
+    pub disputes: BTreeMap<ExternalId, Statement<DisputeState>>,
+    /// Who paid.
+    pub payer: Option<(Stamp, Private<Payer>)>,
+    /// Where it went.
+    pub allocations: BTreeMap<InvoiceId, Allocation>,
+}
+
+/// Which payment has an id: a payment is found by the name of its money, and by its id through this.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentPointer {
+    /// The payment's id.
+    pub id: PaymentId,
+    /// The name of its money.
+    pub reference: ExternalRef,
+}
+
+/// A provider's news of a payment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PaymentNews {
+    /// The name of the money.
+    pub reference: ExternalRef,
+    /// When the provider said it.
+    pub stamp: Stamp,
+    /// The currency of all its amounts.
+    pub currency: Currency,
+    /// What it said.
+    pub parts: Vec<PaymentPart>,
+    /// The provider's customer, if it named one.
+    pub customer: Option<ExternalRef>,
+}
+
+/// A part of a provider's news. Amounts are minor units, not below zero.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "named by the types of their fields")]
+pub enum PaymentPart {
+    /// How far the money has come; for money received, since when.
+    Money { witness: Witness, stage: Stage, amount: i64, since: i64 },
+    /// The invoice that is paid.
+    Names { witness: Witness, invoice: InvoiceId },
+    /// Who paid.
+    Payer(Payer),
+    /// Refunded in all.
+    RefundedTotal { amount: i64 },
+    /// One refund.
+    Refund { id: ExternalId, state: RefundState, amount: i64 },
+    /// One dispute.
+    Dispute { id: ExternalId, state: DisputeState, amount: i64 },
+}
+
+impl Payment {
+    fn new(id: PaymentId, reference: ExternalRef) -> Self {
+        Self {
+            id,
+            reference,
+            money: BTreeMap::new(),
+            received_at: None,
+            named: BTreeMap::new(),
+            customer: None,
+            refunded_total: None,
+            refunds: BTreeMap::new(),
+            disputes: BTreeMap::new(),
+            payer: None,
+            allocations: BTreeMap::new(),
+        }
+    }
+
+    fn believed(&self) -> Option<&Statement<Stage>> {
+        let received = self.money.values().find(|statement| statement.state == Stage::Received);
+        received.or_else(|| self.money.values().next())
+    }
+
+    fn currency(&self) -> Option<Currency> {
+        let money = self.believed().map(|statement| statement.currency);
+        let refund = || self.refunds.values().map(|statement| statement.currency).next();
+        let dispute = || self.disputes.values().map(|statement| statement.currency).next();
+        money.or_else(refund).or_else(dispute)
+    }
+
+    /// The amount that was received, or is to be. `None` while only refunds or disputes were heard of.
+    #[must_use]
+    pub fn amount(&self) -> Option<Money> {
+        self.believed().map(|statement| Money::new(statement.amount, statement.currency))
+    }
+
+    /// What was received, minor units.
+    #[must_use]
+    pub fn received(&self) -> i64 {
+        self.believed().filter(|said| said.state == Stage::Received).map_or(0, |said| said.amount)
+    }
+
+    /// What went back by refunds, minor units, never more than was received. The charge's own sum counts, less the refunds
+    /// that failed since it was said; refunds that it has not counted yet count by themselves.
+    #[must_use]
+    pub fn refunded(&self) -> i64 {
+        let sum = |of: &dyn Fn(&Statement<RefundState>) -> bool| {
+            self.refunds.values().filter(|said| of(said)).fold(0_i64, |sum, said| sum.saturating_add(said.amount))
+        };
+        let by_charge = self.refunded_total.as_ref().map_or(0, |(stamp, total)| {
+            total.saturating_sub(sum(&|said| said.state == RefundState::Failed && said.stamp.at >= stamp.at))
+        });
+        by_charge.max(sum(&|said| said.state != RefundState::Failed)).clamp(0, self.received())
+    }
+
+    /// What went back by lost disputes, minor units, never more than is left after refunds.
+    #[must_use]
+    pub fn lost(&self) -> i64 {
+        let lost = self.disputes.values().filter(|said| said.state == DisputeState::Lost);
+        let sum = lost.fold(0_i64, |sum, said| sum.saturating_add(said.amount));
+        sum.clamp(0, self.received().saturating_sub(self.refunded()))
+    }
+
+    /// What is left to apply to invoices in all, minor units.
+    #[must_use]
+    pub fn net(&self) -> i64 {
+        self.received().saturating_sub(self.refunded()).saturating_sub(self.lost())
+    }
+
+    /// What is applied to invoices, minor units.
+    #[must_use]
+    pub fn allocated(&self) -> i64 {
+        self.allocations.values().fold(0, |sum, allocation| sum.saturating_add(allocation.amount))
+    }
+
+    /// What is left and not applied. `None` while no currency is known.
+    #[must_use]
+    pub fn unapplied(&self) -> Option<Money> {
+        self.currency().map(|currency| Money::new(self.net().saturating_sub(self.allocated()), currency))
+    }
+
+    /// Its status.
+    #[must_use]
+    pub fn status(&self) -> PaymentStatus {
+        let (received, refunded) = (self.received(), self.refunded());
+        let stage = self.believed().map(|said| said.state);
+        if self.disputes.values().any(|said| said.state != DisputeState::Won) {
+            PaymentStatus::Disputed
+        } else if matches!(stage, Some(Stage::Failed | Stage::Canceled)) {
+            PaymentStatus::Failed
+        } else if stage != Some(Stage::Received) {
+            PaymentStatus::Pending
+        } else if refunded == 0 {
+            PaymentStatus::Succeeded
+        } else if refunded < received {
+            PaymentStatus::PartiallyRefunded
+        } else {
+            PaymentStatus::Refunded
+        }
+    }
+
+    /// The invoice that it is to pay.
+    #[must_use]
+    pub fn names(&self) -> Option<InvoiceId> {
+        self.named.values().next().map(|(_, invoice)| *invoice)
+    }
+
+    /// The day on which the money was received (UTC).
+    #[must_use]
+    pub fn received_on(&self) -> Option<Date> {
+        let at = Timestamp::from_second(self.received_at?).ok()?;
+        Some(at.to_zoned(TimeZone::UTC).date())
+    }
+
+    fn remember(&mut self, news: &PaymentNews) {
+        for part in &news.parts {
+            let stamp = news.stamp.clone();
+            match part {
+                PaymentPart::Money { witness, stage, amount, since } => {
+                    let said = Statement { state: *stage, stamp, amount: *amount, currency: news.currency };
+                    keep_greater(&mut self.money, *witness, said);
+                    if *stage == Stage::Received {
+                        self.received_at = Some(self.received_at.map_or(*since, |before| before.min(*since)));
+                    }
+                }
+                PaymentPart::Names { witness, invoice } => keep_greater(&mut self.named, *witness, (stamp, *invoice)),
+                PaymentPart::Payer(payer) => {
+                    if self.payer.as_ref().is_none_or(|(before, _)| *before < stamp) {
+                        self.payer = Some((stamp, Private::Plain(payer.clone())));
+                    }
+                }
+                PaymentPart::RefundedTotal { amount } => {
+                    let said = Some((stamp, *amount));
+                    if self.refunded_total < said {
+                        self.refunded_total = said;
+                    }
+                }
+                PaymentPart::Refund { id, state, amount } => {
+                    let said = Statement { state: *state, stamp, amount: *amount, currency: news.currency };
+                    keep_greater(&mut self.refunds, id.clone(), said);
+                }
+                PaymentPart::Dispute { id, state, amount } => {
+                    let said = Statement { state: *state, stamp, amount: *amount, currency: news.currency };
+                    keep_greater(&mut self.disputes, id.clone(), said);
+                }
+            }
+        }
+        if news.customer.is_some() && (self.customer.is_none() || news.customer < self.customer) {
+            self.customer.clone_from(&news.customer);
+        }
+        if self.names().is_some() {
+            self.payer = None;
+        }
+    }
+
+    fn differences(&self, before: Option<&Self>) -> Vec<&'static str> {
+        let Some(before) = before else { return vec!["amount", "status"] };
+        let changed = [
+            ("amount", self.amount() != before.amount()),
+            ("status", self.status() != before.status()),
+            ("refunds", self.refunded() != before.refunded()),
+            ("disputes", self.disputes != before.disputes),
+            ("invoice_id", self.names() != before.names()),
+            ("customer_id", self.customer != before.customer),
+            ("payer_name", self.payer.is_some() != before.payer.is_some()),
+            ("allocations", self.allocations != before.allocations),
+        ];
+        changed.into_iter().filter(|(_, differs)| *differs).map(|(field, _)| field).collect()
+    }
+}
+
+fn keep_greater<K: Ord, V: Ord>(kept: &mut BTreeMap<K, V>, key: K, said: V) {
+    if kept.get(&key).is_none_or(|before| *before < said) {
+        kept.insert(key, said);
+    }
+}
+
+/// Tells the ledger a provider's news of a payment: remembers it, and lets the named invoice serve its claims anew.
+///
+/// # Errors
+/// [`Unread`]: these rows are needed as well. Read them and tell it again; nothing was changed.
+pub fn tell_payment(book: &mut Book, news: &PaymentNews, by: &Actor, ids: &mut Ids) -> Result<Told, Unread> {
+    let before = book.get::<Payment>(&news.reference)?.cloned();
+    let mut payment = before.clone().unwrap_or_else(|| Payment::new(ids.next(), news.reference.clone()));
+    payment.remember(news);
+    if before.as_ref() == Some(&payment) {
+        return Ok(Told::Known);
+    }
+
+    let mut work = book.clone();
+    let named_before = before.as_ref().and_then(Payment::names);
+    let mut shares = Vec::new();
+    for invoice_id in [named_before, payment.names()].into_iter().flatten() {
+        let Some(invoice) = work.get::<Invoice>(&invoice_id)? else { continue };
+        let mut invoice = invoice.clone();
+        let asked = payment.received_at.zip(payment.currency()).filter(|_| payment.names() == Some(invoice_id));
+        let asked = asked.map(|(at, currency)| (at, Money::new(payment.net(), currency)));
+        let changed = invoice.claim(&payment.reference, asked, ids);
+        shares.extend(changed.into_iter().map(|(of, allocation, amount)| (of, invoice_id, allocation, amount)));
+        work.put(invoice)?;
+    }
+    for (of, invoice_id, allocation, amount) in shares {
+        if of == payment.reference {
+            payment.allocate(invoice_id, allocation, amount, by);
+        } else if let Some(other) = work.get::<Payment>(&of)? {
+            let mut other = other.clone();
+            other.allocate(invoice_id, allocation, amount, by);
+            work.put(other)?;
+        }
+    }
+
+    let changed = payment.differences(before.as_ref());
+    if before.is_none() {
+        work.put_new(PaymentPointer { id: payment.id, reference: payment.reference.clone() });
+    }
+    work.put(payment)?;
+    *book = work;
+    Ok(Told::Learned(changed))
+}
+
+impl Payment {
+    fn allocate(&mut self, invoice: InvoiceId, id: AllocationId, amount: i64, by: &Actor) {
+        if amount == 0 {
+            self.allocations.remove(&invoice);
+        } else {
+            self.allocations.insert(invoice, Allocation { id, amount, applied_by: by.clone() });
+        }
+    }
+}

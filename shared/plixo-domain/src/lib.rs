@@ -1,0 +1,8 @@
+#![doc = include_str!("../README.md")]
+
+pub mod audit;
+pub mod id;
+pub mod ledger;
+pub mod money;
+pub mod secret;
+pub mod webhook;
