@@ -1,0 +1,13 @@
+#![doc = include_str!("../README.md")]
+
+pub mod calls;
+pub mod config;
+mod error;
+#[cfg(feature = "kms")]
+pub mod kms;
+#[cfg(feature = "secrets")]
+pub mod secrets;
+#[cfg(feature = "sqs")]
+pub mod sqs;
+
+pub use error::{AwsError, from_sdk};

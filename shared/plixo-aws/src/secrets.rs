@@ -1,0 +1,56 @@
+//! The vault: Secrets Manager.
+
+use aws_config::SdkConfig;
+use aws_sdk_secretsmanager::Client;
+use plixo_domain::secret::Secret;
+
+use crate::{AwsError, from_sdk};
+
+const SERVICE: &str = "Secrets Manager";
+
+/// The secrets whose names begin with one prefix.
+#[derive(Debug, Clone)]
+pub struct Vault {
+    client: Client,
+    prefix: String,
+}
+
+impl Vault {
+    /// The secrets below `prefix`, which ends with a slash.
+    #[must_use]
+    pub fn new(config: &SdkConfig, prefix: String) -> Self {
+        let config =
+            aws_sdk_secretsmanager::config::Builder::from(config).interceptor(crate::calls::CountCalls).build();
+        Self { client: Client::from_conf(config), prefix }
+    }
+
+    /// The secret of that name, or `None` where there is none.
+    ///
+    /// # Errors
+    /// [`AwsError`].
+    pub async fn get(&self, name: &str) -> Result<Option<Secret>, AwsError> {
+        let asked = self.client.get_secret_value().secret_id(format!("{}{name}", self.prefix));
+        match asked.send().await {
+            Ok(found) => Ok(found.secret_string.map(Secret::new)),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_not_found_exception()) => Ok(None),
+            Err(error) => Err(from_sdk(SERVICE, error)),
+        }
+    }
+
+    /// Makes a secret, or gives the one of that name a new value, encrypted under the KMS key `key_arn`.
+    ///
+    /// # Errors
+    /// [`AwsError`].
+    pub async fn put(&self, name: &str, value: &Secret, key_arn: Option<&str>) -> Result<(), AwsError> {
+        let name = format!("{}{name}", self.prefix);
+        let create = self.client.create_secret().name(&name).secret_string(value.reveal());
+        match create.set_kms_key_id(key_arn.map(str::to_owned)).send().await {
+            Ok(_) => Ok(()),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_exists_exception()) => {
+                let put = self.client.put_secret_value().secret_id(name).secret_string(value.reveal());
+                put.send().await.map(drop).map_err(|error| from_sdk(SERVICE, error))
+            }
+            Err(error) => Err(from_sdk(SERVICE, error)),
+        }
+    }
+}

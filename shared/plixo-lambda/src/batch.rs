@@ -1,0 +1,143 @@
+//! The SQS batch runner: a function that knows one message becomes one that knows batches.
+//!
+//! Each message has its own line, its own count of AWS calls and its own caught panic; only those that failed are handed
+//! back to the queue
+//! ([partial batch responses](https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html)).
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+
+use futures::FutureExt;
+use futures::future::join_all;
+use serde::{Deserialize, Serialize};
+
+use crate::line::{Embedded, Level, Line};
+use crate::{clock, line};
+
+/// A batch as Lambda hands it over.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Batch {
+    /// Its messages.
+    pub records: Vec<Message>,
+}
+
+/// One message.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Message {
+    /// SQS's id of it.
+    pub message_id: String,
+    /// Its text.
+    #[serde(default)]
+    pub body: String,
+    #[serde(default)]
+    attributes: SystemAttributes,
+    #[serde(default)]
+    message_attributes: BTreeMap<String, Attribute>,
+}
+
+#[derive(Debug, Clone, Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+struct SystemAttributes {
+    approximate_receive_count: String,
+    sent_timestamp: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Attribute {
+    string_value: Option<String>,
+}
+
+impl Message {
+    /// The text of a message attribute.
+    #[must_use]
+    pub fn attribute(&self, name: &str) -> Option<&str> {
+        self.message_attributes.get(name)?.string_value.as_deref()
+    }
+}
+
+/// Why a message was not done.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum TaskError {
+    /// The next try may do it.
+    #[error("{0}")]
+    Retryable(String),
+    /// No try will: it goes to the dead-letter queue when its tries are used up.
+    #[error("{0}")]
+    Permanent(String),
+}
+
+/// The messages that the queue is to hand out again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct BatchResponse {
+    batch_item_failures: Vec<ItemFailure>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ItemFailure {
+    item_identifier: String,
+}
+
+impl BatchResponse {
+    /// The ids of the messages that failed.
+    pub fn failed(&self) -> impl Iterator<Item = &str> {
+        self.batch_item_failures.iter().map(|failure| failure.item_identifier.as_str())
+    }
+}
+
+/// Runs all messages of a batch, side by side. `handle` does one message and fills in its line.
+pub async fn run<F, A>(function: &'static str, batch: &Batch, handle: F) -> BatchResponse
+where
+    F: Fn(usize, Line) -> A,
+    A: Future<Output = (Result<(), TaskError>, Line)>,
+{
+    let done = join_all(batch.records.iter().enumerate().map(|(n, message)| one(function, n, message, &handle))).await;
+    let failed = batch.records.iter().zip(done).filter(|(_, done)| !done);
+    let failures = failed.map(|(message, _)| ItemFailure { item_identifier: message.message_id.clone() });
+    BatchResponse { batch_item_failures: failures.collect() }
+}
+
+async fn one<F, A>(function: &'static str, n: usize, message: &Message, handle: &F) -> bool
+where
+    F: Fn(usize, Line) -> A,
+    A: Future<Output = (Result<(), TaskError>, Line)>,
+{
+    let (began, at) = (clock::instant(), clock::now());
+    let sent: Option<i64> = message.attributes.sent_timestamp.parse().ok();
+    let mut blank = Line {
+        function,
+        span: "message",
+        timestamp: at,
+        message_id: Some(message.message_id.clone()),
+        receive_count: message.attributes.approximate_receive_count.parse().ok(),
+        queued_ms: sent.map(|sent| at.as_millisecond().saturating_sub(sent)),
+        size_bytes: Some(message.body.len()),
+        embedded: Embedded { timestamp: at.as_millisecond() },
+        ..Line::default()
+    };
+    blank.metrics.requests = 1;
+    let spare = blank.clone();
+    let work = AssertUnwindSafe(async { handle(n, blank).await }).catch_unwind();
+    let (done, aws_calls) = plixo_aws::calls::counted(work).await;
+    let (result, mut line) = done.unwrap_or_else(|_| {
+        let line = Line { outcome: "panic", ..spare };
+        (Err(TaskError::Permanent("the message made its handler panic".to_owned())), line)
+    });
+    if let Err(error) = &result {
+        line.level = if matches!(error, TaskError::Permanent(_)) { Level::Error } else { Level::Warn };
+        line.error = Some(error.to_string());
+        line.metrics.errors = 1;
+    }
+    line.aws_calls = aws_calls;
+    line.metrics.duration_ms = line::millis(began.elapsed());
+    line.emit();
+    result.is_ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,269 @@
+//! HTTP as API Gateway hands it over
+//! ([payload format 2.0](https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html)),
+//! and answers with [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457) problems.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use futures::FutureExt;
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::line::{Embedded, Level, Line};
+use crate::{clock, line};
+
+/// A request.
+#[derive(Debug, Clone, Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Request {
+    headers: Headers,
+    path_parameters: Headers,
+    body: Option<String>,
+    is_base64_encoded: bool,
+    request_context: Context,
+}
+
+#[derive(Debug, Clone, Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct Context {
+    request_id: String,
+    http: HttpContext,
+}
+
+#[derive(Debug, Clone, Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct HttpContext {
+    source_ip: Option<String>,
+}
+
+/// A body that says it is base64 and is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the body is not the base64 that the gateway says it is")]
+pub struct NotBase64;
+
+impl Request {
+    /// The header of that name, in whatever case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)
+    }
+
+    /// The part of the path that the route calls `name`.
+    #[must_use]
+    pub fn path(&self, name: &str) -> Option<&str> {
+        self.path_parameters.get(name)
+    }
+
+    /// The body's length as it came, at least: no longer than that, whatever it decodes to.
+    #[must_use]
+    pub fn body_len(&self) -> usize {
+        let len = self.body.as_ref().map_or(0, String::len);
+        if self.is_base64_encoded { len / 4 * 3 } else { len }
+    }
+
+    /// The exact bytes that were received.
+    ///
+    /// # Errors
+    /// [`NotBase64`].
+    pub fn body(&self) -> Result<Cow<'_, [u8]>, NotBase64> {
+        let text = self.body.as_deref().unwrap_or_default();
+        if self.is_base64_encoded {
+            STANDARD.decode(text).map(Cow::Owned).map_err(|_| NotBase64)
+        } else {
+            Ok(Cow::Borrowed(text.as_bytes()))
+        }
+    }
+
+    /// The gateway's id of the request.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.request_context.request_id
+    }
+
+    /// The address that the gateway saw, which no header of the sender's can change.
+    #[must_use]
+    pub fn ip(&self) -> Option<&str> {
+        self.request_context.http.source_ip.as_deref()
+    }
+}
+
+/// Names and values in the order in which they came; names compare without case.
+#[derive(Debug, Clone, Default)]
+struct Headers(Vec<(String, String)>);
+
+impl Headers {
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Headers {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Pairs;
+        impl<'de> Visitor<'de> for Pairs {
+            type Value = Headers;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of texts")
+            }
+
+            fn visit_unit<E>(self) -> Result<Headers, E> {
+                Ok(Headers::default())
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Headers, A::Error> {
+                let mut pairs = Vec::with_capacity(map.size_hint().unwrap_or(16));
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(Headers(pairs))
+            }
+        }
+        from.deserialize_any(Pairs)
+    }
+}
+
+/// An answer.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Response {
+    status_code: u16,
+    #[serde(serialize_with = "pairs::serialize")]
+    headers: Vec<Header>,
+    body: String,
+    is_base64_encoded: bool,
+}
+
+type Header = (&'static str, String);
+
+impl Response {
+    /// An answer with a JSON body.
+    #[must_use]
+    pub fn json(status: u16, body: String) -> Self {
+        Self::of(status, "application/json", body)
+    }
+
+    /// An RFC 9457 problem: `code` is a stable word, `detail` says what to do.
+    #[must_use]
+    pub fn problem(status: u16, code: &str, title: &str, detail: &str, request_id: &str) -> Self {
+        let problem = Problem { kind: "about:blank", title, status, detail, instance: request_id, code };
+        Self::of(status, "application/problem+json", serde_json::to_string(&problem).unwrap_or_default())
+    }
+
+    fn of(status: u16, content_type: &str, body: String) -> Self {
+        let headers = vec![("content-type", content_type.to_owned())];
+        Self { status_code: status, headers, body, is_base64_encoded: false }
+    }
+
+    /// The status.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.status_code
+    }
+
+    /// The body.
+    #[must_use]
+    pub fn body(&self) -> &str {
+        &self.body
+    }
+
+    /// With one header more.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: String) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    fn with_common_headers(self, request_id: &str) -> Self {
+        self.with("x-request-id", request_id.to_owned())
+            .with("strict-transport-security", "max-age=63072000; includeSubDomains".to_owned())
+            .with("x-content-type-options", "nosniff".to_owned())
+            .with("cache-control", "no-store".to_owned())
+    }
+}
+
+#[derive(Serialize)]
+struct Problem<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    instance: &'a str,
+    code: &'a str,
+}
+
+mod pairs {
+    use super::Header;
+    use serde::Serializer;
+
+    pub(super) fn serialize<S: Serializer>(pairs: &[Header], to: S) -> Result<S::Ok, S::Error> {
+        to.collect_map(pairs.iter().map(|(name, value)| (name, value)))
+    }
+}
+
+/// Serves requests until the runtime ends. `handle` answers each request and fills in its log line; a panic in it is a 500
+/// and a line like any other.
+///
+/// # Errors
+/// When the runtime API cannot be reached.
+pub async fn serve<F, A>(function: &'static str, route: &'static str, handle: F) -> Result<(), Error>
+where
+    F: Fn(Request, Line) -> A,
+    A: Future<Output = (Response, Line)>,
+{
+    let (function, handle) = (function, &handle);
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Request>| async move {
+        Ok::<_, Error>(answer(function, route, event.payload, handle).await)
+    }))
+    .await
+}
+
+/// Answers one request, with its line written.
+pub async fn answer<F, A>(function: &'static str, route: &'static str, request: Request, handle: F) -> Response
+where
+    F: Fn(Request, Line) -> A,
+    A: Future<Output = (Response, Line)>,
+{
+    let (began, at) = (clock::instant(), clock::now());
+    let request_id = request.id().to_owned();
+    let mut blank = Line {
+        function,
+        route: Some(route),
+        span: "request",
+        timestamp: at,
+        request_id: request_id.clone(),
+        ip: request.ip().map(str::to_owned),
+        embedded: Embedded { timestamp: at.as_millisecond() },
+        ..Line::default()
+    };
+    blank.metrics.requests = 1;
+    let spare = blank.clone();
+    let work = AssertUnwindSafe(async { handle(request, blank).await }).catch_unwind();
+    let (done, aws_calls) = plixo_aws::calls::counted(work).await;
+    let (response, mut line) = done.unwrap_or_else(|_| {
+        let detail = "Plixo failed to answer. Try again; if it fails again, tell the operator the request id.";
+        let response = Response::problem(500, "internal", "Internal Server Error", detail, &request_id);
+        (response, Line { outcome: "panic", level: Level::Error, ..spare })
+    });
+    if response.status() >= 500 {
+        line.level = Level::Error;
+        line.metrics.errors = 1;
+    } else if response.status() >= 400 {
+        line.level = Level::Warn;
+        line.metrics.refused = 1;
+    }
+    line.status = Some(response.status());
+    line.aws_calls = aws_calls;
+    line.metrics.duration_ms = line::millis(began.elapsed());
+    line.emit();
+    response.with_common_headers(&request_id)
+}
+
+#[cfg(test)]
+mod tests;

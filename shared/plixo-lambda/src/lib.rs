@@ -1,0 +1,7 @@
+#![doc = include_str!("../README.md")]
+
+pub mod batch;
+pub mod clock;
+pub mod env;
+pub mod http;
+pub mod line;
