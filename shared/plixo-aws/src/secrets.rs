@@ -8,6 +8,15 @@ use crate::{AwsError, from_sdk};
 
 const SERVICE: &str = "Secrets Manager";
 
+/// The port to a vault that is read.
+pub trait ReadSecret: Send + Sync {
+    /// The secret of that name, or `None` where there is none.
+    ///
+    /// # Errors
+    /// [`AwsError`].
+    fn read_secret(&self, name: &str) -> impl Future<Output = Result<Option<Secret>, AwsError>> + Send;
+}
+
 /// The secrets whose names begin with one prefix.
 #[derive(Debug, Clone)]
 pub struct Vault {
@@ -24,19 +33,6 @@ impl Vault {
         Self { client: Client::from_conf(config), prefix }
     }
 
-    /// The secret of that name, or `None` where there is none.
-    ///
-    /// # Errors
-    /// [`AwsError`].
-    pub async fn get(&self, name: &str) -> Result<Option<Secret>, AwsError> {
-        let asked = self.client.get_secret_value().secret_id(format!("{}{name}", self.prefix));
-        match asked.send().await {
-            Ok(found) => Ok(found.secret_string.map(Secret::new)),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_not_found_exception()) => Ok(None),
-            Err(error) => Err(from_sdk(SERVICE, error)),
-        }
-    }
-
     /// Makes a secret, or gives the one of that name a new value, encrypted under the KMS key `key_arn`.
     ///
     /// # Errors
@@ -50,6 +46,17 @@ impl Vault {
                 let put = self.client.put_secret_value().secret_id(name).secret_string(value.reveal());
                 put.send().await.map(drop).map_err(|error| from_sdk(SERVICE, error))
             }
+            Err(error) => Err(from_sdk(SERVICE, error)),
+        }
+    }
+}
+
+impl ReadSecret for Vault {
+    async fn read_secret(&self, name: &str) -> Result<Option<Secret>, AwsError> {
+        let asked = self.client.get_secret_value().secret_id(format!("{}{name}", self.prefix));
+        match asked.send().await {
+            Ok(found) => Ok(found.secret_string.map(Secret::new)),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_not_found_exception()) => Ok(None),
             Err(error) => Err(from_sdk(SERVICE, error)),
         }
     }

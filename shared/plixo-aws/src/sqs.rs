@@ -8,6 +8,19 @@ use crate::{AwsError, from_sdk};
 
 const SERVICE: &str = "SQS";
 
+/// The port to a queue that is sent to.
+pub trait SendMessage: Send + Sync {
+    /// Sends one message with one text attribute, and answers the message's id once the queue has it.
+    ///
+    /// # Errors
+    /// [`AwsError`]: nobody knows whether the queue has it.
+    fn send_message(
+        &self,
+        body: String,
+        attribute: (&str, String),
+    ) -> impl Future<Output = Result<String, AwsError>> + Send;
+}
+
 /// A queue that is sent to.
 #[derive(Debug, Clone)]
 pub struct Queue {
@@ -35,12 +48,10 @@ impl Queue {
         let asked = self.client.get_queue_attributes().queue_url(&self.url).attribute_names(QueueAttributeName::QueueArn);
         asked.send().await.map(drop).map_err(|error| from_sdk(SERVICE, error))
     }
+}
 
-    /// Sends one message with one text attribute, and answers the message's id once the queue has it.
-    ///
-    /// # Errors
-    /// [`AwsError`]: nobody knows whether the queue has it.
-    pub async fn send(&self, body: String, (name, value): (&str, String)) -> Result<String, AwsError> {
+impl SendMessage for Queue {
+    async fn send_message(&self, body: String, (name, value): (&str, String)) -> Result<String, AwsError> {
         let value = MessageAttributeValue::builder().data_type("String").string_value(value).build();
         let value = value.map_err(|error| AwsError::Refused { service: SERVICE, cause: error.to_string() })?;
         let message = self.client.send_message().queue_url(&self.url).message_body(body).message_attributes(name, value);

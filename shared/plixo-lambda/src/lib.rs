@@ -2,6 +2,7 @@
 
 pub mod batch;
 pub mod clock;
+pub mod entropy;
 pub mod env;
 pub mod http;
 pub mod line;

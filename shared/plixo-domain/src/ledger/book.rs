@@ -2,23 +2,29 @@
 
 use std::collections::BTreeMap;
 
-use super::{Customer, CustomerRef, Invoice, Payment, PaymentPointer};
-use crate::id::{CustomerId, InvoiceId, PaymentId};
-use crate::webhook::{EventKey, ExternalRef, WebhookEvent};
+use super::{Customer, CustomerRef, Invoice, InvoiceNumber, Organisation, Payment, PaymentPointer};
+use crate::id::{CustomerId, EndpointId, InvoiceId, PaymentId};
+use crate::webhook::{EventKey, ExternalRef, WebhookEndpoint, WebhookEvent};
 
 /// The name of a row within its organisation.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RowKey {
+    /// The organisation itself.
+    Organisation,
     /// A customer.
     Customer(CustomerId),
     /// Which customer a provider's customer is.
     CustomerRef(ExternalRef),
     /// An invoice.
     Invoice(InvoiceId),
+    /// Which invoice has a number.
+    InvoiceNumber(String),
     /// A payment, by the name of the money at its source.
     Payment(ExternalRef),
     /// Which payment has this id.
     PaymentPointer(PaymentId),
+    /// A webhook endpoint.
+    WebhookEndpoint(EndpointId),
     /// A webhook event.
     WebhookEvent(EventKey),
 }
@@ -26,16 +32,22 @@ pub enum RowKey {
 /// A row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Row {
+    /// The organisation itself.
+    Organisation(Organisation),
     /// A customer.
     Customer(Customer),
     /// Which customer a provider's customer is.
     CustomerRef(CustomerRef),
     /// An invoice.
     Invoice(Invoice),
+    /// Which invoice has a number.
+    InvoiceNumber(InvoiceNumber),
     /// A payment.
     Payment(Payment),
     /// Which payment has an id.
     PaymentPointer(PaymentPointer),
+    /// A webhook endpoint.
+    WebhookEndpoint(WebhookEndpoint),
     /// A webhook event.
     WebhookEvent(WebhookEvent),
 }
@@ -82,9 +94,28 @@ kept! {
     Customer named CustomerId as |it| it.id;
     CustomerRef named ExternalRef as |it| it.reference.clone();
     Invoice named InvoiceId as |it| it.id;
+    InvoiceNumber named String as |it| it.number.clone();
     Payment named ExternalRef as |it| it.reference.clone();
     PaymentPointer named PaymentId as |it| it.id;
+    WebhookEndpoint named EndpointId as |it| it.id;
     WebhookEvent named EventKey as |it| it.key.clone();
+}
+
+impl Kept for Organisation {
+    type Name = ();
+    fn key((): &()) -> RowKey {
+        RowKey::Organisation
+    }
+    fn name(&self) {}
+    fn of(row: &Row) -> Option<&Self> {
+        match row {
+            Row::Organisation(row) => Some(row),
+            _ => None,
+        }
+    }
+    fn into_row(self) -> Row {
+        Row::Organisation(self)
+    }
 }
 
 /// A row was asked for that nobody has read yet: read it, and ask again.

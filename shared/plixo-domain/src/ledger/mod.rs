@@ -3,6 +3,7 @@
 mod book;
 mod customer;
 mod invoice;
+mod organisation;
 mod payment;
 #[cfg(test)]
 mod tests;
@@ -10,6 +11,7 @@ mod tests;
 pub use book::{Book, Kept, Row, RowKey, Unread};
 pub use customer::{Address, Customer, CustomerNews, CustomerRef, Link, Personal, tell_customer};
 pub use invoice::{Claim, Invoice, InvoiceBody, InvoiceError, InvoiceState, InvoiceStatus, Line};
+pub use organisation::{InvoiceNumber, Organisation, Residency};
 pub use payment::{
     Allocation, DisputeState, Payer, Payment, PaymentNews, PaymentPart, PaymentPointer, PaymentStatus, RefundState,
     Stage, Statement, Witness, tell_payment,

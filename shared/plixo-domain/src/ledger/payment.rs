@@ -131,8 +131,8 @@ pub struct Payment {
     pub named: BTreeMap<Witness, (Stamp, InvoiceId)>,
     /// The provider's customer.
     pub customer: Option<ExternalRef>,
-    /// Refunded in all, as the charge says.
-    pub refunded_total: Option<(Stamp, i64)>,
+    /// Refunded in all, as the charge says, with the time of saying. Of two sums of the same second the larger is later.
+    pub refunded_total: Option<(i64, i64)>,
     /// The refunds heard of one by one.
     pub refunds: BTreeMap<ExternalId, Statement<RefundState>>,
     /// The disputes.
@@ -233,8 +233,8 @@ impl Payment {
         let sum = |of: &dyn Fn(&Statement<RefundState>) -> bool| {
             self.refunds.values().filter(|said| of(said)).fold(0_i64, |sum, said| sum.saturating_add(said.amount))
         };
-        let by_charge = self.refunded_total.as_ref().map_or(0, |(stamp, total)| {
-            total.saturating_sub(sum(&|said| said.state == RefundState::Failed && said.stamp.at >= stamp.at))
+        let by_charge = self.refunded_total.map_or(0, |(at, total)| {
+            total.saturating_sub(sum(&|said| said.state == RefundState::Failed && said.stamp.at >= at))
         });
         by_charge.max(sum(&|said| said.state != RefundState::Failed)).clamp(0, self.received())
     }
@@ -316,10 +316,7 @@ impl Payment {
                     }
                 }
                 PaymentPart::RefundedTotal { amount } => {
-                    let said = Some((stamp, *amount));
-                    if self.refunded_total < said {
-                        self.refunded_total = said;
-                    }
+                    self.refunded_total = self.refunded_total.max(Some((stamp.at, *amount)));
                 }
                 PaymentPart::Refund { id, state, amount } => {
                     let said = Statement { state: *state, stamp, amount: *amount, currency: news.currency };
@@ -411,5 +408,16 @@ impl Payment {
         } else {
             self.allocations.insert(invoice, Allocation { id, amount, applied_by: by.clone() });
         }
+    }
+}
+
+impl PaymentNews {
+    /// The invoice that it names, if it names one.
+    #[must_use]
+    pub fn names(&self) -> Option<InvoiceId> {
+        self.parts.iter().find_map(|part| match part {
+            PaymentPart::Names { invoice, .. } => Some(*invoice),
+            _ => None,
+        })
     }
 }

@@ -1,0 +1,29 @@
+//! Wiring of `worker-stripe`.
+
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use plixo_aws::config::{self, Patience};
+use plixo_aws::kms::Kms;
+use plixo_lambda::batch::Batch;
+use plixo_lambda::entropy;
+use plixo_lambda::env::Env;
+use plixo_store::{Store, dynamo::DynamoTables};
+use worker_stripe::Worker;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let env = Env::default();
+    let (ledger, events) = (env.required("LEDGER_TABLE"), env.required("WEBHOOK_EVENTS_TABLE"));
+    let (audit, key) = (env.required("AUDIT_TABLE"), env.required("ENVELOPE_KEY_ARN"));
+    env.complete()?;
+
+    let config = config::of_function(Patience::QUEUED).await;
+    let tables = DynamoTables::new(&config, ledger, events, audit);
+    let kms = Kms::new(&config, key);
+    let (tables_ready, kms_ready) = tokio::join!(tables.connect(), kms.connect());
+    tables_ready?;
+    kms_ready?;
+
+    let worker = &Worker::new(Store::new(tables, kms, entropy::bytes_32));
+    let work = service_fn(|event: LambdaEvent<Batch>| async move { Ok::<_, Error>(worker.run(event.payload).await) });
+    lambda_runtime::run(work).await
+}

@@ -1,0 +1,130 @@
+"""The emulator's process: ministack, and the HTTP API at the root of a second port.
+
+    python -I emulator.py AWS_FD BASE_FD LOG_DIR
+
+AWS_FD and BASE_FD are listening sockets. The AWS API answers on the first; the second serves one HTTP API at its root,
+as a custom domain does, and holds requests back until a line on standard input has named the API's id. SIGTERM or the
+end of standard input stops the process, whose functions then stop with it: it cannot outlive whoever started it.
+
+Everything a function writes lands in LOG_DIR/<function name>.log, as it is written.
+"""
+
+import asyncio
+import os
+import pathlib
+import signal
+import socket
+import socketserver
+import sys
+
+import hypercorn
+from hypercorn.asyncio import serve
+from ministack.app import app as aws
+from ministack.core import lambda_runtime
+
+
+class Front:
+    """An ASGI application: ministack on one port, one of its HTTP APIs on another."""
+
+    def __init__(self, port: int):
+        self.port = port
+        self.prefix = ""
+        self.named = asyncio.Event()
+
+    def serve_api(self, api_id: str) -> None:
+        """Opens the second port."""
+        self.prefix = f"/_aws/execute-api/{api_id}/$default"
+        self.named.set()
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] == "http" and scope["server"][1] == self.port:
+            await self.named.wait()
+            scope = self.in_api(scope)
+        await aws(scope, receive, send)
+
+    def in_api(self, scope: dict) -> dict:
+        """The request as API Gateway passes it on: the path in the API, the sender's address added to those it names."""
+        forwarded = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
+        forwarded.append(scope["client"][0].encode())
+        headers = [header for header in scope["headers"] if not header[0].startswith(b"x-forwarded-")]
+        headers += [
+            (b"x-forwarded-for", b", ".join(forwarded)),
+            (b"x-forwarded-port", str(self.port).encode()),
+            (b"x-forwarded-proto", b"http"),
+        ]
+        return {
+            **scope,
+            "path": self.prefix + scope["path"],
+            "raw_path": self.prefix.encode() + scope["raw_path"],
+            "headers": headers,
+        }
+
+
+class Copied:
+    """A stream whose lines are also appended to a file. One write per line, so lines of concurrent functions do not mix."""
+
+    def __init__(self, stream, path: pathlib.Path):
+        self.stream = stream
+        self.file = path.open("ab", buffering=0)
+
+    def readline(self) -> bytes:
+        line = self.stream.readline()
+        if line:
+            self.file.write(line if line.endswith(b"\n") else line + b"\n")
+        return line
+
+    def close(self) -> None:
+        self.file.close()
+        self.stream.close()
+
+
+def mend(logs: pathlib.Path) -> None:
+    """Changes what ministack 1.5.33 does where it costs us time or log lines."""
+    # Its Runtime API answers in two writes; with Nagle's algorithm the second waits 40 ms for the first one's ACK.
+    socketserver.StreamRequestHandler.disable_nagle_algorithm = True
+    # It waits up to 50 ms after each invocation for a first log line; the log files below need no waiting.
+    lambda_runtime.Worker._drain_stderr_bounded = lambda worker, **_: worker._drain_stderr()
+
+    pump = lambda_runtime.ProvidedWorker._pump_output
+
+    def copying_pump(worker, stream, queue):
+        pump(worker, Copied(stream, logs / f"{worker.func_name}.log"), queue)
+
+    lambda_runtime.ProvidedWorker._pump_output = copying_pump
+
+
+async def main(aws_fd: str, base_fd: str, logs: str) -> None:
+    mend(pathlib.Path(logs))
+    config = hypercorn.Config()
+    config.bind = [f"fd://{aws_fd}", f"fd://{base_fd}"]
+    config.keep_alive_timeout = 75
+    config.graceful_timeout = 1
+    config.loglevel = "WARNING"
+
+    # A copy of the descriptor: hypercorn takes and closes the one it is given.
+    with socket.fromfd(int(base_fd), socket.AF_INET, socket.SOCK_STREAM) as base:
+        front = Front(base.getsockname()[1])
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, stop.set)
+
+    async def obey() -> None:
+        lines = asyncio.StreamReader()
+        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
+        while line := await lines.readline():
+            front.serve_api(line.decode().strip())
+        stop.set()
+
+    obeying = asyncio.create_task(obey())
+    try:
+        await serve(front, config, shutdown_trigger=stop.wait)
+    finally:
+        obeying.cancel()
+        lambda_runtime.reset()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))
+    # Threads of ministack's that wait on nothing must not hold the process.
+    os._exit(0)

@@ -1,0 +1,187 @@
+"""The stack from nothing to ready: what it needs, how it starts, how it is described to others."""
+
+import argparse
+import contextlib
+import dataclasses
+import fcntl
+import json
+import os
+import pathlib
+import platform
+import shutil
+import socket
+
+from . import aws as emulator
+from . import deploy
+from . import template as templates
+from .aws import Aws, StackError, tail
+from .demo import Plixoctl
+from .output import step
+
+# How plixoctl knows the stack, by the names under which the functions know it.
+VARIABLES = (
+    "LEDGER_TABLE",
+    "WEBHOOK_EVENTS_TABLE",
+    "AUDIT_TABLE",
+    "ENVELOPE_KEY_ARN",
+    "WEBHOOK_ENDPOINTS_PREFIX",
+    "STRIPE_EVENTS_QUEUE_URL",
+)
+
+
+class Unready(Exception):
+    """Something is missing, and nothing has been started."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Stack:
+    """A running stack."""
+
+    aws: Aws
+    resources: dict[str, str]
+    env: dict[str, str]
+    plixoctl: Plixoctl
+    orgs: list[dict]
+
+    def description(self) -> dict:
+        """`stack.json`: the one door for tests, scripts and other people's tools."""
+        return {
+            "base_url": self.aws.base_url,
+            "aws_endpoint_url": self.aws.endpoint_url,
+            "region": emulator.REGION,
+            "env": self.env,
+            "resources": self.resources,
+            "operator": None,
+            "orgs": self.orgs,
+        }
+
+    def stay(self) -> None:
+        """Returns never, but by a signal or because the emulator is gone."""
+        status = self.aws.process.wait()
+        raise StackError(f"the AWS emulator ended by itself ({status}):\n{tail(self.aws.logs / 'emulator.log')}")
+
+
+class Needs(contextlib.ExitStack):
+    """What a stack needs: template, binaries, ports and directories, the latter two held until the end of the block.
+
+    All of it is looked at, so that everything that is missing is said at once.
+    """
+
+    def __init__(self, args: argparse.Namespace):
+        super().__init__()
+        self.args = args
+        self.missing: list[str] = []
+
+    def __enter__(self) -> "Needs":
+        args = self.args
+        if not args.template.is_file():
+            raise Unready(f"{args.template} is missing")
+        self.template = templates.load(args.template)
+        self.packages = templates.packages(self.template)
+        self.binaries = {name: args.bin_dir / name for name in [*self.packages.values(), "plixoctl"]}
+        if unbuilt := [name for name, path in self.binaries.items() if not os.access(path, os.X_OK)]:
+            command = " ".join(["cargo build", *(f"-p {name}" for name in unbuilt)])
+            self.missing.append(f"{', '.join(unbuilt)} not built in {args.bin_dir}: {command}")
+        for directory in filter(None, (args.state_dir, args.data)):
+            self._lock(directory)
+        self.base = self._base_port()
+        self.aws = self._aws_port()
+        if self.missing:
+            self.close()
+            raise Unready("\n".join(["nothing was started:", *(f"  {one}" for one in self.missing)]))
+        return self
+
+    def _lock(self, directory: pathlib.Path) -> None:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = self.enter_context((directory / "lock").open("a+"))
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            self.missing.append(f"{directory} is in use by another stack, process {file.read().strip()}")
+        else:
+            file.truncate(0)
+            file.write(f"{os.getpid()}\n")
+            file.flush()
+
+    def _base_port(self) -> socket.socket | None:
+        try:
+            return self.enter_context(emulator.listen(self.args.port))
+        except OSError as error:
+            self.missing.append(f"port {self.args.port}: {error.strerror}; PORT moves it, PORT=0 takes any free one")
+        return None
+
+    def _aws_port(self) -> socket.socket | None:
+        kept = self.args.data / "port" if self.args.data else None
+        if kept is None or not kept.exists():
+            return self.enter_context(emulator.listen_from(emulator.FIRST_PORT))
+        try:
+            # The addresses of queues and APIs are kept with the data, and the port is part of them.
+            return self.enter_context(emulator.listen(int(kept.read_text())))
+        except OSError as error:
+            self.missing.append(f"port {kept.read_text()}, which the data in {self.args.data} needs: {error.strerror}")
+        return None
+
+
+@contextlib.contextmanager
+def started(args: argparse.Namespace, needs: Needs):
+    """A stack, until the end of the block."""
+    logs, scratch = ((args.state_dir / name).resolve() for name in ("logs", "run"))
+    data = args.data.resolve() if args.data else None
+    with contextlib.ExitStack() as cleanup:
+        for directory in (logs, scratch):
+            shutil.rmtree(directory, ignore_errors=True)
+            directory.mkdir(mode=0o700)
+        cleanup.callback(shutil.rmtree, scratch, ignore_errors=True)
+        with step("starting the AWS emulator"):
+            aws = cleanup.enter_context(emulator.running(needs.aws, needs.base, logs, scratch, data))
+        if data:
+            (data / "port").write_text(str(aws.port))
+        with step("packing and uploading the functions"):
+            code = deploy.upload(aws, needs.packages, needs.binaries)
+        with step(f"deploying {args.template.name}"):
+            template = expanded(needs.template, code, args.without)
+            resources = deploy.deploy(aws, args.stack_name, template, parameters())
+            deploy.tidy(aws, code)
+            variables = deploy.environment(aws, resources, list(needs.packages))
+            aws.serve_api(resources["Api"])
+        env = aws.env | {name: variables[name] for name in VARIABLES}
+        with step("making the demo organisations"):
+            plixoctl = Plixoctl(needs.binaries["plixoctl"], env)
+            orgs = plixoctl.seed(aws.base_url)
+        yield Stack(aws, resources, env, plixoctl, orgs)
+
+
+def parameters() -> dict[str, str]:
+    """The parameters of the template on this machine."""
+    return {"Architecture": "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"}
+
+
+def expanded(template: dict, code: dict[str, str], without: list[str]) -> dict:
+    """The template as it is deployed: code, routes, and rights taken away."""
+    template = templates.expand(template, code, parameters())
+    for right in without:
+        template = templates.without(template, right)
+    return template
+
+
+def rights(path: pathlib.Path) -> list[str]:
+    """The functions' rights, as `without` takes them."""
+    template = templates.load(path)
+    code = {name: f"s3://code/{package}" for name, package in templates.packages(template).items()}
+    return templates.rights(expanded(template, code, []))
+
+
+@contextlib.contextmanager
+def published(path: pathlib.Path, stack: Stack):
+    """`stack.json`, for our eyes only, whole from its first moment, and gone with the stack."""
+    draft = path.with_suffix(".draft")
+    draft.unlink(missing_ok=True)
+    with open(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+        json.dump(stack.description(), file, indent=2)
+        file.write("\n")
+    draft.replace(path)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)

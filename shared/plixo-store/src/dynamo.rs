@@ -1,0 +1,167 @@
+//! The port on DynamoDB.
+
+use std::collections::HashMap;
+
+use aws_config::SdkConfig;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, TransactWriteItem};
+use plixo_aws::{AwsError, from_sdk};
+
+use crate::StoreError;
+use crate::tables::{Guard, Item, Key, Put, PutError, Table, Tables};
+
+const SERVICE: &str = "DynamoDB";
+
+/// The tables of a stack.
+#[derive(Debug, Clone)]
+pub struct DynamoTables {
+    client: Client,
+    ledger: String,
+    webhook_events: String,
+    audit: String,
+}
+
+impl DynamoTables {
+    /// The tables of those names.
+    #[must_use]
+    pub fn new(config: &SdkConfig, ledger: String, webhook_events: String, audit: String) -> Self {
+        let config = aws_sdk_dynamodb::config::Builder::from(config).interceptor(plixo_aws::calls::CountCalls).build();
+        Self { client: Client::from_conf(config), ledger, webhook_events, audit }
+    }
+
+    /// Asks for an item that nobody has, which opens the connection and shows that the tables are there.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn connect(&self) -> Result<(), StoreError> {
+        let nobody = |table| Key { table, pk: "-".to_owned(), sk: "-".to_owned() };
+        self.get(vec![nobody(Table::Ledger), nobody(Table::WebhookEvents)]).await.map(drop)
+    }
+
+    fn name(&self, table: Table) -> &str {
+        match table {
+            Table::Ledger => &self.ledger,
+            Table::WebhookEvents => &self.webhook_events,
+            Table::Audit => &self.audit,
+        }
+    }
+
+    fn table(&self, name: &str) -> Option<Table> {
+        [Table::Ledger, Table::WebhookEvents, Table::Audit].into_iter().find(|table| self.name(*table) == name)
+    }
+
+    async fn get_100(&self, keys: &[Key], found: &mut HashMap<Key, Item>) -> Result<(), StoreError> {
+        let mut wanted: HashMap<String, Vec<Item>> = HashMap::new();
+        for key in keys {
+            wanted.entry(self.name(key.table).to_owned()).or_default().push(key_item(key));
+        }
+        // What DynamoDB leaves over for its size or its load is asked for again, a bounded number of times.
+        for _ in 0..8 {
+            let mut request = self.client.batch_get_item();
+            for (table, keys) in wanted {
+                let keys = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
+                request = request.request_items(table, keys.map_err(|error| corrupt(&error.to_string()))?);
+            }
+            let answer = request.send().await.map_err(|error| from_sdk(SERVICE, error))?;
+            for (name, items) in answer.responses.unwrap_or_default() {
+                let table = self.table(&name).ok_or_else(|| corrupt("an answer from a table that was not asked"))?;
+                for mut item in items {
+                    let (pk, sk) = (text(item.remove("pk"))?, text(item.remove("sk"))?);
+                    found.insert(Key { table, pk, sk }, item);
+                }
+            }
+            let left = answer.unprocessed_keys.unwrap_or_default();
+            if left.is_empty() {
+                return Ok(());
+            }
+            wanted = left.into_iter().map(|(table, left)| (table, left.keys)).collect();
+        }
+        let cause = "BatchGetItem left keys unprocessed eight times".to_owned();
+        Err(AwsError::Unavailable { service: SERVICE, cause }.into())
+    }
+}
+
+impl Tables for DynamoTables {
+    async fn get(&self, mut keys: Vec<Key>) -> Result<HashMap<Key, Item>, StoreError> {
+        keys.sort_unstable();
+        keys.dedup();
+        let mut found = HashMap::with_capacity(keys.len());
+        for keys in keys.chunks(100) {
+            self.get_100(keys, &mut found).await?;
+        }
+        Ok(found)
+    }
+
+    async fn put_all(&self, puts: Vec<Put>) -> Result<(), PutError> {
+        let mut items = Vec::with_capacity(puts.len());
+        for Put { key, mut item, guard } in puts {
+            item.extend(key_item(&key));
+            let put = aws_sdk_dynamodb::types::Put::builder().table_name(self.name(key.table)).set_item(Some(item));
+            let put = match guard {
+                Guard::Absent => put.condition_expression("attribute_not_exists(pk)"),
+                Guard::Version(version) => put
+                    .condition_expression("version = :version")
+                    .expression_attribute_values(":version", AttributeValue::N(version.to_string())),
+            };
+            let put = put.build().map_err(|error| corrupt(&error.to_string()))?;
+            items.push(TransactWriteItem::builder().put(put).build());
+        }
+        match self.client.transact_write_items().set_transact_items(Some(items)).send().await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(match error.as_service_error().map(why_cancelled) {
+                Some(Cancelled::Conflict) => PutError::Conflict,
+                Some(Cancelled::Passing) => {
+                    StoreError::from(AwsError::Unavailable { service: SERVICE, cause: "transaction throttled".into() }).into()
+                }
+                Some(Cancelled::Refused(codes)) => {
+                    StoreError::from(AwsError::Refused { service: SERVICE, cause: codes }).into()
+                }
+                Some(Cancelled::No) | None => StoreError::from(from_sdk(SERVICE, error)).into(),
+            }),
+        }
+    }
+}
+
+enum Cancelled {
+    Conflict,
+    Passing,
+    Refused(String),
+    No,
+}
+
+/// Looks into the reasons of a cancelled transaction
+/// ([codes](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html)): one guard that
+/// did not hold outweighs the rest, for then the work has to be done anew.
+fn why_cancelled(error: &TransactWriteItemsError) -> Cancelled {
+    let reasons = match error {
+        TransactWriteItemsError::TransactionCanceledException(cancelled) => cancelled.cancellation_reasons(),
+        TransactWriteItemsError::TransactionInProgressException(_) => return Cancelled::Passing,
+        _ => return Cancelled::No,
+    };
+    let codes: Vec<&str> = reasons.iter().filter_map(|reason| reason.code()).filter(|code| *code != "None").collect();
+    let any = |wanted: &[&str]| codes.iter().any(|code| wanted.contains(code));
+    if any(&["ConditionalCheckFailed", "TransactionConflict", "DuplicateItem"]) {
+        Cancelled::Conflict
+    } else if any(&["ThrottlingError", "ProvisionedThroughputExceeded", "RequestLimitExceeded"]) {
+        Cancelled::Passing
+    } else {
+        Cancelled::Refused(codes.join(", "))
+    }
+}
+
+fn key_item(key: &Key) -> Item {
+    let text = |value: &str| AttributeValue::S(value.to_owned());
+    Item::from([("pk".to_owned(), text(&key.pk)), ("sk".to_owned(), text(&key.sk))])
+}
+
+fn text(value: Option<AttributeValue>) -> Result<String, StoreError> {
+    match value {
+        Some(AttributeValue::S(text)) => Ok(text),
+        _ => Err(corrupt("an item without its key")),
+    }
+}
+
+fn corrupt(what: &str) -> StoreError {
+    StoreError::Corrupt(what.to_owned())
+}

@@ -1,0 +1,19 @@
+#![doc = include_str!("../README.md")]
+
+pub mod dynamo;
+mod items;
+pub mod keys;
+pub mod store;
+pub mod tables;
+
+pub use store::{CommitError, Payload, Store, StoreError};
+pub use tables::{Guard, Item, Key, Put, PutError, Table, Tables};
+
+/// What an attribute of an [`Item`] holds.
+pub use aws_sdk_dynamodb::types::AttributeValue;
+
+/// A binary attribute.
+#[must_use]
+pub fn bytes(bytes: Vec<u8>) -> AttributeValue {
+    AttributeValue::B(aws_sdk_dynamodb::primitives::Blob::new(bytes))
+}

@@ -1,0 +1,222 @@
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
+
+use plixo_aws::AwsError;
+use plixo_aws::secrets::ReadSecret;
+use plixo_aws::sqs::SendMessage;
+use plixo_domain::secret::Secret;
+use plixo_envelope::{GeneratedKey, KeyFailure, KeyService, Secret as Key32};
+use plixo_store::{AttributeValue, Guard, Item, Key, Put, PutError, StoreError, Tables};
+
+use crate::Faults;
+
+fn unavailable(service: &'static str) -> AwsError {
+    AwsError::Unavailable { service, cause: "a planned fault".to_owned() }
+}
+
+/// 32 bytes that never come twice in a process. Nothing that leaves the test is sealed with them.
+#[must_use]
+pub fn entropy() -> Option<[u8; 32]> {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static DRAWN: AtomicU64 = AtomicU64::new(1);
+    let mut bytes = [0; 32];
+    let drawn = DRAWN.fetch_add(1, Ordering::SeqCst).to_be_bytes();
+    bytes.iter_mut().zip(drawn).for_each(|(to, from)| *to = from);
+    Some(bytes)
+}
+
+/// DynamoDB as far as the store uses it.
+#[derive(Debug, Clone, Default)]
+pub struct FakeTables {
+    items: Arc<Mutex<BTreeMap<Key, Item>>>,
+    faults: Faults,
+}
+
+impl FakeTables {
+    /// Empty tables, whose calls go wrong as planned.
+    #[must_use]
+    pub fn new(faults: Faults) -> Self {
+        Self { items: Arc::default(), faults }
+    }
+
+    /// Everything that is stored.
+    #[must_use]
+    pub fn dump(&self) -> BTreeMap<Key, Item> {
+        self.items.lock().unwrap().clone()
+    }
+
+    /// Tables of their own with the same contents.
+    #[must_use]
+    pub fn fork(&self, faults: Faults) -> Self {
+        Self { items: Arc::new(Mutex::new(self.dump())), faults }
+    }
+}
+
+fn version(item: &Item) -> Option<u64> {
+    match item.get("version") {
+        Some(AttributeValue::N(number)) => number.parse().ok(),
+        _ => None,
+    }
+}
+
+impl Tables for FakeTables {
+    async fn get(&self, keys: Vec<Key>) -> Result<HashMap<Key, Item>, StoreError> {
+        let down = || unavailable("DynamoDB").into();
+        self.faults
+            .call(down, || {
+                let items = self.items.lock().unwrap();
+                Ok(keys.into_iter().filter_map(|key| items.get(&key).cloned().map(|item| (key, item))).collect())
+            })
+            .await
+    }
+
+    async fn put_all(&self, puts: Vec<Put>) -> Result<(), PutError> {
+        let down = || PutError::Store(unavailable("DynamoDB").into());
+        self.faults
+            .call(down, || {
+                let mut items = self.items.lock().unwrap();
+                let mut keys: Vec<_> = puts.iter().map(|put| &put.key).collect();
+                keys.sort();
+                keys.dedup();
+                if keys.len() != puts.len() || puts.len() > 100 || puts.is_empty() {
+                    let cause = "a transaction has 1 to 100 puts of different items".to_owned();
+                    return Err(StoreError::from(AwsError::Refused { service: "DynamoDB", cause }).into());
+                }
+                let holds = |put: &Put| match (put.guard, items.get(&put.key)) {
+                    (Guard::Absent, found) => found.is_none(),
+                    (Guard::Version(wanted), Some(found)) => version(found) == Some(wanted),
+                    (Guard::Version(_), None) => false,
+                };
+                if !puts.iter().all(holds) {
+                    return Err(PutError::Conflict);
+                }
+                items.extend(puts.into_iter().map(|put| (put.key, put.item)));
+                Ok(())
+            })
+            .await
+    }
+}
+
+/// KMS: wraps by remembering.
+#[derive(Debug, Clone, Default)]
+pub struct FakeKms {
+    wrapped: Arc<Mutex<BTreeMap<Vec<u8>, (String, [u8; 32])>>>,
+    calls: Arc<std::sync::atomic::AtomicUsize>,
+    faults: Faults,
+}
+
+impl FakeKms {
+    /// A key whose calls go wrong as planned.
+    #[must_use]
+    pub fn new(faults: Faults) -> Self {
+        Self { faults, ..Self::default() }
+    }
+
+    /// The same key, whose calls go wrong as planned elsewhere.
+    #[must_use]
+    pub fn with(&self, faults: Faults) -> Self {
+        Self { faults, ..self.clone() }
+    }
+
+    /// How often it was asked.
+    #[must_use]
+    pub fn calls(&self) -> usize {
+        self.calls.load(std::sync::atomic::Ordering::SeqCst)
+    }
+
+    fn down() -> KeyFailure {
+        KeyFailure::retryable(unavailable("KMS"))
+    }
+
+    fn count(&self) {
+        self.calls.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+    }
+}
+
+impl KeyService for FakeKms {
+    async fn generate_key(&self, organisation: &str) -> Result<GeneratedKey, KeyFailure> {
+        self.count();
+        let make = || {
+            let plain = entropy().unwrap();
+            let mut wrapped = b"wrapped".to_vec();
+            wrapped.extend(plain.iter().map(|byte| !byte));
+            self.wrapped.lock().unwrap().insert(wrapped.clone(), (organisation.to_owned(), plain));
+            Ok(GeneratedKey { secret: Key32::from_slice(&plain).unwrap(), wrapped })
+        };
+        self.faults.call(Self::down, make).await
+    }
+
+    async fn unwrap_key(&self, organisation: &str, wrapped: &[u8]) -> Result<Key32, KeyFailure> {
+        self.count();
+        let open = || match self.wrapped.lock().unwrap().get(wrapped) {
+            Some((of, plain)) if of == organisation => Ok(Key32::from_slice(plain).unwrap()),
+            _ => Err(KeyFailure::refused("InvalidCiphertextException")),
+        };
+        self.faults.call(Self::down, open).await
+    }
+}
+
+/// The vault.
+#[derive(Debug, Clone, Default)]
+pub struct FakeVault {
+    secrets: Arc<Mutex<BTreeMap<String, String>>>,
+    faults: Faults,
+}
+
+impl FakeVault {
+    /// An empty vault, whose calls go wrong as planned.
+    #[must_use]
+    pub fn new(faults: Faults) -> Self {
+        Self { secrets: Arc::default(), faults }
+    }
+
+    /// Puts a secret in.
+    pub fn put(&self, name: &str, value: String) {
+        self.secrets.lock().unwrap().insert(name.to_owned(), value);
+    }
+}
+
+impl ReadSecret for FakeVault {
+    async fn read_secret(&self, name: &str) -> Result<Option<Secret>, AwsError> {
+        let down = || unavailable("Secrets Manager");
+        self.faults.call(down, || Ok(self.secrets.lock().unwrap().get(name).cloned().map(Secret::new))).await
+    }
+}
+
+/// The queue.
+#[derive(Debug, Clone, Default)]
+pub struct FakeQueue {
+    sent: Arc<Mutex<Vec<(String, String)>>>,
+    faults: Faults,
+}
+
+impl FakeQueue {
+    /// An empty queue, whose calls go wrong as planned.
+    #[must_use]
+    pub fn new(faults: Faults) -> Self {
+        Self { sent: Arc::default(), faults }
+    }
+
+    /// The bodies and attributes that it took.
+    #[must_use]
+    pub fn sent(&self) -> Vec<(String, String)> {
+        self.sent.lock().unwrap().clone()
+    }
+}
+
+impl SendMessage for FakeQueue {
+    async fn send_message(&self, body: String, attribute: (&str, String)) -> Result<String, AwsError> {
+        let down = || unavailable("SQS");
+        let take = || {
+            let fits = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
+            let size = body.len() + attribute.0.len() + "String".len() + attribute.1.len();
+            if body.is_empty() || !body.chars().all(fits) || size > 1_048_576 {
+                return Err(AwsError::Refused { service: "SQS", cause: "InvalidMessageContents".to_owned() });
+            }
+            let mut sent = self.sent.lock().unwrap();
+            sent.push((body, attribute.1));
+            Ok(format!("m{}", sent.len()))
+        };
+        self.faults.call(down, take).await
+    }
+}

@@ -1,0 +1,138 @@
+//! A Stripe event as its receiver sees it.
+
+use std::borrow::Cow;
+
+use aws_lc_rs::digest;
+
+use super::json::{FieldError, Object};
+
+/// The deepest nesting of arrays and objects that is read, as in `serde_json`. Stripe's own events stay under 20.
+pub const MAX_DEPTH: usize = 128;
+
+/// Why a signed body is no event for Plixo. The reason is for the log.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EventError {
+    /// Bytes that are no UTF-8.
+    #[error("the body is not UTF-8")]
+    NotUtf8,
+    /// Not JSON, or an empty body.
+    #[error("the body is not JSON")]
+    NotJson,
+    /// Deeper than [`MAX_DEPTH`].
+    #[error("the body is nested too deeply")]
+    TooDeep,
+    /// JSON, but no object, or one that calls itself something else in `object`.
+    #[error("the body is not a Stripe event")]
+    NotAnEvent,
+    /// A thin event: it carries no object, and this endpoint needs snapshot events.
+    #[error("the body is a thin event: set the Stripe event destination to snapshot payloads")]
+    Thin,
+    /// A field that every event has cannot be used.
+    #[error(transparent)]
+    Field(#[from] FieldError),
+}
+
+impl EventError {
+    /// A stable word for logs and metrics.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotUtf8 => "event_not_utf8",
+            Self::NotJson => "event_not_json",
+            Self::TooDeep => "event_too_deep",
+            Self::NotAnEvent => "event_not_an_event",
+            Self::Thin => "event_thin",
+            Self::Field(_) => "event_field",
+        }
+    }
+}
+
+/// What every event says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event<'a> {
+    /// `evt_…`.
+    pub id: Cow<'a, str>,
+    /// `payment_intent.succeeded` and the like: Stripe's `type`.
+    pub kind: Cow<'a, str>,
+    /// The connected account, `acct_…`, for whose sake it was sent.
+    pub account: Option<Cow<'a, str>>,
+    /// When it happened, Unix seconds. Stripe always says so; only facts need it.
+    pub created: Option<i64>,
+    /// Whether real money is meant; without the field, it is.
+    pub livemode: bool,
+}
+
+impl<'a> Event<'a> {
+    /// Reads what every event says of itself.
+    ///
+    /// # Errors
+    /// [`EventError`], for the log.
+    pub fn parse(body: &'a [u8]) -> Result<Self, EventError> {
+        read(body).map(|(event, _)| event)
+    }
+}
+
+pub(super) fn read(body: &[u8]) -> Result<(Event<'_>, Object<'_>), EventError> {
+    let text = std::str::from_utf8(body).map_err(|_| EventError::NotUtf8)?;
+    if too_deep(text) {
+        return Err(EventError::TooDeep);
+    }
+    let event = Object::parse(text).map_err(|_| EventError::NotJson)?.ok_or(EventError::NotAnEvent)?;
+    match event.text("object")?.as_deref() {
+        None | Some("event") => {}
+        Some("v2.core.event") => return Err(EventError::Thin),
+        Some(_) => return Err(EventError::NotAnEvent),
+    }
+    let seen = Event {
+        id: event.need("id", event.text("id"))?,
+        kind: event.need("type", event.text("type"))?,
+        account: event.text("account")?,
+        created: event.count("created")?,
+        livemode: event.flag("livemode")?.unwrap_or(true),
+    };
+    Ok((seen, event))
+}
+
+/// SHA-256 of what an event says. Stripe counts `pending_webhooks` down from delivery to delivery of the same event: the
+/// number is left out, everything else counts to the byte.
+#[must_use]
+pub fn fingerprint(body: &[u8]) -> [u8; 32] {
+    let mut hash = digest::Context::new(&digest::SHA256);
+    let (before, after) = around_pending_webhooks(body).unwrap_or((body, &[]));
+    hash.update(before);
+    hash.update(after);
+    let mut bytes = [0; 32];
+    bytes.iter_mut().zip(hash.finish().as_ref()).for_each(|(to, from)| *to = *from);
+    bytes
+}
+
+fn around_pending_webhooks(body: &[u8]) -> Option<(&[u8], &[u8])> {
+    let text = std::str::from_utf8(body).ok()?;
+    let number = Object::parse(text).ok()??.verbatim("pending_webhooks").ok()??;
+    if !number.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let start = number.as_ptr().addr().checked_sub(text.as_ptr().addr())?;
+    Some((body.get(..start)?, body.get(start.checked_add(number.len())?..)?))
+}
+
+/// The parser skips what it does not read without recursion, and so sets no bound of its own.
+fn too_deep(text: &str) -> bool {
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            _ if in_string => {}
+            b'{' | b'[' if depth == MAX_DEPTH => return true,
+            b'{' | b'[' => depth = depth.saturating_add(1),
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests;
