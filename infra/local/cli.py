@@ -152,7 +152,8 @@ def run(args: argparse.Namespace) -> None:
 
 def stop_at_end_of_input() -> None:
     """Signals us when standard input ends."""
-    while sys.stdin.buffer.read1():
+    # Unbuffered: a thread that holds a buffer's lock would crash the interpreter at its end.
+    while os.read(sys.stdin.fileno(), 4096):
         pass
     os.kill(os.getpid(), signal.SIGTERM)
 

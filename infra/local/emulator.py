@@ -6,10 +6,11 @@ AWS_FD and BASE_FD are listening sockets. The AWS API answers on the first; the 
 as a custom domain does, and holds requests back until a line on standard input has named the API's id. SIGTERM or the
 end of standard input stops the process, whose functions then stop with it: it cannot outlive whoever started it.
 
-Everything a function writes lands in LOG_DIR/<function name>.log, as it is written.
+Everything a function writes lands in LOG_DIR/<last part of its log group's name>.log, as it is written.
 """
 
 import asyncio
+import json
 import os
 import pathlib
 import signal
@@ -20,7 +21,7 @@ import sys
 import hypercorn
 from hypercorn.asyncio import serve
 from ministack.app import app as aws
-from ministack.core import lambda_runtime
+from ministack.core import iam_actions, lambda_runtime
 
 
 class Front:
@@ -43,20 +44,21 @@ class Front:
         await aws(scope, receive, send)
 
     def in_api(self, scope: dict) -> dict:
-        """The request as API Gateway passes it on: the path in the API, the sender's address added to those it names."""
-        forwarded = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
-        forwarded.append(scope["client"][0].encode())
-        headers = [header for header in scope["headers"] if not header[0].startswith(b"x-forwarded-")]
-        headers += [
-            (b"x-forwarded-for", b", ".join(forwarded)),
-            (b"x-forwarded-port", str(self.port).encode()),
-            (b"x-forwarded-proto", b"http"),
-        ]
+        """The request as API Gateway passes it on: its path within the API, repeated headers as one with commas, and
+        the sender's address added to those that the sender names.
+        """
+        headers: dict[bytes, list[bytes]] = {}
+        for name, value in scope["headers"]:
+            headers.setdefault(name, []).append(value)
+        named = headers.pop(b"x-forwarded-for", [])
+        headers[b"x-forwarded-for"] = [b", ".join([*named, scope["client"][0].encode()])]
+        headers[b"x-forwarded-port"] = [str(self.port).encode()]
+        headers[b"x-forwarded-proto"] = [b"http"]
         return {
             **scope,
             "path": self.prefix + scope["path"],
             "raw_path": self.prefix.encode() + scope["raw_path"],
-            "headers": headers,
+            "headers": [(name, (b"; " if name == b"cookie" else b",").join(values)) for name, values in headers.items()],
         }
 
 
@@ -79,7 +81,7 @@ class Copied:
 
 
 def mend(logs: pathlib.Path) -> None:
-    """Changes what ministack 1.5.33 does where it costs us time or log lines."""
+    """Changes what ministack 1.5.33 does where it costs time or log lines, or refuses what AWS allows."""
     # Its Runtime API answers in two writes; with Nagle's algorithm the second waits 40 ms for the first one's ACK.
     socketserver.StreamRequestHandler.disable_nagle_algorithm = True
     # It waits up to 50 ms after each invocation for a first log line; the log files below need no waiting.
@@ -88,9 +90,31 @@ def mend(logs: pathlib.Path) -> None:
     pump = lambda_runtime.ProvidedWorker._pump_output
 
     def copying_pump(worker, stream, queue):
-        pump(worker, Copied(stream, logs / f"{worker.func_name}.log"), queue)
+        group = worker.config["LoggingConfig"]["LogGroup"]
+        pump(worker, Copied(stream, logs / f"{pathlib.PurePosixPath(group).name}.log"), queue)
 
     lambda_runtime.ProvidedWorker._pump_output = copying_pump
+
+    # It knows no condition keys of KMS, so that a policy which asks for an encryption context allows nothing.
+    keys_of_tags = iam_actions.request_tag_context
+
+    def keys_of_request(service, action, body, parameters):
+        return keys_of_tags(service, action, body, parameters) | (kms_condition_keys(body) if service == "kms" else {})
+
+    iam_actions.request_tag_context = keys_of_request
+
+
+def kms_condition_keys(body: bytes) -> dict:
+    """The keys that the encryption context of a request adds
+    (https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html).
+    """
+    try:
+        context = json.loads(body).get("EncryptionContext")
+    except (ValueError, AttributeError):
+        context = None
+    if not context:
+        return {}
+    return {"kms:EncryptionContextKeys": list(context)} | {f"kms:EncryptionContext:{k}": v for k, v in context.items()}
 
 
 async def main(aws_fd: str, base_fd: str, logs: str) -> None:

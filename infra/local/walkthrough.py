@@ -55,8 +55,7 @@ def choose(stack: Stack) -> Choice | None:
 def pay(stack: Stack, choice: Choice) -> None:
     """The walk itself."""
     invoice, endpoint = choice.invoice, choice.endpoint
-    receiver = LogTail(stack.aws.logs / f"{stack.resources['WebhookStripe']}.log")
-    worker = LogTail(stack.aws.logs / f"{stack.resources['WorkerStripe']}.log")
+    receiver, worker = (LogTail(stack.aws.logs / f"{name}.log") for name in ("webhook-stripe", "worker-stripe"))
     before = rows(stack)
 
     event = checkout_completed(invoice)

@@ -144,7 +144,8 @@ impl<T: Tables, K: KeyService> Store<T, K> {
         })
     }
 
-    /// [`Store::read`] for rows of several organisations in one request: those of the messages of one batch.
+    /// [`Store::read`] for rows of several organisations in one request: those of the messages of one batch, some of
+    /// them perhaps named by several messages.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -153,9 +154,9 @@ impl<T: Tables, K: KeyService> Store<T, K> {
             return Ok(Vec::new());
         }
         let keys = names.iter().map(|(org, name)| keys::row(org, name)).collect();
-        let mut found = self.tables.get(keys).await?;
+        let found = self.tables.get(keys).await?;
         let row = |(org, name): (OrgId, RowKey)| {
-            let stored = found.remove(&keys::row(&org, &name));
+            let stored = found.get(&keys::row(&org, &name)).cloned();
             let row = stored.map(|item| items::to_row(&name, item)).transpose()?;
             Ok(((org, name), row))
         };
