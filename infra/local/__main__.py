@@ -3,9 +3,10 @@
 import sys
 
 if sys.version_info < (3, 11):
-    sys.exit("The local stack needs Python 3.11 or newer; this is %d.%d (%s)." % (*sys.version_info[:2], sys.executable))
+    sys.exit("The local stack needs Python 3.11 or newer; this is " + sys.version)
 
-from .cli import main  # noqa: E402  (its syntax and its imports need that Python)
+# An older Python could not even read this.
+from .cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -91,7 +91,7 @@ def catch_signals() -> None:
 
 
 def isolate() -> None:
-    """Keeps the caller's AWS set-up and proxies from this process and all that it starts: it talks to 127.0.0.1 only."""
+    """Keeps the caller's AWS set-up and proxies from this process and what it starts: they talk to 127.0.0.1 only."""
     for name in list(os.environ):
         if name.startswith("AWS_") or name.lower().endswith("_proxy"):
             del os.environ[name]

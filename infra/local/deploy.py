@@ -1,5 +1,6 @@
 """Brings `template.yaml` onto the emulator, as CloudFormation would onto AWS."""
 
+import contextlib
 import hashlib
 import io
 import json
@@ -22,10 +23,8 @@ def upload(aws: Aws, packages: dict[str, str], binaries: dict[str, pathlib.Path]
     The key is the binary's hash: an unchanged function is not redeployed.
     """
     s3 = aws.client("s3")
-    try:
+    with contextlib.suppress(s3.exceptions.BucketAlreadyOwnedByYou):
         s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": s3.meta.region_name})
-    except s3.exceptions.BucketAlreadyOwnedByYou:
-        pass
     present = {entry["Key"] for entry in s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])}
     keys = {}
     for name, package in packages.items():
@@ -39,10 +38,10 @@ def upload(aws: Aws, packages: dict[str, str], binaries: dict[str, pathlib.Path]
 def _zipped(binary: bytes) -> bytes:
     entry = zipfile.ZipInfo("bootstrap")
     entry.external_attr = 0o755 << 16
-    entry.compress_type = zipfile.ZIP_DEFLATED
+    entry.compress_type = zipfile.ZIP_STORED
     with io.BytesIO() as target:
-        with zipfile.ZipFile(target, "w", compresslevel=1) as archive:
-            archive.writestr(entry, binary)
+        with zipfile.ZipFile(target, "w") as archive:
+            archive.writestr(entry, binary, compresslevel=1)
         return target.getvalue()
 
 
@@ -115,6 +114,12 @@ def tidy(aws: Aws, uris: dict[str, str]) -> None:
     for entry in s3.list_objects_v2(Bucket=BUCKET)["Contents"]:
         if entry["Key"] not in keep:
             s3.delete_object(Bucket=BUCKET, Key=entry["Key"])
+
+
+def outputs(aws: Aws, stack: str) -> dict[str, str]:
+    """The outputs of the stack."""
+    [found] = aws.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
+    return {output["OutputKey"]: output["OutputValue"] for output in found["Outputs"]}
 
 
 def environment(aws: Aws, resources: dict[str, str], functions: list[str]) -> dict[str, str]:

@@ -54,16 +54,13 @@ class Front:
         headers[b"x-forwarded-for"] = [b", ".join([*named, scope["client"][0].encode()])]
         headers[b"x-forwarded-port"] = [str(self.port).encode()]
         headers[b"x-forwarded-proto"] = [b"http"]
-        return {
-            **scope,
-            "path": self.prefix + scope["path"],
-            "raw_path": self.prefix.encode() + scope["raw_path"],
-            "headers": [(name, (b"; " if name == b"cookie" else b",").join(values)) for name, values in headers.items()],
-        }
+        joined = [(name, (b"; " if name == b"cookie" else b",").join(values)) for name, values in headers.items()]
+        path, raw_path = self.prefix + scope["path"], self.prefix.encode() + scope["raw_path"]
+        return {**scope, "path": path, "raw_path": raw_path, "headers": joined}
 
 
 class Copied:
-    """A stream whose lines are also appended to a file. One write per line, so lines of concurrent functions do not mix."""
+    """A stream whose lines are also appended to a file, each in one write: lines of concurrent executions do not mix."""
 
     def __init__(self, stream, path: pathlib.Path):
         self.stream = stream

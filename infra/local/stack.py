@@ -18,7 +18,7 @@ from .aws import Aws, StackError, tail
 from .demo import Plixoctl
 from .output import step
 
-# How plixoctl knows the stack, by the names under which the functions know it.
+# How plixoctl knows the stack: by the names under which the functions know it, and by an output of the template.
 VARIABLES = (
     "LEDGER_TABLE",
     "WEBHOOK_EVENTS_TABLE",
@@ -146,6 +146,7 @@ def started(args: argparse.Namespace, needs: Needs):
             variables = deploy.environment(aws, resources, list(needs.packages))
             aws.serve_api(resources["Api"])
         env = aws.env | {name: variables[name] for name in VARIABLES}
+        env["STORAGE_KEY_ARN"] = deploy.outputs(aws, args.stack_name)["StorageKeyArn"]
         with step("making the demo organisations"):
             plixoctl = Plixoctl(needs.binaries["plixoctl"], env)
             orgs = plixoctl.seed(aws.base_url)

@@ -1,8 +1,8 @@
 """`template.yaml` as the emulator can deploy it. Pure: a template in, a template out.
 
-The emulator deploys plain CloudFormation, with two gaps that are closed here: functions' code must already be in S3, and
-the routes of an HTTP API, which the SAM transform writes into the OpenAPI `Body` of `AWS::ApiGatewayV2::Api`, must be
-resources of their own.
+The emulator deploys plain CloudFormation, with two gaps that are closed here: functions' code must already be in S3,
+and the routes of an HTTP API, which the SAM transform writes into the OpenAPI `Body` of `AWS::ApiGatewayV2::Api`, must
+be resources of their own.
 """
 
 import copy
@@ -17,6 +17,12 @@ from samtranslator.yaml_helper import yaml_parse
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch")
 ANY_METHOD = "x-amazon-apigateway-any-method"
 DEFAULT_ROUTE = "/$default"
+LAMBDA_AUTHORIZER = (
+    "AuthorizerUri",
+    "AuthorizerPayloadFormatVersion",
+    "AuthorizerResultTtlInSeconds",
+    "EnableSimpleResponses",
+)
 
 
 class TemplateError(Exception):
@@ -127,7 +133,7 @@ def _authorizer(api: str, name: str, authorizer: dict) -> dict:
         properties["IdentitySource"] = [source] if isinstance(source, str) else source
     if jwt := authorizer.get("jwtConfiguration"):
         properties["JwtConfiguration"] = {"Issuer": jwt["issuer"], "Audience": jwt["audience"]}
-    for key in ("AuthorizerUri", "AuthorizerPayloadFormatVersion", "AuthorizerResultTtlInSeconds", "EnableSimpleResponses"):
+    for key in LAMBDA_AUTHORIZER:
         if (value := authorizer.get(key[0].lower() + key[1:])) is not None:
             properties[key] = value
     return properties

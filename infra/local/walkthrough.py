@@ -1,6 +1,7 @@
 """One Stripe payment, from signed webhook to paid invoice, with each step shown."""
 
 import dataclasses
+import decimal
 import hashlib
 import hmac
 import http.client
@@ -17,6 +18,9 @@ from .stack import Stack
 
 SECONDS = 10
 TABLES = ("LedgerTable", "WebhookEventsTable", "AuditTable")
+# Currencies whose minor unit is not a hundredth (ISO 4217).
+MINOR_DIGITS = dict.fromkeys("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0)
+MINOR_DIGITS |= dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +39,7 @@ def walk(stack: Stack) -> None:
     say()
     choice = choose(stack)
     if choice is None:
-        say("  Every demo invoice is settled already, so there is nothing to pay: this data has been walked through before.")
+        say("  Every demo invoice is settled: earlier walks have paid them all, and this one pays nothing.")
         return
     pay(stack, choice)
 
@@ -71,7 +75,7 @@ def pay(stack: Stack, choice: Choice) -> None:
     answered = since(sent)
     _shown(2, "received", f"POST {urllib.parse.urlsplit(endpoint['url']).path}")
     _more(f"answered {status} after {answered}")
-    if status != 200:
+    if status != http.HTTPStatus.OK:
         raise StackError(f"the receiver answered {status}, not 200:\n{tail(receiver.path)}")
     line = receiver.line(lambda line: line.get("request_id") == headers.get("x-request-id"))
     _more(fields("webhook-stripe", line))
@@ -81,6 +85,8 @@ def pay(stack: Stack, choice: Choice) -> None:
 
     line = worker.line(lambda line: line.get("message_id") == message)
     worked = since(sent)
+    if line["outcome"] != "applied":
+        raise StackError(f"the worker did not apply the event:\n{json.dumps(line)}")
     _shown(4, "worked", f"{line['event_type']} {line['outcome']}")
     _more(fields("worker-stripe", line))
 
@@ -95,6 +101,8 @@ def pay(stack: Stack, choice: Choice) -> None:
         _more(f"payment {payment['id']}, {payment['status']}, {amount(payment['amount'])}")
     say()
     way(answered, worked, seen)
+    say()
+    say(f"  {dim('signed at 0 ms; answered, worked and read back at the times shown')}")
 
 
 def checkout_completed(invoice: dict) -> dict:
@@ -219,13 +227,14 @@ def way(answered: str, worked: str, seen: str) -> None:
 
 
 def amount(money: dict) -> str:
-    """Minor units, as the ledger has them."""
-    return f"{money['amount']} {money['currency']} minor units"
+    """Money as people write it."""
+    digits = MINOR_DIGITS.get(money["currency"], 2)
+    return f"{decimal.Decimal(money['amount']).scaleb(-digits):,.{digits}f} {money['currency']}"
 
 
 def state(invoice: dict) -> str:
     """Status and balance."""
-    return f"{invoice['status']}, balance {invoice['balance']['amount']} {invoice['balance']['currency']}"
+    return f"{invoice['status']}, balance {amount(invoice['balance'])}"
 
 
 def fields(function: str, line: dict) -> str:

@@ -6,16 +6,16 @@ use anyhow::{Context, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use clap::{Args, Subcommand};
-use jiff::{Timestamp, ToSpan};
 use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
 use plixo_aws::config;
 use plixo_aws::kms::Kms;
 use plixo_aws::secrets::{ReadSecret, Vault};
 use plixo_domain::audit::{Actor, ActorKind, AuditEvent, Object, Outcome};
 use plixo_domain::id::{CustomerId, EndpointId, Ids, InvoiceId, OrgId};
 use plixo_domain::ledger::{
-    Address, Book, Customer, Invoice, InvoiceBody, InvoiceNumber, InvoiceState, Kept, Line, Organisation, Personal, Private,
-    Residency, Row, RowKey,
+    Address, Book, Customer, Invoice, InvoiceBody, InvoiceNumber, InvoiceState, Kept, Line, Organisation,
+    Personal, Private, Residency, Row, RowKey,
 };
 use plixo_domain::money::{Currency, Money};
 use plixo_domain::secret::Secret;
@@ -108,7 +108,11 @@ struct PlannedInvoice {
     lines: &'static [(&'static str, &'static str, i64, &'static str)],
 }
 
-const fn open(customer: usize, due_in_days: i64, lines: &'static [(&str, &str, i64, &str)]) -> PlannedInvoice {
+const fn open(
+    customer: usize,
+    due_in_days: i64,
+    lines: &'static [(&str, &str, i64, &str)],
+) -> PlannedInvoice {
     PlannedInvoice { customer, state: InvoiceState::Open, due_in_days, memo: None, lines }
 }
 
@@ -118,14 +122,22 @@ const PLANS: [Plan; 2] = [
         currency: "EUR",
         prefix: "RE-2026-",
         customers: &[
-            ("Bäckerei Sonnenschein GmbH", "buchhaltung@sonnenschein.example", ["Marktplatz 3", "Lüneburg", "21335", "DE"]),
+            (
+                "Bäckerei Sonnenschein GmbH",
+                "buchhaltung@sonnenschein.example",
+                ["Marktplatz 3", "Lüneburg", "21335", "DE"],
+            ),
             ("Hofgut Lindenau KG", "rechnung@lindenau.example", ["Lindenallee 12", "Weimar", "99423", "DE"]),
             ("Aveline Roux", "aveline.roux@example.net", ["8 rue des Tanneurs", "Colmar", "68000", "FR"]),
         ],
         invoices: &[
             open(0, 14, &[("Teigknetmaschine TK 40, Wartung", "1", 10_504, "19")]),
             open(0, -9, &[("Ersatzteile Rührwerk", "4", 8_990, "19"), ("Anfahrt", "1", 6_500, "19")]),
-            open(1, 30, &[("Förderband FB 12", "1", 1_249_000, "19"), ("Montage, Stunden", "7.5", 9_200, "19")]),
+            open(
+                1,
+                30,
+                &[("Förderband FB 12", "1", 1_249_000, "19"), ("Montage, Stunden", "7.5", 9_200, "19")],
+            ),
             open(2, 7, &[("Getreidemühle GM 3", "1", 189_900, "20")]),
             PlannedInvoice {
                 customer: 1,
@@ -141,8 +153,16 @@ const PLANS: [Plan; 2] = [
         currency: "USD",
         prefix: "BH-",
         customers: &[
-            ("Cedar & Pine Outfitters", "ap@cedarpine.example", ["14 Wharf Street", "Portland", "04101", "US"]),
-            ("Marisol Vega", "marisol.vega@example.org", ["220 Mission Road", "Santa Barbara", "93105", "US"]),
+            (
+                "Cedar & Pine Outfitters",
+                "ap@cedarpine.example",
+                ["14 Wharf Street", "Portland", "04101", "US"],
+            ),
+            (
+                "Marisol Vega",
+                "marisol.vega@example.org",
+                ["220 Mission Road", "Santa Barbara", "93105", "US"],
+            ),
         ],
         invoices: &[
             open(0, 14, &[("Marine rope, 200 m", "6", 18_900, "0"), ("Freight", "1", 7_450, "0")]),
@@ -195,7 +215,8 @@ async fn seed(stack: &Stack, number: u8, plan: &Plan, base_url: &str) -> anyhow:
         let invoice = book.get::<Invoice>(id).ok().flatten().context("a seeded invoice")?;
         Ok(json!({"id": id, "number": invoice.number, "status": invoice.status(), "total": invoice.total}))
     });
-    let emails = customers.iter().zip(plan.customers).map(|(id, (_, email, _))| json!({"id": id, "email": email}));
+    let emails =
+        customers.iter().zip(plan.customers).map(|(id, (_, email, _))| json!({"id": id, "email": email}));
     Ok(json!({
         "id": org,
         "name": plan.name,
@@ -231,7 +252,12 @@ fn personal(name: &str, email: &str, [line1, city, postal_code, country]: &[&str
         postal_code: (*postal_code).to_owned(),
         country: (*country).to_owned(),
     };
-    Personal { name: Some(name.to_owned()), email: Some(email.to_owned()), address: Some(address), ..Personal::default() }
+    Personal {
+        name: Some(name.to_owned()),
+        email: Some(email.to_owned()),
+        address: Some(address),
+        ..Personal::default()
+    }
 }
 
 fn invoice(
@@ -302,11 +328,18 @@ fn random_seed() -> anyhow::Result<[u8; 10]> {
 async fn endpoint_secret(stack: &Stack, org: OrgId, endpoint: EndpointId) -> anyhow::Result<Secret> {
     let name = endpoint.to_string();
     if let Some(kept) = stack.vault.read_secret(&name).await? {
-        let entry: VaultEntry = serde_json::from_str(kept.reveal()).context("the vault's entry of the demo endpoint")?;
-        return entry.secrets.into_iter().next().map(|live| live.secret).context("an endpoint without a secret");
+        let entry: VaultEntry =
+            serde_json::from_str(kept.reveal()).context("the vault's entry of the demo endpoint")?;
+        return entry
+            .secrets
+            .into_iter()
+            .next()
+            .map(|live| live.secret)
+            .context("an endpoint without a secret");
     }
     let random = entropy::bytes_32().context("no randomness to be had")?;
-    let letters: String = STANDARD_NO_PAD.encode(random).chars().filter(char::is_ascii_alphanumeric).collect();
+    let letters: String =
+        STANDARD_NO_PAD.encode(random).chars().filter(char::is_ascii_alphanumeric).collect();
     let secret = Secret::new(format!("whsec_{letters}"));
     let entry = VaultEntry {
         v: VaultEntry::VERSION,

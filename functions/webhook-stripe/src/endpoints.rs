@@ -70,7 +70,12 @@ fn usable(entry: Arc<VaultEntry>) -> Result<Arc<VaultEntry>, Absent> {
     takes.then_some(entry).ok_or(Absent::NotFound)
 }
 
-fn recall<T: Clone>(among: &Mutex<Remembered<T>>, id: &EndpointId, now: Timestamp, seconds: i64) -> Option<T> {
+fn recall<T: Clone>(
+    among: &Mutex<Remembered<T>>,
+    id: &EndpointId,
+    now: Timestamp,
+    seconds: i64,
+) -> Option<T> {
     let among = among.lock().unwrap_or_else(PoisonError::into_inner);
     let (at, found) = among.get(id)?;
     (now.as_second().abs_diff(at.as_second()) < seconds.unsigned_abs()).then(|| found.clone())

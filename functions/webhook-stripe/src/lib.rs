@@ -117,13 +117,17 @@ impl<V: ReadSecret, Q: SendMessage> Receiver<V, Q> {
         let event_id: ExternalId = event.id.parse().map_err(|_| refused(400, "event_id_malformed"))?;
         line.event_id = Some(event_id.to_string());
         line.event_type = Some(event.kind.chars().take(100).collect());
-        if event.account.as_deref() .is_some_and(|named| entry.account.as_ref().is_none_or(|own| own.as_str() != named)) {
+        if event
+            .account
+            .as_deref()
+            .is_some_and(|named| entry.account.as_ref().is_none_or(|own| own.as_str() != named))
+        {
             return Err(refused(400, "event_of_another_account"));
         }
 
         let text = std::str::from_utf8(&body).map_err(|_| refused(400, "event_not_utf8"))?;
-        let (text, cards) = card_numbers::redact_json(text);
-        line.cards_redacted = (cards > 0).then_some(cards);
+        let redacted = card_numbers::redact_json(text);
+        line.cards_redacted = (redacted.count > 0).then_some(redacted.count);
         let envelope = Envelope {
             v: Envelope::VERSION,
             org: entry.org,
@@ -133,7 +137,8 @@ impl<V: ReadSecret, Q: SendMessage> Receiver<V, Q> {
             ip: request.ip().map(str::to_owned),
             encoding: Encoding::Identity,
         };
-        let (body, attribute) = message(text, envelope).ok_or_else(|| refused(413, "body_too_large_for_queue"))?;
+        let (body, attribute) =
+            message(redacted.text, envelope).ok_or_else(|| refused(413, "body_too_large_for_queue"))?;
         let sent = self.queue.send_message(body, (Envelope::ATTRIBUTE, attribute)).await;
         line.message_id = Some(sent.map_err(|error| unavailable("queue_unavailable", &error))?);
         Ok(())
@@ -148,7 +153,8 @@ fn live_secrets(entry: &VaultEntry, now: Timestamp) -> impl Iterator<Item = &[u8
 /// The event as a queue message: as it is, or packed where SQS could not carry it so. `None`: not even packed.
 fn message(text: Cow<'_, str>, mut envelope: Envelope) -> Option<(String, String)> {
     let attribute = serde_json::to_string(&envelope).ok()?;
-    let room = Queue::MAX_MESSAGE.checked_sub(Envelope::ATTRIBUTE.len() + "String".len() + attribute.len())?;
+    let room =
+        Queue::MAX_MESSAGE.checked_sub(Envelope::ATTRIBUTE.len() + "String".len() + attribute.len())?;
     // The two characters of JSON text that SQS refuses as no XML 1.0 characters.
     if text.len() <= room && !text.contains(['\u{fffe}', '\u{ffff}']) {
         return Some((text.into_owned(), attribute));
@@ -161,7 +167,11 @@ fn message(text: Cow<'_, str>, mut envelope: Envelope) -> Option<(String, String
 /// Tells the sender what it has to know to send again or not, and no more.
 fn answer(status: u16, request_id: &str) -> Response {
     let (code, title, detail) = match status {
-        400 => ("webhook_refused", "Bad Request", "The webhook was refused. Plixo's log says why, under this request id."),
+        400 => (
+            "webhook_refused",
+            "Bad Request",
+            "The webhook was refused. Plixo's log says why, under this request id.",
+        ),
         404 => ("not_found", "Not Found", "There is no such webhook endpoint."),
         413 => ("body_too_large", "Content Too Large", "A webhook body has at most 1 MiB."),
         503 => ("unavailable", "Service Unavailable", "Plixo could not take the webhook. Send it again."),

@@ -48,7 +48,8 @@ impl<T: Tables, K: KeyService> Worker<T, K> {
     /// Works a batch off. The rows that its messages will need are read in one request.
     pub async fn run(&self, batch: Batch) -> BatchResponse {
         let tasks: Vec<_> = batch.records.iter().map(Task::read).collect();
-        let wanted = tasks.iter().flatten().flat_map(|task| task.rows().into_iter().map(|row| (task.org(), row)));
+        let wanted =
+            tasks.iter().flatten().flat_map(|task| task.rows().into_iter().map(|row| (task.org(), row)));
         let rows = self.store.read_many(wanted.collect()).await;
         let rows: Result<Rows, StoreError> = rows.map(|rows| rows.into_iter().collect());
         let (tasks, rows) = (&tasks, &rows);
@@ -91,7 +92,11 @@ impl<T: Tables, K: KeyService> Worker<T, K> {
                 }
                 Done::Overtaken => {
                     tokio::time::sleep(pause(task, tried)).await;
-                    let fresh = self.store.read(&task.org(), task.rows()).await.map_err(|error| failed(&error, line))?;
+                    let fresh = self
+                        .store
+                        .read(&task.org(), task.rows())
+                        .await
+                        .map_err(|error| failed(&error, line))?;
                     book = Book::default();
                     fresh.into_iter().for_each(|(name, stored)| book.learn(name, stored));
                 }
@@ -141,7 +146,11 @@ fn enter(task: &Task, book: &mut Book, now: Timestamp) -> Result<Entry, Unread> 
     let mut ids = ids(task);
     let mut event = WebhookEvent {
         id: ids.next(),
-        key: EventKey { endpoint: task.envelope.endpoint, provider_event_id: task.event_id.clone(), conflict: None },
+        key: EventKey {
+            endpoint: task.envelope.endpoint,
+            provider_event_id: task.event_id.clone(),
+            conflict: None,
+        },
         provider: Provider::Stripe,
         kind: task.kind.clone(),
         status: EventStatus::Failed,
@@ -199,7 +208,12 @@ fn conflicts(
         return Ok(Entry::Known("duplicate"));
     }
     let mut audit = Audit { task, by: actor(task), ids: ids.clone(), now, events: Vec::new() };
-    audit.add("webhook_event.record", Object::new("webhook_event", event.id), Outcome::Denied, vec!["status"]);
+    audit.add(
+        "webhook_event.record",
+        Object::new("webhook_event", event.id),
+        Outcome::Denied,
+        vec!["status"],
+    );
     book.put(event)?;
     Ok(Entry::New("conflict", audit.events))
 }
@@ -241,10 +255,20 @@ impl Audit<'_> {
                     self.add(&verb("payment"), Object::new("payment", row.id), Outcome::Allowed, fields);
                 }
                 Row::Invoice(row) => {
-                    self.add(&verb("invoice"), Object::new("invoice", row.id), Outcome::Allowed, vec!["allocations"]);
+                    self.add(
+                        &verb("invoice"),
+                        Object::new("invoice", row.id),
+                        Outcome::Allowed,
+                        vec!["allocations"],
+                    );
                 }
                 Row::Customer(row) => {
-                    self.add(&verb("customer"), Object::new("customer", row.id), Outcome::Allowed, learned.clone());
+                    self.add(
+                        &verb("customer"),
+                        Object::new("customer", row.id),
+                        Outcome::Allowed,
+                        learned.clone(),
+                    );
                 }
                 _ => {}
             }

@@ -24,6 +24,9 @@ async fn main() -> Result<(), Error> {
     kms_ready?;
 
     let worker = &Worker::new(Store::new(tables, kms, entropy::bytes_32));
-    let work = service_fn(|event: LambdaEvent<Batch>| async move { Ok::<_, Error>(worker.run(event.payload).await) });
+    let work =
+        service_fn(
+            |event: LambdaEvent<Batch>| async move { Ok::<_, Error>(worker.run(event.payload).await) },
+        );
     lambda_runtime::run(work).await
 }

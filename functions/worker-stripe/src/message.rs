@@ -31,8 +31,10 @@ impl Task {
     /// # Errors
     /// Why no try will ever read it.
     pub(crate) fn read(message: &Message) -> Result<Self, &'static str> {
-        let attribute = message.attribute(Envelope::ATTRIBUTE).ok_or("the message has no `plixo` attribute")?;
-        let envelope: Envelope = serde_json::from_str(attribute).map_err(|_| "the `plixo` attribute is no envelope")?;
+        let attribute =
+            message.attribute(Envelope::ATTRIBUTE).ok_or("the message has no `plixo` attribute")?;
+        let envelope: Envelope =
+            serde_json::from_str(attribute).map_err(|_| "the `plixo` attribute is no envelope")?;
         if envelope.v != Envelope::VERSION {
             return Err("the message has a version that this worker does not read");
         }
@@ -41,7 +43,8 @@ impl Task {
             Encoding::Lz4 => unpack(&message.body).ok_or("the message does not unpack")?,
         };
         let event = Event::parse(text.as_bytes()).map_err(|_| "the message holds no Stripe event")?;
-        let event_id: ExternalId = event.id.parse().map_err(|_| "the event's id is none that Stripe gives")?;
+        let event_id: ExternalId =
+            event.id.parse().map_err(|_| "the event's id is none that Stripe gives")?;
         let kind = event.kind.into_owned();
         let (fingerprint, news) = (Fingerprint(fingerprint(text.as_bytes())), news::of(&text, &event_id));
         Ok(Self { envelope, event_id, kind, fingerprint, news, text })

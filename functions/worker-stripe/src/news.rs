@@ -1,12 +1,13 @@
 //! What a Stripe event tells the ledger.
 
 use plixo_domain::ledger::{
-    Address, CustomerNews, DisputeState, Payer, PaymentNews, PaymentPart, Personal, RefundState, Stage, Stamp, Witness,
+    Address, CustomerNews, DisputeState, Payer, PaymentNews, PaymentPart, Personal, RefundState, Stage,
+    Stamp, Witness,
 };
 use plixo_domain::webhook::{ExternalId, ExternalRef, Provider};
 use plixo_webhooks::stripe::fact::{
-    self, Charge, ChargeStatus, CustomerChange, CustomerFact, Dispute, DisputeStatus, Fact, Intent, IntentStatus,
-    PaymentFact, Refund, RefundStatus, Session, SessionOutcome, SessionPayment,
+    self, Charge, ChargeStatus, CustomerChange, CustomerFact, Dispute, DisputeStatus, Fact, Intent,
+    IntentStatus, PaymentFact, Refund, RefundStatus, Session, SessionOutcome, SessionPayment,
 };
 
 /// What an event tells the ledger.
@@ -76,7 +77,10 @@ impl Said {
         Ok(PaymentNews {
             reference: named(&self.reference)?,
             stamp,
-            currency: self.currency.parse().map_err(|_| "/data/object/currency is no ISO 4217 code".to_owned())?,
+            currency: self
+                .currency
+                .parse()
+                .map_err(|_| "/data/object/currency is no ISO 4217 code".to_owned())?,
             parts: self.parts,
             customer: self.customer.as_deref().map(named).transpose()?,
         })

@@ -4,8 +4,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use plixo_domain::id::{CustomerId, EndpointId, Ids, InvoiceId, OrgId};
 use plixo_domain::ledger::{
-    Book, Customer, Invoice, InvoiceBody, InvoiceState, InvoiceStatus, Kept, Payment, PaymentStatus, Personal, Private, Row,
-    RowKey,
+    Book, Customer, Invoice, InvoiceBody, InvoiceState, InvoiceStatus, Kept, Payment, PaymentStatus,
+    Personal, Private, Row, RowKey,
 };
 use plixo_domain::money::Money;
 use plixo_domain::webhook::{EventKey, EventStatus, ExternalRef, Fingerprint, Provider, WebhookEvent};
@@ -39,7 +39,8 @@ impl Stack {
         let faults = Faults::default();
         let (tables, kms) = (FakeTables::new(faults.clone()), FakeKms::new(faults.clone()));
         let (org, endpoint, customer): (OrgId, EndpointId, CustomerId) = (ids.next(), ids.next(), ids.next());
-        let stack = Self { tables, kms, faults, org, endpoint, invoices: (0..3).map(|_| ids.next()).collect() };
+        let stack =
+            Self { tables, kms, faults, org, endpoint, invoices: (0..3).map(|_| ids.next()).collect() };
         let store = stack.store();
         store.create_data_key(&org, &stack.kms).await.unwrap();
         let mut book = Book::default();
@@ -63,7 +64,12 @@ impl Stack {
     /// The same stack as a new process sees it, or as it would go on by itself.
     fn fork(&self) -> Self {
         let faults = Faults::default();
-        Self { tables: self.tables.fork(faults.clone()), kms: self.kms.with(faults.clone()), faults, ..self.clone() }
+        Self {
+            tables: self.tables.fork(faults.clone()),
+            kms: self.kms.with(faults.clone()),
+            faults,
+            ..self.clone()
+        }
     }
 
     fn store(&self) -> Store<FakeTables, FakeKms> {
@@ -125,10 +131,18 @@ impl Stack {
                 "payment" => {
                     let (_, id) = key.pk.rsplit_once('#').unwrap();
                     let it = self.payment(id).await;
-                    let shares: Vec<_> = it.allocations.iter().map(|(invoice, share)| (*invoice, share.amount)).collect();
-                    lines.push(format!("{id} {:?} {:?} {:?} {shares:?}", it.status(), it.amount(), it.unapplied()));
+                    let shares: Vec<_> =
+                        it.allocations.iter().map(|(invoice, share)| (*invoice, share.amount)).collect();
+                    lines.push(format!(
+                        "{id} {:?} {:?} {:?} {shares:?}",
+                        it.status(),
+                        it.amount(),
+                        it.unapplied()
+                    ));
                 }
-                "invoice" => lines.push(format!("{} {} {:?}", text("number"), text("status"), item.get("balance"))),
+                "invoice" => {
+                    lines.push(format!("{} {} {:?}", text("number"), text("status"), item.get("balance")))
+                }
                 "webhook_event" => lines.push(format!("{} {}", key.pk, key.sk)),
                 "payload" => lines.push(format!("{} {}", key.pk, key.sk)),
                 "customer_ref" => lines.push(key.pk.clone()),
@@ -148,10 +162,12 @@ impl Stack {
     fn assert_audited_once(&self) {
         let dump = self.tables.dump();
         let audits = dump.iter().filter(|(key, _)| key.table == Table::Audit);
-        let objects: Vec<_> = audits.map(|(_, item)| (item["request_id"].clone(), item["object"].clone())).collect();
+        let objects: Vec<_> =
+            audits.map(|(_, item)| (item["request_id"].clone(), item["object"].clone())).collect();
         let mut once = objects.clone();
         once.dedup();
-        let requests: BTreeSet<_> = objects.iter().map(|(request, _)| request.as_s().unwrap().clone()).collect();
+        let requests: BTreeSet<_> =
+            objects.iter().map(|(request, _)| request.as_s().unwrap().clone()).collect();
         for (n, one) in objects.iter().enumerate() {
             assert!(!objects[n + 1..].contains(one), "audited twice: {one:?}");
         }
@@ -180,7 +196,12 @@ fn event(kind: &str, id: &str, intent: &str, invoice: Option<InvoiceId>) -> Valu
 }
 
 fn block_on<T>(work: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(work)
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap()
+        .block_on(work)
 }
 
 #[test]
@@ -193,7 +214,11 @@ fn each_type_has_its_effect() {
             stack.run_all(&[stack.message(n, &event(kind, id, intent, invoice))]).await;
             stack.event(id).await.status
         };
-        for (kind, id) in [("charge.succeeded", "e1"), ("payment_intent.succeeded", "e2"), ("checkout.session.completed", "e3")] {
+        for (kind, id) in [
+            ("charge.succeeded", "e1"),
+            ("payment_intent.succeeded", "e2"),
+            ("checkout.session.completed", "e3"),
+        ] {
             assert_eq!(tell(kind, id, "pi_1", first).await, EventStatus::Applied, "{kind}");
             assert_eq!(stack.invoice(0).await.status(), InvoiceStatus::Paid, "{kind}");
         }
@@ -206,16 +231,27 @@ fn each_type_has_its_effect() {
 
         assert_eq!(tell("payment_intent.payment_failed", "e7", "pi_2", second).await, EventStatus::Applied);
         assert_eq!(stack.payment("pi_2").await.status(), PaymentStatus::Failed);
-        assert_eq!(tell("checkout.session.async_payment_succeeded", "e8", "pi_2", second).await, EventStatus::Applied);
+        assert_eq!(
+            tell("checkout.session.async_payment_succeeded", "e8", "pi_2", second).await,
+            EventStatus::Applied
+        );
         assert_eq!(stack.invoice(1).await.status(), InvoiceStatus::Paid);
 
         assert_eq!(tell("payment_intent.canceled", "e9", "pi_3", None).await, EventStatus::Applied);
-        assert_eq!(tell("checkout.session.async_payment_failed", "e10", "pi_4", None).await, EventStatus::Applied);
+        assert_eq!(
+            tell("checkout.session.async_payment_failed", "e10", "pi_4", None).await,
+            EventStatus::Applied
+        );
         assert_eq!(tell("payment_intent.succeeded", "e11", "pi_5", None).await, EventStatus::Applied);
         assert_eq!(stack.payment("pi_5").await.unapplied().unwrap().amount, 12_500);
         assert_eq!(tell("refund.updated", "e12", "pi_5", None).await, EventStatus::Applied);
 
-        stack.run_all(&[stack.message(21, &fixture("payout.paid")), stack.message(22, &fixture("checkout.session.expired"))]).await;
+        stack
+            .run_all(&[
+                stack.message(21, &fixture("payout.paid")),
+                stack.message(22, &fixture("checkout.session.expired")),
+            ])
+            .await;
         let unused = fixture("payout.paid");
         assert_eq!(stack.event(unused["id"].as_str().unwrap()).await.status, EventStatus::Ignored);
         for (n, kind) in (23..).zip(["customer.created", "customer.updated", "customer.deleted"]) {
@@ -236,7 +272,12 @@ fn a_lost_dispute_reverses_the_allocation() {
         let mut lost = event("charge.dispute.closed", "e2", "pi_1", invoice);
         lost["data"]["object"]["status"] = "lost".into();
         lost["data"]["object"]["amount"] = 12_500.into();
-        stack.run_all(&[stack.message(1, &event("payment_intent.succeeded", "e1", "pi_1", invoice)), stack.message(2, &lost)]).await;
+        stack
+            .run_all(&[
+                stack.message(1, &event("payment_intent.succeeded", "e1", "pi_1", invoice)),
+                stack.message(2, &lost),
+            ])
+            .await;
         assert_eq!(stack.invoice(0).await.status(), InvoiceStatus::Open);
         assert_eq!(stack.payment("pi_1").await.unapplied().unwrap().amount, 0);
     });
@@ -308,7 +349,12 @@ fn many_deliveries_of_few_events_count_once() {
         let mut events = Vec::new();
         for n in 0..50 {
             let kind = ["payment_intent.succeeded", "charge.succeeded", "checkout.session.completed"][n % 3];
-            let mut told = event(kind, &format!("e{n}"), &format!("pi_{}", n / 3), (n < 24).then(|| stack.invoices[n / 9]));
+            let mut told = event(
+                kind,
+                &format!("e{n}"),
+                &format!("pi_{}", n / 3),
+                (n < 24).then(|| stack.invoices[n / 9]),
+            );
             for field in ["amount", "amount_received", "amount_captured", "amount_total"] {
                 if told["data"]["object"][field].is_i64() {
                     told["data"]["object"][field] = (1_000 + n / 3).into();
@@ -323,9 +369,12 @@ fn many_deliveries_of_few_events_count_once() {
         for wave in scattered.chunks(40) {
             let processes: Vec<_> = wave.chunks(10).map(|messages| stack.run(messages)).collect();
             let mut left = Vec::new();
-            for (response, messages) in futures::future::join_all(processes).await.iter().zip(wave.chunks(10)) {
+            for (response, messages) in futures::future::join_all(processes).await.iter().zip(wave.chunks(10))
+            {
                 let failed: Vec<_> = response.failed().collect();
-                left.extend(messages.iter().filter(|m| failed.contains(&m["messageId"].as_str().unwrap())).cloned());
+                left.extend(
+                    messages.iter().filter(|m| failed.contains(&m["messageId"].as_str().unwrap())).cloned(),
+                );
             }
             stack.run_all(&left).await;
         }
@@ -348,13 +397,21 @@ fn an_id_that_comes_again_with_other_bytes_is_a_conflict() {
             stack.run_all(&[stack.message(n, event)]).await;
         }
         assert_eq!(stack.invoice(0).await.status(), InvoiceStatus::Paid);
-        let keys: Vec<_> = stack.tables.dump().into_keys().filter(|key| key.table == Table::WebhookEvents).collect();
+        let keys: Vec<_> =
+            stack.tables.dump().into_keys().filter(|key| key.table == Table::WebhookEvents).collect();
         let conflicts: Vec<_> = keys.iter().filter_map(|key| key.sk.strip_prefix("conflict#")).collect();
         assert_eq!(conflicts.len(), 1);
         let print = Fingerprint::try_from(conflicts[0].to_owned()).unwrap();
         let conflict: WebhookEvent = stack.row(&stack.event_key("e1", Some(print))).await.unwrap();
-        assert_eq!((conflict.status, stack.event("e1").await.status), (EventStatus::Conflict, EventStatus::Applied));
-        let kept = stack.store().payload(&stack.org, conflict.id, &stack.event_key("e1", None), print, now()).await.unwrap();
+        assert_eq!(
+            (conflict.status, stack.event("e1").await.status),
+            (EventStatus::Conflict, EventStatus::Applied)
+        );
+        let kept = stack
+            .store()
+            .payload(&stack.org, conflict.id, &stack.event_key("e1", None), print, now())
+            .await
+            .unwrap();
         assert_eq!(kept, Some(forged.to_string()));
     });
 }
@@ -367,13 +424,26 @@ fn poison_goes_back_to_the_queue_and_an_unusable_event_shows_as_failed_until_it_
         let mut unusable = event("payment_intent.succeeded", "e2", "pi_2", None);
         unusable["data"]["object"]["currency"] = "zzz".into();
         let mut newer = stack.message(5, &good);
-        let envelope = newer["messageAttributes"]["plixo"]["stringValue"].as_str().unwrap().replace("\"v\":1", "\"v\":2");
+        let envelope = newer["messageAttributes"]["plixo"]["stringValue"]
+            .as_str()
+            .unwrap()
+            .replace("\"v\":1", "\"v\":2");
         newer["messageAttributes"]["plixo"]["stringValue"] = envelope.into();
         let mut bare = stack.message(6, &good);
         bare["messageAttributes"] = json!({});
-        let messages = [stack.raw_message(1, "{"), stack.message(2, &unusable), stack.raw_message(3, ""), stack.message(4, &good), newer, bare];
+        let messages = [
+            stack.raw_message(1, "{"),
+            stack.message(2, &unusable),
+            stack.raw_message(3, ""),
+            stack.message(4, &good),
+            newer,
+            bare,
+        ];
         for _ in 0..2 {
-            assert_eq!(stack.run(&messages).await.failed().collect::<Vec<_>>(), ["m1", "m2", "m3", "m5", "m6"]);
+            assert_eq!(
+                stack.run(&messages).await.failed().collect::<Vec<_>>(),
+                ["m1", "m2", "m3", "m5", "m6"]
+            );
         }
         assert_eq!(stack.event("e2").await.status, EventStatus::Failed);
         assert_eq!(stack.invoice(0).await.status(), InvoiceStatus::Paid);
@@ -387,9 +457,13 @@ fn ten_messages_of_an_organisation_ask_kms_once() {
         let stack = Stack::new().await;
         let before = stack.kms.calls();
         let worker = Worker::new(stack.store());
-        let all: Vec<_> = (0..10).map(|n| stack.message(n, &event("charge.succeeded", &format!("e{n}"), &format!("pi_{n}"), None))).collect();
+        let all: Vec<_> = (0..10)
+            .map(|n| stack.message(n, &event("charge.succeeded", &format!("e{n}"), &format!("pi_{n}"), None)))
+            .collect();
         assert_eq!(worker.run(batch(&all)).await, BatchResponse::default());
-        let more: Vec<_> = (10..20).map(|n| stack.message(n, &event("charge.succeeded", &format!("e{n}"), &format!("pi_{n}"), None))).collect();
+        let more: Vec<_> = (10..20)
+            .map(|n| stack.message(n, &event("charge.succeeded", &format!("e{n}"), &format!("pi_{n}"), None)))
+            .collect();
         assert_eq!(worker.run(batch(&more)).await, BatchResponse::default());
         assert_eq!(stack.kms.calls() - before, 1);
     });
@@ -400,7 +474,8 @@ fn nothing_private_is_stored_in_the_clear() {
     block_on(async {
         let stack = Stack::new().await;
         let mut charge = event("charge.succeeded", "e1", "pi_1", None);
-        charge["data"]["object"]["billing_details"] = json!({"name": "Canary Name", "email": "canary@example.com"});
+        charge["data"]["object"]["billing_details"] =
+            json!({"name": "Canary Name", "email": "canary@example.com"});
         charge["data"]["object"]["description"] = "canary remittance".into();
         let mut customer = fixture("customer.created");
         customer["data"]["object"]["name"] = "Canary Name".into();
@@ -422,7 +497,8 @@ fn nothing_private_is_stored_in_the_clear() {
         let payer = stack.store().open_payer(&stack.org, &payment, now()).await.unwrap();
         assert_eq!(payer.name.as_deref(), Some("Canary Name"));
         let found = stack.event("e1").await;
-        let kept = stack.store().payload(&stack.org, found.id, &found.key, found.fingerprint, now()).await.unwrap();
+        let kept =
+            stack.store().payload(&stack.org, found.id, &found.key, found.fingerprint, now()).await.unwrap();
         assert_eq!(kept, Some(charge.to_string()));
         let id = stack.tables.dump().into_iter().find(|(key, _)| key.sk == "customer").unwrap().0;
         let (_, id) = id.pk.rsplit_once('#').unwrap();
@@ -443,12 +519,14 @@ fn a_packed_message_is_unpacked() {
         use base64::Engine;
         let packed = lz4_flex::block::compress_prepend_size(large.to_string().as_bytes());
         message["body"] = base64::engine::general_purpose::STANDARD.encode(packed).into();
-        let envelope = message["messageAttributes"]["plixo"]["stringValue"].as_str().unwrap().replace("identity", "lz4");
+        let envelope =
+            message["messageAttributes"]["plixo"]["stringValue"].as_str().unwrap().replace("identity", "lz4");
         message["messageAttributes"]["plixo"]["stringValue"] = envelope.into();
         stack.run_all(&[message]).await;
         assert_eq!(stack.invoice(0).await.status(), InvoiceStatus::Paid);
         let found = stack.event("e1").await;
-        let kept = stack.store().payload(&stack.org, found.id, &found.key, found.fingerprint, now()).await.unwrap();
+        let kept =
+            stack.store().payload(&stack.org, found.id, &found.key, found.fingerprint, now()).await.unwrap();
         assert_eq!(kept, Some(large.to_string()));
     });
 }
@@ -459,10 +537,14 @@ fn an_organisation_without_a_key_stores_nothing() {
         let stack = Stack::new().await;
         let stranger = Stack { org: Ids::new(now(), [9; 10]).next(), ..stack.fork() };
         let before = stranger.tables.dump();
-        let response = stranger.run(&[stranger.message(1, &event("charge.succeeded", "e1", "pi_1", None))]).await;
+        let response =
+            stranger.run(&[stranger.message(1, &event("charge.succeeded", "e1", "pi_1", None))]).await;
         assert_eq!(response.failed().collect::<Vec<_>>(), ["m1"]);
         assert_eq!(stranger.tables.dump(), before);
         let row = RowKey::Payment(ExternalRef { provider: Provider::Stripe, id: "pi_1".parse().unwrap() });
-        assert_eq!(stack.store().read(&stack.org, vec![row.clone()]).await.unwrap(), [(row, None::<(Row, u64)>)]);
+        assert_eq!(
+            stack.store().read(&stack.org, vec![row.clone()]).await.unwrap(),
+            [(row, None::<(Row, u64)>)]
+        );
     });
 }

@@ -1,8 +1,8 @@
 //! The ledger in the contract's shapes.
 
 use anyhow::Context;
-use plixo_domain::ledger::{Allocation, Customer, CustomerRef, Invoice, Kept, Payment, RowKey};
 use plixo_domain::id::InvoiceId;
+use plixo_domain::ledger::{Allocation, Customer, CustomerRef, Invoice, Kept, Payment, RowKey};
 use plixo_domain::webhook::{EventKey, ExternalRef, Provider, WebhookEvent};
 use plixo_lambda::clock;
 use serde_json::{Value, json};
@@ -78,9 +78,11 @@ async fn payment(
     reference: &ExternalRef,
     invoice: Option<&Invoice>,
 ) -> anyhow::Result<Value> {
-    let found: Payment = one(stack, wanted, reference).await?.with_context(|| format!("no payment {}", reference.id))?;
+    let found: Payment =
+        one(stack, wanted, reference).await?.with_context(|| format!("no payment {}", reference.id))?;
     let payer = stack.store.open_payer(&wanted.org, &found, clock::now()).await?;
-    let allocations: Vec<_> = found.allocations.iter().map(|(invoice, share)| allocation(&found, invoice, share)).collect();
+    let allocations: Vec<_> =
+        found.allocations.iter().map(|(invoice, share)| allocation(&found, invoice, share)).collect();
     Ok(json!({
         "id": found.id, "source": reference.provider, "external_id": reference.id, "status": found.status(),
         "amount": found.amount(), "unapplied": found.unapplied(), "received_on": found.received_on(),
@@ -91,7 +93,8 @@ async fn payment(
 
 async fn customer(stack: &Stack, wanted: &Ledger, id: &str) -> anyhow::Result<Value> {
     let reference = ExternalRef { provider: Provider::Stripe, id: id.parse()? };
-    let link: CustomerRef = one(stack, wanted, &reference).await?.with_context(|| format!("no customer {id}"))?;
+    let link: CustomerRef =
+        one(stack, wanted, &reference).await?.with_context(|| format!("no customer {id}"))?;
     let found: Customer = one(stack, wanted, &link.customer).await?.context("a link without its customer")?;
     let personal = stack.store.open_personal(&wanted.org, &found, clock::now()).await?;
     let external: serde_json::Map<_, _> =

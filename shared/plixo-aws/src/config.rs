@@ -23,7 +23,8 @@ impl Patience {
     pub const SENDER_WAITS: Self =
         Self { tries: 3, per_try: Duration::from_millis(1000), in_all: Duration::from_millis(2500) };
     /// For work that the queue would hand out again.
-    pub const QUEUED: Self = Self { tries: 3, per_try: Duration::from_secs(3), in_all: Duration::from_secs(8) };
+    pub const QUEUED: Self =
+        Self { tries: 3, per_try: Duration::from_secs(3), in_all: Duration::from_secs(8) };
 }
 
 /// The configuration of a Lambda function: credentials, region and endpoint from its environment only, so that init

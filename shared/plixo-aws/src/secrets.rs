@@ -28,8 +28,9 @@ impl Vault {
     /// The secrets below `prefix`, which ends with a slash.
     #[must_use]
     pub fn new(config: &SdkConfig, prefix: String) -> Self {
-        let config =
-            aws_sdk_secretsmanager::config::Builder::from(config).interceptor(crate::calls::CountCalls).build();
+        let config = aws_sdk_secretsmanager::config::Builder::from(config)
+            .interceptor(crate::calls::CountCalls)
+            .build();
         Self { client: Client::from_conf(config), prefix }
     }
 
@@ -56,7 +57,9 @@ impl ReadSecret for Vault {
         let asked = self.client.get_secret_value().secret_id(format!("{}{name}", self.prefix));
         match asked.send().await {
             Ok(found) => Ok(found.secret_string.map(Secret::new)),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_not_found_exception()) => Ok(None),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_not_found_exception()) => {
+                Ok(None)
+            }
             Err(error) => Err(from_sdk(SERVICE, error)),
         }
     }

@@ -45,7 +45,11 @@ impl Queue {
     /// # Errors
     /// [`AwsError`].
     pub async fn check(&self) -> Result<(), AwsError> {
-        let asked = self.client.get_queue_attributes().queue_url(&self.url).attribute_names(QueueAttributeName::QueueArn);
+        let asked = self
+            .client
+            .get_queue_attributes()
+            .queue_url(&self.url)
+            .attribute_names(QueueAttributeName::QueueArn);
         asked.send().await.map(drop).map_err(|error| from_sdk(SERVICE, error))
     }
 }
@@ -53,8 +57,14 @@ impl Queue {
 impl SendMessage for Queue {
     async fn send_message(&self, body: String, (name, value): (&str, String)) -> Result<String, AwsError> {
         let value = MessageAttributeValue::builder().data_type("String").string_value(value).build();
-        let value = value.map_err(|error| AwsError::Refused { service: SERVICE, cause: error.to_string() })?;
-        let message = self.client.send_message().queue_url(&self.url).message_body(body).message_attributes(name, value);
+        let value =
+            value.map_err(|error| AwsError::Refused { service: SERVICE, cause: error.to_string() })?;
+        let message = self
+            .client
+            .send_message()
+            .queue_url(&self.url)
+            .message_body(body)
+            .message_attributes(name, value);
         let sent = message.send().await.map_err(|error| from_sdk(SERVICE, error))?;
         Ok(sent.message_id.unwrap_or_default())
     }

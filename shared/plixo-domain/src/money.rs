@@ -144,7 +144,11 @@ mod tests {
     #[test]
     fn money_is_integer_minor_units_in_json() {
         assert_eq!(serde_json::to_string(&eur(12_500)).unwrap(), r#"{"amount":12500,"currency":"EUR"}"#);
-        for wrong in [r#"{"amount":1.5,"currency":"EUR"}"#, r#"{"amount":1,"currency":"eur"}"#, r#"{"amount":1,"currency":"XQQ"}"#] {
+        for wrong in [
+            r#"{"amount":1.5,"currency":"EUR"}"#,
+            r#"{"amount":1,"currency":"eur"}"#,
+            r#"{"amount":1,"currency":"XQQ"}"#,
+        ] {
             assert!(serde_json::from_str::<Money>(wrong).is_err(), "{wrong}");
         }
     }

@@ -96,7 +96,9 @@ where
     F: Fn(usize, Line) -> A,
     A: Future<Output = (Result<(), TaskError>, Line)>,
 {
-    let done = join_all(batch.records.iter().enumerate().map(|(n, message)| one(function, n, message, &handle))).await;
+    let done =
+        join_all(batch.records.iter().enumerate().map(|(n, message)| one(function, n, message, &handle)))
+            .await;
     let failed = batch.records.iter().zip(done).filter(|(_, done)| !done);
     let failures = failed.map(|(message, _)| ItemFailure { item_identifier: message.message_id.clone() });
     BatchResponse { batch_item_failures: failures.collect() }

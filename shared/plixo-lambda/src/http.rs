@@ -225,7 +225,12 @@ where
 }
 
 /// Answers one request, with its line written.
-pub async fn answer<F, A>(function: &'static str, route: &'static str, request: Request, handle: F) -> Response
+pub async fn answer<F, A>(
+    function: &'static str,
+    route: &'static str,
+    request: Request,
+    handle: F,
+) -> Response
 where
     F: Fn(Request, Line) -> A,
     A: Future<Output = (Response, Line)>,
@@ -247,7 +252,8 @@ where
     let work = AssertUnwindSafe(async { handle(request, blank).await }).catch_unwind();
     let (done, aws_calls) = plixo_aws::calls::counted(work).await;
     let (response, mut line) = done.unwrap_or_else(|_| {
-        let detail = "Plixo failed to answer. Try again; if it fails again, tell the operator the request id.";
+        let detail =
+            "Plixo failed to answer. Try again; if it fails again, tell the operator the request id.";
         let response = Response::problem(500, "internal", "Internal Server Error", detail, &request_id);
         (response, Line { outcome: "panic", level: Level::Error, ..spare })
     });

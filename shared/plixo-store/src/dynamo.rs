@@ -26,7 +26,8 @@ impl DynamoTables {
     /// The tables of those names.
     #[must_use]
     pub fn new(config: &SdkConfig, ledger: String, webhook_events: String, audit: String) -> Self {
-        let config = aws_sdk_dynamodb::config::Builder::from(config).interceptor(plixo_aws::calls::CountCalls).build();
+        let config =
+            aws_sdk_dynamodb::config::Builder::from(config).interceptor(plixo_aws::calls::CountCalls).build();
         Self { client: Client::from_conf(config), ledger, webhook_events, audit }
     }
 
@@ -48,7 +49,9 @@ impl DynamoTables {
     }
 
     fn table(&self, name: &str) -> Option<Table> {
-        [Table::Ledger, Table::WebhookEvents, Table::Audit].into_iter().find(|table| self.name(*table) == name)
+        [Table::Ledger, Table::WebhookEvents, Table::Audit]
+            .into_iter()
+            .find(|table| self.name(*table) == name)
     }
 
     async fn get_100(&self, keys: &[Key], found: &mut HashMap<Key, Item>) -> Result<(), StoreError> {
@@ -65,7 +68,8 @@ impl DynamoTables {
             }
             let answer = request.send().await.map_err(|error| from_sdk(SERVICE, error))?;
             for (name, items) in answer.responses.unwrap_or_default() {
-                let table = self.table(&name).ok_or_else(|| corrupt("an answer from a table that was not asked"))?;
+                let table =
+                    self.table(&name).ok_or_else(|| corrupt("an answer from a table that was not asked"))?;
                 for mut item in items {
                     let (pk, sk) = (text(item.remove("pk"))?, text(item.remove("sk"))?);
                     found.insert(Key { table, pk, sk }, item);
@@ -97,7 +101,8 @@ impl Tables for DynamoTables {
         let mut items = Vec::with_capacity(puts.len());
         for Put { key, mut item, guard } in puts {
             item.extend(key_item(&key));
-            let put = aws_sdk_dynamodb::types::Put::builder().table_name(self.name(key.table)).set_item(Some(item));
+            let put =
+                aws_sdk_dynamodb::types::Put::builder().table_name(self.name(key.table)).set_item(Some(item));
             let put = match guard {
                 Guard::Absent => put.condition_expression("attribute_not_exists(pk)"),
                 Guard::Version(version) => put
@@ -111,9 +116,11 @@ impl Tables for DynamoTables {
             Ok(_) => Ok(()),
             Err(error) => Err(match error.as_service_error().map(why_cancelled) {
                 Some(Cancelled::Conflict) => PutError::Conflict,
-                Some(Cancelled::Passing) => {
-                    StoreError::from(AwsError::Unavailable { service: SERVICE, cause: "transaction throttled".into() }).into()
-                }
+                Some(Cancelled::Passing) => StoreError::from(AwsError::Unavailable {
+                    service: SERVICE,
+                    cause: "transaction throttled".into(),
+                })
+                .into(),
                 Some(Cancelled::Refused(codes)) => {
                     StoreError::from(AwsError::Refused { service: SERVICE, cause: codes }).into()
                 }
@@ -139,7 +146,8 @@ fn why_cancelled(error: &TransactWriteItemsError) -> Cancelled {
         TransactWriteItemsError::TransactionInProgressException(_) => return Cancelled::Passing,
         _ => return Cancelled::No,
     };
-    let codes: Vec<&str> = reasons.iter().filter_map(|reason| reason.code()).filter(|code| *code != "None").collect();
+    let codes: Vec<&str> =
+        reasons.iter().filter_map(|reason| reason.code()).filter(|code| *code != "None").collect();
     let any = |wanted: &[&str]| codes.iter().any(|code| wanted.contains(code));
     if any(&["ConditionalCheckFailed", "TransactionConflict", "DuplicateItem"]) {
         Cancelled::Conflict

@@ -6,12 +6,15 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::civil::Date;
 use plixo_domain::id::{CustomerId, InvoiceId, PaymentId, bytes_of};
 use plixo_domain::ledger::{
-    Allocation, Claim, Customer, DisputeState, Invoice, InvoiceBody, InvoiceState, InvoiceStatus, Link, Payer, Payment, PaymentStatus,
-    Personal, Private, RefundState, Row, RowKey, Stage, Stamp, Statement, Witness,
+    Allocation, Claim, Customer, DisputeState, Invoice, InvoiceBody, InvoiceState, InvoiceStatus, Link,
+    Payer, Payment, PaymentStatus, Personal, Private, RefundState, Row, RowKey, Stage, Stamp, Statement,
+    Witness,
 };
 use plixo_domain::money::Money;
 use plixo_domain::webhook::{ExternalId, ExternalRef};
-use plixo_envelope::{DataKey, FIRST_VERSION, KeyId, KeyRef, Keys, OrganisationKeys, Place, Salt, Sealed, Secret};
+use plixo_envelope::{
+    DataKey, FIRST_VERSION, KeyId, KeyRef, Keys, OrganisationKeys, Place, Salt, Sealed, Secret,
+};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
@@ -156,7 +159,11 @@ fn only(key: DataKey) -> Keys {
 }
 
 /// Opens an invoice's lines and memo.
-pub(crate) fn open_body(keys: &OrganisationKeys, id: &InvoiceId, sealed: &[u8]) -> Result<InvoiceBody, StoreError> {
+pub(crate) fn open_body(
+    keys: &OrganisationKeys,
+    id: &InvoiceId,
+    sealed: &[u8],
+) -> Result<InvoiceBody, StoreError> {
     from_json(&open(keys, &Place { record: &id.to_string(), field: "body" }, sealed)?)
 }
 
@@ -167,16 +174,26 @@ pub(crate) fn open(keys: &OrganisationKeys, place: &Place<'_>, sealed: &[u8]) ->
 }
 
 /// Opens a payment's payer.
-pub(crate) fn open_payer(keys: &OrganisationKeys, id: &PaymentId, sealed: &[u8]) -> Result<Payer, StoreError> {
+pub(crate) fn open_payer(
+    keys: &OrganisationKeys,
+    id: &PaymentId,
+    sealed: &[u8],
+) -> Result<Payer, StoreError> {
     from_json(&open(keys, &Place { record: &id.to_string(), field: "payer" }, sealed)?)
 }
 
 /// Opens a customer's personal data under the customer's own key.
-pub(crate) fn open_personal(keys: &OrganisationKeys, customer: &Customer, sealed: &[u8]) -> Result<Personal, StoreError> {
+pub(crate) fn open_personal(
+    keys: &OrganisationKeys,
+    customer: &Customer,
+    sealed: &[u8],
+) -> Result<Personal, StoreError> {
     let id = customer.id.to_string();
-    let key = customer.key.clone().ok_or_else(|| StoreError::Corrupt("a customer without its key".to_owned()))?;
+    let key =
+        customer.key.clone().ok_or_else(|| StoreError::Corrupt("a customer without its key".to_owned()))?;
     let key = keys.open_customer_key(&id, &Sealed::try_from(key)?)?;
-    let plain = only(key).open(&Place { record: &id, field: "personal" }, &Sealed::try_from(sealed.to_vec())?)?;
+    let plain =
+        only(key).open(&Place { record: &id, field: "personal" }, &Sealed::try_from(sealed.to_vec())?)?;
     from_json(&plain)
 }
 
@@ -192,7 +209,8 @@ pub(crate) fn has_plain(row: &Row) -> bool {
 
 /// The item of a row. Without a sealer, nothing in it may be plain.
 pub(crate) fn of_row(row: &Row, version: u64, sealer: Option<&Sealer<'_>>) -> Result<Item, StoreError> {
-    let sealer = || sealer.ok_or_else(|| StoreError::Corrupt("a plain field and no key to seal it".to_owned()));
+    let sealer =
+        || sealer.ok_or_else(|| StoreError::Corrupt("a plain field and no key to seal it".to_owned()));
     let (kind, item) = match row {
         Row::Organisation(row) => ("organisation", item(row)?),
         Row::CustomerRef(row) => ("customer_ref", item(row)?),
@@ -211,7 +229,9 @@ pub(crate) fn of_row(row: &Row, version: u64, sealer: Option<&Sealer<'_>>) -> Re
                     said: row.said.clone(),
                     links: row.links.clone(),
                 },
-                (Private::Sealed(_), None) => return Err(StoreError::Corrupt("a customer without its key".to_owned())),
+                (Private::Sealed(_), None) => {
+                    return Err(StoreError::Corrupt("a customer without its key".to_owned()));
+                }
             };
             ("customer", item(&stored)?)
         }
@@ -240,7 +260,9 @@ pub(crate) fn of_row(row: &Row, version: u64, sealer: Option<&Sealer<'_>>) -> Re
         Row::Payment(row) => {
             let payer = match &row.payer {
                 None => None,
-                Some((stamp, Private::Sealed(sealed))) => Some((stamp.clone(), ByteBuf::from(sealed.clone()))),
+                Some((stamp, Private::Sealed(sealed))) => {
+                    Some((stamp.clone(), ByteBuf::from(sealed.clone())))
+                }
                 Some((stamp, Private::Plain(payer))) => {
                     let place = Place { record: &row.id.to_string(), field: "payer" };
                     Some((stamp.clone(), sealer()?.seal(&place, &json(payer)?)?))
@@ -272,7 +294,10 @@ pub(crate) fn of_row(row: &Row, version: u64, sealer: Option<&Sealer<'_>>) -> Re
 pub(crate) fn to_row(name: &RowKey, stored: Item) -> Result<(Row, u64), StoreError> {
     let frame: Frame = from_item(stored.clone())?;
     if frame.v > FORM {
-        return Err(StoreError::Corrupt(format!("a {} of form {}, and this code reads up to {FORM}", frame.kind, frame.v)));
+        return Err(StoreError::Corrupt(format!(
+            "a {} of form {}, and this code reads up to {FORM}",
+            frame.kind, frame.v
+        )));
     }
     let row = match name {
         RowKey::Organisation => Row::Organisation(from_item(stored)?),
@@ -340,7 +365,8 @@ pub(crate) fn item(value: &impl Serialize) -> Result<Item, StoreError> {
 
 /// A value of an item's fields. The error names no value.
 pub(crate) fn from_item<T: DeserializeOwned>(item: Item) -> Result<T, StoreError> {
-    serde_dynamo::from_item(item).map_err(|_| StoreError::Corrupt(format!("an item is no {}", std::any::type_name::<T>())))
+    serde_dynamo::from_item(item)
+        .map_err(|_| StoreError::Corrupt(format!("an item is no {}", std::any::type_name::<T>())))
 }
 
 /// A value as the JSON text that is sealed.
@@ -350,5 +376,6 @@ pub(crate) fn json(value: &impl Serialize) -> Result<Vec<u8>, StoreError> {
 
 /// The value of opened JSON text. The error names no value.
 pub(crate) fn from_json<T: DeserializeOwned>(plain: &[u8]) -> Result<T, StoreError> {
-    serde_json::from_slice(plain).map_err(|_| StoreError::Corrupt("an opened field is not what it should be".to_owned()))
+    serde_json::from_slice(plain)
+        .map_err(|_| StoreError::Corrupt("an opened field is not what it should be".to_owned()))
 }

@@ -24,10 +24,16 @@ pub fn row(org: &OrgId, name: &RowKey) -> Key {
     match name {
         RowKey::Organisation => key(Table::Ledger, org.to_string(), "organisation"),
         RowKey::Customer(id) => key(Table::Ledger, format!("{org}#{id}"), "customer"),
-        RowKey::CustomerRef(of) => key(Table::Ledger, format!("{org}#{}#{}", of.provider.as_str(), of.id), "customer-ref"),
+        RowKey::CustomerRef(of) => {
+            key(Table::Ledger, format!("{org}#{}#{}", of.provider.as_str(), of.id), "customer-ref")
+        }
         RowKey::Invoice(id) => key(Table::Ledger, format!("{org}#{id}"), "invoice"),
-        RowKey::InvoiceNumber(number) => key(Table::Ledger, format!("{org}#number#{number}"), "invoice-number"),
-        RowKey::Payment(of) => key(Table::Ledger, format!("{org}#{}#{}", of.provider.as_str(), of.id), "payment"),
+        RowKey::InvoiceNumber(number) => {
+            key(Table::Ledger, format!("{org}#number#{number}"), "invoice-number")
+        }
+        RowKey::Payment(of) => {
+            key(Table::Ledger, format!("{org}#{}#{}", of.provider.as_str(), of.id), "payment")
+        }
         RowKey::PaymentPointer(id) => key(Table::Ledger, format!("{org}#{id}"), "payment-pointer"),
         RowKey::WebhookEndpoint(id) => key(Table::Ledger, format!("{org}#{id}"), "webhook-endpoint"),
         RowKey::WebhookEvent(event) => match event.conflict {

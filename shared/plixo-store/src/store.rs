@@ -7,9 +7,14 @@ use jiff::{Span, Timestamp};
 use plixo_aws::AwsError;
 use plixo_domain::audit::AuditEvent;
 use plixo_domain::id::{EventId, OrgId, bytes_of};
-use plixo_domain::ledger::{Book, Customer, Invoice, InvoiceBody, Payer, Payment, Personal, Private, Row, RowKey};
+use plixo_domain::ledger::{
+    Book, Customer, Invoice, InvoiceBody, Payer, Payment, Personal, Private, Row, RowKey,
+};
 use plixo_domain::webhook::{EventKey, Fingerprint};
-use plixo_envelope::{KeyFailure, KeyId, KeyRef, KeyService, Keyring, Limits, OrganisationKeys, Place, Sealed, WrappedKey, WrappedKeys};
+use plixo_envelope::{
+    KeyFailure, KeyId, KeyRef, KeyService, Keyring, Limits, OrganisationKeys, Place, Sealed, WrappedKey,
+    WrappedKeys,
+};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
@@ -53,7 +58,12 @@ impl StoreError {
     /// Whether the same may work later.
     #[must_use]
     pub fn is_passing(&self) -> bool {
-        matches!(self, Self::Aws(AwsError::Unavailable { .. }) | Self::Key(KeyFailure::Retryable(_)) | Self::NoRandomness)
+        matches!(
+            self,
+            Self::Aws(AwsError::Unavailable { .. })
+                | Self::Key(KeyFailure::Retryable(_))
+                | Self::NoRandomness
+        )
     }
 }
 
@@ -138,10 +148,14 @@ impl<T: Tables, K: KeyService> Store<T, K> {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn read(&self, org: &OrgId, names: Vec<RowKey>) -> Result<Vec<(RowKey, Option<(Row, u64)>)>, StoreError> {
-        self.read_many(names.into_iter().map(|name| (*org, name)).collect()).await.map(|rows| {
-            rows.into_iter().map(|((_, name), row)| (name, row)).collect()
-        })
+    pub async fn read(
+        &self,
+        org: &OrgId,
+        names: Vec<RowKey>,
+    ) -> Result<Vec<(RowKey, Option<(Row, u64)>)>, StoreError> {
+        self.read_many(names.into_iter().map(|name| (*org, name)).collect())
+            .await
+            .map(|rows| rows.into_iter().map(|((_, name), row)| (name, row)).collect())
     }
 
     /// [`Store::read`] for rows of several organisations in one request: those of the messages of one batch, some of
@@ -283,7 +297,12 @@ impl<T: Tables, K: KeyService> Store<T, K> {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn open_body(&self, org: &OrgId, invoice: &Invoice, now: Timestamp) -> Result<InvoiceBody, StoreError> {
+    pub async fn open_body(
+        &self,
+        org: &OrgId,
+        invoice: &Invoice,
+        now: Timestamp,
+    ) -> Result<InvoiceBody, StoreError> {
         match &invoice.body {
             Private::Plain(body) => Ok(body.clone()),
             Private::Sealed(sealed) => {
@@ -296,7 +315,12 @@ impl<T: Tables, K: KeyService> Store<T, K> {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn open_personal(&self, org: &OrgId, customer: &Customer, now: Timestamp) -> Result<Personal, StoreError> {
+    pub async fn open_personal(
+        &self,
+        org: &OrgId,
+        customer: &Customer,
+        now: Timestamp,
+    ) -> Result<Personal, StoreError> {
         match &customer.personal {
             Private::Plain(personal) => Ok(personal.clone()),
             Private::Sealed(sealed) => {
@@ -309,7 +333,12 @@ impl<T: Tables, K: KeyService> Store<T, K> {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn open_payer(&self, org: &OrgId, payment: &Payment, now: Timestamp) -> Result<Payer, StoreError> {
+    pub async fn open_payer(
+        &self,
+        org: &OrgId,
+        payment: &Payment,
+        now: Timestamp,
+    ) -> Result<Payer, StoreError> {
         match &payment.payer {
             None => Ok(Payer::default()),
             Some((_, Private::Plain(payer))) => Ok(payer.clone()),
@@ -381,7 +410,9 @@ fn expiry(from: Timestamp, days: i64) -> Result<Item, StoreError> {
 
 fn expires_at(from: Timestamp, days: i64) -> Result<i64, StoreError> {
     let hours = Span::new().try_hours(days.saturating_mul(24));
-    let at = hours.and_then(|span| from.checked_add(span)).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+    let at = hours
+        .and_then(|span| from.checked_add(span))
+        .map_err(|error| StoreError::Corrupt(error.to_string()))?;
     Ok(at.as_second())
 }
 

@@ -35,12 +35,16 @@ pub async fn tables(tables: &impl Tables, run: &str) {
 async fn items_come_back_as_they_were_put(tables: &impl Tables, run: &str) {
     for table in [Table::Ledger, Table::WebhookEvents] {
         let at = key(table, run, "whole", "row");
-        let nested = HashMap::from([("list".to_owned(), AttributeValue::L(vec![AttributeValue::N("-7".to_owned())]))]);
+        let nested =
+            HashMap::from([("list".to_owned(), AttributeValue::L(vec![AttributeValue::N("-7".to_owned())]))]);
         let mut whole = item(1, "ä€𐍈");
         whole.insert("bytes".to_owned(), plixo_store::bytes(vec![0, 255, 128]));
         whole.insert("map".to_owned(), AttributeValue::M(nested));
         whole.insert("flag".to_owned(), AttributeValue::Bool(true));
-        tables.put_all(vec![Put { key: at.clone(), item: whole.clone(), guard: Guard::Absent }]).await.unwrap();
+        tables
+            .put_all(vec![Put { key: at.clone(), item: whole.clone(), guard: Guard::Absent }])
+            .await
+            .unwrap();
         assert_eq!(stored(tables, &at).await, Some(whole));
     }
 }
@@ -54,7 +58,8 @@ async fn absent_items_are_left_out(tables: &impl Tables, run: &str) {
 
 async fn guards_hold(tables: &impl Tables, run: &str) {
     let at = key(Table::Ledger, run, "guarded", "row");
-    let conflicts = |result: Result<(), PutError>| assert!(matches!(result, Err(PutError::Conflict)), "{result:?}");
+    let conflicts =
+        |result: Result<(), PutError>| assert!(matches!(result, Err(PutError::Conflict)), "{result:?}");
     conflicts(tables.put_all(vec![put(&at, 2, "no", Guard::Version(1))]).await);
     tables.put_all(vec![put(&at, 1, "one", Guard::Absent)]).await.unwrap();
     conflicts(tables.put_all(vec![put(&at, 1, "no", Guard::Absent)]).await);
@@ -64,11 +69,16 @@ async fn guards_hold(tables: &impl Tables, run: &str) {
 }
 
 async fn all_or_nothing(tables: &impl Tables, run: &str) {
-    let rows = [Table::Ledger, Table::WebhookEvents, Table::Audit].map(|table| key(table, run, "together", "row"));
+    let rows =
+        [Table::Ledger, Table::WebhookEvents, Table::Audit].map(|table| key(table, run, "together", "row"));
     tables.put_all(rows.iter().map(|key| put(key, 1, "x", Guard::Absent)).collect()).await.unwrap();
     let [a, b, _] = &rows;
     let fresh = key(Table::Ledger, run, "together", "fresh");
-    let mixed = vec![put(a, 2, "y", Guard::Version(1)), put(&fresh, 1, "y", Guard::Absent), put(b, 2, "y", Guard::Version(7))];
+    let mixed = vec![
+        put(a, 2, "y", Guard::Version(1)),
+        put(&fresh, 1, "y", Guard::Absent),
+        put(b, 2, "y", Guard::Version(7)),
+    ];
     assert!(matches!(tables.put_all(mixed).await, Err(PutError::Conflict)));
     assert_eq!((stored(tables, a).await, stored(tables, &fresh).await), (Some(item(1, "x")), None));
 }
@@ -81,7 +91,8 @@ async fn many_keys_at_once(tables: &impl Tables, run: &str) {
     let found = tables.get(rows.clone()).await.unwrap();
     assert_eq!(found.len(), rows.len());
     assert!(rows.iter().all(|key| found.get(key) == Some(&item(1, &key.pk))));
-    let too_many = (0..101).map(|n| put(&key(Table::Ledger, run, &format!("over{n}"), "row"), 1, "x", Guard::Absent));
+    let too_many =
+        (0..101).map(|n| put(&key(Table::Ledger, run, &format!("over{n}"), "row"), 1, "x", Guard::Absent));
     assert!(matches!(tables.put_all(too_many.collect()).await, Err(PutError::Store(_))));
 }
 

@@ -65,7 +65,10 @@ impl Tables for FakeTables {
         self.faults
             .call(down, || {
                 let items = self.items.lock().unwrap();
-                Ok(keys.into_iter().filter_map(|key| items.get(&key).cloned().map(|item| (key, item))).collect())
+                Ok(keys
+                    .into_iter()
+                    .filter_map(|key| items.get(&key).cloned().map(|item| (key, item)))
+                    .collect())
             })
             .await
     }

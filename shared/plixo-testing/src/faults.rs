@@ -52,7 +52,11 @@ impl Faults {
     }
 
     /// Runs one call of a fake. A process that dies is a future that never goes on: whoever drives it gives up and drops it.
-    pub(crate) async fn call<T, E>(&self, unavailable: impl FnOnce() -> E, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+    pub(crate) async fn call<T, E>(
+        &self,
+        unavailable: impl FnOnce() -> E,
+        work: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
         // Every call is a point at which others may go on, as with a real one.
         tokio::task::yield_now().await;
         let fault = self.next();

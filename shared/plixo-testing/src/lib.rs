@@ -7,3 +7,6 @@ mod faults;
 
 pub use fakes::{FakeKms, FakeQueue, FakeTables, FakeVault, entropy};
 pub use faults::{Fault, Faults};
+
+#[cfg(test)]
+mod tests;

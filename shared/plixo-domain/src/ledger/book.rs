@@ -183,9 +183,10 @@ impl Book {
 
     /// The changed rows, each with the version that the store must still hold (`None`: must hold nothing).
     pub fn changes(&self) -> impl Iterator<Item = (&RowKey, &Row, Option<u64>)> {
-        self.slots.iter().filter(|(_, slot)| slot.changed).filter_map(|(key, slot)| {
-            slot.row.as_ref().map(|row| (key, row, slot.version))
-        })
+        self.slots
+            .iter()
+            .filter(|(_, slot)| slot.changed)
+            .filter_map(|(key, slot)| slot.row.as_ref().map(|row| (key, row, slot.version)))
     }
 
     /// All rows that are there.

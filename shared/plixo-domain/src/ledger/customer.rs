@@ -126,6 +126,10 @@ pub fn tell_customer(book: &mut Book, news: &CustomerNews, ids: &mut Ids) -> Res
     if linked.is_none() {
         book.put(CustomerRef { reference: news.reference.clone(), customer: customer.id })?;
     }
-    if known.is_some() { book.put(customer)? } else { book.put_new(customer) }
+    if known.is_some() {
+        book.put(customer)?
+    } else {
+        book.put_new(customer)
+    }
     Ok(Told::Learned(changed))
 }

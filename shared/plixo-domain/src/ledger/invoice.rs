@@ -69,9 +69,10 @@ impl InvoiceBody {
     /// # Errors
     /// [`InvoiceError`] for no lines, a sum below zero, and sums that cannot be made.
     pub fn total(&self) -> Result<Money, InvoiceError> {
-        let mut totals = self.lines.iter().map(|line| {
-            line.unit_price.line_total(line.quantity, line.tax_percent.unwrap_or_default())
-        });
+        let mut totals = self
+            .lines
+            .iter()
+            .map(|line| line.unit_price.line_total(line.quantity, line.tax_percent.unwrap_or_default()));
         let first = totals.next().ok_or(InvoiceError::NoLines)??;
         let total = totals.try_fold(first, |sum, line| sum.plus(line?))?;
         if total.amount < 0 { Err(InvoiceError::Negative) } else { Ok(total) }
@@ -166,13 +167,19 @@ impl Invoice {
         asked: Option<(i64, Money)>,
         ids: &mut Ids,
     ) -> Vec<(ExternalRef, AllocationId, i64)> {
-        let before: BTreeMap<_, _> =
-            self.claims.iter().map(|(payment, claim)| (payment.clone(), (claim.allocation, claim.applied))).collect();
+        let before: BTreeMap<_, _> = self
+            .claims
+            .iter()
+            .map(|(payment, claim)| (payment.clone(), (claim.allocation, claim.applied)))
+            .collect();
         let owed = matches!(self.state, InvoiceState::Open | InvoiceState::Uncollectible);
         let room = self.claims.len() < MAX_CLAIMS || self.claims.contains_key(payment);
         match asked {
-            Some((received_at, money)) if money.amount > 0 && money.currency == self.total.currency && owed && room => {
-                let allocation = before.get(payment).map_or_else(|| ids.next(), |(allocation, _)| *allocation);
+            Some((received_at, money))
+                if money.amount > 0 && money.currency == self.total.currency && owed && room =>
+            {
+                let allocation =
+                    before.get(payment).map_or_else(|| ids.next(), |(allocation, _)| *allocation);
                 let claim = Claim { received_at, wanted: money.amount, applied: 0, allocation };
                 self.claims.insert(payment.clone(), claim);
             }

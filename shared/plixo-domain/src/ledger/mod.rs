@@ -13,8 +13,8 @@ pub use customer::{Address, Customer, CustomerNews, CustomerRef, Link, Personal,
 pub use invoice::{Claim, Invoice, InvoiceBody, InvoiceError, InvoiceState, InvoiceStatus, Line};
 pub use organisation::{InvoiceNumber, Organisation, Residency};
 pub use payment::{
-    Allocation, DisputeState, Payer, Payment, PaymentNews, PaymentPart, PaymentPointer, PaymentStatus, RefundState,
-    Stage, Statement, Witness, tell_payment,
+    Allocation, DisputeState, Payer, Payment, PaymentNews, PaymentPart, PaymentPointer, PaymentStatus,
+    RefundState, Stage, Statement, Witness, tell_payment,
 };
 
 use serde::{Deserialize, Serialize};

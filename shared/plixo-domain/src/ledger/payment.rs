@@ -231,7 +231,10 @@ impl Payment {
     #[must_use]
     pub fn refunded(&self) -> i64 {
         let sum = |of: &dyn Fn(&Statement<RefundState>) -> bool| {
-            self.refunds.values().filter(|said| of(said)).fold(0_i64, |sum, said| sum.saturating_add(said.amount))
+            self.refunds
+                .values()
+                .filter(|said| of(said))
+                .fold(0_i64, |sum, said| sum.saturating_add(said.amount))
         };
         let by_charge = self.refunded_total.map_or(0, |(at, total)| {
             total.saturating_sub(sum(&|said| said.state == RefundState::Failed && said.stamp.at >= at))
@@ -309,7 +312,9 @@ impl Payment {
                         self.received_at = Some(self.received_at.map_or(*since, |before| before.min(*since)));
                     }
                 }
-                PaymentPart::Names { witness, invoice } => keep_greater(&mut self.named, *witness, (stamp, *invoice)),
+                PaymentPart::Names { witness, invoice } => {
+                    keep_greater(&mut self.named, *witness, (stamp, *invoice))
+                }
                 PaymentPart::Payer(payer) => {
                     if self.payer.as_ref().is_none_or(|(before, _)| *before < stamp) {
                         self.payer = Some((stamp, Private::Plain(payer.clone())));
@@ -376,10 +381,12 @@ pub fn tell_payment(book: &mut Book, news: &PaymentNews, by: &Actor, ids: &mut I
     for invoice_id in [named_before, payment.names()].into_iter().flatten() {
         let Some(invoice) = work.get::<Invoice>(&invoice_id)? else { continue };
         let mut invoice = invoice.clone();
-        let asked = payment.received_at.zip(payment.currency()).filter(|_| payment.names() == Some(invoice_id));
+        let asked =
+            payment.received_at.zip(payment.currency()).filter(|_| payment.names() == Some(invoice_id));
         let asked = asked.map(|(at, currency)| (at, Money::new(payment.net(), currency)));
         let changed = invoice.claim(&payment.reference, asked, ids);
-        shares.extend(changed.into_iter().map(|(of, allocation, amount)| (of, invoice_id, allocation, amount)));
+        shares
+            .extend(changed.into_iter().map(|(of, allocation, amount)| (of, invoice_id, allocation, amount)));
         work.put(invoice)?;
     }
     for (of, invoice_id, allocation, amount) in shares {

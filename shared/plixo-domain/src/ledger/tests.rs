@@ -95,15 +95,25 @@ impl Rows {
     fn ledger(&self) -> Vec<String> {
         let mut lines = Vec::new();
         for it in self.payments() {
-            let allocations: Vec<_> = it.allocations.iter().map(|(invoice, a)| (*invoice, a.amount)).collect();
+            let allocations: Vec<_> =
+                it.allocations.iter().map(|(invoice, a)| (*invoice, a.amount)).collect();
             lines.push(format!(
                 "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {allocations:?}",
-                it.reference, it.money, it.received_at, it.named, it.customer, it.refunded_total, it.refunds,
-                it.disputes, it.status(), it.unapplied()
+                it.reference,
+                it.money,
+                it.received_at,
+                it.named,
+                it.customer,
+                it.refunded_total,
+                it.refunds,
+                it.disputes,
+                it.status(),
+                it.unapplied()
             ));
         }
         for it in self.invoices() {
-            let claims: Vec<_> = it.claims.iter().map(|(of, c)| (of, c.received_at, c.wanted, c.applied)).collect();
+            let claims: Vec<_> =
+                it.claims.iter().map(|(of, c)| (of, c.received_at, c.wanted, c.applied)).collect();
             lines.push(format!("{} {:?} {:?} {claims:?}", it.number, it.status(), it.balance()));
         }
         lines
@@ -137,7 +147,13 @@ impl Rows {
 
 fn news(reference: &str, at: i64, event: u32, parts: Vec<PaymentPart>) -> PaymentNews {
     let stamp = Stamp { at, event: format!("evt_{event}") };
-    PaymentNews { reference: stripe(reference), stamp, currency: "EUR".parse().unwrap(), parts, customer: None }
+    PaymentNews {
+        reference: stripe(reference),
+        stamp,
+        currency: "EUR".parse().unwrap(),
+        parts,
+        customer: None,
+    }
 }
 
 fn received(witness: Witness, amount: i64, since: i64, invoice: Option<InvoiceId>) -> Vec<PaymentPart> {
@@ -168,16 +184,28 @@ fn refunds_and_lost_disputes_reverse_allocations() {
     let refund = |state, amount| vec![PaymentPart::Refund { id: "re_1".parse().unwrap(), state, amount }];
     rows.pay(&news("pi_1", 20, 2, refund(RefundState::Pending, 30)), 2);
     rows.pay(&news("pi_1", 20, 3, vec![PaymentPart::RefundedTotal { amount: 30 }]), 3);
-    assert_eq!((rows.invoice(&open.id).balance(), rows.invoice(&open.id).status()), (eur(30), InvoiceStatus::PartiallyPaid));
+    assert_eq!(
+        (rows.invoice(&open.id).balance(), rows.invoice(&open.id).status()),
+        (eur(30), InvoiceStatus::PartiallyPaid)
+    );
     assert_eq!(rows.payment("pi_1").status(), PaymentStatus::PartiallyRefunded);
     rows.pay(&news("pi_1", 30, 4, refund(RefundState::Failed, 30)), 4);
-    assert_eq!((rows.invoice(&open.id).balance(), rows.payment("pi_1").status()), (eur(0), PaymentStatus::Succeeded));
+    assert_eq!(
+        (rows.invoice(&open.id).balance(), rows.payment("pi_1").status()),
+        (eur(0), PaymentStatus::Succeeded)
+    );
 
     let dispute = |state| vec![PaymentPart::Dispute { id: "du_1".parse().unwrap(), state, amount: 100 }];
     rows.pay(&news("pi_1", 40, 5, dispute(DisputeState::Open)), 5);
-    assert_eq!((rows.invoice(&open.id).balance(), rows.payment("pi_1").status()), (eur(0), PaymentStatus::Disputed));
+    assert_eq!(
+        (rows.invoice(&open.id).balance(), rows.payment("pi_1").status()),
+        (eur(0), PaymentStatus::Disputed)
+    );
     rows.pay(&news("pi_1", 50, 6, dispute(DisputeState::Lost)), 6);
-    assert_eq!((rows.invoice(&open.id).balance(), rows.invoice(&open.id).status()), (eur(100), InvoiceStatus::Open));
+    assert_eq!(
+        (rows.invoice(&open.id).balance(), rows.invoice(&open.id).status()),
+        (eur(100), InvoiceStatus::Open)
+    );
     assert!(rows.payment("pi_1").allocations.is_empty());
     rows.assert_balanced();
 }
@@ -205,7 +233,10 @@ fn what_cannot_be_applied_stays_unapplied() {
     let mut rows = Rows::with(&[void.clone(), draft.clone(), dollars.clone()]);
     for (n, invoice) in [void.id, draft.id, dollars.id, missing.id].into_iter().enumerate() {
         let n = u8::try_from(n).unwrap();
-        rows.pay(&news(&format!("pi_{n}"), 10, n.into(), received(Witness::Intent, 100, 10, Some(invoice))), n);
+        rows.pay(
+            &news(&format!("pi_{n}"), 10, n.into(), received(Witness::Intent, 100, 10, Some(invoice))),
+            n,
+        );
         assert_eq!(rows.payment(&format!("pi_{n}")).unapplied(), Some(eur(100)), "{n}");
     }
     rows.assert_balanced();
@@ -215,7 +246,10 @@ fn what_cannot_be_applied_stays_unapplied() {
 fn a_failure_never_undoes_money_received() {
     let mut rows = Rows::with(&[]);
     let stage = |stage| vec![PaymentPart::Money { witness: Witness::Intent, stage, amount: 100, since: 10 }];
-    assert_eq!(rows.pay(&news("pi_1", 10, 1, stage(Stage::Failed)), 1), Told::Learned(vec!["amount", "status"]));
+    assert_eq!(
+        rows.pay(&news("pi_1", 10, 1, stage(Stage::Failed)), 1),
+        Told::Learned(vec!["amount", "status"])
+    );
     assert_eq!(rows.payment("pi_1").status(), PaymentStatus::Failed);
     assert_eq!(rows.payment("pi_1").unapplied(), Some(eur(0)));
     rows.pay(&news("pi_1", 30, 2, stage(Stage::Received)), 2);
@@ -259,14 +293,17 @@ fn a_provider_customer_that_names_ours_is_ours() {
         names: Some(ours.id),
     };
     rows.work(&news, |book, news| tell_customer(book, news, &mut ids(9)));
-    let customers: Vec<CustomerId> = rows.0.values().filter_map(|(row, _)| Customer::of(row)).map(|c| c.id).collect();
+    let customers: Vec<CustomerId> =
+        rows.0.values().filter_map(|(row, _)| Customer::of(row)).map(|c| c.id).collect();
     assert_eq!(customers, [ours.id]);
 }
 
 fn part(invoices: Vec<InvoiceId>) -> impl Strategy<Value = Vec<PaymentPart>> {
     let witness = prop_oneof![Just(Witness::Intent), Just(Witness::Charge), Just(Witness::Session)];
-    let stage = prop_oneof![Just(Stage::Pending), Just(Stage::Failed), Just(Stage::Canceled), Just(Stage::Received)];
-    let refund = prop_oneof![Just(RefundState::Pending), Just(RefundState::Succeeded), Just(RefundState::Failed)];
+    let stage =
+        prop_oneof![Just(Stage::Pending), Just(Stage::Failed), Just(Stage::Canceled), Just(Stage::Received)];
+    let refund =
+        prop_oneof![Just(RefundState::Pending), Just(RefundState::Succeeded), Just(RefundState::Failed)];
     let dispute = prop_oneof![Just(DisputeState::Open), Just(DisputeState::Won), Just(DisputeState::Lost)];
     let id = |kind: &'static str| (0..2).prop_map(move |n| format!("{kind}_{n}").parse().unwrap());
     let named = proptest::option::of(proptest::sample::select(invoices));

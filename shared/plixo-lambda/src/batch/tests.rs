@@ -1,7 +1,7 @@
 use super::*;
 
 fn batch(bodies: &[&str]) -> Batch {
-    let records: Vec<_> = bodies.iter().enumerate().map(|(n, body)| {
+    let records = bodies.iter().enumerate().map(|(n, body)| {
         serde_json::json!({"messageId": format!("m{n}"), "body": body, "attributes": {"ApproximateReceiveCount": "2", "SentTimestamp": "1"},
             "messageAttributes": {"plixo": {"stringValue": "{}", "dataType": "String"}}})
     });
@@ -28,7 +28,12 @@ fn one_bad_message_does_not_hold_up_its_batch() {
     }));
     assert_eq!(done.into_inner(), [0, 4]);
     let json = serde_json::to_value(&response).unwrap();
-    let failed: Vec<_> = json["batchItemFailures"].as_array().unwrap().iter().map(|f| f["itemIdentifier"].as_str().unwrap()).collect();
+    let failed: Vec<_> = json["batchItemFailures"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|f| f["itemIdentifier"].as_str().unwrap())
+        .collect();
     assert_eq!(failed, ["m1", "m2", "m3"]);
     assert_eq!(batch.records[0].attribute("plixo"), Some("{}"));
 }

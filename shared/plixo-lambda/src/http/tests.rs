@@ -10,7 +10,10 @@ fn bodies_come_as_the_bytes_that_were_received() {
     assert_eq!(request(r#"{"body":"/wA=","isBase64Encoded":true}"#).body().unwrap().as_ref(), [0xff, 0]);
     assert_eq!(request(r#"{"body":"/w","isBase64Encoded":true}"#).body(), Err(NotBase64));
     assert_eq!(request("{}").body().unwrap().as_ref(), b"");
-    assert_eq!(request(r#"{"body":null,"headers":null,"pathParameters":null}"#).body().unwrap().as_ref(), b"");
+    assert_eq!(
+        request(r#"{"body":null,"headers":null,"pathParameters":null}"#).body().unwrap().as_ref(),
+        b""
+    );
 }
 
 #[test]
@@ -24,12 +27,17 @@ fn headers_are_found_in_any_case() {
 #[test]
 fn a_panic_is_a_500_that_tells_nothing() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let answered = runtime.block_on(answer("f", "POST /x", request(r#"{"requestContext":{"requestId":"r1"}}"#), |_, _| async {
-        if true {
-            panic!("canary")
-        }
-        (Response::json(200, String::new()), Line::default())
-    }));
+    let answered = runtime.block_on(answer(
+        "f",
+        "POST /x",
+        request(r#"{"requestContext":{"requestId":"r1"}}"#),
+        |_, _| async {
+            if true {
+                panic!("canary")
+            }
+            (Response::json(200, String::new()), Line::default())
+        },
+    ));
     assert_eq!(answered.status(), 500);
     let json = serde_json::to_value(&answered).unwrap();
     assert!(!json.to_string().contains("canary"));

@@ -13,7 +13,8 @@ fn ids(seed: u8) -> Ids {
 
 fn rows(external: &str, number: &str, seed: u8) -> Vec<RowKey> {
     let reference = ExternalRef { provider: Provider::Stripe, id: external.parse().unwrap() };
-    let event = EventKey { endpoint: ids(seed).next(), provider_event_id: external.parse().unwrap(), conflict: None };
+    let event =
+        EventKey { endpoint: ids(seed).next(), provider_event_id: external.parse().unwrap(), conflict: None };
     let conflict = EventKey { conflict: Some(Fingerprint([seed; 32])), ..event.clone() };
     vec![
         RowKey::Organisation,
@@ -35,22 +36,41 @@ fn keys_are_what_they_were() {
     let org: OrgId = ids(1).next();
     let mut lines: Vec<_> = rows("pi_3Abc", "INV-1", 2).iter().map(|name| row(&org, name)).collect();
     lines.push(data_key(&org));
-    let event = EventKey { endpoint: ids(2).next(), provider_event_id: "evt_1".parse().unwrap(), conflict: None };
+    let event =
+        EventKey { endpoint: ids(2).next(), provider_event_id: "evt_1".parse().unwrap(), conflict: None };
     lines.push(payload(&org, &event, Fingerprint([7; 32]), 3));
-    lines.push(audit(&org, &AuditEvent {
-        id: ids(3).next(),
-        at: "2026-11-21T23:59:59.999Z".parse().unwrap(),
-        actor: Actor { kind: ActorKind::Provider, id: "whe".into(), role: None },
-        ip: None,
-        user_agent: None,
-        action: "payment.create".into(),
-        object: Object::new("payment", "pay"),
-        outcome: Outcome::Allowed,
-        fields: vec![],
-        request_id: "r".into(),
-    }));
-    let shown: Vec<_> = lines.iter().map(|key| format!("{:?} | {} | {}", key.table, key.pk, key.sk)).collect();
-    insta::assert_snapshot!(shown.join("\n"), @"");
+    lines.push(audit(
+        &org,
+        &AuditEvent {
+            id: ids(3).next(),
+            at: "2026-11-21T23:59:59.999Z".parse().unwrap(),
+            actor: Actor { kind: ActorKind::Provider, id: "whe".into(), role: None },
+            ip: None,
+            user_agent: None,
+            action: "payment.create".into(),
+            object: Object::new("payment", "pay"),
+            outcome: Outcome::Allowed,
+            fields: vec![],
+            request_id: "r".into(),
+        },
+    ));
+    let shown: Vec<_> =
+        lines.iter().map(|key| format!("{:?} | {} | {}", key.table, key.pk, key.sk)).collect();
+    insta::assert_snapshot!(shown.join("\n"), @r"
+    Ledger | org_01m808twzze40r2081040g2081 | organisation
+    Ledger | org_01m808twzze40r2081040g2081#cus_01m808twzze81840g2081040g2 | customer
+    Ledger | org_01m808twzze40r2081040g2081#stripe#pi_3Abc | customer-ref
+    Ledger | org_01m808twzze40r2081040g2081#inv_01m808twzze81840g2081040g2 | invoice
+    Ledger | org_01m808twzze40r2081040g2081#number#INV-1 | invoice-number
+    Ledger | org_01m808twzze40r2081040g2081#stripe#pi_3Abc | payment
+    Ledger | org_01m808twzze40r2081040g2081#pay_01m808twzze81840g2081040g2 | payment-pointer
+    Ledger | org_01m808twzze40r2081040g2081#whe_01m808twzze81840g2081040g2 | webhook-endpoint
+    WebhookEvents | org_01m808twzze40r2081040g2081#whe_01m808twzze81840g2081040g2#pi_3Abc | event
+    WebhookEvents | org_01m808twzze40r2081040g2081#whe_01m808twzze81840g2081040g2#pi_3Abc | conflict#0202020202020202020202020202020202020202020202020202020202020202
+    Ledger | org_01m808twzze40r2081040g2081 | data-key
+    WebhookEvents | org_01m808twzze40r2081040g2081#whe_01m808twzze81840g2081040g2#evt_1 | payload#0707070707070707070707070707070707070707070707070707070707070707#03
+    Audit | org_01m808twzze40r2081040g2081#2026-11-21#03 | aud_01m808twzzec1r60r30c1g60r3
+    ");
 }
 
 proptest! {

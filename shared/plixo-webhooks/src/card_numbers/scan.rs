@@ -90,7 +90,7 @@ pub(super) struct Finding {
 }
 
 const SHORTEST: usize = 13;
-const LONGEST: usize = 19;
+pub(super) const LONGEST: usize = 19;
 const KEPT: usize = 4;
 
 /// All card numbers, from left to right.
@@ -166,19 +166,23 @@ fn in_run(source: Source<'_>, run: &[Digit]) -> Option<Finding> {
     let group = |(at, digit): (usize, &Digit)| (at == 0 || digit.gap != Gap::None).then_some(at);
     let bounds: Vec<usize> = run.iter().enumerate().filter_map(group).chain([run.len()]).collect();
     let mut mask = vec![false; run.len()];
-    let (mut count, mut covered) = (0_usize, 0_usize);
+    let (mut count, mut covered, mut grouped) = (0_usize, 0_usize, Vec::new());
     for (first, from) in bounds.iter().enumerate() {
         for (last, to) in bounds.iter().enumerate().skip(first.saturating_add(1)) {
             let Some(number) = run.get(*from..*to).filter(|number| number.len() <= LONGEST) else { break };
-            let Some(bounds) = bounds.get(first..=last) else { break };
-            let window = Window { run, from: *from, to: *to, sizes: sizes(bounds) };
-            if number.len() >= SHORTEST
-                && window.looks_grouped()
-                && is_issued(number)
-                && !surroundings::forbid(source, &window)
-            {
+            if number.len() < SHORTEST {
+                continue;
+            }
+            let sizes = bounds.get(first..=last).map(sizes).unwrap_or_default();
+            // What overlaps a number may be the number itself, after one that was none; but an expiry date or a security
+            // code after a number, taken with it, has another grouping.
+            if *from < covered && sizes != grouped {
+                continue;
+            }
+            let window = Window { run, from: *from, to: *to, sizes };
+            if window.looks_grouped() && is_issued(number) && !surroundings::forbid(source, &window) {
                 count = count.saturating_add(usize::from(*from >= covered));
-                covered = covered.max(*to);
+                (covered, grouped) = (*to, window.sizes);
                 let masked = from.saturating_add(number.len().saturating_sub(KEPT));
                 mask.get_mut(*from..masked).into_iter().for_each(|digits| digits.fill(true));
             }
@@ -230,6 +234,7 @@ impl Window<'_> {
             | [4, 3, 3, 3]
             | [4, 4, 5]
             | [8, 8]
+            | [6, 10]
             | [6, 13] => true,
             [head, rest @ ..] => {
                 let thousands = *head <= 3 && rest.iter().all(|size| *size == 3);

@@ -4,7 +4,7 @@
 ///
 /// Sources: ISO/IEC 7812-1; the schemes' published ranges (Visa, Mastercard, American Express, Discover with Diners Club
 /// and UnionPay, JCB, Maestro with Bancontact, Mir, Troy, RuPay, Elo, Hipercard, Verve, Dankort).
-const RANGES: [(u32, u32, &[usize]); 40] = [
+const RANGES: [(u32, u32, &[usize]); 39] = [
     (220_000, 220_499, &[16, 17, 18, 19]),     // Mir
     (222_100, 272_099, &[16]),                 // Mastercard
     (300_000, 305_999, &[14, 16, 17, 18, 19]), // Diners Club
@@ -37,11 +37,10 @@ const RANGES: [(u32, u32, &[usize]); 40] = [
     (637_000, 639_999, &[16]),                         // InstaPayment
     (644_000, 649_999, &[16, 17, 18, 19]),             // Discover
     (650_000, 659_999, &[16, 17, 18, 19]),             // Discover, RuPay, Elo, Troy, Verve
-    (670_300, 670_399, &[16, 17, 18, 19]),             // Bancontact
-    (675_900, 675_999, &[13, 14, 15, 16, 17, 18, 19]), // Maestro
-    (676_100, 676_399, &[13, 14, 15, 16, 17, 18, 19]),
-    (676_700, 676_799, &[13, 14, 15, 16, 17, 18, 19]),
-    (677_100, 677_199, &[16]),
+    (670_000, 679_999, &[16, 17, 18, 19]),             // Maestro, Bancontact
+    (675_900, 675_999, &[13, 14, 15]),
+    (676_100, 676_399, &[13, 14, 15]),
+    (676_700, 676_799, &[13, 14, 15]),
     (810_000, 817_199, &[16, 17, 18, 19]), // UnionPay
     (817_200, 820_199, &[16]),             // RuPay
     (979_200, 979_299, &[16]),             // Troy

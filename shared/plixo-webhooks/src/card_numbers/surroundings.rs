@@ -1,6 +1,6 @@
 //! What stands around a number that passes for a card number and makes it something else.
 
-use super::scan::{Digit, Gap, Source, Window, separator};
+use super::scan::{Digit, Gap, LONGEST, Source, Window, separator};
 
 /// Words that may be glued to a card number, before and after it. Any other letter or `_` there makes it part of an id.
 const BEFORE: [&str; 25] = [
@@ -104,24 +104,16 @@ fn word_after(source: Source<'_>, mut place: usize) -> String {
 
 /// One dot parts a number from its decimals; several part groups.
 fn is_decimal(window: &Window<'_>) -> bool {
-    let dots = |digits: Option<&[Digit]>| {
-        digits.unwrap_or_default().iter().filter(|digit| digit.gap == Gap::Dot).count()
-    };
-    let neighbours = |digits: Option<&[Digit]>, rev: bool| {
-        let digits = digits.unwrap_or_default();
-        let wide = |digit: &Digit| digit.gap == Gap::Wide;
-        let number = if rev {
-            digits.iter().rposition(wide).and_then(|at| digits.get(at..))
-        } else {
-            digits.iter().position(wide).and_then(|at| digits.get(..at))
-        };
-        dots(Some(number.unwrap_or(digits)))
-    };
-    let first = window.run.get(window.from..=window.from);
-    let before = window.run.get(..window.from);
-    let after = window.run.get(window.to..);
-    let left = if dots(first) == 0 { 0 } else { neighbours(before, true).saturating_add(1) };
-    window.sizes.len() == 1 && left.saturating_add(neighbours(after, false)) == 1
+    let dot = |digit: Option<&Digit>| digit.is_some_and(|digit| digit.gap == Gap::Dot);
+    let starts_group = |digit: &&Digit| digit.gap != Gap::None;
+    let before = || window.run.iter().take(window.from).rev().take(LONGEST).find(starts_group);
+    let after = || window.run.iter().skip(window.to).skip(1).take(LONGEST).find(starts_group);
+    match (dot(window.run.get(window.from)), dot(window.run.get(window.to))) {
+        _ if window.sizes.len() > 1 => false,
+        (true, false) => !dot(before()),
+        (false, true) => !dot(after()),
+        _ => false,
+    }
 }
 
 /// `+` and at most 15 digits (ITU-T E.164), or `00` and the same.
@@ -182,11 +174,13 @@ fn is_account(source: Source<'_>, window: &Window<'_>) -> bool {
             .map(str::to_ascii_uppercase)
             .collect()
     };
-    // Words glued to the number cannot be told from it here, and need not be: the number's own edges are word edges but
-    // within an account number.
     let (head, tail) = (words(&head), words(&tail));
     (0..head.len()).any(|skip| {
-        let start = head.get(skip..).unwrap_or_default().concat() + &number;
+        let words = head.get(skip..).unwrap_or_default();
+        if !words.first().is_some_and(|word| word.starts_with(|c: char| c.is_ascii_alphabetic())) {
+            return false;
+        }
+        let start = words.concat() + &number;
         (0..=tail.len())
             .any(|take| is_valid_account(&(start.clone() + &tail.get(..take).unwrap_or_default().concat())))
     })

@@ -1,0 +1,64 @@
+"""Findings of stock rules that we do not follow, and why. One that suppresses nothing is itself a finding."""
+
+import dataclasses
+
+from stock import Finding
+
+
+@dataclasses.dataclass(frozen=True)
+class Suppression:
+    """A stock rule that some resources may break."""
+
+    rule: str
+    resources: tuple[str, ...]
+    reason: str
+
+
+SUPPRESSIONS = (
+    Suppression(
+        "CKV_AWS_27", ("StripeEventsQueue", "StripeEventsDeadLetterQueue"),
+        "It knows KMS keys only. Queues use SQS's own encryption, which costs no KMS call per message; our rule "
+        "`encrypted` asks for it.",
+    ),
+    Suppression(
+        "CKV_AWS_115", ("WorkerStripe",),
+        "Its event source bounds its concurrency, as our rule `queue-consumer` asks; a reservation below that bound would "
+        "throttle, and count attempts against events that nobody looked at.",
+    ),
+    Suppression(
+        "CKV_AWS_116", ("WebhookStripe", "WorkerStripe"),
+        "Lambda's own dead-letter queue takes failed asynchronous calls. API Gateway waits for the receiver's answer, and "
+        "the worker's events have their queue's dead-letter queue.",
+    ),
+    Suppression(
+        "CKV_AWS_117", ("WebhookStripe", "WorkerStripe"),
+        "They reach nothing but AWS's own APIs, over TLS, with rights on exact resources. A VPC adds endpoints to pay and "
+        "keep, and no boundary.",
+    ),
+    Suppression(
+        "ES1001", ("WorkerStripeStripeEvents",),
+        "Failure destinations are for streams; a queue's failed messages go where its redrive policy says.",
+    ),
+    Suppression(
+        "ES6000", ("StripeEventsDeadLetterQueue",),
+        "A dead-letter queue is where redriving ends.",
+    ),
+    Suppression(
+        "ES7000", ("AlarmEmailSubscription",),
+        "An alarm that could not be mailed is still an alarm in CloudWatch; a queue of unsent mails has no reader.",
+    ),
+    Suppression(
+        "WS1004", ("WebhookStripe", "WorkerStripe"),
+        "It looks for a log group named after the function. Ours are named in LoggingConfig; our rule `function-logs` "
+        "looks there, and asks for a year.",
+    ),
+)
+
+
+def judged(findings: list[Finding]) -> list[Finding]:
+    """The findings that count: those that are not suppressed, and suppressions of nothing."""
+    suppressed = {(s.rule, resource) for s in SUPPRESSIONS for resource in s.resources}
+    found = {(f.rule, f.resource) for f in findings}
+    counting = [f for f in findings if (f.rule, f.resource) not in suppressed]
+    unused = [Finding("unused-suppression", resource, f"{rule} finds nothing here") for rule, resource in suppressed - found]
+    return sorted(set(counting + unused))

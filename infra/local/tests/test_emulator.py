@@ -1,0 +1,66 @@
+"""What is put around ministack."""
+
+import io
+import json
+
+import pytest
+
+from infra.local import emulator
+
+
+@pytest.fixture(name="front")
+def served():
+    front = emulator.Front(8787)
+    front.serve_api("a1b2c3d4")
+    return front
+
+
+def scope(*headers: tuple[bytes, bytes]) -> dict:
+    return {
+        "type": "http",
+        "path": "/webhooks/€",
+        "raw_path": b"/webhooks/%E2%82%AC",
+        "client": ("127.0.0.1", 50000),
+        "headers": list(headers),
+    }
+
+
+def test_paths_are_within_the_api_and_otherwise_as_sent(front):
+    seen = front.in_api(scope())
+    assert seen["path"] == "/_aws/execute-api/a1b2c3d4/$default/webhooks/€"
+    assert seen["raw_path"] == b"/_aws/execute-api/a1b2c3d4/$default/webhooks/%E2%82%AC"
+
+
+def test_repeated_headers_become_one_with_commas_and_cookies_one_with_semicolons(front):
+    sent = scope((b"x-a", b"1"), (b"cookie", b"c=1"), (b"x-a", b"2"), (b"cookie", b"d=2"), (b"x-b", b"3"))
+    headers = front.in_api(sent)["headers"]
+    assert headers[:3] == [(b"x-a", b"1,2"), (b"cookie", b"c=1; d=2"), (b"x-b", b"3")]
+
+
+def test_the_sender_cannot_hide_where_it_is(front):
+    sent = scope((b"x-forwarded-for", b"203.0.113.7"), (b"x-forwarded-proto", b"https"), (b"x-forwarded-port", b"443"))
+    headers = dict(front.in_api(sent)["headers"])
+    assert headers[b"x-forwarded-for"] == b"203.0.113.7, 127.0.0.1"
+    assert headers[b"x-forwarded-proto"] == b"http"
+    assert headers[b"x-forwarded-port"] == b"8787"
+    assert dict(front.in_api(scope())["headers"])[b"x-forwarded-for"] == b"127.0.0.1"
+
+
+def test_encryption_contexts_become_condition_keys():
+    body = json.dumps({"KeyId": "k", "EncryptionContext": {"org": "org_1"}}).encode()
+    keys = emulator.kms_condition_keys(body)
+    assert keys == {"kms:EncryptionContext:org": "org_1", "kms:EncryptionContextKeys": ["org"]}
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b'{"EncryptionContext":{}}'])
+def test_no_encryption_context_is_no_condition_key(body):
+    assert emulator.kms_condition_keys(body) == {}
+
+
+def test_lines_are_passed_on_and_kept(tmp_path):
+    log = tmp_path / "worker.log"
+    for text in (b"one\ntwo", b"three\n"):
+        stream = emulator.Copied(io.BytesIO(text), log)
+        assert b"".join(iter(stream.readline, b"")) == text
+        stream.close()
+    assert log.read_bytes() == b"one\ntwo\nthree\n"

@@ -1,0 +1,180 @@
+use jiff::Timestamp;
+use plixo_domain::id::{CustomerId, Ids, InvoiceId, OrgId};
+use plixo_domain::ledger::{
+    Book, Customer, Invoice, InvoiceBody, InvoiceState, Kept, Personal, Private, Row,
+};
+use plixo_domain::money::Money;
+use plixo_store::{AttributeValue, CommitError, Item, Key, Store, StoreError, Table, Tables, keys};
+
+use crate::{FakeKms, FakeTables, Fault, Faults, contract, entropy};
+
+fn now() -> Timestamp {
+    "2026-06-15T12:00:00Z".parse().unwrap()
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work)
+}
+
+#[test]
+fn the_fake_passes_the_contract() {
+    block_on(contract::tables(&FakeTables::default(), "fake"));
+}
+
+struct Stack {
+    tables: FakeTables,
+    kms: FakeKms,
+    faults: Faults,
+    store: Store<FakeTables, FakeKms>,
+    org: OrgId,
+    other: OrgId,
+    customers: [CustomerId; 2],
+    invoice: InvoiceId,
+}
+
+/// Two organisations; the first with two customers and an invoice.
+async fn stack() -> Stack {
+    let faults = Faults::default();
+    let (tables, kms) = (FakeTables::new(faults.clone()), FakeKms::new(faults.clone()));
+    let store = Store::new(tables.clone(), kms.clone(), entropy);
+    let mut ids = Ids::new(now(), [1; 10]);
+    let (org, other): (OrgId, OrgId) = (ids.next(), ids.next());
+    let (customers, invoice) = ([ids.next(), ids.next()], ids.next());
+    for org in [&org, &other] {
+        store.create_data_key(org, &kms).await.unwrap();
+        store.create_data_key(org, &kms).await.unwrap();
+    }
+    let mut book = Book::default();
+    for (n, id) in customers.iter().enumerate() {
+        book.put_new(Customer::new(*id, Personal { name: Some(format!("Name {n}")), ..Personal::default() }));
+    }
+    book.put_new(Invoice {
+        id: invoice,
+        number: "1".into(),
+        customer_id: customers[0],
+        state: InvoiceState::Open,
+        total: Money::new(100, "EUR".parse().unwrap()),
+        issued_on: None,
+        due_on: Some("2026-07-01".parse().unwrap()),
+        body: Private::Plain(InvoiceBody { memo: Some("memo".into()), ..InvoiceBody::default() }),
+        claims: Default::default(),
+    });
+    store.commit(&org, &book, None, &[], now()).await.unwrap();
+    Stack { tables, kms, faults, store, org, other, customers, invoice }
+}
+
+impl Stack {
+    async fn row<T: Kept + Clone>(&self, org: &OrgId, name: &T::Name) -> Option<(T, u64)> {
+        let found = self.store.read(org, vec![T::key(name)]).await.unwrap().remove(0).1?;
+        Some((T::of(&found.0)?.clone(), found.1))
+    }
+
+    /// Puts an item somewhere else, as somebody with access to the table could.
+    async fn overwrite(&self, key: Key, mut item: Item) {
+        let stored = self.tables.get(vec![key.clone()]).await.unwrap().remove(&key);
+        let version = |item: &Item| item["version"].as_n().unwrap().parse::<u64>().unwrap();
+        let guard = match &stored {
+            Some(stored) => plixo_store::Guard::Version(version(stored)),
+            None => plixo_store::Guard::Absent,
+        };
+        item.insert("version".into(), AttributeValue::N("9".into()));
+        self.tables.put_all(vec![plixo_store::Put { key, item, guard }]).await.unwrap();
+    }
+}
+
+#[test]
+fn rows_come_back_as_they_were_written() {
+    block_on(async {
+        let stack = stack().await;
+        let (invoice, version) = stack.row::<Invoice>(&stack.org, &stack.invoice).await.unwrap();
+        assert_eq!((version, invoice.number.as_str(), invoice.total.amount), (1, "1", 100));
+        assert_eq!(invoice.due_on.unwrap().to_string(), "2026-07-01");
+        assert_eq!(
+            stack.store.open_body(&stack.org, &invoice, now()).await.unwrap().memo.as_deref(),
+            Some("memo")
+        );
+        let (customer, _) = stack.row::<Customer>(&stack.org, &stack.customers[1]).await.unwrap();
+        let personal = stack.store.open_personal(&stack.org, &customer, now()).await.unwrap();
+        assert_eq!(personal.name.as_deref(), Some("Name 1"));
+        assert!(stack.row::<Invoice>(&stack.other, &stack.invoice).await.is_none(), "another organisation's");
+    });
+}
+
+#[test]
+fn a_stale_book_changes_nothing() {
+    block_on(async {
+        let stack = stack().await;
+        let (invoice, version) = stack.row::<Invoice>(&stack.org, &stack.invoice).await.unwrap();
+        let mut books = [Book::default(), Book::default()];
+        for (n, book) in books.iter_mut().enumerate() {
+            book.learn(Invoice::key(&invoice.id), Some((Row::Invoice(invoice.clone()), version)));
+            book.put(Invoice { number: format!("new {n}"), ..invoice.clone() }).unwrap();
+        }
+        stack.store.commit(&stack.org, &books[0], None, &[], now()).await.unwrap();
+        let late = stack.store.commit(&stack.org, &books[1], None, &[], now()).await;
+        assert!(matches!(late, Err(CommitError::Conflict)), "{late:?}");
+        assert_eq!(stack.row::<Invoice>(&stack.org, &stack.invoice).await.unwrap().0.number, "new 0");
+    });
+}
+
+#[test]
+fn a_sealed_field_that_was_moved_does_not_open() {
+    block_on(async {
+        let stack = stack().await;
+        let dump = stack.tables.dump();
+        let [a, b] = stack.customers.map(|id| keys::row(&stack.org, &Customer::key(&id)));
+        let swapped = |field: &str| {
+            let mut item = dump[&b].clone();
+            item.insert(field.to_owned(), dump[&a][field].clone());
+            item
+        };
+        for item in [swapped("personal"), swapped("key")] {
+            stack.overwrite(b.clone(), item).await;
+            let (customer, _) = stack.row::<Customer>(&stack.org, &stack.customers[1]).await.unwrap();
+            let opened = stack.store.open_personal(&stack.org, &customer, now()).await;
+            assert!(matches!(opened, Err(StoreError::Sealed(_))), "{opened:?}");
+        }
+        let invoice = keys::row(&stack.org, &Invoice::key(&stack.invoice));
+        stack.overwrite(keys::row(&stack.other, &Invoice::key(&stack.invoice)), dump[&invoice].clone()).await;
+        let (moved, _) = stack.row::<Invoice>(&stack.other, &stack.invoice).await.unwrap();
+        assert!(
+            stack.store.open_body(&stack.other, &moved, now()).await.is_err(),
+            "under another organisation"
+        );
+        stack.overwrite(keys::data_key(&stack.other), dump[&keys::data_key(&stack.org)].clone()).await;
+        let fresh = Store::new(stack.tables.clone(), stack.kms.clone(), entropy);
+        let opened = fresh.open_body(&stack.other, &moved, now()).await;
+        assert!(matches!(opened, Err(StoreError::Key(_))), "with another organisation's key: {opened:?}");
+    });
+}
+
+#[test]
+fn without_the_key_service_nothing_is_written() {
+    block_on(async {
+        let stack = stack().await;
+        let fresh = Store::new(stack.tables.clone(), stack.kms.clone(), entropy);
+        let before = stack.tables.dump();
+        let mut book = Book::default();
+        book.put_new(Customer::new(Ids::new(now(), [2; 10]).next(), Personal::default()));
+        stack.faults.plan(1, Fault::Refuses);
+        let refused = fresh.commit(&stack.org, &book, None, &[], now()).await;
+        assert!(matches!(&refused, Err(CommitError::Store(error)) if error.is_passing()), "{refused:?}");
+        assert_eq!(stack.tables.dump(), before);
+        stack.faults.clear();
+        fresh.commit(&stack.org, &book, None, &[], now()).await.unwrap();
+    });
+}
+
+#[test]
+fn an_item_of_a_newer_form_is_not_guessed_at() {
+    block_on(async {
+        let stack = stack().await;
+        let key = keys::row(&stack.org, &Invoice::key(&stack.invoice));
+        let mut item = stack.tables.dump()[&key].clone();
+        item.insert("v".into(), AttributeValue::N("2".into()));
+        stack.overwrite(key, item).await;
+        let read = stack.store.read(&stack.org, vec![Invoice::key(&stack.invoice)]).await;
+        assert!(matches!(read, Err(StoreError::Corrupt(_))), "{read:?}");
+        assert!(stack.tables.dump().keys().all(|key| key.table == Table::Ledger));
+    });
+}
