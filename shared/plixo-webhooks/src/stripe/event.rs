@@ -118,6 +118,11 @@ fn around_pending_webhooks(body: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// The parser skips what it does not read without recursion, and so sets no bound of its own.
 fn too_deep(text: &str) -> bool {
+    let opening = text.bytes().filter(|byte| matches!(byte, b'{' | b'[')).count();
+    opening > MAX_DEPTH && depth_exceeds_bound(text)
+}
+
+fn depth_exceeds_bound(text: &str) -> bool {
     let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
     for byte in text.bytes() {
         match byte {
