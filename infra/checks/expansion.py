@@ -1,6 +1,7 @@
 """`template.yaml` as CloudFormation gets it: after the SAM transform, without asking AWS anything."""
 
 import copy
+import logging
 import os
 import pathlib
 import types
@@ -9,6 +10,9 @@ from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
 REGION = "eu-west-1"
+
+# It says at exit that nobody has fetched its usage figures.
+logging.getLogger("samtranslator.metrics.metrics").setLevel(logging.ERROR)
 
 
 def load(path: pathlib.Path) -> dict:

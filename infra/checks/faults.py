@@ -1,4 +1,4 @@
-"""Faults to seed into the template, each with every rule that must see it.
+"""Faults to seed into the template, each with the rules that see it.
 
 A fault is one change of the template as it is written. Resources of kinds that the template does not have yet come in
 twice: without a fault, which nothing may object to, and with one.
@@ -6,6 +6,7 @@ twice: without a fault, which nothing may object to, and with one.
 
 import copy
 import dataclasses
+import json
 from collections.abc import Callable
 
 Change = Callable[[dict], None]
@@ -17,7 +18,7 @@ class Fault:
 
     name: str
     change: Change
-    seen_by: frozenset[str]
+    seen_by: set[str]
 
 
 def put(path: str, value) -> Change:
@@ -46,6 +47,24 @@ def drop_attributes(name: str, *attributes: str) -> Change:
     def change(template: dict) -> None:
         for attribute in attributes:
             del template["Resources"][name][attribute]
+
+    return change
+
+
+def attribute(name: str, attribute_name: str, value) -> Change:
+    """Sets an attribute that stands beside a resource's properties."""
+
+    def change(template: dict) -> None:
+        template["Resources"][name][attribute_name] = value
+
+    return change
+
+
+def parameter(name: str, default: str) -> Change:
+    """Adds a parameter."""
+
+    def change(template: dict) -> None:
+        template["Parameters"][name] = {"Type": "String", "Default": default}
 
     return change
 
@@ -119,7 +138,7 @@ def _parent(template: dict, path: str):
     return at, int(last) if isinstance(at, list) else last
 
 
-def get_att(name: str) -> dict:
+def arn(name: str) -> dict:
     """A resource's ARN."""
     return {"Fn::GetAtt": [name, "Arn"]}
 
@@ -127,8 +146,6 @@ def get_att(name: str) -> dict:
 # Put together here, so that nobody's scanner finds a secret in this file.
 STRIPE_KEY = "_".join(["rk", "live", "51Hq8vBJt3nZr7KcW2xYp9LmD4sFgA6uE"])
 AWS_KEY = "".join(["AK", "IA", "QX3RJ7L2VNT5KWZP"])
-AWS_SECRET = "".join(["wJalr9XU", "tnFEMIk7MDENGbPxRfi", "CYzKq3LmT8vQ2"])
-PLAIN_SECRET = '{"password":"' + "-".join(["pT7", "qL2vX9", "mK4zR8"]) + '"}'
 
 # Kinds of resources that later parts bring.
 BUCKET = {
@@ -143,7 +160,7 @@ BUCKET = {
                         "BucketKeyEnabled": True,
                         "ServerSideEncryptionByDefault": {
                             "SSEAlgorithm": "aws:kms",
-                            "KMSMasterKeyID": get_att("StorageKey"),
+                            "KMSMasterKeyID": arn("StorageKey"),
                         },
                     }
                 ]
@@ -171,7 +188,7 @@ BUCKET = {
                         "Effect": "Deny",
                         "Principal": {"AWS": "*"},
                         "Action": "s3:*",
-                        "Resource": [get_att("ExportsBucket"), {"Fn::Sub": "${ExportsBucket.Arn}/*"}],
+                        "Resource": [arn("ExportsBucket"), {"Fn::Sub": "${ExportsBucket.Arn}/*"}],
                         "Condition": {"Bool": {"aws:SecureTransport": "false"}},
                     }
                 ],
@@ -186,14 +203,14 @@ SECRET = {
         "UpdateReplacePolicy": "Retain",
         "Properties": {
             "GenerateSecretString": {"PasswordLength": 64},
-            "KmsKeyId": get_att("StorageKey"),
+            "KmsKeyId": arn("StorageKey"),
         },
     },
     "LinkKeyRotation": {
         "Type": "AWS::SecretsManager::RotationSchedule",
         "Properties": {
             "SecretId": {"Ref": "LinkKey"},
-            "RotationLambdaARN": get_att("WorkerStripe"),
+            "RotationLambdaARN": arn("WorkerStripe"),
             "RotationRules": {"AutomaticallyAfterDays": 30},
         },
     },
@@ -217,43 +234,200 @@ HARMLESS = {
     "a secret": add(SECRET),
 }
 
-# The faults of configuration that reviews of such stacks find, whichever tool sees them.
-KNOWN = [
-    Fault("key without rotation", put("EnvelopeKey.EnableKeyRotation", False), frozenset()),
-    Fault("key for everybody", lets_in("EnvelopeKey", "*"), frozenset()),
-    Fault("table without recovery", drop("LedgerTable.PointInTimeRecoverySpecification"), frozenset()),
-    Fault("table under AWS's key", drop("LedgerTable.SSESpecification"), frozenset()),
-    Fault("table with a day of recovery", put("LedgerTable.PointInTimeRecoverySpecification.RecoveryPeriodInDays", 1), frozenset()),
-    Fault("table without deletion protection", drop("LedgerTable.DeletionProtectionEnabled"), frozenset()),
-    Fault("table deleted with its stack", drop_attributes("LedgerTable", "DeletionPolicy"), frozenset()),
-    Fault("queue unencrypted", put("StripeEventsQueue.SqsManagedSseEnabled", False), frozenset()),
-    Fault("queue without redriving", drop("StripeEventsQueue.RedrivePolicy"), frozenset()),
-    Fault("queue visible while worked on", put("StripeEventsQueue.VisibilityTimeout", 20), frozenset()),
-    Fault("queue with one attempt", put("StripeEventsQueue.RedrivePolicy.maxReceiveCount", 1), frozenset()),
-    Fault("queue without partial batches", drop("WorkerStripe.Events.StripeEvents.Properties.FunctionResponseTypes"), frozenset()),
-    Fault("secret under AWS's key", all_of(add(SECRET), drop("LinkKey.KmsKeyId")), frozenset()),
-    Fault("secret in the template", all_of(add(SECRET), drop("LinkKey.GenerateSecretString"), put("LinkKey.SecretString", PLAIN_SECRET)), frozenset()),
-    Fault("secret without rotation", all_of(add(SECRET), remove("LinkKeyRotation")), frozenset()),
-    Fault("Stripe key in the environment", put("WebhookStripe.Environment.Variables.STRIPE_API_KEY", STRIPE_KEY), frozenset()),
-    Fault("AWS key in the environment", all_of(put("WebhookStripe.Environment.Variables.ID", AWS_KEY), put("WebhookStripe.Environment.Variables.OTHER", AWS_SECRET)), frozenset()),
-    Fault("environment under AWS's key", lambda t: t["Globals"]["Function"].pop("KmsKeyArn"), frozenset()),
-    Fault("function without tracing", lambda t: t["Globals"]["Function"].pop("Tracing"), frozenset()),
-    Fault("function on an old runtime", put("WorkerStripe.Runtime", "provided.al2"), frozenset()),
-    Fault("right to all of DynamoDB", allow("WorkerStripeRole", "dynamodb:*", "*"), frozenset()),
-    Fault("right to decrypt under any key", allow("WorkerStripeRole", "kms:Decrypt", "*"), frozenset()),
-    Fault("right to everything", allow("WorkerStripeRole", "*", "*"), frozenset()),
-    Fault("right to scan", allow("WorkerStripeRole", "dynamodb:Scan", get_att("LedgerTable")), frozenset()),
-    Fault("right misspelt", allow("WorkerStripeRole", "dynamodb:PutItems", get_att("LedgerTable")), frozenset()),
-    Fault("bucket public", all_of(add(BUCKET), drop("ExportsBucket.PublicAccessBlockConfiguration")), frozenset()),
-    Fault("bucket without versions", all_of(add(BUCKET), drop("ExportsBucket.VersioningConfiguration")), frozenset()),
-    Fault("bucket without access log", all_of(add(BUCKET), drop("ExportsBucket.LoggingConfiguration")), frozenset()),
-    Fault("bucket over plain HTTP", all_of(add(BUCKET), remove("ExportsBucketPolicy")), frozenset()),
-    Fault("log kept for ever", drop("WorkerStripeLogs.RetentionInDays"), frozenset()),
-    Fault("log under AWS's key", drop("WorkerStripeLogs.KmsKeyId"), frozenset()),
-    Fault("API without access log", drop("Api.AccessLogSettings"), frozenset()),
-    Fault("API without throttling", drop("Api.DefaultRouteSettings"), frozenset()),
-    Fault("route without authorizer", put("WebhookStripe.Events.Staff", STAFF_ROUTE), frozenset()),
-    Fault("API for pages of every origin", put("Api.CorsConfiguration", {"AllowOrigins": ["*"]}), frozenset()),
-    Fault("function invoked from anywhere", add({"Invoke": GATEWAY_FROM_ANYWHERE}), frozenset()),
-    Fault("function invoked by everybody", add({"Invoke": ANYBODY}), frozenset()),
+STAGE = "ApiApiGatewayDefaultStage"
+POLICY = "Policies.0.PolicyDocument.Statement"
+
+# What goes wrong in stacks like this one, and every rule, whosever it is, that sees it.
+FAULTS = [
+    Fault("key without rotation", put("EnvelopeKey.EnableKeyRotation", False), {"CKV_AWS_7 EnvelopeKey"}),
+    Fault("key for everybody", lets_in("EnvelopeKey", "*"), {"CKV_AWS_33 EnvelopeKey", "key-users EnvelopeKey"}),
+    Fault("table without recovery", drop("LedgerTable.PointInTimeRecoverySpecification"),
+          {"CKV_AWS_28 LedgerTable", "table-recoverable LedgerTable"}),
+    Fault("table with a day of recovery", put("LedgerTable.PointInTimeRecoverySpecification.RecoveryPeriodInDays", 1),
+          {"table-recoverable LedgerTable"}),
+    Fault("table under AWS's key", drop("LedgerTable.SSESpecification"),
+          {"CKV_AWS_119 LedgerTable", "encrypted LedgerTable"}),
+    Fault("table without deletion protection", drop("LedgerTable.DeletionProtectionEnabled"),
+          {"table-deletion-protected LedgerTable"}),
+    Fault("table deleted with its stack", drop_attributes("LedgerTable", "DeletionPolicy"),
+          {"I3011 LedgerTable", "W3011 LedgerTable", "retained LedgerTable"}),
+    Fault("queue unencrypted", put("StripeEventsQueue.SqsManagedSseEnabled", False), {"encrypted StripeEventsQueue"}),
+    Fault("queue without redriving", drop("StripeEventsQueue.RedrivePolicy"),
+          {"ES6000 StripeEventsQueue", "queue-redrive StripeEventsQueue", "queue-redrive StripeEventsDeadLetterQueue"}),
+    Fault("queue with one attempt", put("StripeEventsQueue.RedrivePolicy.maxReceiveCount", 1),
+          {"queue-redrive StripeEventsQueue"}),
+    Fault("queue that shows what is worked on", put("StripeEventsQueue.VisibilityTimeout", 20),
+          {"E3505 StripeEventsQueue", "queue-visibility StripeEventsQueue"}),
+    Fault("queue without partial batches", drop("WorkerStripe.Events.StripeEvents.Properties.FunctionResponseTypes"),
+          {"queue-consumer WorkerStripeStripeEvents"}),
+    Fault("secret under AWS's key", all_of(add(SECRET), drop("LinkKey.KmsKeyId")),
+          {"CKV_AWS_149 LinkKey", "encrypted LinkKey"}),
+    Fault("secret in the template",
+          all_of(add(SECRET), drop("LinkKey.GenerateSecretString"), put("LinkKey.SecretString", STRIPE_KEY)),
+          {"CKV_SECRET_17 LinkKey", "no-secret-written LinkKey", "secret-generated LinkKey"}),
+    Fault("secret without rotation", all_of(add(SECRET), remove("LinkKeyRotation")), {"secret-rotated LinkKey"}),
+    Fault("Stripe key in the environment", put("WebhookStripe.Environment.Variables.STRIPE_API_KEY", STRIPE_KEY),
+          {"CKV_SECRET_17 WebhookStripe", "CKV_SECRET_6 WebhookStripe", "no-secret-in-environment WebhookStripe",
+           "no-secret-written WebhookStripe"}),
+    Fault("AWS key in the environment", put("WebhookStripe.Environment.Variables.AWS_ID", AWS_KEY),
+          {"CKV_AWS_45 WebhookStripe", "CKV_SECRET_2 WebhookStripe", "no-secret-written WebhookStripe"}),
+    Fault("environment under AWS's key", lambda template: template["Globals"]["Function"].pop("KmsKeyArn"),
+          {"CKV_AWS_173 WebhookStripe", "CKV_AWS_173 WorkerStripe", "encrypted WebhookStripe", "encrypted WorkerStripe"}),
+    Fault("function without tracing", lambda template: template["Globals"]["Function"].pop("Tracing"),
+          {"WS1000 WebhookStripe", "WS1000 WorkerStripe"}),
+    Fault("function on an old runtime", put("WorkerStripe.Runtime", "provided"), {"E2531 WorkerStripe"}),
+    Fault("right to all of DynamoDB", allow("WorkerStripeRole", "dynamodb:*", "*"),
+          {"CKV_AWS_109 WorkerStripeRole", "CKV_AWS_111 WorkerStripeRole", "WS1003 WorkerStripeRole",
+           "rights-exact-actions WorkerStripeRole", "rights-exact-resources WorkerStripeRole"}),
+    Fault("right to decrypt under any key", allow("WorkerStripeRole", "kms:Decrypt", "*"),
+          {"CKV_AWS_111 WorkerStripeRole", "rights-exact-resources WorkerStripeRole",
+           "rights-key-condition WorkerStripeRole"}),
+    Fault("right to everything", allow("WorkerStripeRole", "*", "*"),
+          {"CKV_AWS_62 WorkerStripeRole", "CKV_AWS_107 WorkerStripeRole", "CKV_AWS_108 WorkerStripeRole",
+           "CKV_AWS_109 WorkerStripeRole", "CKV_AWS_110 WorkerStripeRole", "CKV_AWS_111 WorkerStripeRole",
+           "WS1003 WorkerStripeRole", "rights-exact-actions WorkerStripeRole", "rights-exact-resources WorkerStripeRole"}),
+    Fault("right to scan", allow("WorkerStripeRole", "dynamodb:Scan", arn("LedgerTable")),
+          {"rights-no-scan WorkerStripeRole"}),
+    Fault("right misspelt", allow("WorkerStripeRole", "dynamodb:PutItems", arn("LedgerTable")),
+          {"W3037 WorkerStripeRole"}),
+    Fault("bucket public", all_of(add(BUCKET), drop("ExportsBucket.PublicAccessBlockConfiguration")),
+          {"CKV_AWS_53 ExportsBucket", "CKV_AWS_54 ExportsBucket", "CKV_AWS_55 ExportsBucket",
+           "CKV_AWS_56 ExportsBucket"}),
+    Fault("bucket without versions", all_of(add(BUCKET), drop("ExportsBucket.VersioningConfiguration")),
+          {"CKV_AWS_21 ExportsBucket"}),
+    Fault("bucket without access log", all_of(add(BUCKET), drop("ExportsBucket.LoggingConfiguration")),
+          {"CKV_AWS_18 ExportsBucket"}),
+    Fault("bucket over plain HTTP", all_of(add(BUCKET), remove("ExportsBucketPolicy")), {"bucket-tls-only ExportsBucket"}),
+    Fault("log kept for ever", drop("WorkerStripeLogs.RetentionInDays"),
+          {"CKV_AWS_66 WorkerStripeLogs", "function-logs WorkerStripeLogs"}),
+    Fault("log under AWS's key", drop("WorkerStripeLogs.KmsKeyId"),
+          {"CKV_AWS_158 WorkerStripeLogs", "encrypted WorkerStripeLogs"}),
+    Fault("API without access log", drop("Api.AccessLogSettings"),
+          {f"CKV_AWS_95 {STAGE}", f"ES2000 {STAGE}", f"access-log {STAGE}"}),
+    Fault("API without throttling", drop("Api.DefaultRouteSettings"), {f"ES2003 {STAGE}"}),
+    Fault("route without authorizer", put("WebhookStripe.Events.Staff", STAFF_ROUTE), {"route-authorised Api"}),
+    Fault("API for pages of every origin", put("Api.CorsConfiguration", {"AllowOrigins": ["*"]}), {"cors-origins Api"}),
+    Fault("function invoked from anywhere", add({"Invoke": GATEWAY_FROM_ANYWHERE}),
+          {"CKV_AWS_364 Invoke", "invoke-permission Invoke"}),
+    Fault("function invoked by everybody", add({"Invoke": ANYBODY}),
+          {"WS1002 WebhookStripe", "invoke-permission Invoke"}),
+]
+
+# Further faults that only our own rules are asked about.
+OWN_FAULTS = [
+    Fault("key replaced", drop_attributes("EnvelopeKey", "UpdateReplacePolicy"), {"retained EnvelopeKey"}),
+    Fault("queue deleted", attribute("StripeEventsQueue", "DeletionPolicy", "Delete"), {"retained StripeEventsQueue"}),
+    Fault("table gone after a failed start", attribute("AuditTable", "DeletionPolicy", "RetainExceptOnCreate"),
+          {"retained AuditTable"}),
+    Fault("alarms in the clear", drop("AlarmTopic.KmsMasterKeyId"), {"encrypted AlarmTopic"}),
+    Fault("table under another's key", put("LedgerTable.SSESpecification.KMSMasterKeyId", "alias/aws/dynamodb"),
+          {"encrypted LedgerTable"}),
+    Fault("bucket under AWS's key", all_of(add(BUCKET), drop("ExportsBucket.BucketEncryption")),
+          {"encrypted ExportsBucket"}),
+    Fault("objects over plain HTTP",
+          all_of(add(BUCKET), put("ExportsBucketPolicy.PolicyDocument.Statement.0.Resource", arn("ExportsBucket"))),
+          {"bucket-tls-only ExportsBucket"}),
+    Fault("bucket with access lists", all_of(add(BUCKET), drop("ExportsBucket.OwnershipControls")),
+          {"bucket-owner-enforced ExportsBucket"}),
+    Fault("key gone in a week", put("EnvelopeKey.PendingWindowInDays", 7), {"key-kept EnvelopeKey"}),
+    Fault("key to delete", without_statement("StorageKey.KeyPolicy.Statement", "NeverDeleted"), {"key-kept StorageKey"}),
+    Fault("key for another account", lets_in("StorageKey", {"AWS": "arn:aws:iam::123456789012:root"}),
+          {"key-users StorageKey"}),
+    Fault("key for a service on anybody's behalf", lets_in("StorageKey", {"Service": "cloudwatch.amazonaws.com"}),
+          {"key-users StorageKey"}),
+    Fault("key for no organisation", without_statement("EnvelopeKey.KeyPolicy.Statement", "OnlyUnderAnOrganisation"),
+          {"envelope-key-context EnvelopeKey"}),
+    Fault("data keys for no organisation", put("EnvelopeKey.KeyPolicy.Statement.1.Action", ["kms:Decrypt", "kms:Encrypt"]),
+          {"envelope-key-context EnvelopeKey"}),
+    Fault("secret as a default", parameter("Token", STRIPE_KEY), {"no-secret-written Token"}),
+    Fault("password in the environment", put("WorkerStripe.Environment.Variables.DB_PASSWORD", {"Ref": "AlarmEmail"}),
+          {"no-secret-in-environment WorkerStripe"}),
+    Fault("secret resolved into the environment",
+          put("WorkerStripe.Environment.Variables.DB", {"Fn::Sub": "{{resolve:secretsmanager:${AWS::StackName}}}"}),
+          {"no-secret-in-environment WorkerStripe"}),
+    Fault("role shared", put("WorkerStripe.Role", arn("WebhookStripeRole")), {"role-own WorkerStripe"}),
+    Fault("role from elsewhere", put("WorkerStripe.Role", "arn:aws:iam::123456789012:role/worker"),
+          {"role-own WorkerStripe"}),
+    Fault("role for an account too",
+          put("WorkerStripeRole.AssumeRolePolicyDocument.Statement.0.Principal", {"AWS": "123456789012"}),
+          {"role-trust WorkerStripeRole"}),
+    Fault("managed policy",
+          put("WorkerStripeRole.ManagedPolicyArns", ["arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"]),
+          {"rights-inline WorkerStripeRole"}),
+    Fault("policy elsewhere", add({"More": {"Type": "AWS::IAM::RolePolicy", "Properties": {}}}), {"rights-inline More"}),
+    Fault("right to all reads", allow("WorkerStripeRole", "dynamodb:Get*", arn("LedgerTable")),
+          {"rights-exact-actions WorkerStripeRole"}),
+    Fault("right to all but one", put(f"WorkerStripeRole.{POLICY}.2", {
+        "Effect": "Allow", "NotAction": "dynamodb:Scan", "Resource": arn("LedgerTable")}),
+          {"rights-exact-actions WorkerStripeRole"}),
+    Fault("right to another stack's table",
+          allow("WorkerStripeRole", "dynamodb:PutItem", "arn:aws:dynamodb:eu-west-1:123456789012:table/other"),
+          {"rights-exact-resources WorkerStripeRole"}),
+    Fault("right to every stack's secrets", put(f"WebhookStripeRole.{POLICY}.1.Resource", {
+        "Fn::Sub": "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:plixo/*"}),
+          {"rights-exact-resources WebhookStripeRole"}),
+    Fault("right to all tables but one", put(f"WorkerStripeRole.{POLICY}.2", {
+        "Effect": "Allow", "Action": "dynamodb:PutItem", "NotResource": arn("LedgerTable")}),
+          {"rights-exact-resources WorkerStripeRole"}),
+    Fault("right to scan by PartiQL", allow("WorkerStripeRole", "dynamodb:PartiQLSelect", arn("LedgerTable")),
+          {"rights-no-scan WorkerStripeRole"}),
+    Fault("right to erase audit events", allow("WorkerStripeRole", "dynamodb:DeleteItem", arn("AuditTable")),
+          {"rights-audit-append-only WorkerStripeRole"}),
+    Fault("right to change audit events", put(f"WorkerStripeRole.{POLICY}.2.Action", ["dynamodb:UpdateItem"]),
+          {"rights-audit-append-only WorkerStripeRole"}),
+    Fault("right to erase audit events in bulk",
+          allow("WorkerStripeRole", "dynamodb:BatchWriteItem", [arn("LedgerTable"), arn("AuditTable")]),
+          {"rights-audit-append-only WorkerStripeRole"}),
+    Fault("right to open any data key", allow("WorkerStripeRole", "kms:Decrypt", arn("EnvelopeKey")),
+          {"rights-key-condition WorkerStripeRole"}),
+    Fault("right to open data keys of no organisation",
+          allow("WorkerStripeRole", "kms:Decrypt", arn("EnvelopeKey"),
+                Condition={"ForAllValues:StringEquals": {"kms:EncryptionContextKeys": ["org"]}}),
+          {"rights-key-condition WorkerStripeRole"}),
+    Fault("right to decrypt what is at rest", allow("WebhookStripeRole", "kms:Decrypt", arn("StorageKey")),
+          {"rights-key-condition WebhookStripeRole"}),
+    Fault("function with a URL", add({"Url": {"Type": "AWS::Lambda::Url", "Properties": {}}}), {"invoke-permission Url"}),
+    Fault("alarms by everybody", put("AlarmTopicPolicy.PolicyDocument.Statement.0.Principal", "*"),
+          {"policy-principal AlarmTopicPolicy"}),
+    Fault("alarms by anybody's CloudWatch", drop("AlarmTopicPolicy.PolicyDocument.Statement.0.Condition"),
+          {"policy-principal AlarmTopicPolicy"}),
+    Fault("log as text", lambda template: template["Globals"]["Function"]["LoggingConfig"].update(LogFormat="Text"),
+          {"function-logs WebhookStripe", "function-logs WorkerStripe"}),
+    Fault("log wherever", drop("WorkerStripe.LoggingConfig"), {"function-logs WorkerStripe"}),
+    Fault("log shared", put("WorkerStripe.LoggingConfig.LogGroup", {"Ref": "WebhookStripeLogs"}),
+          {"function-logs WorkerStripe"}),
+    Fault("access log kept a month", put("ApiLogs.RetentionInDays", 30), {"function-logs ApiLogs"}),
+    Fault("logs kept a month if somebody says so",
+          lambda template: template["Parameters"]["LogRetentionDays"]["AllowedValues"].append(30),
+          {"function-logs ApiLogs", "function-logs WebhookStripeLogs", "function-logs WorkerStripeLogs"}),
+    Fault("dead letters for four days", put("StripeEventsDeadLetterQueue.MessageRetentionPeriod", 345600),
+          {"dead-letter-queue StripeEventsDeadLetterQueue"}),
+    Fault("dead letters of anybody", drop("StripeEventsDeadLetterQueue.RedriveAllowPolicy"),
+          {"dead-letter-queue StripeEventsDeadLetterQueue"}),
+    Fault("dead letters that are old on arrival", put("StripeEventsQueue.MessageRetentionPeriod", 1209600),
+          {"dead-letter-queue StripeEventsQueue"}),
+    Fault("visibility below six time-outs", put("WorkerStripe.Timeout", 31), {"queue-visibility StripeEventsQueue"}),
+    Fault("worker without bound", drop("WorkerStripe.Events.StripeEvents.Properties.ScalingConfig"),
+          {"queue-consumer WorkerStripeStripeEvents"}),
+    Fault("public route that moved", put("WebhookStripe.Events.Delivery.Properties.Path", "/webhooks/{endpoint}"),
+          {"route-authorised Api", "route-authorised PUBLIC_ROUTES"}),
+    Fault("route beside SAM", add({"Route": {
+        "Type": "AWS::ApiGatewayV2::Route", "Properties": {"ApiId": {"Ref": "Api"}, "RouteKey": "GET /v1/orgs"}}}),
+          {"route-authorised Api"}),
+    Fault("access log as text", put("Api.AccessLogSettings.Format", "$context.requestId"), {f"access-log {STAGE}"}),
+    Fault("access log without address", put("Api.AccessLogSettings.Format", json.dumps(
+        {"id": "$context.requestId", "route": "$context.routeKey", "status": "$context.status"})), {f"access-log {STAGE}"}),
+    Fault("access log with tokens", put("Api.AccessLogSettings.Format", json.dumps(
+        {"id": "$context.requestId", "route": "$context.routeKey", "status": "$context.status",
+         "ip": "$context.identity.sourceIp", "path": "$context.path"})), {f"access-log {STAGE}"}),
+    Fault("alarm for nobody", drop("ApiServerErrors.AlarmActions"), {"alarm-told ApiServerErrors"}),
+    Fault("alarm that says nothing", drop("ApiServerErrors.AlarmDescription"), {"alarm-told ApiServerErrors"}),
+    Fault("alarm at every quiet hour", put("ApiServerErrors.TreatMissingData", "breaching"), {"alarm-told ApiServerErrors"}),
+    Fault("function unwatched", remove("WorkerStripeErrors"), {"function-watched WorkerStripe"}),
+    Fault("signatures unwatched", remove("WebhookStripeSignatureFailures"), {"function-watched WebhookStripe"}),
+    Fault("metric misspelt", put("WorkerStripeFailedEvents.MetricName", "error"), {"function-watched WorkerStripe"}),
+    Fault("queue unwatched", remove("StripeEventsQueueAge"), {"queue-watched StripeEventsQueue"}),
+    Fault("dead letters unwatched", remove("StripeEventsDeadLetters"), {"queue-watched StripeEventsDeadLetterQueue"}),
+    Fault("five dead letters unheard", put("StripeEventsDeadLetters.Threshold", 5), {"queue-watched StripeEventsDeadLetters"}),
+    Fault("API unwatched", remove("ApiServerErrors"), {"api-watched Api"}),
 ]

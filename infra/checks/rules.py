@@ -99,11 +99,12 @@ class Stack:
         return None
 
     def statements(self) -> Iterator[tuple[str, dict]]:
-        """All statements of all roles."""
+        """All statements by which roles allow something."""
         for role, properties in self.of("AWS::IAM::Role"):
             for policy in properties.get("Policies", []):
                 for statement in listed(policy["PolicyDocument"]["Statement"]):
-                    yield role, statement
+                    if statement["Effect"] == "Allow":
+                        yield role, statement
 
     def consumers(self) -> Iterator[tuple[str, str, str]]:
         """Event source mappings, the queues that they read, the functions that they call."""
@@ -204,7 +205,7 @@ def encrypted(stack: Stack) -> Objections:
                 sse = p.get("SSESpecification", {})
                 under = sse.get("KMSMasterKeyId") if sse.get("SSEEnabled") is True else None
             case "AWS::S3::Bucket":
-                [by_default] = p.get("BucketEncryption", {}).get("ServerSideEncryptionConfiguration") or [{}]
+                by_default = (p.get("BucketEncryption", {}).get("ServerSideEncryptionConfiguration") or [{}])[0]
                 under = by_default.get("ServerSideEncryptionByDefault", {}).get("KMSMasterKeyID")
             case "AWS::SQS::Queue" if p.get("SqsManagedSseEnabled") is True:
                 continue
@@ -420,7 +421,7 @@ def rights_key_condition(stack: Stack) -> Objections:
 @rule("invoke-permission", "whoever may invoke a receiver can forge the sender's address")
 def invoke_permission(stack: Stack) -> Objections:
     for name, p in stack.of("AWS::Lambda::Permission"):
-        if p.get("Principal") != "apigateway.amazonaws.com" or "SourceArn" not in p:
+        if not str(p.get("Principal")).endswith(".amazonaws.com") or "SourceArn" not in p:
             yield name, f"lets {p.get('Principal')} invoke{'' if 'SourceArn' in p else ' from anywhere'}"
     for name, _ in stack.of("AWS::Lambda::Url"):
         yield name, "goes past the API"
@@ -602,10 +603,9 @@ def queue_watched(stack: Stack) -> Objections:
             if not stack.alarmed("AWS/SQS", metric, "QueueName", {"Fn::GetAtt": [name, "QueueName"]}):
                 yield name, f"no alarm on {metric}"
     for name, p in stack.of("AWS::CloudWatch::Alarm"):
-        [dimension] = p.get("Dimensions") or [{}]
-        if p.get("MetricName") == "ApproximateNumberOfMessagesVisible" and (
-            stack.target(dimension.get("Value"), "AWS::SQS::Queue") in dead
-        ) and (p.get("Threshold"), p.get("ComparisonOperator")) != (0, "GreaterThanThreshold"):
+        queues = {stack.target(d["Value"], "AWS::SQS::Queue") for d in p.get("Dimensions", [])}
+        counts = p.get("MetricName") == "ApproximateNumberOfMessagesVisible" and queues & dead.keys()
+        if counts and (p.get("Threshold"), p.get("ComparisonOperator")) != (0, "GreaterThanThreshold"):
             yield name, "lets dead letters lie"
 
 

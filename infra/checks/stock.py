@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import json
 import logging
 import os
@@ -42,19 +43,21 @@ def cfn_lint(template: dict) -> list[Finding]:
     from cfnlint.api import lint
 
     matches = lint(json.dumps(template), _cfn_lint_rules(), [REGION])
-    return [Finding(match.rule.id, _resource(match), match.message) for match in matches]
+    return [Finding(match.rule.id, _resource(match.path), match.message) for match in matches]
 
 
+@functools.cache
 def _cfn_lint_rules():
     from cfnlint.core import get_rules
 
-    # A collection remembers what it has found, so that each template gets a new one.
     return get_rules(["cfn_lint_serverless.rules"], [], ["I", "W", "E"], {}, False)
 
 
-def _resource(match) -> str:
-    path = list(getattr(match, "path", None) or [])
-    return str(path[1] if path[:1] == ["Resources"] and len(path) > 1 else "/".join(map(str, path)))
+def _resource(path: list) -> str:
+    match path:
+        case ["Resources", name, *_]:
+            return name
+    return "/".join(map(str, path))
 
 
 def checkov(templates: dict[str, dict]) -> dict[str, list[Finding]]:

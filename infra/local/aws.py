@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import boto3
 import botocore.config
@@ -95,11 +95,18 @@ def listen_from(port: int, tries: int = 100) -> socket.socket:
 
 
 @contextlib.contextmanager
-def running(aws: socket.socket, base: socket.socket, logs: pathlib.Path, scratch: pathlib.Path,
-            data: pathlib.Path | None) -> Iterator[Aws]:
+def running(
+    aws: socket.socket,
+    base: socket.socket,
+    logs: pathlib.Path,
+    scratch: pathlib.Path,
+    data: pathlib.Path | None,
+    locks: Sequence[int] = (),
+) -> Iterator[Aws]:
     """The emulator on two listening sockets, which it takes over, until the block ends.
 
-    `scratch` is for its temporary files; `data`, where given, keeps its state over restarts.
+    `scratch` is for its temporary files; `data`, where given, keeps its state over restarts. `locks` are descriptors of
+    files that it holds as long as it lives, and so while it saves even if this process is killed.
     """
     port, base_port = aws.getsockname()[1], base.getsockname()[1]
     scratch.mkdir(parents=True, exist_ok=True)
@@ -127,7 +134,12 @@ def running(aws: socket.socket, base: socket.socket, logs: pathlib.Path, scratch
     with (logs / "emulator.log").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-I", str(script), *map(str, descriptors), str(logs)],
-            env=env, pass_fds=descriptors, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True,
+            env=env,
+            pass_fds=(*descriptors, *locks),
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
     # Only the emulator may hold them, so that its end is seen as a refused connection, not as a silent one.
     aws.close()

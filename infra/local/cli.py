@@ -26,7 +26,9 @@ def main(arguments: list[str] | None = None) -> int:
     isolate()
     if problem := wrong_packages():
         return failed(problem)
-    # These import the packages that have just been looked for.
+    # These need the packages that have just been looked for.
+    from botocore.exceptions import BotoCoreError, ClientError
+
     from .aws import StackError
     from .stack import Unready
     from .template import TemplateError
@@ -35,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
         args.command(args)
     except Stopped:
         return 130
-    except (StackError, TemplateError, Unready) as error:
+    except (StackError, TemplateError, Unready, BotoCoreError, ClientError) as error:
         return failed(str(error))
     return 0
 
@@ -48,21 +50,47 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
 
     start = commands.add_parser("run", help="start the stack and keep it running")
     start.set_defaults(command=run)
-    start.add_argument("--port", type=int, default=env.get("PORT") or 8787,
-                       help="of base_url on 127.0.0.1; 0 takes any free one (default: PORT, else 8787)")
-    start.add_argument("--data", type=pathlib.Path, default=env.get("DATA") or None, metavar="DIR",
-                       help="keep the data there over restarts (default: DATA, else none is kept)")
-    start.add_argument("--state-dir", type=pathlib.Path, default=ROOT / ".local", metavar="DIR",
-                       help="where stack.json and the logs are (default: .local)")
-    start.add_argument("--bin-dir", type=pathlib.Path, metavar="DIR",
-                       default=pathlib.Path(env.get("CARGO_TARGET_DIR") or ROOT / "target") / "debug",
-                       help="where the functions' binaries and plixoctl are (default: target/debug)")
+    start.add_argument(
+        "--port",
+        type=int,
+        default=env.get("PORT") or 8787,
+        help="of base_url on 127.0.0.1; 0 takes any free one (default: PORT, else 8787)",
+    )
+    start.add_argument(
+        "--data",
+        type=pathlib.Path,
+        default=env.get("DATA") or None,
+        metavar="DIR",
+        help="keep the data there over restarts (default: DATA, else none is kept)",
+    )
+    start.add_argument(
+        "--state-dir",
+        type=pathlib.Path,
+        default=ROOT / ".local",
+        metavar="DIR",
+        help="where stack.json and the logs are (default: .local)",
+    )
+    start.add_argument(
+        "--bin-dir",
+        type=pathlib.Path,
+        metavar="DIR",
+        default=pathlib.Path(env.get("CARGO_TARGET_DIR") or ROOT / "target") / "debug",
+        help="where the functions' binaries and plixoctl are (default: target/debug)",
+    )
     start.add_argument("--stack-name", default="plixo", metavar="NAME")
     start.add_argument("--no-walkthrough", action="store_true", help="show no payment")
-    start.add_argument("--stop-on-stdin-eof", action="store_true",
-                       help="stop when standard input ends, and so with whoever started the stack")
-    start.add_argument("--without", action="append", default=[], metavar="RIGHT",
-                       help="take a right away, FUNCTION:ACTION or FUNCTION:ACTION@RESOURCE, to see it missed")
+    start.add_argument(
+        "--stop-on-stdin-eof",
+        action="store_true",
+        help="stop when standard input ends, and so with whoever started the stack",
+    )
+    start.add_argument(
+        "--without",
+        action="append",
+        default=[],
+        metavar="RIGHT",
+        help="take a right away, FUNCTION:ACTION or FUNCTION:ACTION@RESOURCE, to see it missed",
+    )
 
     listing = commands.add_parser("rights", help="list the functions' rights as --without takes them")
     listing.set_defaults(command=list_rights)
@@ -141,6 +169,7 @@ def run(args: argparse.Namespace) -> None:
     with Needs(args) as needs, started(args, needs) as stack:
         if not args.no_walkthrough:
             walk(stack)
+            stack = stack.looked_at_again()
         description = args.state_dir / "stack.json"
         with published(description, stack):
             addresses(args, stack, description, began)

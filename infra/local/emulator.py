@@ -60,7 +60,7 @@ class Front:
 
 
 class Copied:
-    """A stream whose lines are also appended to a file, each in one write: lines of concurrent executions do not mix."""
+    """A stream whose lines are also appended to a file, each in one write, so that executions do not mix."""
 
     def __init__(self, stream, path: pathlib.Path):
         self.stream = stream

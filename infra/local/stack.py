@@ -55,6 +55,10 @@ class Stack:
             "orgs": self.orgs,
         }
 
+    def looked_at_again(self) -> "Stack":
+        """The stack with its demo organisations as they are by now."""
+        return dataclasses.replace(self, orgs=self.plixoctl.seed(self.aws.base_url))
+
     def stay(self) -> None:
         """Returns never, but by a signal or because the emulator is gone."""
         status = self.aws.process.wait()
@@ -71,6 +75,7 @@ class Needs(contextlib.ExitStack):
         super().__init__()
         self.args = args
         self.missing: list[str] = []
+        self.locks: list[int] = []
 
     def __enter__(self) -> "Needs":
         args = self.args
@@ -103,6 +108,7 @@ class Needs(contextlib.ExitStack):
             file.truncate(0)
             file.write(f"{os.getpid()}\n")
             file.flush()
+            self.locks.append(file.fileno())
 
     def _base_port(self) -> socket.socket | None:
         try:
@@ -134,7 +140,7 @@ def started(args: argparse.Namespace, needs: Needs):
             directory.mkdir(mode=0o700)
         cleanup.callback(shutil.rmtree, scratch, ignore_errors=True)
         with step("starting the AWS emulator"):
-            aws = cleanup.enter_context(emulator.running(needs.aws, needs.base, logs, scratch, data))
+            aws = cleanup.enter_context(emulator.running(needs.aws, needs.base, logs, scratch, data, needs.locks))
         if data:
             (data / "port").write_text(str(aws.port))
         with step("packing and uploading the functions"):

@@ -17,10 +17,14 @@ from .output import bold, dim, green, say
 from .stack import Stack
 
 SECONDS = 10
+WIDTH = 80
 TABLES = ("LedgerTable", "WebhookEventsTable", "AuditTable")
 # Currencies whose minor unit is not a hundredth (ISO 4217).
-MINOR_DIGITS = dict.fromkeys("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0)
-MINOR_DIGITS |= dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3)
+MINOR_DIGITS = {
+    **dict.fromkeys(("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX"), 0),
+    **dict.fromkeys(("UYI", "VND", "VUV", "XAF", "XOF", "XPF"), 0),
+    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,15 +74,16 @@ def pay(stack: Stack, choice: Choice) -> None:
     _more(f"Stripe-Signature: {signature[:32]}…")
 
     sent = time.monotonic()
-    status, headers = post(endpoint["url"], body, {"content-type": "application/json; charset=utf-8",
-                                                   "stripe-signature": signature})
+    status, headers = post(
+        endpoint["url"], body, {"content-type": "application/json; charset=utf-8", "stripe-signature": signature}
+    )
     answered = since(sent)
     _shown(2, "received", f"POST {urllib.parse.urlsplit(endpoint['url']).path}")
     _more(f"answered {status} after {answered}")
     if status != http.HTTPStatus.OK:
         raise StackError(f"the receiver answered {status}, not 200:\n{tail(receiver.path)}")
     line = receiver.line(lambda line: line.get("request_id") == headers.get("x-request-id"))
-    _more(fields("webhook-stripe", line))
+    _more(fields(line, "function", "outcome", "request_id", "aws_calls", "duration_ms"))
 
     message = line["message_id"]
     _shown(3, "queued", f"StripeEventsQueue, message {message}")
@@ -88,21 +93,20 @@ def pay(stack: Stack, choice: Choice) -> None:
     if line["outcome"] != "applied":
         raise StackError(f"the worker did not apply the event:\n{json.dumps(line)}")
     _shown(4, "worked", f"{line['event_type']} {line['outcome']}")
-    _more(fields("worker-stripe", line))
+    _more(fields(line, "function", "outcome", "queued_ms", "aws_calls", "duration_ms"))
 
     settled = paid(stack, choice, event["id"])
     seen = since(sent)
     _shown(5, "written", "one transaction")
     for table, key, how in changes(before, rows(stack)):
-        _more(f"{how} {table:<19}{key}")
+        key = key.removeprefix(choice.org["id"] + "#")
+        _more(f"{how} {table:<19}{key if len(key) <= WIDTH else key[: WIDTH - 1] + '…'}")
 
     _shown(6, "paid", f"{invoice['number']}: {state(invoice)}  →  {green(state(settled))}")
     for payment in settled["payments"]:
         _more(f"payment {payment['id']}, {payment['status']}, {amount(payment['amount'])}")
     say()
     way(answered, worked, seen)
-    say()
-    say(f"  {dim('signed at 0 ms; answered, worked and read back at the times shown')}")
 
 
 def checkout_completed(invoice: dict) -> dict:
@@ -219,11 +223,21 @@ def changes(before: dict, after: dict) -> list[tuple[str, str, str]]:
 
 def way(answered: str, worked: str, seen: str) -> None:
     """The data's way, with the time at which it was where."""
-    stations = [("Stripe", "0 ms"), ("API Gateway", ""), ("webhook-stripe", answered), ("SQS", ""),
-                ("worker-stripe", worked), ("DynamoDB", seen)]
-    widths = [max(len(name), len(at)) for name, at in stations]
-    say("  " + bold(" ─▶ ".join(f"{name:<{width}}" for (name, _), width in zip(stations, widths, strict=True))))
-    say("  " + dim("    ".join(f"{at:<{width}}" for (_, at), width in zip(stations, widths, strict=True))))
+    stations = [
+        ("Stripe", "signed", "0 ms"),
+        ("API Gateway", "", ""),
+        ("webhook-stripe", "answered", answered),
+        ("SQS", "", ""),
+        ("worker-stripe", "applied", worked),
+        ("DynamoDB", "read back", seen),
+    ]
+    names, states, times = (
+        [f"{text:<{max(map(len, station))}}" for text, station in zip(row, stations, strict=True)]
+        for row in zip(*stations, strict=True)
+    )
+    say("  " + bold(" ─▶ ".join(names).rstrip()))
+    say("  " + "    ".join(states).rstrip())
+    say("  " + dim("    ".join(times).rstrip()))
 
 
 def amount(money: dict) -> str:
@@ -237,10 +251,9 @@ def state(invoice: dict) -> str:
     return f"{invoice['status']}, balance {amount(invoice['balance'])}"
 
 
-def fields(function: str, line: dict) -> str:
-    """The telling fields of a function's log line."""
-    telling = ("outcome", "status", "request_id", "message_id", "queued_ms", "aws_calls", "duration_ms")
-    return dim(" ".join([function, *(f"{name}={line[name]}" for name in telling if name in line)]))
+def fields(line: dict, *names: str) -> str:
+    """Some fields of a log line."""
+    return dim(" ".join(f"{name}={line[name]}" for name in names))
 
 
 def since(start: float) -> str:

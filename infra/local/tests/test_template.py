@@ -174,7 +174,9 @@ def test_routes_keep_their_authorizers(expanded):
 
 
 def test_an_integration_that_is_not_understood_is_refused():
-    operation = {"x-amazon-apigateway-integration": {"type": "http_proxy", "httpMethod": "GET", "uri": "https://x.example"}}
+    operation = {
+        "x-amazon-apigateway-integration": {"type": "http_proxy", "httpMethod": "GET", "uri": "https://x.example"}
+    }
     body = {"info": {"title": "api"}, "paths": {"/": {"get": operation}}}
     api = {"Type": "AWS::ApiGatewayV2::Api", "Properties": {"Body": body}}
     with pytest.raises(templates.TemplateError, match="http_proxy"):

@@ -159,6 +159,9 @@ fn is_account(source: Source<'_>, window: &Window<'_>) -> bool {
         before.push(c);
         place = start;
     }
+    if !before.iter().any(char::is_ascii_alphabetic) {
+        return false;
+    }
     let mut after = Vec::new();
     let mut place = last.place.end;
     while let Some((c, end)) = source.at(place).filter(|(c, _)| part_of_account(*c) && after.len() <= REACH) {

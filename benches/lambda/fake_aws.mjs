@@ -1,0 +1,108 @@
+// A fake of the four AWS services that the functions call (awsJson 1.0 and 1.1). It answers at once, keeps nothing, and
+// counts. Its contents (the vault's entry, a wrapped data key, an open invoice) come from the file that WORLD names.
+//
+//   GET /_counts   {"SQS.SendMessage": 12, …}; `puts` counts the items of all transactions
+//   GET /_reset    zeroes the counts
+//
+// It prints its two ports as JSON, http and https; CERT and KEY name the PEM files for https, DELAY_MS delays every answer.
+import crypto from 'node:crypto';
+import fs from 'node:fs';
+import http from 'node:http';
+import https from 'node:https';
+
+const DELAY_MS = Number(process.env.DELAY_MS ?? 0);
+const world = JSON.parse(fs.readFileSync(process.env.WORLD));
+const SERVICES = { AmazonSQS: 'SQS', secretsmanager: 'SecretsManager', TrentService: 'KMS', DynamoDB_20120810: 'DynamoDB' };
+let counts = {};
+
+class Refusal extends Error {}
+const refuse = (code) => { throw new Refusal(code); };
+
+const md5 = (bytes) => crypto.createHash('md5').update(bytes).digest('hex');
+
+// As SQS reckons it: the SDKs check it.
+function attributesMd5(attributes) {
+  const parts = [];
+  const add = (text) => {
+    const bytes = Buffer.from(text);
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(bytes.length);
+    parts.push(length, bytes);
+  };
+  for (const [name, { DataType, StringValue }] of Object.entries(attributes).sort()) {
+    add(name);
+    add(DataType);
+    parts.push(Buffer.from([1]));
+    add(StringValue);
+  }
+  return md5(Buffer.concat(parts));
+}
+
+function item({ pk, sk }) {
+  if (sk.S === 'data-key' && pk.S === world.org) return world.dataKeyItem;
+  if (sk.S === 'invoice' && pk.S.startsWith(`${world.org}#`)) {
+    return { ...world.invoiceItem, pk, sk, id: { S: pk.S.slice(world.org.length + 1) } };
+  }
+  return undefined;
+}
+
+const found = ([table, { Keys }]) => [table, Keys.map(item).filter(Boolean)];
+
+const operations = {
+  'SQS.GetQueueAttributes': () => ({ Attributes: { QueueArn: 'arn:aws:sqs:eu-central-1:000000000000:stripe-events' } }),
+  'SQS.SendMessage': ({ MessageBody, MessageAttributes }) => ({
+    MessageId: crypto.randomUUID(), MD5OfMessageBody: md5(MessageBody), MD5OfMessageAttributes: attributesMd5(MessageAttributes),
+  }),
+  'SecretsManager.GetSecretValue': ({ SecretId }) => ({
+    ARN: `arn:aws:secretsmanager:eu-central-1:000000000000:secret:${SecretId}`, Name: SecretId, VersionStages: ['AWSCURRENT'],
+    SecretString: world.secrets[SecretId] ?? refuse('ResourceNotFoundException'), VersionId: crypto.randomUUID(), CreatedDate: 1.78e9,
+  }),
+  'KMS.DescribeKey': ({ KeyId }) => ({ KeyMetadata: { KeyId, Arn: KeyId, Enabled: true, KeyState: 'Enabled' } }),
+  'KMS.Decrypt': ({ KeyId, CiphertextBlob, EncryptionContext }) => (
+    CiphertextBlob === world.dataKeyItem.wrapped.B && EncryptionContext?.org === world.org
+      ? { KeyId, Plaintext: world.dataKey, EncryptionAlgorithm: 'SYMMETRIC_DEFAULT' }
+      : refuse('InvalidCiphertextException')),
+  'DynamoDB.GetItem': ({ Key }) => ({ Item: item(Key) }),
+  'DynamoDB.BatchGetItem': ({ RequestItems }) => ({ Responses: Object.fromEntries(Object.entries(RequestItems).map(found)), UnprocessedKeys: {} }),
+  'DynamoDB.TransactWriteItems': ({ TransactItems }) => {
+    counts.puts = (counts.puts ?? 0) + TransactItems.filter(({ Put }) => Put.ConditionExpression).length;
+    return {};
+  },
+};
+
+function answer(target, body) {
+  const [service, operation] = target.split('.');
+  const name = `${SERVICES[service]}.${operation}`;
+  counts[name] = (counts[name] ?? 0) + 1;
+  try {
+    return [200, (operations[name] ?? refuse('UnknownOperationException'))(JSON.parse(body))];
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    return [400, { __type: error.message, message: name }];
+  }
+}
+
+function handle(request, response, body) {
+  const send = (status, type, data) => {
+    const bytes = Buffer.from(JSON.stringify(data));
+    response.writeHead(status, { 'content-type': type, 'content-length': bytes.length, 'x-amzn-requestid': 'bench' });
+    response.end(bytes);
+  };
+  if (request.url === '/_counts') return send(200, 'application/json', counts);
+  if (request.url === '/_reset') return send(200, 'application/json', (counts = {}));
+  const [status, data] = answer(request.headers['x-amz-target'] ?? '', body);
+  const reply = () => send(status, request.headers['content-type'], data);
+  return DELAY_MS ? setTimeout(reply, DELAY_MS) : reply();
+}
+
+const listen = (server) => new Promise((resolve) => {
+  server.on('request', (request, response) => {
+    const chunks = [];
+    request.on('data', (chunk) => chunks.push(chunk));
+    request.on('end', () => handle(request, response, Buffer.concat(chunks)));
+  });
+  server.keepAliveTimeout = 300_000;
+  server.listen(0, '127.0.0.1', () => resolve(server.address().port));
+});
+const cert = { cert: fs.readFileSync(process.env.CERT), key: fs.readFileSync(process.env.KEY) };
+console.log(JSON.stringify({ http: await listen(http.createServer()), https: await listen(https.createServer(cert)) }));

@@ -1,0 +1,49 @@
+// Receives Stripe's webhooks (HTTP API, payload 2.0): the official library verifies, SQS takes the raw body.
+import Stripe from 'stripe';
+import { GetSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
+
+const sqs = new SQSClient({});
+const secrets = new SecretsManagerClient({});
+const stripe = new Stripe('sk_test_unused'); // for webhooks.constructEvent alone, which calls nobody
+const QUEUE_URL = process.env.STRIPE_EVENTS_QUEUE_URL;
+const PREFIX = process.env.WEBHOOK_ENDPOINTS_PREFIX;
+const KEEP_MS = 5 * 60_000;
+const cache = new Map();
+
+async function endpoint(id) {
+  const cached = cache.get(id);
+  if (cached && Date.now() < cached.until) return cached.entry;
+  const { SecretString } = await secrets.send(new GetSecretValueCommand({ SecretId: PREFIX + id }));
+  const entry = JSON.parse(SecretString);
+  cache.set(id, { entry, until: Date.now() + KEEP_MS });
+  return entry;
+}
+
+const reply = (statusCode, body) => ({ statusCode, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
+
+export const handler = async (request) => {
+  const received_at = new Date().toISOString();
+  const id = request.pathParameters.endpoint;
+  const entry = await endpoint(id);
+  if (entry.state !== 'enabled') return reply(404, { error: 'no such endpoint' });
+
+  const raw = request.isBase64Encoded ? Buffer.from(request.body ?? '', 'base64').toString('utf8') : request.body ?? '';
+  let event;
+  try {
+    event = stripe.webhooks.constructEvent(raw, request.headers['stripe-signature'] ?? '', entry.secrets[0].secret);
+  } catch (error) {
+    if (error instanceof Stripe.errors.StripeSignatureVerificationError) return reply(400, { error: 'bad signature' });
+    throw error;
+  }
+  if (event.account && event.account !== entry.account) return reply(400, { error: 'another account' });
+
+  const { requestId, http } = request.requestContext;
+  const envelope = { v: 1, org: entry.org, endpoint: id, received_at, request_id: requestId, ip: http.sourceIp, encoding: 'identity' };
+  await sqs.send(new SendMessageCommand({
+    QueueUrl: QUEUE_URL,
+    MessageBody: raw,
+    MessageAttributes: { plixo: { DataType: 'String', StringValue: JSON.stringify(envelope) } },
+  }));
+  return reply(200, { received: true });
+};

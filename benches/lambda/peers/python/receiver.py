@@ -1,0 +1,65 @@
+"""Receives Stripe's webhooks (HTTP API, payload 2.0): the official library verifies, SQS takes the raw body."""
+
+import base64
+import json
+import os
+import time
+from datetime import datetime, timezone
+
+import boto3
+import stripe
+
+sqs = boto3.client("sqs")
+secrets = boto3.client("secretsmanager")
+QUEUE_URL = os.environ["STRIPE_EVENTS_QUEUE_URL"]
+PREFIX = os.environ["WEBHOOK_ENDPOINTS_PREFIX"]
+KEEP_SECONDS = 300
+cache = {}
+
+
+def endpoint(id):
+    entry, until = cache.get(id, (None, 0.0))
+    if time.monotonic() >= until:
+        entry = json.loads(secrets.get_secret_value(SecretId=PREFIX + id)["SecretString"])
+        cache[id] = entry, time.monotonic() + KEEP_SECONDS
+    return entry
+
+
+def reply(status, body):
+    return {"statusCode": status, "headers": {"content-type": "application/json"}, "body": json.dumps(body)}
+
+
+def handler(request, context):
+    received_at = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+    id = request["pathParameters"]["endpoint"]
+    entry = endpoint(id)
+    if entry["state"] != "enabled":
+        return reply(404, {"error": "no such endpoint"})
+
+    raw = request.get("body") or ""
+    if request.get("isBase64Encoded"):
+        raw = base64.b64decode(raw).decode()
+    try:
+        event = stripe.Webhook.construct_event(
+            raw, request["headers"].get("stripe-signature", ""), entry["secrets"][0]["secret"]
+        )
+    except (ValueError, stripe.SignatureVerificationError):
+        return reply(400, {"error": "bad signature"})
+    if "account" in event and event["account"] != entry.get("account"):
+        return reply(400, {"error": "another account"})
+
+    envelope = {
+        "v": 1,
+        "org": entry["org"],
+        "endpoint": id,
+        "received_at": received_at,
+        "request_id": request["requestContext"]["requestId"],
+        "ip": request["requestContext"]["http"]["sourceIp"],
+        "encoding": "identity",
+    }
+    sqs.send_message(
+        QueueUrl=QUEUE_URL,
+        MessageBody=raw,
+        MessageAttributes={"plixo": {"DataType": "String", "StringValue": json.dumps(envelope)}},
+    )
+    return reply(200, {"received": True})

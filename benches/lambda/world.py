@@ -1,0 +1,226 @@
+"""What the measured functions find: one organisation with its data key and endpoint, and the events that come for it."""
+
+import base64
+import hashlib
+import hmac
+import json
+import pathlib
+import struct
+import time
+import uuid
+
+ORG = "org_01h2xcejqtf2nbrexx3vqjhp41"
+ENDPOINT = "whe_01h2xcejqtf2nbrexx3vqjhp42"
+CUSTOMER = "cus_01h2xcejqtf2nbrexx3vqjhp43"
+SECRET = "whsec_aBenchmarkSecretOfTheUsualLen00"
+SECRETS_PREFIX = "plixo/bench/webhook-endpoints/"
+ENVELOPE_KEY_ARN = "arn:aws:kms:eu-central-1:000000000000:key/3f2b8c1e-0000-4000-8000-000000000001"
+TABLES = {"LEDGER_TABLE": "ledger", "WEBHOOK_EVENTS_TABLE": "webhook-events", "AUDIT_TABLE": "audit"}
+BATCH = 10
+BASE32 = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+def variables(endpoint_url: str) -> dict[str, str]:
+    """The environment that the template gives the functions; the peers read the same names."""
+    return {
+        "STRIPE_EVENTS_QUEUE_URL": f"{endpoint_url}/000000000000/stripe-events",
+        "WEBHOOK_ENDPOINTS_PREFIX": SECRETS_PREFIX,
+        "ENVELOPE_KEY_ARN": ENVELOPE_KEY_ARN,
+        **TABLES,
+    }
+
+
+def contents() -> dict:
+    """What the fake AWS holds."""
+    data_key, wrapped = hashlib.sha256(b"a data key").digest(), b"a wrapped data key, as long as the real one is".ljust(184, b".")
+    entry = {"v": 1, "org": ORG, "provider": "stripe", "state": "enabled", "secrets": [{"secret": SECRET}]}
+    return {
+        "org": ORG,
+        "dataKey": base64.b64encode(data_key).decode(),
+        "secrets": {SECRETS_PREFIX + ENDPOINT: json.dumps(entry)},
+        "dataKeyItem": _data_key_item(data_key, wrapped),
+        "invoiceItem": _invoice_item(),
+    }
+
+
+def _binary(data: bytes) -> dict:
+    return {"B": base64.b64encode(data).decode()}
+
+
+def _data_key_item(data_key: bytes, wrapped: bytes) -> dict:
+    """The row of an organisation's data key, with the commitment that docs/adr/0004-envelope-format.md describes."""
+    number = 0
+    for letter in ORG.removeprefix("org_"):
+        number = number << 5 | BASE32.index(letter)
+    key_id, version = number.to_bytes(16, "big"), 1
+    info = b"".join(
+        struct.pack(">H", len(part)) + part
+        for part in (b"plixo-envelope/1/check", ORG.encode(), key_id, version.to_bytes(4, "big"))
+    )
+    extracted = hmac.digest(bytes(64), data_key, "sha512")
+    check = hmac.digest(extracted, info + b"\x01", "sha512")[:32]
+    return {
+        "pk": {"S": ORG},
+        "sk": {"S": "data-key"},
+        "kind": {"S": "data_key"},
+        "v": {"N": "1"},
+        "version": {"N": "1"},
+        "id": _binary(key_id),
+        "newest": {"N": str(version)},
+        "wrapped": _binary(wrapped),
+        "check": _binary(check),
+        "older": {"L": []},
+    }
+
+
+def _invoice_item() -> dict:
+    """An open invoice of 125 EUR, without its key and id. Nobody opens its body."""
+    return {
+        "kind": {"S": "invoice"},
+        "v": {"N": "1"},
+        "version": {"N": "1"},
+        "number": {"S": "RE-2026-0117"},
+        "customer_id": {"S": CUSTOMER},
+        "state": {"S": "open"},
+        "status": {"S": "open"},
+        "total": {"M": {"amount": {"N": "12500"}, "currency": {"S": "EUR"}}},
+        "balance": {"N": "12500"},
+        "issued_on": {"S": "2026-06-01"},
+        "due_on": {"S": "2026-06-15"},
+        "body": _binary(bytes(range(256)) * 2),
+        "claims": {"L": []},
+    }
+
+
+class Events:
+    """Events as Stripe and AWS would send them: each of another payment of another invoice."""
+
+    def __init__(self, examples: pathlib.Path):
+        event = json.loads((examples / "payment_intent.succeeded.json").read_text())
+        event["id"], payment = "evt_3Bench{n:018d}", event["data"]["object"]
+        payment["id"] = "pi_3Bench{n:018d}"
+        payment["client_secret"] = payment["id"] + "_secret_Qp5Nf2Xa8Jt0Rv7Bk3Ey6Hw1C"
+        payment["latest_charge"] = "ch_3Bench{n:018d}"
+        # A shop's payment has more to say than the example: its own notes, an address, the settings of four methods.
+        payment["metadata"] = {
+            "plixo_invoice_id": "inv_{invoice}",
+            "order_id": "100482913",
+            "cart_id": "7d0c5a3e-1b64-4f0e-9a57-2c8e41d6b0f4",
+            "sales_channel": "web",
+            "storefront": "de-DE",
+            "coupon": "SUMMER26",
+            "warehouse": "HAM-2",
+            "delivery_window": "2026-06-18T08:00/2026-06-18T12:00",
+            "customer_note": "Bitte beim Nachbarn abgeben, falls niemand öffnet.",
+            "erp_document": "SO-2026-0048821",
+            "campaign": "newsletter-24-06",
+            "checkout_version": "4.18.2",
+        }
+        payment["shipping"] = {
+            "address": {
+                "city": "Lüneburg",
+                "country": "DE",
+                "line1": "Marktplatz 3",
+                "line2": None,
+                "postal_code": "21335",
+                "state": "Niedersachsen",
+            },
+            "carrier": "DHL",
+            "name": "Bäckerei Sonnenschein GmbH",
+            "phone": "+49 4131 5550117",
+            "tracking_number": None,
+        }
+        payment["payment_method_options"] |= {
+            "klarna": {"preferred_locale": None, "capture_method": None},
+            "paypal": {"preferred_locale": None, "reference": None, "capture_method": None},
+            "sepa_debit": {"mandate_options": {"reference_prefix": "PLX"}, "target_date": None},
+        }
+        payment["payment_method_types"] = ["card", "klarna", "paypal", "sepa_debit"]
+        # As Stripe sends it: indented by two.
+        text = json.dumps(event, indent=2, ensure_ascii=False)
+        self._pieces = text.replace("{n:018d}", "\0n\0").replace("{invoice}", "\0i\0").split("\0")
+
+    def text(self, n: int) -> str:
+        """The `n`th event."""
+        invoice = "01kv2vf200eqk8" + "".join(BASE32[n >> shift & 31] for shift in range(55, -1, -5))
+        fill = {"n": f"{n:018d}", "i": invoice}
+        return "".join(fill.get(piece, piece) for piece in self._pieces)
+
+    def delivery(self, n: int, secret: str = SECRET) -> dict:
+        """The `n`th event as API Gateway hands it to the receiver (payload 2.0), signed now."""
+        body, at = self.text(n), int(time.time())
+        signature = hmac.digest(secret.encode(), f"{at}.{body}".encode(), "sha256").hex()
+        host, path = "bench.execute-api.eu-central-1.amazonaws.com", f"/webhooks/stripe/{ENDPOINT}"
+        agent = "Stripe/1.0 (+https://stripe.com/docs/webhooks)"
+        return {
+            "version": "2.0",
+            "routeKey": "POST /webhooks/stripe/{endpoint}",
+            "rawPath": path,
+            "rawQueryString": "",
+            "headers": {
+                "accept": "*/*; q=0.5, application/xml",
+                "cache-control": "no-cache",
+                "content-length": str(len(body.encode())),
+                "content-type": "application/json; charset=utf-8",
+                "host": host,
+                "stripe-signature": f"t={at},v1={signature}",
+                "user-agent": agent,
+                "x-amzn-trace-id": "Root=1-6920aa00-000000000000000000000000",
+                "x-forwarded-for": "3.18.12.63",
+                "x-forwarded-port": "443",
+                "x-forwarded-proto": "https",
+            },
+            "requestContext": {
+                "accountId": "000000000000",
+                "apiId": "bench",
+                "domainName": host,
+                "domainPrefix": "bench",
+                "http": {"method": "POST", "path": path, "protocol": "HTTP/1.1", "sourceIp": "3.18.12.63", "userAgent": agent},
+                "requestId": f"Bench{n:010d}=",
+                "routeKey": "POST /webhooks/stripe/{endpoint}",
+                "stage": "$default",
+                "time": time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(at)),
+                "timeEpoch": at * 1000,
+            },
+            "pathParameters": {"endpoint": ENDPOINT},
+            "body": body,
+            "isBase64Encoded": False,
+        }
+
+    def forged(self, n: int) -> dict:
+        """The same, signed with another secret."""
+        return self.delivery(n, SECRET[::-1])
+
+    def batch(self, n: int) -> dict:
+        """The `n`th ten events as SQS hands them to the worker."""
+        return {"Records": [self._message(n * BATCH + at) for at in range(BATCH)]}
+
+    def _message(self, n: int) -> dict:
+        body, now = self.text(n), time.time()
+        envelope = {
+            "v": 1,
+            "org": ORG,
+            "endpoint": ENDPOINT,
+            "received_at": time.strftime("%FT%T", time.gmtime(now)) + f".{int(now * 1000) % 1000:03d}Z",
+            "request_id": f"Bench{n:010d}=",
+            "ip": "3.18.12.63",
+            "encoding": "identity",
+        }
+        attribute = {"stringValue": json.dumps(envelope), "stringListValues": [], "binaryListValues": [], "dataType": "String"}
+        return {
+            "messageId": str(uuid.UUID(int=n)),
+            "receiptHandle": "AQEB" + "r" * 360,
+            "body": body,
+            "attributes": {
+                "ApproximateReceiveCount": "1",
+                "SentTimestamp": str(int(now * 1000)),
+                "SenderId": "AROAEXAMPLE:webhook-stripe",
+                "ApproximateFirstReceiveTimestamp": str(int(now * 1000) + 1),
+            },
+            "messageAttributes": {"plixo": attribute},
+            "md5OfMessageAttributes": "0" * 32,
+            "md5OfBody": hashlib.md5(body.encode()).hexdigest(),
+            "eventSource": "aws:sqs",
+            "eventSourceARN": "arn:aws:sqs:eu-central-1:000000000000:stripe-events",
+            "awsRegion": "eu-central-1",
+        }

@@ -1,0 +1,79 @@
+"""One stack for all end-to-end tests of a run."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import boto3
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def wait_for(condition, seconds, what):
+    """The first truthy answer of `condition`, which is asked until it gives one."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if answer := condition():
+            return answer
+        time.sleep(0.02)
+    pytest.fail(f"after {seconds} s there was still no {what}")
+
+
+class Stack:
+    """A local stack of its own, gone when it is closed or when this process is."""
+
+    def __init__(self, state_dir, *options):
+        self.dir, self.bin = Path(state_dir), Path(os.environ["PLIXO_BIN_DIR"])
+        output = open(self.dir / "launcher.log", "wb")
+        command = [sys.executable, "-m", "infra.local", "run", "--port", "0", "--state-dir", str(self.dir), "--bin-dir", str(self.bin),
+                   "--no-walkthrough", "--stop-on-stdin-eof", *options]
+        self.process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT)
+        file = self.dir / "stack.json"
+        wait_for(lambda: file.exists() or self.process.poll() is not None, 120, "stack")
+        if not file.exists():
+            pytest.fail((self.dir / "launcher.log").read_text())
+        self.json = json.loads(file.read_text())
+        self.base_url = self.json["base_url"]
+        self.resources = SimpleNamespace(**self.json["resources"])
+        self.orgs = self.json["orgs"]
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait(30)
+
+    def aws(self, service):
+        env = self.json["env"]
+        return boto3.client(service, endpoint_url=self.json["aws_endpoint_url"], region_name=self.json["region"],
+                            aws_access_key_id=env["AWS_ACCESS_KEY_ID"], aws_secret_access_key=env["AWS_SECRET_ACCESS_KEY"])
+
+    def ledger(self, org, *what):
+        """What `plixoctl demo ledger` shows: the contract's shapes."""
+        command = [self.bin / "plixoctl", "demo", "ledger", "--org", org["id"], *what]
+        env = {**os.environ, **self.json["env"]}
+        return json.loads(subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout)
+
+    def invoice(self, org, invoice_id):
+        return self.ledger(org, "--invoice", invoice_id)["invoices"][0]
+
+    def lines(self, function):
+        """The function's log lines so far."""
+        file = self.dir / "logs" / f"{function}.log"
+        whole = file.read_text().rpartition("\n")[0] if file.exists() else ""
+        return [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
+
+    def worked(self, event_id):
+        """The worker's line that ended an event."""
+        done = [line for line in self.lines("worker-stripe") if line.get("event_id") == event_id and "error" not in line]
+        return done[0] if done else None
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory):
+    stack = Stack(tmp_path_factory.mktemp("stack"))
+    yield stack
+    stack.close()
