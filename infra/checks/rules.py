@@ -1,7 +1,7 @@
 """Our own rules: what a template of Plixo's must hold and the stock tools do not see.
 
-Each rule is a function that takes the expanded template and yields what it objects to: a resource and what is wrong with
-it. What a rule does not understand, it objects to.
+Each rule is a function that takes the expanded template and yields what it objects to: a resource, and what is wrong
+with it. What a rule does not understand, it objects to.
 """
 
 import dataclasses
@@ -147,6 +147,24 @@ def texts(value) -> Iterator[str]:
         case list():
             for each in value:
                 yield from texts(each)
+
+
+# The kinds of resources that the rules below look at, or that hold nothing.
+KNOWN_KINDS = {
+    "AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::Route", "AWS::ApiGatewayV2::Stage", "AWS::CloudWatch::Alarm",
+    "AWS::DynamoDB::Table", "AWS::IAM::ManagedPolicy", "AWS::IAM::Policy", "AWS::IAM::Role", "AWS::IAM::RolePolicy",
+    "AWS::KMS::Key", "AWS::Lambda::EventSourceMapping", "AWS::Lambda::Function", "AWS::Lambda::Permission",
+    "AWS::Lambda::Url", "AWS::Logs::LogGroup", "AWS::S3::Bucket", "AWS::S3::BucketPolicy", "AWS::SNS::Subscription",
+    "AWS::SNS::Topic", "AWS::SNS::TopicPolicy", "AWS::SQS::Queue", "AWS::SQS::QueuePolicy",
+    "AWS::SecretsManager::RotationSchedule", "AWS::SecretsManager::Secret",
+}
+
+
+@rule("known-kind", "a kind of resource comes with rules, or it goes past all of them")
+def known_kind(stack: Stack) -> Objections:
+    for name, resource in stack.resources.items():
+        if resource["Type"] not in KNOWN_KINDS:
+            yield name, f"no rule knows {resource['Type']}"
 
 
 # ---- Data ------------------------------------------------------------------------------------------------------------
@@ -352,7 +370,7 @@ def rights_inline(stack: Stack) -> Objections:
     for name, p in stack.of("AWS::IAM::Role"):
         if p.get("ManagedPolicyArns"):
             yield name, "has managed policies"
-    for name, _ in stack.of("AWS::IAM::Policy", "AWS::IAM::RolePolicy", "AWS::IAM::ManagedPolicy", "AWS::IAM::User"):
+    for name, _ in stack.of("AWS::IAM::ManagedPolicy", "AWS::IAM::Policy", "AWS::IAM::RolePolicy"):
         yield name, "rights elsewhere than in a role"
 
 
@@ -429,9 +447,8 @@ def invoke_permission(stack: Stack) -> Objections:
 
 @rule("policy-principal", "a resource that lets in everybody is everybody's")
 def policy_principal(stack: Stack) -> Objections:
-    kinds = ("AWS::S3::BucketPolicy", "AWS::SNS::TopicPolicy", "AWS::SQS::QueuePolicy", "AWS::SecretsManager::ResourcePolicy")
-    for name, p in stack.of(*kinds):
-        for s in listed((p.get("PolicyDocument") or p.get("ResourcePolicy"))["Statement"]):
+    for name, p in stack.of("AWS::S3::BucketPolicy", "AWS::SNS::TopicPolicy", "AWS::SQS::QueuePolicy"):
+        for s in listed(p["PolicyDocument"]["Statement"]):
             if s["Effect"] == "Allow" and ("*" in texts(s.get("Principal")) or "Condition" not in s):
                 yield name, f"{s.get('Sid')} lets in {json.dumps(s.get('Principal'))}"
 

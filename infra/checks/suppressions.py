@@ -22,18 +22,18 @@ SUPPRESSIONS = (
     ),
     Suppression(
         "CKV_AWS_115", ("WorkerStripe",),
-        "Its event source bounds its concurrency, as our rule `queue-consumer` asks; a reservation below that bound would "
-        "throttle, and count attempts against events that nobody looked at.",
+        "Its event source bounds its concurrency, as our rule `queue-consumer` asks; a reservation below that bound "
+        "would throttle, and count attempts against events that nobody looked at.",
     ),
     Suppression(
         "CKV_AWS_116", ("WebhookStripe", "WorkerStripe"),
-        "Lambda's own dead-letter queue takes failed asynchronous calls. API Gateway waits for the receiver's answer, and "
-        "the worker's events have their queue's dead-letter queue.",
+        "Lambda's own dead-letter queue takes failed asynchronous calls. API Gateway waits for the receiver's answer, "
+        "and the worker's events have their queue's dead-letter queue.",
     ),
     Suppression(
         "CKV_AWS_117", ("WebhookStripe", "WorkerStripe"),
-        "They reach nothing but AWS's own APIs, over TLS, with rights on exact resources. A VPC adds endpoints to pay and "
-        "keep, and no boundary.",
+        "They reach nothing but AWS's own APIs, over TLS, with rights on exact resources. A VPC adds endpoints to pay "
+        "and keep, and no boundary.",
     ),
     Suppression(
         "ES1001", ("WorkerStripeStripeEvents",),
@@ -59,6 +59,6 @@ def judged(findings: list[Finding]) -> list[Finding]:
     """The findings that count: those that are not suppressed, and suppressions of nothing."""
     suppressed = {(s.rule, resource) for s in SUPPRESSIONS for resource in s.resources}
     found = {(f.rule, f.resource) for f in findings}
-    counting = [f for f in findings if (f.rule, f.resource) not in suppressed]
-    unused = [Finding("unused-suppression", resource, f"{rule} finds nothing here") for rule, resource in suppressed - found]
-    return sorted(set(counting + unused))
+    unused = suppressed - found
+    counting = {f for f in findings if (f.rule, f.resource) not in suppressed}
+    return sorted(counting | {Finding("unused-suppression", where, f"{rule} finds nothing here") for rule, where in unused})

@@ -147,6 +147,10 @@ def running(
     emulator = Aws(process, port, base_port, logs)
     try:
         _await_ready(emulator)
+    except BaseException:
+        _stop(process)
+        raise
+    try:
         yield emulator
     finally:
         with step("stopping the AWS emulator and the functions"):

@@ -17,6 +17,7 @@ import signal
 import socket
 import socketserver
 import sys
+import traceback
 
 import hypercorn
 from hypercorn.asyncio import serve
@@ -137,15 +138,26 @@ async def main(aws_fd: str, base_fd: str, logs: str) -> None:
             front.serve_api(line.decode().strip())
         stop.set()
 
+    async def stopped() -> None:
+        await stop.wait()
+        # Functions first: the services save one after the other, and nobody may write in between.
+        lambda_runtime.ProvidedWorker._spawn = refuse_to_start
+        await asyncio.to_thread(lambda_runtime.reset)
+
     obeying = asyncio.create_task(obey())
-    try:
-        await serve(front, config, shutdown_trigger=stop.wait)
-    finally:
-        obeying.cancel()
-        lambda_runtime.reset()
+    await serve(front, config, shutdown_trigger=stopped)
+    obeying.cancel()
+
+
+def refuse_to_start(*_, **__) -> None:
+    raise RuntimeError("the emulator is stopping")
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
-    # Threads of ministack's that wait on nothing must not hold the process.
+    # Whatever happens, threads of ministack's must not keep the process.
+    try:
+        asyncio.run(main(*sys.argv[1:]))
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
     os._exit(0)

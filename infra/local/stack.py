@@ -10,6 +10,7 @@ import pathlib
 import platform
 import shutil
 import socket
+from collections.abc import Iterator
 
 from . import aws as emulator
 from . import deploy
@@ -130,11 +131,13 @@ class Needs(contextlib.ExitStack):
 
 
 @contextlib.contextmanager
-def started(args: argparse.Namespace, needs: Needs):
+def started(args: argparse.Namespace, needs: Needs) -> Iterator[Stack]:
     """A stack, until the end of the block."""
     logs, scratch = ((args.state_dir / name).resolve() for name in ("logs", "run"))
     data = args.data.resolve() if args.data else None
     with contextlib.ExitStack() as cleanup:
+        # One that was killed leaves its own behind.
+        (args.state_dir / "stack.json").unlink(missing_ok=True)
         for directory in (logs, scratch):
             shutil.rmtree(directory, ignore_errors=True)
             directory.mkdir(mode=0o700)
@@ -180,7 +183,7 @@ def rights(path: pathlib.Path) -> list[str]:
 
 
 @contextlib.contextmanager
-def published(path: pathlib.Path, stack: Stack):
+def published(path: pathlib.Path, stack: Stack) -> Iterator[None]:
     """`stack.json`, for our eyes only, whole from its first moment, and gone with the stack."""
     draft = path.with_suffix(".draft")
     draft.unlink(missing_ok=True)

@@ -5,7 +5,7 @@ mod news;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -17,6 +17,7 @@ use plixo_envelope::KeyService;
 use plixo_lambda::batch::{self, Batch, BatchResponse, TaskError};
 use plixo_lambda::line::Line;
 use plixo_store::{CommitError, Payload, Store, StoreError, Tables};
+use tokio::sync::Mutex;
 
 use message::Task;
 use news::News;
@@ -38,6 +39,8 @@ pub struct Worker<T, K> {
 
 type Stored = Option<(Row, u64)>;
 type Rows = HashMap<(OrgId, RowKey), Stored>;
+/// The rows of a batch, each held by one message at a time; true once a message held it, for then it may have changed it.
+type Turns = HashMap<(OrgId, RowKey), Mutex<bool>>;
 
 impl<T: Tables, K: KeyService> Worker<T, K> {
     /// A worker on that store.
@@ -52,10 +55,11 @@ impl<T: Tables, K: KeyService> Worker<T, K> {
             tasks.iter().flatten().flat_map(|task| task.rows().into_iter().map(|row| (task.org(), row)));
         let rows = self.store.read_many(wanted.collect()).await;
         let rows: Result<Rows, StoreError> = rows.map(|rows| rows.into_iter().collect());
-        let (tasks, rows) = (&tasks, &rows);
+        let turns: Turns = rows.iter().flatten().map(|(name, _)| (name.clone(), Mutex::new(false))).collect();
+        let (tasks, rows, turns) = (&tasks, &rows, &turns);
         batch::run(FUNCTION, &batch, |n, mut line| async move {
             let result = match (tasks.get(n), rows) {
-                (Some(Ok(task)), Ok(rows)) => self.work(task, rows, &mut line).await,
+                (Some(Ok(task)), Ok(rows)) => self.work(task, rows, turns, &mut line).await,
                 (Some(Ok(task)), Err(error)) => {
                     task.describe(&mut line);
                     Err(failed(error, &mut line))
@@ -71,14 +75,28 @@ impl<T: Tables, K: KeyService> Worker<T, K> {
         .await
     }
 
-    async fn work(&self, task: &Task, rows: &Rows, line: &mut Line) -> Result<(), TaskError> {
+    async fn work(&self, task: &Task, rows: &Rows, turns: &Turns, line: &mut Line) -> Result<(), TaskError> {
         task.describe(line);
         let now = line.timestamp;
-        let mut book = Book::default();
-        for name in task.rows() {
-            let stored = rows.get(&(task.org(), name.clone())).cloned().flatten();
-            book.learn(name, stored);
+        // Messages of one batch that need the same row go one after the other, all in the same order of rows.
+        let names: BTreeSet<_> = task.rows().into_iter().map(|name| (task.org(), name)).collect();
+        let mut held = Vec::new();
+        for name in &names {
+            if let Some(turn) = turns.get(name) {
+                held.push(turn.lock().await);
+            }
         }
+        let mut book = if held.iter().any(|changed| **changed) {
+            self.read_anew(task).await.map_err(|error| failed(&error, line))?
+        } else {
+            let mut book = Book::default();
+            for name in names {
+                let stored = rows.get(&name).cloned().flatten();
+                book.learn(name.1, stored);
+            }
+            book
+        };
+        held.iter_mut().for_each(|changed| **changed = true);
         for tried in 0..TRIES {
             let done = self.attempt(task, book, now).await.map_err(|error| failed(&error, line))?;
             match done {
@@ -92,18 +110,19 @@ impl<T: Tables, K: KeyService> Worker<T, K> {
                 }
                 Done::Overtaken => {
                     tokio::time::sleep(pause(task, tried)).await;
-                    let fresh = self
-                        .store
-                        .read(&task.org(), task.rows())
-                        .await
-                        .map_err(|error| failed(&error, line))?;
-                    book = Book::default();
-                    fresh.into_iter().for_each(|(name, stored)| book.learn(name, stored));
+                    book = self.read_anew(task).await.map_err(|error| failed(&error, line))?;
                 }
             }
         }
         line.outcome = "overtaken";
         Err(TaskError::Retryable(format!("others changed the same rows {TRIES} times")))
+    }
+
+    async fn read_anew(&self, task: &Task) -> Result<Book, StoreError> {
+        let mut book = Book::default();
+        let fresh = self.store.read(&task.org(), task.rows()).await?;
+        fresh.into_iter().for_each(|(name, stored)| book.learn(name, stored));
+        Ok(book)
     }
 
     async fn attempt(&self, task: &Task, mut book: Book, now: Timestamp) -> Result<Done, StoreError> {

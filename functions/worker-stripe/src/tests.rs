@@ -452,6 +452,22 @@ fn poison_goes_back_to_the_queue_and_an_unusable_event_shows_as_failed_until_it_
 }
 
 #[test]
+fn messages_that_need_the_same_invoice_go_one_after_the_other() {
+    block_on(async {
+        let stack = Stack::new().await;
+        let told = |n: usize| event("payment_intent.succeeded", &format!("e{n}"), &format!("pi_{n}"), Some(stack.invoices[0]));
+        let messages: Vec<_> = (0..10).map(|n| stack.message(n, &told(n))).collect();
+        let before = stack.faults.calls();
+        stack.run_all(&messages).await;
+        // One read for the batch, one for the key, one of KMS; then a transaction each, and for all but the first a read
+        // of its rows and one of the payment that the invoice served before.
+        let calls = stack.faults.calls() - before;
+        assert!(calls <= 3 + 10 + 2 * 9, "{calls}");
+        assert_eq!(stack.invoice(0).await.claims.len(), 10);
+    });
+}
+
+#[test]
 fn ten_messages_of_an_organisation_ask_kms_once() {
     block_on(async {
         let stack = Stack::new().await;

@@ -1,6 +1,7 @@
 """The emulator's process: comes up, keeps what it is to keep, and never stays behind."""
 
 import contextlib
+import json
 import os
 import pathlib
 import signal
@@ -12,7 +13,7 @@ import pytest
 
 from infra.local import aws as emulator
 from infra.local import cli
-from infra.local.stack import Needs, Unready
+from infra.local.stack import Needs, Stack, Unready, published
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 HOLD = """
@@ -104,6 +105,20 @@ def test_everything_that_is_missing_is_said_at_once(tmp_path):
             pass
     assert "cargo build -p webhook-stripe -p plixoctl" in str(missing.value)
     assert f"port {port}" in str(missing.value)
+
+
+def test_stack_json_is_whole_private_and_gone_with_the_stack(tmp_path):
+    aws = emulator.Aws(process=None, port=4566, base_port=8787, logs=tmp_path)
+    stack = Stack(aws, {"Api": "a1b2c3d4"}, aws.env, plixoctl=None, orgs=[{"id": "org_1"}])
+    path = tmp_path / "stack.json"
+    with published(path, stack):
+        assert path.stat().st_mode & 0o777 == 0o600
+        told = json.loads(path.read_text())
+        assert told["base_url"] == "http://127.0.0.1:8787"
+        assert told["aws_endpoint_url"] == told["env"]["AWS_ENDPOINT_URL"] == "http://127.0.0.1:4566"
+        assert told["region"] == told["env"]["AWS_REGION"] == "eu-west-1"
+        assert (told["resources"], told["operator"], told["orgs"]) == (stack.resources, None, stack.orgs)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_directory_belongs_to_one_stack_at_a_time(tmp_path):

@@ -2,6 +2,9 @@ use proptest::prelude::*;
 
 use super::*;
 
+#[path = "reference.rs"]
+mod reference;
+
 const SECRET: &str = "whsec_test_secret";
 const NOW: i64 = 1_760_000_000;
 const BODY: &[u8] = br#"{"id":"evt_1","object":"event","type":"charge.succeeded"}"#;
@@ -181,8 +184,13 @@ fn times_and_clocks_at_the_ends_of_their_range_do_not_overflow() {
 #[test]
 fn merged_headers_are_refused() {
     let (one, two) = (sign(SECRET.as_bytes(), NOW, BODY), sign(SECRET.as_bytes(), NOW - 1, BODY));
-    for header in [format!("{one},{two}"), format!("{one}, {two}"), format!("{one},{one}"), format!(" {one}")]
-    {
+    for header in [
+        format!("{one},{two}"),
+        format!("{one}, {two}"),
+        format!("{one},{one}"),
+        format!(" {one}"),
+        format!("{one},t"),
+    ] {
         assert_eq!(check(&header), Err(SignatureError::Timestamp), "{header}");
     }
 }
@@ -215,7 +223,7 @@ fn unknown_parts_are_ignored() {
         format!(",,t={NOW},v1={good}"),
         format!("t={NOW},v1={good},v2=whatever"),
         format!("t={NOW},v1={good},free text ü"),
-        format!("t={NOW},v1={good},T=1,t"),
+        format!("t={NOW},v1={good},T=1,v1"),
     ] {
         assert_eq!(check(&header), Ok(()), "{header}");
     }
@@ -254,31 +262,6 @@ fn header_length_is_bounded_and_full_of_signatures_it_still_verifies() {
     assert_eq!(check(padded.split_at(MAX_HEADER_BYTES).0), Ok(()));
 }
 
-/// The rules again, told as slowly and plainly as they can be.
-fn reference(header: &str, body: &[u8], secret: &str, now: i64) -> bool {
-    let mut times = Vec::new();
-    let mut signatures = Vec::new();
-    for part in header.split(',') {
-        let mut halves = part.splitn(2, '=');
-        match (halves.next(), halves.next()) {
-            (Some(key), Some(value)) if key.trim_matches(|c: char| c.is_ascii_whitespace()) == "t" => {
-                times.push((key, value));
-            }
-            (Some("v1"), Some(value)) => signatures.push(value),
-            _ => {}
-        }
-    }
-    let [("t", time)] = times[..] else { return false };
-    let Ok(t) = time.parse::<i64>() else { return false };
-    time.len() <= 12
-        && t >= 0
-        && t.to_string() == time
-        && (i128::from(now) - i128::from(t)).abs() <= 300
-        && !secret.trim().is_empty()
-        && header.len() <= MAX_HEADER_BYTES
-        && signatures.contains(&v1(secret, time, body).as_str())
-}
-
 fn headers() -> impl Strategy<Value = (String, Vec<u8>)> {
     let part = prop_oneof![
         4 => (-320_i64..320).prop_map(|age| format!("t={}", NOW - age)),
@@ -305,7 +288,8 @@ proptest! {
 
     #[test]
     fn accepts_what_the_reference_accepts((header, body) in headers(), now in NOW - 310..NOW + 310) {
-        prop_assert_eq!(verified(&header, &body, &[SECRET], now).is_ok(), reference(&header, &body, SECRET, now));
+        let expected = reference::accepts(&header, now, |time| v1(SECRET, time, &body));
+        prop_assert_eq!(verified(&header, &body, &[SECRET], now).is_ok(), expected);
     }
 
     #[test]
