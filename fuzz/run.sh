@@ -1,41 +1,43 @@
 #!/usr/bin/env bash
-# Fuzzes each target for a while: fuzz/run.sh [seconds each = 60] [target…]
+# Fuzzes each target for a while, or runs one on a file that made it crash:
+#
+#   fuzz/run.sh [seconds each = 60] [target…]
+#   fuzz/run.sh replay target file
 #
 # The flags are those of `cargo fuzz --sanitizer none`: they instrument for coverage and need no nightly compiler. New inputs
-# are kept under the target directory. A crash leaves its input there too and ends the run; replay it with
-# fuzz/run.sh 0 <target> <file>.
+# are kept under the target directory; a crash leaves its input there too and ends the run.
 set -euo pipefail
 cd "$(dirname "$0")"
 
-seconds=${1:-60}
-targets=("${@:2}")
-build=${CARGO_TARGET_DIR:-target}/fuzz
+build=${CARGO_TARGET_DIR:-$PWD/target}/fuzz
 host=$(rustc -vV | sed -n 's/^host: //p')
-args=("-max_total_time=$seconds" -timeout=5 -rss_limit_mb=2048 -print_final_stats=1)
-
-if [ "$seconds" = 0 ]; then
-  targets=("$2")
-  args=("$(realpath "$3")")
-elif [ ${#targets[@]} = 0 ]; then
-  targets=(stripe_header stripe_event card_numbers)
-fi
+bin=$build/$host/release
+mkdir -p "$build"
 
 RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
 -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1" \
   cargo build --quiet --locked --release --target "$host" --target-dir "$build"
 
+if [ "${1:-}" = replay ]; then
+  exec "$bin/$2" "$3"
+fi
+
+seconds=${1:-60}
+targets=("${@:2}")
+[ ${#targets[@]} -gt 0 ] || targets=(stripe_header stripe_event card_numbers)
+
 for target in "${targets[@]}"; do
-  echo "== $target"
-  seeds=$PWD/seeds/$target
-  [ "$target" = stripe_event ] && seeds=$PWD/../events/stripe
+  seeds=seeds/$target
+  [ "$target" = stripe_event ] && seeds=../events/stripe
   corpus=$build/corpus/$target
+  log=$build/$target.log
   mkdir -p "$corpus"
-  inputs=()
-  if [ "$seconds" != 0 ]; then
-    inputs=("-artifact_prefix=$build/$target-" "-dict=$PWD/seeds/$target.dict" "$corpus" "$seeds")
+  if ! "$bin/$target" -max_total_time="$seconds" -timeout=5 -rss_limit_mb=2048 -print_final_stats=1 \
+    -artifact_prefix="$build/$target-" -dict="seeds/$target.dict" "$corpus" "$seeds" 2> "$log"; then
+    tail -40 "$log"
+    exit 1
   fi
-  "$build/$host/release/$target" "${args[@]}" "${inputs[@]}" 2> "$build/$target.log" || { tail -40 "$build/$target.log"; exit 1; }
-  grep -E '^(Done|stat::number_of_executed_units|stat::average_exec_per_sec)' "$build/$target.log" || tail -2 "$build/$target.log"
-  find "$corpus" -type f | wc -l | sed 's/$/ inputs kept/'
+  runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
+  printf '%-14s %10d runs in %d s, %d inputs kept\n' "$target" "$runs" "$seconds" "$(find "$corpus" -type f | wc -l)"
 done

@@ -28,7 +28,7 @@ fuzz_target!(|input: &[u8]| {
 
     let json = redact_json(text);
     assert_eq!(redact_json(&json.text).count, 0);
-    assert_eq!(is_json(&json.text), is_json(text));
+    assert!(is_json(&json.text) || !is_json(text));
     if let Ok(Value::String(value)) = serde_json::from_str(text) {
         let redacted: String = serde_json::from_str(&json.text).unwrap();
         assert_eq!(skeleton(&redacted), skeleton(&value));

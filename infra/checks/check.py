@@ -38,7 +38,7 @@ def main() -> int:
     for finding in found:
         print(finding)
     verdict = f"{len(found)} findings" if found else "nothing to object to"
-    print(f"{path}: {verdict} (sam validate, cfn-lint with its serverless rules, checkov, {len(rules.RULES)} rules of ours; "
+    print(f"{path}: {verdict} (sam validate, cfn-lint with serverless rules, checkov, {len(rules.RULES)} rules of ours, "
           f"{len(suppressions.SUPPRESSIONS)} stock rules suppressed somewhere; {time.monotonic() - began:.1f} s)")
     return 1 if found else 0
 

@@ -59,6 +59,6 @@ def judged(findings: list[Finding]) -> list[Finding]:
     """The findings that count: those that are not suppressed, and suppressions of nothing."""
     suppressed = {(s.rule, resource) for s in SUPPRESSIONS for resource in s.resources}
     found = {(f.rule, f.resource) for f in findings}
-    unused = suppressed - found
     counting = {f for f in findings if (f.rule, f.resource) not in suppressed}
-    return sorted(counting | {Finding("unused-suppression", where, f"{rule} finds nothing here") for rule, where in unused})
+    unused = {Finding("unused-suppression", where, f"{rule} finds nothing here") for rule, where in suppressed - found}
+    return sorted(counting | unused)

@@ -110,7 +110,9 @@ def pay(stack: Stack, choice: Choice) -> None:
 
 
 def checkout_completed(invoice: dict) -> dict:
-    """A `checkout.session.completed` event that settles the invoice, in Stripe's shape (https://docs.stripe.com/api/events)."""
+    """A `checkout.session.completed` event that settles the invoice, in Stripe's shape
+    (https://docs.stripe.com/api/events).
+    """
     now, unique = int(time.time()), uuid.uuid4().hex
     money = invoice["balance"]
     session = {

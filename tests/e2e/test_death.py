@@ -36,9 +36,9 @@ def test_events_survive_a_worker_that_is_killed(tmp_path):
     stack = Stack(tmp_path)
     try:
         org = stack.orgs[0]
-        endpoint, invoice = org["webhook_endpoints"][0], org["invoices"][2]
-        stack.aws("sqs").set_queue_attributes(QueueUrl=stack.resources.StripeEventsQueue, Attributes={"VisibilityTimeout": "2"})
-        made = [event("payment_intent.succeeded", invoice=invoice["id"], intent=f"pi_{number}", amount=1_000) for number in range(120)]
+        endpoint, invoices = org["webhook_endpoints"][0], [it["id"] for it in org["invoices"] if it["status"] == "open"]
+        stack.aws("sqs").set_queue_attributes(QueueUrl=stack.resources.StripeEventsQueue, Attributes={"VisibilityTimeout": "5"})
+        made = [event("payment_intent.succeeded", invoice=invoices[number % 4], intent=f"pi_{number}", amount=100) for number in range(80)]
         with ThreadPoolExecutor(8) as senders:
             sending = senders.map(lambda it: deliver(endpoint, it), made)
             killed = 0
@@ -51,11 +51,8 @@ def test_events_survive_a_worker_that_is_killed(tmp_path):
             assert set(sending) == {200}
         assert killed >= 3
         wait_for(lambda: all(stack.worked(it["id"]) for it in made), 90, "end of work")
-        shown = stack.invoice(org, invoice["id"])
-        assert len(shown["allocations"]) == 64 and shown["total"]["amount"] - shown["balance"]["amount"] == 64_000
-        names = [word for number in range(120) for word in ("--payment", f"pi_{number}")]
-        payments = stack.ledger(org, *names)["payments"]
-        assert sum(it["amount"]["amount"] for it in payments) == 120_000
-        assert sum(it["unapplied"]["amount"] for it in payments) == 56_000
+        for invoice in stack.ledger(org, *(word for it in invoices for word in ("--invoice", it)))["invoices"]:
+            assert invoice["total"]["amount"] - invoice["balance"]["amount"] == 20 * 100
+            assert len(invoice["allocations"]) == 20
     finally:
         stack.close()

@@ -46,7 +46,8 @@ fn unescape(text: &str) -> Option<(char, usize)> {
     let mut chars = text.strip_prefix('\\')?.chars();
     let plain = match chars.next()? {
         'u' => {
-            let unit = u32::from_str_radix(chars.as_str().get(..4)?, 16).ok()?;
+            let hex = chars.as_str().get(..4).filter(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()))?;
+            let unit = u32::from_str_radix(hex, 16).ok()?;
             return Some((char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER), 6));
         }
         'n' => '\n',

@@ -141,6 +141,8 @@ fn what_is_no_json_is_redacted_as_text() {
         (r"\", r"\"),
         (r"\u12", r"\u12"),
         (r"\u00e", r"\u00e"),
+        (r"\u+0344242424242424242", r"\u+0344242424242424242"),
+        (r"\u+034 4242424242424242", r"\u+034 ************4242"),
     ] {
         assert_eq!(redact_json(before).text, after);
     }
