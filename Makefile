@@ -106,7 +106,7 @@ deploy: build .venv-checks/.ready ## deploy to AWS (ARCH=arm64, STAGE=dev; asks 
 
 .venv-checks/.ready: infra/checks/requirements.txt
 	@echo "installing the template's checkers"
-	@flock .venv-checks.lock sh -c '$(PYTHON) -m venv .venv-checks && .venv-checks/bin/pip install -q -r $< && touch $@'
+	@flock .venv-checks.lock sh -c '$(PYTHON) -m venv .venv-checks && .venv-checks/bin/pip install -q --no-deps -r $< && touch $@'
 
 .venv-build/.ready:
 	@flock .venv-build.lock sh -c '$(PYTHON) -m venv .venv-build && .venv-build/bin/pip install -q cargo-lambda==$(CARGO_LAMBDA) && touch $@'

@@ -148,12 +148,16 @@ class Environment:
         return sum(int(line[1]) for line in lines if line[0] == "VmHWM:") * 1024 / 1e6
 
     def stop(self):
-        """Ends the function at once, as Lambda does."""
+        """Ends the function; a profiler that it runs under may still write what it has."""
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGTERM)
+        try:
+            self._process.wait(TIMEOUT_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
         for sock in (self._listener, *self._connections):
             sock.close()
-        if self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
         self._log.close()
 
     def _processes(self) -> list[int]:

@@ -177,10 +177,10 @@ async fn seed(stack: &Stack, number: u8, plan: &Plan, base_url: &str) -> anyhow:
     let now = clock::now();
     let born: Timestamp = "2026-01-05T08:00:00Z".parse().context("the demo's birthday")?;
     let mut ids = Ids::new(born, [0xd0 + number, 1, 2, 3, 4, 5, 6, 7, 0, 0]);
-    let org: OrgId = ids.next();
-    let endpoint: EndpointId = ids.next();
-    let customers: Vec<CustomerId> = plan.customers.iter().map(|_| ids.next()).collect();
-    let invoices: Vec<InvoiceId> = plan.invoices.iter().map(|_| ids.next()).collect();
+    let org: OrgId = ids.make();
+    let endpoint: EndpointId = ids.make();
+    let customers: Vec<CustomerId> = plan.customers.iter().map(|_| ids.make()).collect();
+    let invoices: Vec<InvoiceId> = plan.invoices.iter().map(|_| ids.make()).collect();
     stack.store.create_data_key(&org, &stack.kms).await?;
 
     let mut book = Book::default();
@@ -304,7 +304,7 @@ fn object(row: &Row, org: OrgId) -> Option<Object> {
 
 fn audit(ids: &mut Ids, at: Timestamp, object: Object) -> AuditEvent {
     AuditEvent {
-        id: ids.next(),
+        id: ids.make(),
         at,
         actor: Actor { kind: ActorKind::Operator, id: "plixoctl".to_owned(), role: None },
         ip: None,

@@ -30,7 +30,7 @@ impl Stack {
     fn with(over: Value) -> Self {
         let now: Timestamp = "2026-06-15T12:00:00Z".parse().unwrap();
         let mut ids = Ids::new(now, [3; 10]);
-        let (org, endpoint): (OrgId, EndpointId) = (ids.next(), ids.next());
+        let (org, endpoint): (OrgId, EndpointId) = (ids.make(), ids.make());
         let mut entry = json!({"v": 1, "org": org, "provider": "stripe", "state": "enabled", "secrets": [{"secret": SECRET}]});
         entry.as_object_mut().unwrap().extend(over.as_object().unwrap().clone());
         let faults = Faults::default();
@@ -111,7 +111,7 @@ fn odd_bodies_get_a_clear_status() {
         (&format!("{full} "), (413, "body_too_large", 0)),
         (&odd, (200, "queued", 1)),
     ] {
-        assert_eq!(Stack::new().post(body), expected, "{}", &body[..body.len().min(60)]);
+        assert_eq!(Stack::new().post(body), expected, "{}", body.chars().take(60).collect::<String>());
     }
     use base64::Engine;
     let stack = Stack::new();
@@ -148,7 +148,7 @@ fn endpoints_that_take_nothing_are_not_there() {
 #[test]
 fn guessing_an_endpoint_costs_one_call_and_a_malformed_one_none() {
     let mut stack = Stack::new();
-    stack.endpoint = Ids::new(stack.now, [9; 10]).next();
+    stack.endpoint = Ids::new(stack.now, [9; 10]).make();
     for _ in 0..5 {
         assert_eq!(stack.post(EVENT), (404, "endpoint_unknown", 0));
     }

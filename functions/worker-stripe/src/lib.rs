@@ -164,7 +164,7 @@ enum Entry {
 fn enter(task: &Task, book: &mut Book, now: Timestamp) -> Result<Entry, Unread> {
     let mut ids = ids(task);
     let mut event = WebhookEvent {
-        id: ids.next(),
+        id: ids.make(),
         key: EventKey {
             endpoint: task.envelope.endpoint,
             provider_event_id: task.event_id.clone(),
@@ -296,7 +296,7 @@ impl Audit<'_> {
 
     fn add(&mut self, action: &str, object: Object, outcome: Outcome, fields: Vec<&str>) {
         self.events.push(AuditEvent {
-            id: self.ids.next(),
+            id: self.ids.make(),
             at: self.now,
             actor: self.by.clone(),
             ip: self.task.envelope.ip.clone(),

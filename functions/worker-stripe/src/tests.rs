@@ -38,9 +38,9 @@ impl Stack {
         let mut ids = Ids::new(now(), [7; 10]);
         let faults = Faults::default();
         let (tables, kms) = (FakeTables::new(faults.clone()), FakeKms::new(faults.clone()));
-        let (org, endpoint, customer): (OrgId, EndpointId, CustomerId) = (ids.next(), ids.next(), ids.next());
+        let (org, endpoint, customer): (OrgId, EndpointId, CustomerId) = (ids.make(), ids.make(), ids.make());
         let stack =
-            Self { tables, kms, faults, org, endpoint, invoices: (0..3).map(|_| ids.next()).collect() };
+            Self { tables, kms, faults, org, endpoint, invoices: (0..3).map(|_| ids.make()).collect() };
         let store = stack.store();
         store.create_data_key(&org, &stack.kms).await.unwrap();
         let mut book = Book::default();
@@ -455,7 +455,9 @@ fn poison_goes_back_to_the_queue_and_an_unusable_event_shows_as_failed_until_it_
 fn messages_that_need_the_same_invoice_go_one_after_the_other() {
     block_on(async {
         let stack = Stack::new().await;
-        let told = |n: usize| event("payment_intent.succeeded", &format!("e{n}"), &format!("pi_{n}"), Some(stack.invoices[0]));
+        let told = |n: usize| {
+            event("payment_intent.succeeded", &format!("e{n}"), &format!("pi_{n}"), Some(stack.invoices[0]))
+        };
         let messages: Vec<_> = (0..10).map(|n| stack.message(n, &told(n))).collect();
         let before = stack.faults.calls();
         stack.run_all(&messages).await;
@@ -551,7 +553,7 @@ fn a_packed_message_is_unpacked() {
 fn an_organisation_without_a_key_stores_nothing() {
     block_on(async {
         let stack = Stack::new().await;
-        let stranger = Stack { org: Ids::new(now(), [9; 10]).next(), ..stack.fork() };
+        let stranger = Stack { org: Ids::new(now(), [9; 10]).make(), ..stack.fork() };
         let before = stranger.tables.dump();
         let response =
             stranger.run(&[stranger.message(1, &event("charge.succeeded", "e1", "pi_1", None))]).await;

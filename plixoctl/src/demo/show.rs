@@ -5,42 +5,37 @@ use plixo_domain::id::InvoiceId;
 use plixo_domain::ledger::{Allocation, Customer, CustomerRef, Invoice, Kept, Payment, RowKey};
 use plixo_domain::webhook::{EventKey, ExternalRef, Provider, WebhookEvent};
 use plixo_lambda::clock;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{Ledger, Stack};
 
 pub(super) async fn ledger(stack: &Stack, wanted: &Ledger) -> anyhow::Result<Value> {
-    let mut answer = json!({});
-    if !wanted.invoices.is_empty() {
-        let mut invoices = Vec::new();
-        for id in &wanted.invoices {
-            invoices.push(invoice(stack, wanted, id).await?);
+    let mut answer = Map::new();
+    let mut add = |name: &str, shown: Vec<Value>| {
+        if !shown.is_empty() {
+            answer.insert(name.to_owned(), shown.into());
         }
-        answer["invoices"] = invoices.into();
+    };
+    let (mut invoices, mut payments, mut customers, mut events) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for id in &wanted.invoices {
+        invoices.push(invoice(stack, wanted, id).await?);
     }
-    if !wanted.payments.is_empty() {
-        let mut payments = Vec::new();
-        for id in &wanted.payments {
-            let reference = ExternalRef { provider: Provider::Stripe, id: id.parse()? };
-            payments.push(payment(stack, wanted, &reference, None).await?);
-        }
-        answer["payments"] = payments.into();
+    for id in &wanted.payments {
+        let reference = ExternalRef { provider: Provider::Stripe, id: id.parse()? };
+        payments.push(payment(stack, wanted, &reference, None).await?);
     }
-    if !wanted.customers.is_empty() {
-        let mut customers = Vec::new();
-        for id in &wanted.customers {
-            customers.push(customer(stack, wanted, id).await?);
-        }
-        answer["customers"] = customers.into();
+    for id in &wanted.customers {
+        customers.push(customer(stack, wanted, id).await?);
     }
-    if !wanted.events.is_empty() {
-        let mut events = Vec::new();
-        for name in &wanted.events {
-            events.push(event(stack, wanted, name).await?);
-        }
-        answer["events"] = events.into();
+    for name in &wanted.events {
+        events.push(event(stack, wanted, name).await?);
     }
-    Ok(answer)
+    add("invoices", invoices);
+    add("payments", payments);
+    add("customers", customers);
+    add("events", events);
+    Ok(answer.into())
 }
 
 async fn one<T: Kept + Clone>(stack: &Stack, wanted: &Ledger, name: &T::Name) -> anyhow::Result<Option<T>> {
@@ -97,7 +92,7 @@ async fn customer(stack: &Stack, wanted: &Ledger, id: &str) -> anyhow::Result<Va
         one(stack, wanted, &reference).await?.with_context(|| format!("no customer {id}"))?;
     let found: Customer = one(stack, wanted, &link.customer).await?.context("a link without its customer")?;
     let personal = stack.store.open_personal(&wanted.org, &found, clock::now()).await?;
-    let external: serde_json::Map<_, _> =
+    let external: Map<_, _> =
         found.links.keys().map(|of| (of.provider.as_str().to_owned(), of.id.to_string().into())).collect();
     Ok(json!({
         "id": found.id, "name": personal.name, "email": personal.email, "phone": personal.phone,

@@ -54,7 +54,7 @@ impl Ids {
 
     /// The next id, of the kind that the caller asks for.
     #[must_use = "an id that is made and not used makes a gap"]
-    pub fn next<T: StaticType>(&mut self) -> TypeSafeId<T> {
+    pub fn make<T: StaticType>(&mut self) -> TypeSafeId<T> {
         let mut bytes = self.seed;
         let [.., high, low] = &mut bytes;
         let counted = u16::from_be_bytes([*high, *low]).wrapping_add(self.made);
@@ -97,9 +97,9 @@ mod tests {
         let at = "2026-11-21T08:00:00Z".parse().unwrap();
         let mut one = Ids::new(at, [255; 10]);
         let mut two = one.clone();
-        let (a, b): (AuditId, AuditId) = (one.next(), one.next());
+        let (a, b): (AuditId, AuditId) = (one.make(), one.make());
         assert_ne!(a, b);
-        assert_eq!((a, b), (two.next(), two.next()));
+        assert_eq!((a, b), (two.make(), two.make()));
         assert_eq!(a.uuid().get_version_num(), 7);
     }
 }

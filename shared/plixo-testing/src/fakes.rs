@@ -100,10 +100,13 @@ impl Tables for FakeTables {
     }
 }
 
+/// Wrapped keys, each with the organisation that it was made for.
+type Wrapped = BTreeMap<Vec<u8>, (String, [u8; 32])>;
+
 /// KMS: wraps by remembering.
 #[derive(Debug, Clone, Default)]
 pub struct FakeKms {
-    wrapped: Arc<Mutex<BTreeMap<Vec<u8>, (String, [u8; 32])>>>,
+    wrapped: Arc<Mutex<Wrapped>>,
     calls: Arc<std::sync::atomic::AtomicUsize>,
     faults: Faults,
 }

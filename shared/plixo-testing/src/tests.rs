@@ -38,8 +38,8 @@ async fn stack() -> Stack {
     let (tables, kms) = (FakeTables::new(faults.clone()), FakeKms::new(faults.clone()));
     let store = Store::new(tables.clone(), kms.clone(), entropy);
     let mut ids = Ids::new(now(), [1; 10]);
-    let (org, other): (OrgId, OrgId) = (ids.next(), ids.next());
-    let (customers, invoice) = ([ids.next(), ids.next()], ids.next());
+    let (org, other): (OrgId, OrgId) = (ids.make(), ids.make());
+    let (customers, invoice) = ([ids.make(), ids.make()], ids.make());
     for org in [&org, &other] {
         store.create_data_key(org, &kms).await.unwrap();
         store.create_data_key(org, &kms).await.unwrap();
@@ -155,7 +155,7 @@ fn without_the_key_service_nothing_is_written() {
         let fresh = Store::new(stack.tables.clone(), stack.kms.clone(), entropy);
         let before = stack.tables.dump();
         let mut book = Book::default();
-        book.put_new(Customer::new(Ids::new(now(), [2; 10]).next(), Personal::default()));
+        book.put_new(Customer::new(Ids::new(now(), [2; 10]).make(), Personal::default()));
         stack.faults.plan(1, Fault::Refuses);
         let refused = fresh.commit(&stack.org, &book, None, &[], now()).await;
         assert!(matches!(&refused, Err(CommitError::Store(error)) if error.is_passing()), "{refused:?}");

@@ -106,7 +106,7 @@ pub fn tell_customer(book: &mut Book, news: &CustomerNews, ids: &mut Ids) -> Res
         Some(id) => book.get::<Customer>(&id)?.cloned(),
         None => None,
     };
-    let mut customer = known.clone().unwrap_or_else(|| Customer::new(ids.next(), Personal::default()));
+    let mut customer = known.clone().unwrap_or_else(|| Customer::new(ids.make(), Personal::default()));
     let mut changed = Vec::new();
     let link = if news.personal.is_some() { Link::Live } else { Link::Deleted };
     if customer.links.get(&news.reference) < Some(&link) {

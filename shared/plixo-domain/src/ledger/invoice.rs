@@ -179,7 +179,7 @@ impl Invoice {
                 if money.amount > 0 && money.currency == self.total.currency && owed && room =>
             {
                 let allocation =
-                    before.get(payment).map_or_else(|| ids.next(), |(allocation, _)| *allocation);
+                    before.get(payment).map_or_else(|| ids.make(), |(allocation, _)| *allocation);
                 let claim = Claim { received_at, wanted: money.amount, applied: 0, allocation };
                 self.claims.insert(payment.clone(), claim);
             }

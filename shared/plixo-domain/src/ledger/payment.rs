@@ -369,7 +369,7 @@ fn keep_greater<K: Ord, V: Ord>(kept: &mut BTreeMap<K, V>, key: K, said: V) {
 /// [`Unread`]: these rows are needed as well. Read them and tell it again; nothing was changed.
 pub fn tell_payment(book: &mut Book, news: &PaymentNews, by: &Actor, ids: &mut Ids) -> Result<Told, Unread> {
     let before = book.get::<Payment>(&news.reference)?.cloned();
-    let mut payment = before.clone().unwrap_or_else(|| Payment::new(ids.next(), news.reference.clone()));
+    let mut payment = before.clone().unwrap_or_else(|| Payment::new(ids.make(), news.reference.clone()));
     payment.remember(news);
     if before.as_ref() == Some(&payment) {
         return Ok(Told::Known);

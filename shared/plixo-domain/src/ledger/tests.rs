@@ -26,9 +26,9 @@ fn eur(amount: i64) -> Money {
 
 fn invoice(n: u8, total: i64) -> Invoice {
     Invoice {
-        id: ids(n).next(),
+        id: ids(n).make(),
         number: format!("INV-{n}"),
-        customer_id: ids(200).next::<crate::id::Customer>(),
+        customer_id: ids(200).make::<crate::id::Customer>(),
         state: InvoiceState::Open,
         total: eur(total),
         issued_on: None,
@@ -283,7 +283,7 @@ fn customers_follow_their_provider_in_any_order() {
 
 #[test]
 fn a_provider_customer_that_names_ours_is_ours() {
-    let ours = Customer::new(ids(7).next::<crate::id::Customer>(), Personal::default());
+    let ours = Customer::new(ids(7).make::<crate::id::Customer>(), Personal::default());
     let mut rows = Rows::default();
     rows.0.insert(Customer::key(&ours.id), (Row::Customer(ours.clone()), 3));
     let news = CustomerNews {

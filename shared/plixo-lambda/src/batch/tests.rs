@@ -21,7 +21,10 @@ fn one_bad_message_does_not_hold_up_its_batch() {
                 "later" => Err(TaskError::Retryable("throttled".into())),
                 "never" => Err(TaskError::Permanent("poison".into())),
                 "panic" => panic!("poison"),
-                _ => Ok(done.borrow_mut().push(n)),
+                _ => {
+                    done.borrow_mut().push(n);
+                    Ok(())
+                }
             };
             (result, line)
         }

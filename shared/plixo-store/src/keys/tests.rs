@@ -14,17 +14,17 @@ fn ids(seed: u8) -> Ids {
 fn rows(external: &str, number: &str, seed: u8) -> Vec<RowKey> {
     let reference = ExternalRef { provider: Provider::Stripe, id: external.parse().unwrap() };
     let event =
-        EventKey { endpoint: ids(seed).next(), provider_event_id: external.parse().unwrap(), conflict: None };
+        EventKey { endpoint: ids(seed).make(), provider_event_id: external.parse().unwrap(), conflict: None };
     let conflict = EventKey { conflict: Some(Fingerprint([seed; 32])), ..event.clone() };
     vec![
         RowKey::Organisation,
-        RowKey::Customer(ids(seed).next()),
+        RowKey::Customer(ids(seed).make()),
         RowKey::CustomerRef(reference.clone()),
-        RowKey::Invoice(ids(seed).next()),
+        RowKey::Invoice(ids(seed).make()),
         RowKey::InvoiceNumber(number.to_owned()),
         RowKey::Payment(reference),
-        RowKey::PaymentPointer(ids(seed).next()),
-        RowKey::WebhookEndpoint(ids(seed).next()),
+        RowKey::PaymentPointer(ids(seed).make()),
+        RowKey::WebhookEndpoint(ids(seed).make()),
         RowKey::WebhookEvent(event),
         RowKey::WebhookEvent(conflict),
     ]
@@ -33,16 +33,16 @@ fn rows(external: &str, number: &str, seed: u8) -> Vec<RowKey> {
 /// A difference here is a migration of every stack that runs.
 #[test]
 fn keys_are_what_they_were() {
-    let org: OrgId = ids(1).next();
+    let org: OrgId = ids(1).make();
     let mut lines: Vec<_> = rows("pi_3Abc", "INV-1", 2).iter().map(|name| row(&org, name)).collect();
     lines.push(data_key(&org));
     let event =
-        EventKey { endpoint: ids(2).next(), provider_event_id: "evt_1".parse().unwrap(), conflict: None };
+        EventKey { endpoint: ids(2).make(), provider_event_id: "evt_1".parse().unwrap(), conflict: None };
     lines.push(payload(&org, &event, Fingerprint([7; 32]), 3));
     lines.push(audit(
         &org,
         &AuditEvent {
-            id: ids(3).next(),
+            id: ids(3).make(),
             at: "2026-11-21T23:59:59.999Z".parse().unwrap(),
             actor: Actor { kind: ActorKind::Provider, id: "whe".into(), role: None },
             ip: None,
@@ -78,7 +78,7 @@ proptest! {
     fn different_rows_have_different_keys_and_all_begin_with_their_organisation(
         a in "[A-Za-z0-9_.:-]{1,40}", b in "[A-Za-z0-9_.:-]{1,40}", m in "[ -~]{1,20}", n in "[ -~]{1,20}", x in 0..4_u8, y in 0..4_u8
     ) {
-        let (one, other): (OrgId, OrgId) = (ids(100 + x).next(), ids(100 + y).next());
+        let (one, other): (OrgId, OrgId) = (ids(100 + x).make(), ids(100 + y).make());
         let mut names = BTreeSet::new();
         let mut keys = BTreeSet::new();
         for (org, rows) in [(one, rows(&a, &m, x)), (other, rows(&b, &n, y))] {
