@@ -74,7 +74,7 @@ check-lints:
 
 .PHONY: check-deny
 check-deny: $(TOOLS)/.deny-$(DENY)
-	cargo deny --locked --offline check --hide-inclusion-graph bans licenses sources
+	cargo deny --locked check --hide-inclusion-graph bans licenses sources
 
 .PHONY: advisories
 advisories: $(TOOLS)/.deny-$(DENY) ## look the dependencies up among known vulnerabilities (fetches the RustSec database)
