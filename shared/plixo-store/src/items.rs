@@ -20,7 +20,6 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use crate::StoreError;
-use crate::store::Entropy;
 use crate::tables::Item;
 
 /// The form of the items that this code writes. It reads that and every form before it.
@@ -105,6 +104,9 @@ struct PaymentItem {
     #[serde(with = "pairs")]
     allocations: BTreeMap<InvoiceId, Allocation>,
 }
+
+/// Draws 32 bytes from a cryptographic random generator; `None` if it fails.
+pub type Entropy = fn() -> Option<[u8; 32]>;
 
 /// Seals private fields under an organisation's keys.
 pub(crate) struct Sealer<'a> {

@@ -1,12 +1,15 @@
 #![doc = include_str!("../README.md")]
 
 pub mod dynamo;
+mod error;
 mod items;
 pub mod keys;
 pub mod store;
 pub mod tables;
 
-pub use store::{CommitError, Payload, Store, StoreError};
+pub use error::{CommitError, StoreError};
+pub use items::Entropy;
+pub use store::{Payload, Store};
 pub use tables::{Guard, Item, Key, Put, PutError, Table, Tables};
 
 /// What an attribute of an [`Item`] holds.

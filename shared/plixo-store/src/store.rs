@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use jiff::{Span, Timestamp};
-use plixo_aws::AwsError;
 use plixo_domain::audit::AuditEvent;
 use plixo_domain::id::{EventId, OrgId, bytes_of};
 use plixo_domain::ledger::{
@@ -18,74 +17,10 @@ use plixo_envelope::{
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-use crate::items::{self, Sealer};
+use crate::error::{CommitError, StoreError};
+use crate::items::{self, Entropy, Sealer};
 use crate::keys;
 use crate::tables::{Guard, Item, Put, PutError, Tables};
-
-/// Draws 32 bytes from a cryptographic random generator; `None` if it fails.
-pub type Entropy = fn() -> Option<[u8; 32]>;
-
-/// Why rows could not be read or written.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum StoreError {
-    /// AWS did not do it.
-    #[error(transparent)]
-    Aws(#[from] AwsError),
-    /// The organisation's key cannot be had.
-    #[error("{}: {}", .0, key_cause(.0))]
-    Key(#[from] KeyFailure),
-    /// Something sealed does not open.
-    #[error(transparent)]
-    Sealed(#[from] plixo_envelope::Error),
-    /// Something stored is not what this code writes.
-    #[error("stored data: {0}")]
-    Corrupt(String),
-    /// A transaction of more than 100 rows.
-    #[error("{0} rows at once, and a transaction holds 100")]
-    TooManyRows(usize),
-    /// The random generator failed.
-    #[error("no randomness to be had")]
-    NoRandomness,
-}
-
-fn key_cause(failure: &KeyFailure) -> &(dyn std::error::Error + 'static) {
-    match failure {
-        KeyFailure::Retryable(cause) | KeyFailure::Refused(cause) => &**cause,
-    }
-}
-
-impl StoreError {
-    /// Whether the same may work later.
-    #[must_use]
-    pub fn is_passing(&self) -> bool {
-        matches!(
-            self,
-            Self::Aws(AwsError::Unavailable { .. })
-                | Self::Key(KeyFailure::Retryable(_))
-                | Self::NoRandomness
-        )
-    }
-}
-
-/// Why a commit changed nothing.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum CommitError {
-    /// A row was changed since it was read: read again and do the work anew.
-    #[error("a row was changed meanwhile")]
-    Conflict,
-    /// Anything else.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl From<PutError> for CommitError {
-    fn from(error: PutError) -> Self {
-        match error {
-            PutError::Conflict => Self::Conflict,
-            PutError::Store(error) => Self::Store(error),
-        }
-    }
-}
 
 /// The text of a webhook event, to be kept sealed.
 #[derive(Debug, Clone, Copy)]
