@@ -38,7 +38,7 @@ pub async fn of_command() -> SdkConfig {
     loader(Patience::QUEUED).load().await
 }
 
-fn loader(patience: Patience) -> aws_config::ConfigLoader {
+pub(crate) fn loader(patience: Patience) -> aws_config::ConfigLoader {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_millis(800))
         .operation_attempt_timeout(patience.per_try)

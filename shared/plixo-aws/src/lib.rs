@@ -11,3 +11,6 @@ pub mod secrets;
 pub mod sqs;
 
 pub use error::{AwsError, from_sdk};
+
+#[cfg(all(test, feature = "kms", feature = "secrets", feature = "sqs"))]
+mod tests;
