@@ -12,5 +12,6 @@ pub mod sqs;
 
 pub use error::{AwsError, from_sdk};
 
-#[cfg(all(test, feature = "kms", feature = "secrets", feature = "sqs"))]
+#[cfg(test)]
+#[cfg(all(feature = "kms", feature = "secrets", feature = "sqs"))]
 mod tests;
