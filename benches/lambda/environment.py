@@ -10,7 +10,6 @@ import select
 import signal
 import socket
 import subprocess
-import tempfile
 import time
 import uuid
 
@@ -75,7 +74,8 @@ class Environment:
     def __init__(self, command: list[str], directory: pathlib.Path, variables: dict[str, str], cpu: int | None):
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._connections: dict[socket.socket, _Connection] = {}
-        self._log = tempfile.TemporaryFile()
+        # In memory, so that nobody's log lines wait for a disk.
+        self._log = open(os.memfd_create("log"), "w+b", buffering=0)
         port = self._listener.getsockname()[1]
         env = {
             "PATH": os.environ["PATH"],

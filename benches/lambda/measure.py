@@ -39,22 +39,23 @@ class Workload:
     function: str
     event: Callable[[world.Events, int], dict]
     done: Callable[[dict], bool]
+    invocations: int
     events: int = 1
 
 
 WORKLOADS = [
-    Workload("webhook", "receiver", world.Events.delivery, lambda answer: answer["statusCode"] == 200),
-    Workload("webhook_bad", "receiver", world.Events.forged, lambda answer: answer["statusCode"] == 400),
-    Workload("worker", "worker", world.Events.batch, lambda answer: answer["batchItemFailures"] == [], world.BATCH),
+    Workload("webhook", "receiver", world.Events.delivery, lambda answer: answer["statusCode"] == 200, 2000),
+    Workload("webhook_bad", "receiver", world.Events.forged, lambda answer: answer["statusCode"] == 400, 2000),
+    Workload("worker", "worker", world.Events.batch, lambda answer: answer["batchItemFailures"] == [], 400, world.BATCH),
 ]
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """How much is measured."""
+    """How many cold starts; warm events as a multiple of the workload's; in how many turns these are dealt."""
 
     cold: int
-    warm: int
+    warm: float
     rounds: int = 4
 
 
@@ -186,7 +187,7 @@ class _Run:
                 samples.start_calls = self.aws.counts()
 
     def _warm(self):
-        number = math.ceil(self.plan.warm / self.workload.events / self.plan.rounds)
+        number = math.ceil(self.workload.invocations * self.plan.warm / self.plan.rounds)
         with contextlib.ExitStack() as stack:
             environments = {}
             for target in self.targets:

@@ -116,6 +116,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--binaries", type=pathlib.Path, help="measure the binaries in this folder instead of building them")
     parser.add_argument("--only", help=f"targets, comma-separated: {goals.OURS}, node, python")
     parser.add_argument("--workloads", help="comma-separated: " + ", ".join(workload.name for workload in WORKLOADS))
+    parser.add_argument("--warm", type=float, default=1, help="so many times the usual number of warm events")
     parser.add_argument("--delay-ms", type=int, default=0, help="what the fake AWS waits before each answer")
     parser.add_argument("--wrap", default="", help="a command to start our functions under, such as a profiler")
     parser.add_argument("--out", type=pathlib.Path, default=CACHE / "result.json", help="where the figures go as JSON")
@@ -126,8 +127,8 @@ def main() -> int:
     wanted = arguments()
     binaries = {f: wanted.binaries / name for f, name in PACKAGES.items()} if wanted.binaries else build()
     targets = find_targets({f: path.resolve() for f, path in binaries.items()}, wanted.wrap.split())
-    plan = Plan(cold=3, warm=400) if wanted.quick else Plan(cold=21, warm=4000)
-    whole = not (wanted.quick or wanted.binaries or wanted.only or wanted.workloads or wanted.delay_ms or wanted.wrap)
+    plan = Plan(cold=3, warm=0.1) if wanted.quick else Plan(cold=21, warm=wanted.warm)
+    whole = not (wanted.quick or wanted.warm != 1 or wanted.binaries or wanted.only or wanted.workloads or wanted.delay_ms or wanted.wrap)
     chosen = [target for target in targets if not wanted.only or target.name in wanted.only.split(",")]
     workloads = [workload for workload in WORKLOADS if not wanted.workloads or workload.name in wanted.workloads.split(",")]
     load = os.getloadavg()[0]

@@ -115,8 +115,14 @@ impl<V: ReadSecret, Q: SendMessage> Receiver<V, Q> {
 
         let event = Event::parse(&body).map_err(|error| refused(400, error.code()))?;
         let event_id: ExternalId = event.id.parse().map_err(|_| refused(400, "event_id_malformed"))?;
+        if card_numbers::contains(&event.id) {
+            return Err(refused(400, "event_id_malformed"));
+        }
+        if !is_a_type(&event.kind) {
+            return Err(refused(400, "event_type_malformed"));
+        }
         line.event_id = Some(event_id.to_string());
-        line.event_type = Some(event.kind.chars().take(100).collect());
+        line.event_type = Some(event.kind.to_string());
         if event
             .account
             .as_deref()
@@ -135,6 +141,7 @@ impl<V: ReadSecret, Q: SendMessage> Receiver<V, Q> {
             received_at,
             request_id: request.id().to_owned(),
             ip: request.ip().map(str::to_owned),
+            user_agent: request.user_agent(),
             encoding: Encoding::Identity,
         };
         let (body, attribute) =
@@ -143,6 +150,12 @@ impl<V: ReadSecret, Q: SendMessage> Receiver<V, Q> {
         line.message_id = Some(sent.map_err(|error| unavailable("queue_unavailable", &error))?);
         Ok(())
     }
+}
+
+/// Types are stored and logged as they are, so they must be nothing but types.
+fn is_a_type(kind: &str) -> bool {
+    let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'.');
+    (1..=100).contains(&kind.len()) && kind.bytes().all(fits) && !card_numbers::contains(kind)
 }
 
 fn live_secrets(entry: &VaultEntry, now: Timestamp) -> impl Iterator<Item = &[u8]> {

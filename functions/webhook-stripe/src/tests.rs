@@ -105,6 +105,10 @@ fn odd_bodies_get_a_clear_status() {
         ("[]", (400, "event_not_an_event", 0)),
         (r#"{"type":"t"}"#, (400, "event_field", 0)),
         (r#"{"id":"a#b","type":"t"}"#, (400, "event_id_malformed", 0)),
+        (r#"{"id":"4242424242424242","type":"t"}"#, (400, "event_id_malformed", 0)),
+        (r#"{"id":"evt_1","type":"Mail to canary@example.com"}"#, (400, "event_type_malformed", 0)),
+        (r#"{"id":"evt_1","type":"4242424242424242"}"#, (400, "event_type_malformed", 0)),
+        (&format!(r#"{{"id":"evt_1","type":"{}"}}"#, "t".repeat(101)), (400, "event_type_malformed", 0)),
         (&deep, (400, "event_too_deep", 0)),
         (&doubled, (400, "event_field", 0)),
         (&full, (200, "queued", 1)),
@@ -114,6 +118,11 @@ fn odd_bodies_get_a_clear_status() {
         assert_eq!(Stack::new().post(body), expected, "{}", body.chars().take(60).collect::<String>());
     }
     use base64::Engine;
+    let stack = Stack::new();
+    let header = sign(SECRET.as_bytes(), stack.now.as_second(), full.as_bytes());
+    let encoded = base64::engine::general_purpose::STANDARD.encode(&full);
+    let (response, line) = stack.handle(&stack.request(encoded.into(), &header, true), stack.now);
+    assert_eq!((response.status(), line.outcome), (200, "queued"), "1 MiB in base64");
     let stack = Stack::new();
     let bytes = [b"{\"id\":\"evt_1\",\"type\":\"", [0xff].as_slice(), b"\"}"].concat();
     let header = sign(SECRET.as_bytes(), stack.now.as_second(), &bytes);

@@ -37,7 +37,7 @@ pub struct Worker<T, K> {
     store: Store<T, K>,
 }
 
-type Stored = Option<(Row, u64)>;
+type Stored = Result<Option<(Row, u64)>, StoreError>;
 type Rows = HashMap<(OrgId, RowKey), Stored>;
 /// The rows of a batch, each held by one message at a time; true once a message held it, for then it may have changed it.
 type Turns = HashMap<(OrgId, RowKey), Mutex<bool>>;
@@ -91,7 +91,8 @@ impl<T: Tables, K: KeyService> Worker<T, K> {
         } else {
             let mut book = Book::default();
             for name in names {
-                let stored = rows.get(&name).cloned().flatten();
+                let stored =
+                    rows.get(&name).cloned().unwrap_or(Ok(None)).map_err(|error| failed(&error, line))?;
                 book.learn(name.1, stored);
             }
             book
@@ -162,7 +163,7 @@ enum Entry {
 
 /// Enters an event in the book: remembers it, tells the ledger its news, and says what it did.
 fn enter(task: &Task, book: &mut Book, now: Timestamp) -> Result<Entry, Unread> {
-    let mut ids = ids(task);
+    let mut ids = ids(task, task.envelope.received_at);
     let mut event = WebhookEvent {
         id: ids.make(),
         key: EventKey {
@@ -188,6 +189,8 @@ fn enter(task: &Task, book: &mut Book, now: Timestamp) -> Result<Entry, Unread> 
             return Ok(Entry::Known("failed"));
         }
         event.id = before.id;
+        // What was recorded of the failed try keeps its name.
+        ids = self::ids(task, now);
     }
     let by = actor(task);
     let told = match &task.news {
@@ -242,12 +245,12 @@ fn actor(task: &Task) -> Actor {
 }
 
 /// The same message names its records the same, however often it is worked on.
-fn ids(task: &Task) -> Ids {
+fn ids(task: &Task, at: Timestamp) -> Ids {
     let mut seed = [0; 10];
     let endpoint = bytes_of(&task.envelope.endpoint);
     let mixed = task.fingerprint.0.iter().zip(endpoint.iter().rev()).map(|(a, b)| a ^ b);
     seed.iter_mut().zip(mixed).for_each(|(to, from)| *to = from);
-    Ids::new(task.envelope.received_at, seed)
+    Ids::new(at, seed)
 }
 
 struct Audit<'a> {
@@ -300,7 +303,7 @@ impl Audit<'_> {
             at: self.now,
             actor: self.by.clone(),
             ip: self.task.envelope.ip.clone(),
-            user_agent: None,
+            user_agent: self.task.envelope.user_agent.clone(),
             action: action.to_owned(),
             object,
             outcome,

@@ -1,6 +1,6 @@
 //! Wiring of `worker-stripe`.
 
-use lambda_runtime::{Error, LambdaEvent, service_fn};
+use lambda_runtime::Error;
 use plixo_aws::config::{self, Patience};
 use plixo_aws::kms::Kms;
 use plixo_lambda::batch::Batch;
@@ -24,9 +24,5 @@ async fn main() -> Result<(), Error> {
     kms_ready?;
 
     let worker = &Worker::new(Store::new(tables, kms, entropy::bytes_32));
-    let work =
-        service_fn(
-            |event: LambdaEvent<Batch>| async move { Ok::<_, Error>(worker.run(event.payload).await) },
-        );
-    lambda_runtime::run(work).await
+    plixo_lambda::run(|batch: Batch| worker.run(batch)).await
 }

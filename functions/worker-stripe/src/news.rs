@@ -63,16 +63,15 @@ struct Said {
 }
 
 impl Said {
-    fn news(self, stamp: Stamp) -> Result<PaymentNews, String> {
-        let amounts = self.parts.iter().map(|part| match part {
-            PaymentPart::Money { amount, .. }
-            | PaymentPart::RefundedTotal { amount }
-            | PaymentPart::Refund { amount, .. }
-            | PaymentPart::Dispute { amount, .. } => *amount,
-            PaymentPart::Names { .. } | PaymentPart::Payer(_) => 0,
-        });
-        if amounts.into_iter().any(|amount| amount > MAX_AMOUNT) {
-            return Err("/data/object has an amount that no payment has".to_owned());
+    fn news(mut self, stamp: Stamp) -> Result<PaymentNews, String> {
+        for part in &mut self.parts {
+            match part {
+                PaymentPart::Money { amount, .. }
+                | PaymentPart::RefundedTotal { amount }
+                | PaymentPart::Refund { amount, .. }
+                | PaymentPart::Dispute { amount, .. } => *amount = minor_units(*amount, &self.currency)?,
+                PaymentPart::Names { .. } | PaymentPart::Payer(_) => {}
+            }
         }
         Ok(PaymentNews {
             reference: named(&self.reference)?,
@@ -84,6 +83,23 @@ impl Said {
             parts: self.parts,
             customer: self.customer.as_deref().map(named).transpose()?,
         })
+    }
+}
+
+/// An amount of Stripe's in ISO 4217's minor units. They are the same but for
+/// [three currencies](https://docs.stripe.com/currencies#special-cases): Stripe gives ISK and UGX in hundredths, which ISO
+/// does not have, and MGA in whole ariary, which ISO divides.
+fn minor_units(amount: i64, currency: &str) -> Result<i64, String> {
+    if amount > MAX_AMOUNT {
+        return Err("/data/object has an amount that no payment has".to_owned());
+    }
+    match currency {
+        "ISK" | "UGX" if amount % 100 != 0 => {
+            Err("/data/object has a fraction of a currency that has none".to_owned())
+        }
+        "ISK" | "UGX" => Ok(amount / 100),
+        "MGA" => Ok(amount.saturating_mul(100)),
+        _ => Ok(amount),
     }
 }
 
@@ -122,7 +138,10 @@ fn charge(fact: Charge, created: i64) -> Result<Said, String> {
     };
     let witness = Witness::Charge;
     let mut parts = vec![PaymentPart::Money { witness, stage, amount, since: created }];
-    parts.push(PaymentPart::RefundedTotal { amount: fact.amount_refunded });
+    // What was reserved and not captured went back by itself, and stands among the refunds.
+    let uncaptured =
+        if fact.amount_captured > 0 { fact.amount.saturating_sub(fact.amount_captured) } else { 0 };
+    parts.push(PaymentPart::RefundedTotal { amount: fact.amount_refunded.saturating_sub(uncaptured).max(0) });
     parts.extend(names(fact.invoice_ref.as_deref(), witness));
     parts.extend(payer(fact.payer_name, fact.payer_email, fact.description));
     let reference = fact.intent_id.unwrap_or(fact.charge_id);
@@ -154,8 +173,10 @@ fn dispute(fact: Dispute) -> Result<Said, String> {
     Ok(Said { reference, currency: fact.currency, parts, customer: None })
 }
 
-/// `None`: nobody paid and nobody will, or there was nothing to pay.
+/// `None`: nobody paid and nobody will, there was nothing to pay, or the money has a payment intent that the session does not
+/// know, as with subscriptions: the intent tells of it.
 fn session(fact: Session, created: i64) -> Option<Result<Said, String>> {
+    let reference = fact.intent_id?;
     let (amount, currency) = fact.amount_total.zip(fact.currency)?;
     let stage = match (fact.payment_status, fact.outcome) {
         (SessionPayment::NoPaymentRequired, _) => return None,
@@ -164,14 +185,10 @@ fn session(fact: Session, created: i64) -> Option<Result<Said, String>> {
         (SessionPayment::Unpaid, SessionOutcome::AsyncFailed) => Stage::Failed,
         (SessionPayment::Unpaid, SessionOutcome::Expired) => Stage::Canceled,
     };
-    if fact.intent_id.is_none() && stage != Stage::Received {
-        return None;
-    }
     let witness = Witness::Session;
     let mut parts = vec![PaymentPart::Money { witness, stage, amount, since: created }];
     parts.extend(names(fact.invoice_ref.as_deref(), witness));
     parts.extend(payer(fact.payer_name, fact.payer_email, None));
-    let reference = fact.intent_id.unwrap_or(fact.session_id);
     Some(Ok(Said { reference, currency, parts, customer: fact.customer }))
 }
 

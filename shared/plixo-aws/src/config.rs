@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::retry::RetryConfig;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 
@@ -48,5 +49,9 @@ pub(crate) fn loader(patience: Patience) -> aws_config::ConfigLoader {
         .with_max_attempts(patience.tries)
         .with_initial_backoff(Duration::from_millis(50))
         .with_max_backoff(Duration::from_millis(500));
-    aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts).retry_config(retries)
+    aws_config::defaults(BehaviorVersion::latest())
+        .timeout_config(timeouts)
+        .retry_config(retries)
+        // It watches long transfers. These are short, and end with their time-outs.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
 }

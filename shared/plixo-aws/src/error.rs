@@ -1,5 +1,4 @@
 use aws_smithy_runtime_api::client::result::SdkError;
-use aws_smithy_types::error::display::DisplayErrorContext;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 /// Why AWS did not do it. The text is for the log: it names the cause down to the transport.
@@ -23,15 +22,36 @@ pub enum AwsError {
     },
 }
 
-/// Sorts an SDK error: what AWS decided about this very request is `Refused`, everything else is `Unavailable`.
+/// Sorts an SDK error: what AWS decided about this very request is `Refused`, everything else is `Unavailable`. The cause
+/// names codes and transport errors, and never what was sent or answered: that may hold a secret.
 pub fn from_sdk<E, R>(service: &'static str, error: SdkError<E, R>) -> AwsError
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     R: std::fmt::Debug + Send + Sync + 'static,
 {
-    let refused = error.as_service_error().and_then(ProvideErrorMetadata::code).is_some_and(is_a_decision);
-    let cause = DisplayErrorContext(error).to_string();
-    if refused { AwsError::Refused { service, cause } } else { AwsError::Unavailable { service, cause } }
+    let cause = match &error {
+        SdkError::ServiceError(error) => {
+            let metadata = error.err().meta();
+            let (code, message) =
+                (metadata.code().unwrap_or("no code"), metadata.message().unwrap_or_default());
+            if is_a_decision(code) {
+                return AwsError::Refused { service, cause: format!("{code}: {message}") };
+            }
+            format!("{code}: {message}")
+        }
+        SdkError::DispatchFailure(failure) => {
+            failure.as_connector_error().map_or_else(String::new, |error| chain(error))
+        }
+        SdkError::TimeoutError(_) => "it took too long".to_owned(),
+        SdkError::ResponseError(_) => "its answer cannot be read".to_owned(),
+        _ => "the request cannot be made".to_owned(),
+    };
+    AwsError::Unavailable { service, cause }
+}
+
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// The codes with which AWS decides about a request. Any other, a new one too, counts as passing, so that work is tried

@@ -2,6 +2,7 @@
 
 use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
 use plixo_domain::secret::Secret;
 
 use crate::{AwsError, from_sdk};
@@ -52,14 +53,17 @@ impl Vault {
     }
 }
 
+/// Also one that is marked for deletion, which is an invalid request to Secrets Manager.
+fn is_gone(error: &GetSecretValueError) -> bool {
+    error.is_resource_not_found_exception() || error.is_invalid_request_exception()
+}
+
 impl ReadSecret for Vault {
     async fn read_secret(&self, name: &str) -> Result<Option<Secret>, AwsError> {
         let asked = self.client.get_secret_value().secret_id(format!("{}{name}", self.prefix));
         match asked.send().await {
             Ok(found) => Ok(found.secret_string.map(Secret::new)),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_not_found_exception()) => {
-                Ok(None)
-            }
+            Err(error) if error.as_service_error().is_some_and(is_gone) => Ok(None),
             Err(error) => Err(from_sdk(SERVICE, error)),
         }
     }

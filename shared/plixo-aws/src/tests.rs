@@ -126,6 +126,31 @@ fn an_unknown_secret_is_none_and_any_other_error_is_not() {
 }
 
 #[test]
+fn an_answer_that_cannot_be_read_shows_nothing_of_itself() {
+    const ODD: &str = r#"{"SecretString":"whsec_canary","CreatedDate":"soon"}"#;
+    let server = Server::start(Some((200, ODD)));
+    let config = block_on(server.config());
+    let error = block_on(Vault::new(&config, "p/".to_owned()).read_secret("x")).unwrap_err();
+    assert!(
+        matches!(error, AwsError::Unavailable { .. }) && !format!("{error} {error:?}").contains("canary"),
+        "{error:?}"
+    );
+    const KEY: &str = r#"{"Plaintext":7,"KeyId":"canary"}"#;
+    let server = Server::start(Some((200, KEY)));
+    let config = block_on(server.config());
+    let error = block_on(Kms::new(&config, "key".to_owned()).unwrap_key("org", b"wrapped")).unwrap_err();
+    assert!(!format!("{error} {error:?}").contains("canary"), "{error:?}");
+}
+
+#[test]
+fn a_secret_marked_for_deletion_is_gone() {
+    let server =
+        Server::start(Some((400, r#"{"__type":"InvalidRequestException","Message":"marked for deletion"}"#)));
+    let config = block_on(server.config());
+    assert!(matches!(block_on(Vault::new(&config, "p/".to_owned()).read_secret("x")), Ok(None)));
+}
+
+#[test]
 fn a_key_that_cannot_be_had_is_an_error_of_its_kind() {
     let ask = async |answer| {
         let server = Server::start(answer);

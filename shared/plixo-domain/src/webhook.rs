@@ -240,6 +240,9 @@ pub struct Envelope {
     /// The sender's address, as the gateway saw it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ip: Option<String>,
+    /// The sender's user agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_agent: Option<String>,
     /// How the text was made fit for the queue.
     pub encoding: Encoding,
 }

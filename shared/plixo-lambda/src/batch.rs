@@ -124,7 +124,8 @@ where
     };
     blank.metrics.requests = 1;
     let spare = blank.clone();
-    let work = AssertUnwindSafe(async { handle(n, blank).await }).catch_unwind();
+    // Boxed, because what wraps it moves it on, and the future of an AWS call is some 10 KB.
+    let work = AssertUnwindSafe(async { Box::pin(handle(n, blank)).await }).catch_unwind();
     let (done, aws_calls) = plixo_aws::calls::counted(work).await;
     let (result, mut line) = done.unwrap_or_else(|_| {
         let line = Line { outcome: "panic", ..spare };

@@ -10,7 +10,7 @@ use std::panic::AssertUnwindSafe;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures::FutureExt;
-use lambda_runtime::{Error, LambdaEvent, service_fn};
+use lambda_runtime::Error;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -39,6 +39,7 @@ struct Context {
 #[serde(rename_all = "camelCase", default)]
 struct HttpContext {
     source_ip: Option<String>,
+    user_agent: Option<String>,
 }
 
 /// A body that says it is base64 and is not.
@@ -62,8 +63,9 @@ impl Request {
     /// The body's length as it came, at least: no longer than that, whatever it decodes to.
     #[must_use]
     pub fn body_len(&self) -> usize {
-        let len = self.body.as_ref().map_or(0, String::len);
-        if self.is_base64_encoded { len / 4 * 3 } else { len }
+        let body = self.body.as_deref().unwrap_or_default();
+        let padding = body.len().saturating_sub(body.trim_end_matches('=').len());
+        if self.is_base64_encoded { (body.len() / 4 * 3).saturating_sub(padding) } else { body.len() }
     }
 
     /// The exact bytes that were received.
@@ -89,6 +91,12 @@ impl Request {
     #[must_use]
     pub fn ip(&self) -> Option<&str> {
         self.request_context.http.source_ip.as_deref()
+    }
+
+    /// The user agent, as the sender gave it: cut to 200 characters.
+    #[must_use]
+    pub fn user_agent(&self) -> Option<String> {
+        self.request_context.http.user_agent.as_deref().map(|text| text.chars().take(200).collect())
     }
 }
 
@@ -218,10 +226,7 @@ where
     A: Future<Output = (Response, Line)>,
 {
     let (function, handle) = (function, &handle);
-    lambda_runtime::run(service_fn(move |event: LambdaEvent<Request>| async move {
-        Ok::<_, Error>(answer(function, route, event.payload, handle).await)
-    }))
-    .await
+    crate::run(move |request: Request| answer(function, route, request, handle)).await
 }
 
 /// Answers one request, with its line written.
@@ -249,7 +254,8 @@ where
     };
     blank.metrics.requests = 1;
     let spare = blank.clone();
-    let work = AssertUnwindSafe(async { handle(request, blank).await }).catch_unwind();
+    // Boxed, because what wraps it moves it on, and the future of an AWS call is some 10 KB.
+    let work = AssertUnwindSafe(async { Box::pin(handle(request, blank)).await }).catch_unwind();
     let (done, aws_calls) = plixo_aws::calls::counted(work).await;
     let (response, mut line) = done.unwrap_or_else(|_| {
         let detail =

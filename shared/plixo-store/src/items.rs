@@ -60,8 +60,9 @@ struct CustomerItem {
     id: CustomerId,
     personal: ByteBuf,
     key: ByteBuf,
+    told: Option<(Stamp, ByteBuf)>,
     email_hash: Option<ByteBuf>,
-    said: Option<Stamp>,
+    told_email_hash: Option<ByteBuf>,
     #[serde(with = "pairs")]
     links: BTreeMap<ExternalRef, Link>,
 }
@@ -125,7 +126,7 @@ impl Sealer<'_> {
         Ok(ByteBuf::from(sealed.into_bytes()))
     }
 
-    fn customer(&self, customer: &Customer, personal: &Personal) -> Result<CustomerItem, StoreError> {
+    fn customer(&self, customer: &Customer) -> Result<CustomerItem, StoreError> {
         let id = customer.id.to_string();
         let (key, sealed_key) = match &customer.key {
             Some(sealed) => {
@@ -139,20 +140,47 @@ impl Sealer<'_> {
                 self.keys.create_customer_key(&id, named, secret, self.salt()?)?
             }
         };
-        let place = Place { record: &id, field: "personal" };
-        let sealed = only(key).seal(&place, &json(personal)?, self.salt()?)?;
-        let email_hash = match &personal.email {
+        let key = only(key);
+        let [ours, tolds] = customer.email_hashes.clone();
+        let (personal, email_hash) = self.personal(&key, &id, "personal", &customer.personal, ours)?;
+        let (told, told_email_hash) = match &customer.told {
+            None => (None, None),
+            Some((stamp, told)) => {
+                let (sealed, hash) = self.personal(&key, &id, "told", told, tolds)?;
+                (Some((stamp.clone(), sealed)), hash)
+            }
+        };
+        let (id, key) = (customer.id, ByteBuf::from(sealed_key.into_bytes()));
+        Ok(CustomerItem {
+            id,
+            personal,
+            key,
+            told,
+            email_hash,
+            told_email_hash,
+            links: customer.links.clone(),
+        })
+    }
+
+    /// A customer's field, sealed under the customer's own key, and the keyed hash of the email in it.
+    fn personal(
+        &self,
+        key: &Keys,
+        record: &str,
+        field: &str,
+        value: &Private<Personal>,
+        hash: Option<Vec<u8>>,
+    ) -> Result<(ByteBuf, Option<ByteBuf>), StoreError> {
+        let personal = match value {
+            Private::Sealed(sealed) => return Ok((ByteBuf::from(sealed.clone()), hash.map(ByteBuf::from))),
+            Private::Plain(personal) => personal,
+        };
+        let sealed = key.seal(&Place { record, field }, &json(personal)?, self.salt()?)?;
+        let hash = match &personal.email {
             Some(email) => Some(self.keys.lookup_key("email")?.hash(&email.trim().to_lowercase())),
             None => None,
         };
-        Ok(CustomerItem {
-            id: customer.id,
-            personal: ByteBuf::from(sealed.into_bytes()),
-            key: ByteBuf::from(sealed_key.into_bytes()),
-            email_hash: email_hash.map(|hash| ByteBuf::from(hash.to_vec())),
-            said: customer.said.clone(),
-            links: customer.links.clone(),
-        })
+        Ok((ByteBuf::from(sealed.into_bytes()), hash.map(|hash| ByteBuf::from(hash.to_vec()))))
     }
 }
 
@@ -184,25 +212,30 @@ pub(crate) fn open_payer(
     from_json(&open(keys, &Place { record: &id.to_string(), field: "payer" }, sealed)?)
 }
 
-/// Opens a customer's personal data under the customer's own key.
-pub(crate) fn open_personal(
-    keys: &OrganisationKeys,
-    customer: &Customer,
-    sealed: &[u8],
-) -> Result<Personal, StoreError> {
+/// Opens a customer's personal data under the customer's own key: what people keep, filled up with what a provider said.
+pub(crate) fn open_personal(keys: &OrganisationKeys, customer: &Customer) -> Result<Personal, StoreError> {
     let id = customer.id.to_string();
-    let key =
-        customer.key.clone().ok_or_else(|| StoreError::Corrupt("a customer without its key".to_owned()))?;
-    let key = keys.open_customer_key(&id, &Sealed::try_from(key)?)?;
-    let plain =
-        only(key).open(&Place { record: &id, field: "personal" }, &Sealed::try_from(sealed.to_vec())?)?;
-    from_json(&plain)
+    let open = |field: &str, value: &Private<Personal>| match value {
+        Private::Plain(personal) => Ok(personal.clone()),
+        Private::Sealed(sealed) => {
+            let key = customer.key.clone().ok_or_else(no_key)?;
+            let key = only(keys.open_customer_key(&id, &Sealed::try_from(key)?)?);
+            let place = Place { record: &id, field };
+            from_json(&key.open(&place, &Sealed::try_from(sealed.clone())?)?)
+        }
+    };
+    let told = customer.told.as_ref().map_or(Ok(Personal::default()), |(_, told)| open("told", told))?;
+    Ok(open("personal", &customer.personal)?.or(told))
+}
+
+fn no_key() -> StoreError {
+    StoreError::Corrupt("a customer without its key".to_owned())
 }
 
 /// Whether writing the row needs a key.
-pub(crate) fn has_plain(row: &Row) -> bool {
+pub(crate) fn needs_key(row: &Row) -> bool {
     match row {
-        Row::Customer(customer) => matches!(customer.personal, Private::Plain(_)),
+        Row::Customer(_) => true,
         Row::Invoice(invoice) => matches!(invoice.body, Private::Plain(_)),
         Row::Payment(payment) => matches!(payment.payer, Some((_, Private::Plain(_)))),
         _ => false,
@@ -220,23 +253,7 @@ pub(crate) fn of_row(row: &Row, version: u64, sealer: Option<&Sealer<'_>>) -> Re
         Row::PaymentPointer(row) => ("payment_pointer", item(row)?),
         Row::WebhookEndpoint(row) => ("webhook_endpoint", item(row)?),
         Row::WebhookEvent(row) => ("webhook_event", item(row)?),
-        Row::Customer(row) => {
-            let stored = match (&row.personal, &row.key) {
-                (Private::Plain(personal), _) => sealer()?.customer(row, personal)?,
-                (Private::Sealed(personal), Some(key)) => CustomerItem {
-                    id: row.id,
-                    personal: ByteBuf::from(personal.clone()),
-                    key: ByteBuf::from(key.clone()),
-                    email_hash: row.email_hash.clone().map(ByteBuf::from),
-                    said: row.said.clone(),
-                    links: row.links.clone(),
-                },
-                (Private::Sealed(_), None) => {
-                    return Err(StoreError::Corrupt("a customer without its key".to_owned()));
-                }
-            };
-            ("customer", item(&stored)?)
-        }
+        Row::Customer(row) => ("customer", item(&sealer()?.customer(row)?)?),
         Row::Invoice(row) => {
             let body = match &row.body {
                 Private::Sealed(sealed) => ByteBuf::from(sealed.clone()),
@@ -314,8 +331,9 @@ pub(crate) fn to_row(name: &RowKey, stored: Item) -> Result<(Row, u64), StoreErr
                 id: stored.id,
                 personal: Private::Sealed(stored.personal.into_vec()),
                 key: Some(stored.key.into_vec()),
-                email_hash: stored.email_hash.map(ByteBuf::into_vec),
-                said: stored.said,
+                told: stored.told.map(|(stamp, told)| (stamp, Private::Sealed(told.into_vec()))),
+                email_hashes: [stored.email_hash, stored.told_email_hash]
+                    .map(|hash| hash.map(ByteBuf::into_vec)),
                 links: stored.links,
             })
         }

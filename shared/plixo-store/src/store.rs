@@ -88,13 +88,12 @@ impl<T: Tables, K: KeyService> Store<T, K> {
         org: &OrgId,
         names: Vec<RowKey>,
     ) -> Result<Vec<(RowKey, Option<(Row, u64)>)>, StoreError> {
-        self.read_many(names.into_iter().map(|name| (*org, name)).collect())
-            .await
-            .map(|rows| rows.into_iter().map(|((_, name), row)| (name, row)).collect())
+        let rows = self.read_many(names.into_iter().map(|name| (*org, name)).collect()).await?;
+        rows.into_iter().map(|((_, name), row)| row.map(|row| (name, row))).collect()
     }
 
     /// [`Store::read`] for rows of several organisations in one request: those of the messages of one batch, some of
-    /// them perhaps named by several messages.
+    /// them perhaps named by several messages. A row that cannot be read is an error of its own and hinders no other.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -106,10 +105,10 @@ impl<T: Tables, K: KeyService> Store<T, K> {
         let found = self.tables.get(keys).await?;
         let row = |(org, name): (OrgId, RowKey)| {
             let stored = found.get(&keys::row(&org, &name)).cloned();
-            let row = stored.map(|item| items::to_row(&name, item)).transpose()?;
-            Ok(((org, name), row))
+            let row = stored.map(|item| items::to_row(&name, item)).transpose();
+            ((org, name), row)
         };
-        names.into_iter().map(row).collect()
+        Ok(names.into_iter().map(row).collect())
     }
 
     /// Writes what `book` changed, the payload and the audit events, all or nothing, if every row is still as it was read.
@@ -124,7 +123,7 @@ impl<T: Tables, K: KeyService> Store<T, K> {
         audit: &[AuditEvent],
         now: Timestamp,
     ) -> Result<(), CommitError> {
-        let needs_key = payload.is_some() || book.changes().any(|(_, row, _)| items::has_plain(row));
+        let needs_key = payload.is_some() || book.changes().any(|(_, row, _)| items::needs_key(row));
         let puts = |sealer: Option<&Sealer<'_>>| puts(org, book, payload, audit, sealer);
         let puts = if needs_key {
             self.with_keys(org, now, |keys| puts(Some(&Sealer { keys, entropy: self.entropy }))).await?
@@ -256,12 +255,7 @@ impl<T: Tables, K: KeyService> Store<T, K> {
         customer: &Customer,
         now: Timestamp,
     ) -> Result<Personal, StoreError> {
-        match &customer.personal {
-            Private::Plain(personal) => Ok(personal.clone()),
-            Private::Sealed(sealed) => {
-                self.with_keys(org, now, |keys| items::open_personal(keys, customer, sealed)).await
-            }
-        }
+        self.with_keys(org, now, |keys| items::open_personal(keys, customer)).await
     }
 
     /// Who paid, as far as it is known.
@@ -285,7 +279,7 @@ impl<T: Tables, K: KeyService> Store<T, K> {
 }
 
 /// A row with its organisation and name; `None` where there is none.
-pub type NamedRow = ((OrgId, RowKey), Option<(Row, u64)>);
+pub type NamedRow = ((OrgId, RowKey), Result<Option<(Row, u64)>, StoreError>);
 
 fn as_key_failure(error: StoreError) -> KeyFailure {
     if error.is_passing() { KeyFailure::retryable(error) } else { KeyFailure::refused(error) }

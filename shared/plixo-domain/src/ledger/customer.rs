@@ -42,14 +42,14 @@ pub struct Personal {
 pub struct Customer {
     /// Its id.
     pub id: CustomerId,
-    /// Its personal data.
+    /// Its personal data, as the organisation's own people keep it.
     pub personal: Private<Personal>,
+    /// Its personal data as a provider said it last, and when. What people keep comes first: see [`Personal::or`].
+    pub told: Option<(Stamp, Private<Personal>)>,
     /// The customer's own data key, wrapped by the organisation's; made when first needed.
     pub key: Option<Vec<u8>>,
-    /// The keyed hash of its email, to find it by.
-    pub email_hash: Option<Vec<u8>>,
-    /// When a provider last said what its personal data is.
-    pub said: Option<Stamp>,
+    /// The keyed hashes of its emails, ours and the provider's, to find it by.
+    pub email_hashes: [Option<Vec<u8>>; 2],
     /// Its names at providers, and whether it was deleted there.
     pub links: BTreeMap<ExternalRef, Link>,
 }
@@ -64,12 +64,26 @@ pub enum Link {
     Deleted,
 }
 
+impl Personal {
+    /// This, with what it lacks taken from `other`.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            name: self.name.or(other.name),
+            email: self.email.or(other.email),
+            phone: self.phone.or(other.phone),
+            address: self.address.or(other.address),
+            tax_id: self.tax_id.or(other.tax_id),
+        }
+    }
+}
+
 impl Customer {
     /// A customer with this personal data.
     #[must_use]
     pub fn new(id: CustomerId, personal: Personal) -> Self {
         let personal = Private::Plain(personal);
-        Self { id, personal, key: None, email_hash: None, said: None, links: BTreeMap::new() }
+        Self { id, personal, told: None, key: None, email_hashes: [None, None], links: BTreeMap::new() }
     }
 }
 
@@ -80,6 +94,9 @@ pub struct CustomerRef {
     pub reference: ExternalRef,
     /// Ours.
     pub customer: CustomerId,
+    /// When the provider's own note last said so; it never did if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noted: Option<Stamp>,
 }
 
 /// A provider's news of a customer.
@@ -95,41 +112,60 @@ pub struct CustomerNews {
     pub names: Option<CustomerId>,
 }
 
-/// Tells the ledger a provider's news of a customer. A deletion at the provider ends the link and leaves our record as it
-/// is: what is kept, and for how long, is for the organisation's retention policy to say.
+/// Tells the ledger a provider's news of a customer. What our own people keep is never overwritten. A deletion at the
+/// provider ends the link and leaves our record as it is: what is kept, and for how long, is for the organisation's
+/// retention policy to say.
 ///
 /// # Errors
 /// [`Unread`]: these rows are needed as well. Read them and tell it again; nothing was changed.
 pub fn tell_customer(book: &mut Book, news: &CustomerNews, ids: &mut Ids) -> Result<Told, Unread> {
-    let linked = book.get::<CustomerRef>(&news.reference)?.map(|found| found.customer);
-    let known = match linked.or(news.names) {
-        Some(id) => book.get::<Customer>(&id)?.cloned(),
+    let mut work = book.clone();
+    let before = work.get::<CustomerRef>(&news.reference)?.cloned();
+    let noted_before = before.as_ref().and_then(|link| link.noted.clone());
+    let named = match news.names {
+        Some(id) if noted_before.as_ref() < Some(&news.stamp) => work.get::<Customer>(&id)?.cloned(),
+        _ => None,
+    };
+    let noted = if named.is_some() { Some(news.stamp.clone()) } else { noted_before };
+    let linked = match &before {
+        Some(link) => work.get::<Customer>(&link.customer)?.cloned(),
         None => None,
     };
-    let mut customer = known.clone().unwrap_or_else(|| Customer::new(ids.make(), Personal::default()));
+    let is_new = named.is_none() && linked.is_none();
+    let moved = linked.clone().filter(|linked| named.as_ref().is_some_and(|named| named.id != linked.id));
+    let mut customer = named.or(linked).unwrap_or_else(|| Customer::new(ids.make(), Personal::default()));
     let mut changed = Vec::new();
+    if let Some(mut left) = moved {
+        // What the provider said so far was said of the customer that it now names.
+        left.links.remove(&news.reference);
+        left.told = None;
+        let [ours, _] = left.email_hashes;
+        left.email_hashes = [ours, None];
+        work.put(left)?;
+        changed.push("external_ids");
+    }
     let link = if news.personal.is_some() { Link::Live } else { Link::Deleted };
     if customer.links.get(&news.reference) < Some(&link) {
         customer.links.insert(news.reference.clone(), link);
         changed.push("external_ids");
     }
     if let Some(personal) = &news.personal
-        && customer.said.as_ref() < Some(&news.stamp)
+        && customer.told.as_ref().map(|(stamp, _)| stamp) < Some(&news.stamp)
     {
-        customer.said = Some(news.stamp.clone());
-        customer.personal = Private::Plain(personal.clone());
+        customer.told = Some((news.stamp.clone(), Private::Plain(personal.clone())));
         changed.extend(["name", "email", "phone", "address"]);
     }
-    if changed.is_empty() {
+    let reference = CustomerRef { reference: news.reference.clone(), customer: customer.id, noted };
+    if changed.is_empty() && before.as_ref() == Some(&reference) {
         return Ok(Told::Known);
     }
-    if linked.is_none() {
-        book.put(CustomerRef { reference: news.reference.clone(), customer: customer.id })?;
-    }
-    if known.is_some() {
-        book.put(customer)?
+    work.put(reference)?;
+    if is_new {
+        work.put_new(customer)
     } else {
-        book.put_new(customer)
+        work.put(customer)?
     }
+    *book = work;
+    changed.dedup();
     Ok(Told::Learned(changed))
 }

@@ -98,9 +98,9 @@ pub enum InvoiceError {
 pub struct Claim {
     /// When the money was received, Unix seconds: earlier money is served first.
     pub received_at: i64,
-    /// What is left of the payment, minor units.
-    pub wanted: i64,
-    /// What of it the invoice took, minor units.
+    /// What is left of the payment.
+    pub wanted: Money,
+    /// What of it the invoice took, minor units: nothing unless it is owed, in that currency.
     pub applied: i64,
     /// The allocation that this is.
     pub allocation: AllocationId,
@@ -129,8 +129,9 @@ pub struct Invoice {
     pub claims: BTreeMap<ExternalRef, Claim>,
 }
 
-/// A payment beyond that number stays unapplied: an invoice is one stored item, and serving its claims is one transaction.
-const MAX_CLAIMS: usize = 64;
+/// Only the earliest money of that many payments has a claim; further payments stay unapplied. One event may change what all
+/// of them got, and all of that is one transaction, of 100 rows at most.
+pub const MAX_CLAIMS: usize = 40;
 
 impl Invoice {
     /// What of it is paid, minor units.
@@ -158,54 +159,47 @@ impl Invoice {
         }
     }
 
-    /// Sets what `payment` asks (`wanted` minor units of money received at `received_at`; `None`: nothing) and serves all
-    /// claims anew, earliest money first. Answers the allocation of each payment whose share changed; a share of nothing
-    /// is an allocation that is gone.
+    /// Sets what `payment` asks (money received at a time, Unix seconds; `None`: nothing) and serves all claims anew,
+    /// earliest money first. Answers the allocation of each payment whose share changed; a share of nothing is an
+    /// allocation that is gone.
     pub(super) fn claim(
         &mut self,
         payment: &ExternalRef,
         asked: Option<(i64, Money)>,
         ids: &mut Ids,
     ) -> Vec<(ExternalRef, AllocationId, i64)> {
-        let before: BTreeMap<_, _> = self
-            .claims
-            .iter()
-            .map(|(payment, claim)| (payment.clone(), (claim.allocation, claim.applied)))
-            .collect();
-        let owed = matches!(self.state, InvoiceState::Open | InvoiceState::Uncollectible);
-        let room = self.claims.len() < MAX_CLAIMS || self.claims.contains_key(payment);
+        let before = self.claims.clone();
         match asked {
-            Some((received_at, money))
-                if money.amount > 0 && money.currency == self.total.currency && owed && room =>
-            {
-                let allocation =
-                    before.get(payment).map_or_else(|| ids.make(), |(allocation, _)| *allocation);
-                let claim = Claim { received_at, wanted: money.amount, applied: 0, allocation };
-                self.claims.insert(payment.clone(), claim);
+            Some((received_at, wanted)) if wanted.amount > 0 => {
+                let allocation = before.get(payment).map_or_else(|| ids.make(), |claim| claim.allocation);
+                self.claims.insert(payment.clone(), Claim { received_at, wanted, applied: 0, allocation });
             }
             _ => {
                 self.claims.remove(payment);
             }
         }
+        while self.claims.len() > MAX_CLAIMS {
+            let latest = self.claims.iter().max_by_key(|(payment, claim)| (claim.received_at, *payment));
+            let Some(latest) = latest.map(|(payment, _)| payment.clone()) else { break };
+            self.claims.remove(&latest);
+        }
         self.serve();
-        let mut changed = Vec::new();
-        for (payment, claim) in &self.claims {
-            if before.get(payment).map_or(0, |(_, applied)| *applied) != claim.applied {
-                changed.push((payment.clone(), claim.allocation, claim.applied));
-            }
-        }
-        if let (Some((allocation, 1..)), false) = (before.get(payment), self.claims.contains_key(payment)) {
-            changed.push((payment.clone(), *allocation, 0));
-        }
-        changed
+        let share = |claims: &BTreeMap<ExternalRef, Claim>, of| {
+            claims.get(of).map_or(0, |claim: &Claim| claim.applied)
+        };
+        let all: BTreeMap<_, _> = before.iter().chain(&self.claims).collect();
+        let changed = all.into_iter().filter(|(of, _)| share(&before, of) != share(&self.claims, of));
+        changed.map(|(of, claim)| (of.clone(), claim.allocation, share(&self.claims, of))).collect()
     }
 
     fn serve(&mut self) {
+        let owed = matches!(self.state, InvoiceState::Open | InvoiceState::Uncollectible);
+        let mut left = if owed { self.total.amount } else { 0 };
         let mut claims: Vec<_> = self.claims.iter_mut().collect();
         claims.sort_by(|(a, x), (b, y)| (x.received_at, a).cmp(&(y.received_at, b)));
-        let mut left = self.total.amount;
         for (_, claim) in claims {
-            claim.applied = claim.wanted.min(left);
+            let same_currency = claim.wanted.currency == self.total.currency;
+            claim.applied = if same_currency { claim.wanted.amount.min(left) } else { 0 };
             left = left.saturating_sub(claim.applied);
         }
     }

@@ -10,7 +10,7 @@ mod tests;
 
 pub use book::{Book, Kept, Row, RowKey, Unread};
 pub use customer::{Address, Customer, CustomerNews, CustomerRef, Link, Personal, tell_customer};
-pub use invoice::{Claim, Invoice, InvoiceBody, InvoiceError, InvoiceState, InvoiceStatus, Line};
+pub use invoice::{Claim, Invoice, InvoiceBody, InvoiceError, InvoiceState, InvoiceStatus, Line, MAX_CLAIMS};
 pub use organisation::{InvoiceNumber, Organisation, Residency};
 pub use payment::{
     Allocation, DisputeState, Payer, Payment, PaymentNews, PaymentPart, PaymentPointer, PaymentStatus,

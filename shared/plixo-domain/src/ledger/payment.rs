@@ -1,5 +1,6 @@
 //! Payments, and what providers say about them.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -7,7 +8,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use super::{Book, Invoice, Private, Stamp, Told, Unread};
+use super::{Book, Invoice, Private, RowKey, Stamp, Told, Unread};
 use crate::audit::Actor;
 use crate::id::{AllocationId, Ids, InvoiceId, PaymentId};
 use crate::money::{Currency, Money};
@@ -38,6 +39,49 @@ pub enum Stage {
     Canceled,
     /// It is here.
     Received,
+}
+
+/// What a witness says, and which of two statements counts.
+trait Said: Ord + Copy {
+    /// The greater, whatever the times say.
+    fn rank(self) -> u8;
+    /// Of two statements of one rank: whether the earlier one counts, else the later.
+    fn first_counts(self) -> bool {
+        false
+    }
+}
+
+impl Said for Stage {
+    fn rank(self) -> u8 {
+        match self {
+            Self::Pending => 0,
+            Self::Failed => 1,
+            Self::Canceled => 2,
+            Self::Received => 3,
+        }
+    }
+}
+
+impl Said for RefundState {
+    fn rank(self) -> u8 {
+        match self {
+            Self::Pending => 0,
+            Self::Succeeded => 1,
+            Self::Failed => 2,
+        }
+    }
+
+    // When the money came back is what decides whether the charge's sum counts the refund still.
+    fn first_counts(self) -> bool {
+        self == Self::Failed
+    }
+}
+
+impl Said for DisputeState {
+    // An appeal can turn what was decided: of two decisions, the later one holds.
+    fn rank(self) -> u8 {
+        u8::from(self != Self::Open)
+    }
 }
 
 /// How far a refund has come.
@@ -77,8 +121,8 @@ pub struct Statement<T> {
     pub currency: Currency,
 }
 
-/// Who paid, in the payer's own words: sealed under the organisation's key. Kept only while no invoice is named, for cash
-/// application to find one by.
+/// Who paid, in the payer's own words: sealed under the organisation's key. For cash application to
+/// find an invoice by.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Payer {
     /// The payer's name.
@@ -226,10 +270,19 @@ impl Payment {
         self.believed().filter(|said| said.state == Stage::Received).map_or(0, |said| said.amount)
     }
 
-    /// What went back by refunds, minor units, never more than was received. The charge's own sum counts, less the refunds
-    /// that failed since it was said; refunds that it has not counted yet count by themselves.
+    /// What went back by refunds, minor units, never more than was received. It is the larger of the charge's own sum, less
+    /// the refunds that failed since it was said, and the sum of the refunds heard of one by one. A refund of another
+    /// currency takes all.
     #[must_use]
     pub fn refunded(&self) -> i64 {
+        let received = self.received();
+        if self
+            .refunds
+            .values()
+            .any(|said| said.state != RefundState::Failed && self.is_foreign(said.currency))
+        {
+            return received;
+        }
         let sum = |of: &dyn Fn(&Statement<RefundState>) -> bool| {
             self.refunds
                 .values()
@@ -239,15 +292,23 @@ impl Payment {
         let by_charge = self.refunded_total.map_or(0, |(at, total)| {
             total.saturating_sub(sum(&|said| said.state == RefundState::Failed && said.stamp.at >= at))
         });
-        by_charge.max(sum(&|said| said.state != RefundState::Failed)).clamp(0, self.received())
+        by_charge.max(sum(&|said| said.state != RefundState::Failed)).clamp(0, received)
     }
 
-    /// What went back by lost disputes, minor units, never more than is left after refunds.
+    /// What went back by lost disputes, minor units, never more than is left after refunds. A dispute lost in another
+    /// currency takes all that is left.
     #[must_use]
     pub fn lost(&self) -> i64 {
-        let lost = self.disputes.values().filter(|said| said.state == DisputeState::Lost);
-        let sum = lost.fold(0_i64, |sum, said| sum.saturating_add(said.amount));
-        sum.clamp(0, self.received().saturating_sub(self.refunded()))
+        let left = self.received().saturating_sub(self.refunded());
+        let lost = || self.disputes.values().filter(|said| said.state == DisputeState::Lost);
+        if lost().any(|said| self.is_foreign(said.currency)) {
+            return left;
+        }
+        lost().fold(0_i64, |sum, said| sum.saturating_add(said.amount)).clamp(0, left)
+    }
+
+    fn is_foreign(&self, currency: Currency) -> bool {
+        self.believed().is_some_and(|said| said.currency != currency)
     }
 
     /// What is left to apply to invoices in all, minor units.
@@ -307,13 +368,16 @@ impl Payment {
             match part {
                 PaymentPart::Money { witness, stage, amount, since } => {
                     let said = Statement { state: *stage, stamp, amount: *amount, currency: news.currency };
-                    keep_greater(&mut self.money, *witness, said);
+                    keep(&mut self.money, *witness, said);
                     if *stage == Stage::Received {
                         self.received_at = Some(self.received_at.map_or(*since, |before| before.min(*since)));
                     }
                 }
                 PaymentPart::Names { witness, invoice } => {
-                    keep_greater(&mut self.named, *witness, (stamp, *invoice))
+                    let said = (stamp, *invoice);
+                    if self.named.get(witness).is_none_or(|before| *before < said) {
+                        self.named.insert(*witness, said);
+                    }
                 }
                 PaymentPart::Payer(payer) => {
                     if self.payer.as_ref().is_none_or(|(before, _)| *before < stamp) {
@@ -325,19 +389,16 @@ impl Payment {
                 }
                 PaymentPart::Refund { id, state, amount } => {
                     let said = Statement { state: *state, stamp, amount: *amount, currency: news.currency };
-                    keep_greater(&mut self.refunds, id.clone(), said);
+                    keep(&mut self.refunds, id.clone(), said);
                 }
                 PaymentPart::Dispute { id, state, amount } => {
                     let said = Statement { state: *state, stamp, amount: *amount, currency: news.currency };
-                    keep_greater(&mut self.disputes, id.clone(), said);
+                    keep(&mut self.disputes, id.clone(), said);
                 }
             }
         }
         if news.customer.is_some() && (self.customer.is_none() || news.customer < self.customer) {
             self.customer.clone_from(&news.customer);
-        }
-        if self.names().is_some() {
-            self.payer = None;
         }
     }
 
@@ -357,8 +418,18 @@ impl Payment {
     }
 }
 
-fn keep_greater<K: Ord, V: Ord>(kept: &mut BTreeMap<K, V>, key: K, said: V) {
-    if kept.get(&key).is_none_or(|before| *before < said) {
+fn keep<K: Ord, T: Said>(kept: &mut BTreeMap<K, Statement<T>>, key: K, said: Statement<T>) {
+    let counts = |before: &Statement<T>| match before.state.rank().cmp(&said.state.rank()) {
+        Ordering::Less => true,
+        Ordering::Greater => false,
+        Ordering::Equal if said.state.first_counts() => {
+            said < Statement { state: said.state, ..before.clone() }
+        }
+        Ordering::Equal => {
+            (&before.stamp, before.state, before.amount) < (&said.stamp, said.state, said.amount)
+        }
+    };
+    if kept.get(&key).is_none_or(counts) {
         kept.insert(key, said);
     }
 }
@@ -388,6 +459,11 @@ pub fn tell_payment(book: &mut Book, news: &PaymentNews, by: &Actor, ids: &mut I
         shares
             .extend(changed.into_iter().map(|(of, allocation, amount)| (of, invoice_id, allocation, amount)));
         work.put(invoice)?;
+    }
+    let others = shares.iter().map(|(of, ..)| RowKey::Payment(of.clone())).filter(|other| !work.knows(other));
+    let unread: Vec<_> = others.collect();
+    if !unread.is_empty() {
+        return Err(Unread(unread));
     }
     for (of, invoice_id, allocation, amount) in shares {
         if of == payment.reference {

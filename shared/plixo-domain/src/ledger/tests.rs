@@ -275,8 +275,8 @@ fn customers_follow_their_provider_in_any_order() {
         }
         let customer: Vec<_> = rows.0.values().filter_map(|(row, _)| Customer::of(row)).collect();
         assert_eq!(customer.len(), 1);
-        assert_eq!(customer[0].personal, Private::Plain(all[1].personal.clone().unwrap()));
-        seen.insert(format!("{:?} {:?}", customer[0].links, customer[0].said));
+        assert_eq!(customer[0].told.as_ref().unwrap().1, Private::Plain(all[1].personal.clone().unwrap()));
+        seen.insert(format!("{:?} {:?}", customer[0].links, customer[0].told));
     }
     assert_eq!(seen.len(), 1);
 }
