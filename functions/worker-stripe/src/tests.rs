@@ -164,8 +164,6 @@ impl Stack {
         let audits = dump.iter().filter(|(key, _)| key.table == Table::Audit);
         let objects: Vec<_> =
             audits.map(|(_, item)| (item["request_id"].clone(), item["object"].clone())).collect();
-        let mut once = objects.clone();
-        once.dedup();
         let requests: BTreeSet<_> =
             objects.iter().map(|(request, _)| request.as_s().unwrap().clone()).collect();
         for (n, one) in objects.iter().enumerate() {
@@ -325,7 +323,7 @@ fn any_death_and_any_failure_ends_in_the_same_ledger() {
                 stack.faults.plan(n, fault);
                 let mut left = messages.clone();
                 // Under paused time, a run that waits for a dead process is over at once.
-                match tokio::time::timeout(Duration::from_secs(3600), stack.run(&left)).await {
+                match tokio::time::timeout(Duration::from_secs(10), stack.run(&left)).await {
                     Ok(response) => {
                         let failed: BTreeSet<_> = response.failed().map(str::to_owned).collect();
                         left.retain(|message| failed.contains(message["messageId"].as_str().unwrap()));
@@ -564,5 +562,192 @@ fn an_organisation_without_a_key_stores_nothing() {
             stack.store().read(&stack.org, vec![row.clone()]).await.unwrap(),
             [(row, None::<(Row, u64)>)]
         );
+    });
+}
+
+/// One refund sets free what many others wait for: all of it is one event, whatever it takes to read and write.
+#[test]
+fn one_event_may_change_the_share_of_every_payment_of_an_invoice() {
+    block_on(async {
+        let stack = Stack::new().await;
+        let invoice = Some(stack.invoices[0]);
+        let others = plixo_domain::ledger::MAX_CLAIMS - 1;
+        let mut told = vec![stack.message(0, &event("payment_intent.succeeded", "e0", "pi_first", invoice))];
+        for n in 1..=others {
+            let mut waiting =
+                event("payment_intent.succeeded", &format!("e{n}"), &format!("pi_{n}"), invoice);
+            waiting["created"] = (1_900_000_000 + n).into();
+            waiting["data"]["object"]["amount_received"] = 100.into();
+            told.push(stack.message(n, &waiting));
+        }
+        stack.run_all(&told).await;
+        let mut refund = event("charge.refunded", "e99", "pi_first", invoice);
+        refund["data"]["object"]["amount_refunded"] = 12_500.into();
+        // As large a payload as there is, for it takes rows of its own.
+        refund["data"]["object"]["description"] = noise(1_000_000).into();
+        stack.run_all(&[stack.message(99, &refund)]).await;
+        assert_eq!(stack.invoice(0).await.allocated(), i64::try_from(others).unwrap() * 100);
+        stack.assert_audited_once();
+    });
+}
+
+/// Text that does not compress.
+fn noise(length: usize) -> String {
+    let mut state = 1_u64;
+    let letter = std::iter::repeat_with(move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        char::from(b'0' + u8::try_from(state >> 58).unwrap())
+    });
+    letter.filter(|c| *c != '\\').take(length).collect()
+}
+
+#[test]
+fn an_event_that_failed_works_when_it_is_replayed_mended() {
+    block_on(async {
+        let stack = Stack::new().await;
+        let invoice = Some(stack.invoices[0]);
+        let message = stack.message(2, &event("charge.succeeded", "e2", "pi_1", invoice));
+        stack
+            .run_all(&[
+                stack.message(1, &event("payment_intent.succeeded", "e1", "pi_1", invoice)),
+                message.clone(),
+            ])
+            .await;
+        // As if the code of that time had not understood it.
+        let key = plixo_store::keys::row(&stack.org, &RowKey::WebhookEvent(stack.event_key("e2", None)));
+        let mut item = stack.tables.dump()[&key].clone();
+        item.insert("status".to_owned(), AttributeValue::S("failed".to_owned()));
+        item.insert("version".to_owned(), AttributeValue::N("2".to_owned()));
+        let guard = plixo_store::Guard::Version(1);
+        use plixo_store::Tables;
+        stack.tables.put_all(vec![plixo_store::Put { key, item, guard }]).await.unwrap();
+        stack.run_all(&[message]).await;
+        assert_eq!(stack.event("e2").await.status, EventStatus::Superseded);
+    });
+}
+
+#[test]
+fn a_row_that_cannot_be_read_hinders_only_who_needs_it() {
+    block_on(async {
+        let stack = Stack::new().await;
+        let key = plixo_store::keys::row(&stack.org, &Invoice::key(&stack.invoices[0]));
+        let mut item = stack.tables.dump()[&key].clone();
+        item.insert("v".to_owned(), AttributeValue::N("2".to_owned()));
+        item.insert("version".to_owned(), AttributeValue::N("2".to_owned()));
+        let guard = plixo_store::Guard::Version(1);
+        use plixo_store::Tables;
+        stack.tables.put_all(vec![plixo_store::Put { key, item, guard }]).await.unwrap();
+        let messages: Vec<_> = (0..3)
+            .map(|n| {
+                let invoice = Some(stack.invoices[n]);
+                stack.message(
+                    n,
+                    &event("payment_intent.succeeded", &format!("e{n}"), &format!("pi_{n}"), invoice),
+                )
+            })
+            .collect();
+        assert_eq!(stack.run(&messages).await.failed().collect::<Vec<_>>(), ["m0"]);
+        assert_eq!(stack.invoice(1).await.status(), InvoiceStatus::Paid);
+    });
+}
+
+#[test]
+fn stripes_amounts_become_minor_units_of_iso_4217() {
+    block_on(async {
+        let stack = Stack::new().await;
+        for (n, (currency, told, kept)) in
+            [("isk", 50_000, 500), ("ugx", 100, 1), ("mga", 7, 700), ("jpy", 500, 500), ("kwd", 1_230, 1_230)]
+                .into_iter()
+                .enumerate()
+        {
+            let mut paid = event("payment_intent.succeeded", &format!("e{n}"), &format!("pi_{n}"), None);
+            paid["data"]["object"]["currency"] = currency.into();
+            paid["data"]["object"]["amount_received"] = told.into();
+            stack.run_all(&[stack.message(n, &paid)]).await;
+            let amount = stack.payment(&format!("pi_{n}")).await.amount().unwrap();
+            assert_eq!((amount.amount, amount.currency.code()), (kept, currency.to_uppercase().as_str()));
+        }
+        let mut odd = event("payment_intent.succeeded", "e9", "pi_9", None);
+        odd["data"]["object"]["currency"] = "isk".into();
+        odd["data"]["object"]["amount_received"] = 50_050.into();
+        assert_eq!(stack.run(&[stack.message(9, &odd)]).await.failed().count(), 1);
+    });
+}
+
+#[test]
+fn a_partial_capture_is_no_refund() {
+    block_on(async {
+        let stack = Stack::new().await;
+        for (n, (kind, captured, refunded, left)) in
+            [("charge.succeeded", 700, 300, 700), ("charge.refunded", 700, 400, 600)].into_iter().enumerate()
+        {
+            let mut charge = event(kind, &format!("e{n}"), "pi_1", Some(stack.invoices[0]));
+            let object = &mut charge["data"]["object"];
+            (object["amount"], object["amount_captured"], object["amount_refunded"]) =
+                (1_000.into(), captured.into(), refunded.into());
+            stack.run_all(&[stack.message(n, &charge)]).await;
+            assert_eq!(stack.invoice(0).await.allocated(), left);
+        }
+    });
+}
+
+#[test]
+fn a_session_without_an_intent_tells_of_no_money() {
+    block_on(async {
+        let stack = Stack::new().await;
+        let invoice = Some(stack.invoices[0]);
+        let mut session = event("checkout.session.completed", "e1", "pi_1", invoice);
+        (session["data"]["object"]["mode"], session["data"]["object"]["payment_intent"]) =
+            ("subscription".into(), Value::Null);
+        let paid = event("payment_intent.succeeded", "e2", "pi_sub", invoice);
+        stack.run_all(&[stack.message(1, &session), stack.message(2, &paid)]).await;
+        assert_eq!((stack.count("payment"), stack.event("e1").await.status), (1, EventStatus::Applied));
+    });
+}
+
+#[test]
+fn what_a_provider_says_never_wipes_what_people_keep() {
+    block_on(async {
+        let stack = Stack::new().await;
+        let ours: CustomerId = fixture("customer.created")["data"]["object"]["metadata"]["plixo_customer_id"]
+            .as_str()
+            .unwrap()
+            .parse()
+            .unwrap();
+        let kept = Personal {
+            email: Some("ours@example.com".into()),
+            tax_id: Some("DE1".into()),
+            ..Personal::default()
+        };
+        let mut book = Book::default();
+        book.put_new(Customer::new(ours, kept));
+        stack.store().commit(&stack.org, &book, None, &[], now()).await.unwrap();
+        let mut created = fixture("customer.created");
+        (created["data"]["object"]["name"], created["data"]["object"]["email"]) =
+            ("Told".into(), Value::Null);
+        stack.run_all(&[stack.message(1, &created)]).await;
+        let customer: Customer = stack.row(&ours).await.unwrap();
+        let personal = stack.store().open_personal(&stack.org, &customer, now()).await.unwrap();
+        assert_eq!(
+            (personal.name.as_deref(), personal.email.as_deref(), personal.tax_id.as_deref()),
+            (Some("Told"), Some("ours@example.com"), Some("DE1"))
+        );
+        assert!(customer.email_hashes[0].is_some());
+    });
+}
+
+/// A message that takes longer than there is time goes back to the queue, and the others do not.
+#[test]
+fn a_message_out_of_time_goes_back_alone() {
+    block_on(async {
+        let stack = Stack::new().await;
+        let messages: Vec<_> = (0..2)
+            .map(|n| stack.message(n, &event("charge.succeeded", &format!("e{n}"), &format!("pi_{n}"), None)))
+            .collect();
+        // Of the calls of the batch, the last is one message's transaction.
+        stack.faults.plan(4, Fault::DiesBefore);
+        let failed: Vec<_> = stack.run(&messages).await.failed().map(str::to_owned).collect();
+        assert_eq!(failed.len(), 1, "{failed:?}");
+        assert_eq!(stack.count("payment"), 1);
     });
 }

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::join_all;
@@ -90,6 +91,10 @@ impl BatchResponse {
     }
 }
 
+/// How long a message may take. It is less than workers' `Timeout` by what a batch reads beforehand, so that a batch with
+/// one slow message is not lost as a whole.
+const BUDGET: Duration = Duration::from_secs(20);
+
 /// Runs all messages of a batch, side by side. `handle` does one message and fills in its line.
 pub async fn run<F, A>(function: &'static str, batch: &Batch, handle: F) -> BatchResponse
 where
@@ -125,12 +130,20 @@ where
     blank.metrics.requests = 1;
     let spare = blank.clone();
     // Boxed, because what wraps it moves it on, and the future of an AWS call is some 10 KB.
-    let work = AssertUnwindSafe(async { Box::pin(handle(n, blank)).await }).catch_unwind();
+    let work = AssertUnwindSafe(async { tokio::time::timeout(BUDGET, Box::pin(handle(n, blank))).await });
+    let work = work.catch_unwind();
     let (done, aws_calls) = plixo_aws::calls::counted(work).await;
-    let (result, mut line) = done.unwrap_or_else(|_| {
-        let line = Line { outcome: "panic", ..spare };
-        (Err(TaskError::Permanent("the message made its handler panic".to_owned())), line)
-    });
+    let (result, mut line) = match done {
+        Ok(Ok(done)) => done,
+        Ok(Err(_)) => {
+            let error = TaskError::Retryable(format!("it was not done within {} s", BUDGET.as_secs()));
+            (Err(error), Line { outcome: "out_of_time", ..spare })
+        }
+        Err(_) => {
+            let error = TaskError::Permanent("the message made its handler panic".to_owned());
+            (Err(error), Line { outcome: "panic", ..spare })
+        }
+    };
     if let Err(error) = &result {
         line.level = if matches!(error, TaskError::Permanent(_)) { Level::Error } else { Level::Warn };
         line.error = Some(error.to_string());

@@ -29,6 +29,11 @@ where
     F: Fn(E) -> A,
     A: Future<Output = R>,
 {
+    // A panic's message may quote what was worked on: only its place is told.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        eprintln!(r#"{{"level":"ERROR","outcome":"panic","error":"panicked at {place}"}}"#);
+    }));
     let handle = &handle;
     let service =
         service_fn(

@@ -1,6 +1,7 @@
 //! The port on DynamoDB.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
@@ -59,8 +60,8 @@ impl DynamoTables {
         for key in keys {
             wanted.entry(self.name(key.table).to_owned()).or_default().push(key_item(key));
         }
-        // What DynamoDB leaves over for its size or its load is asked for again, a bounded number of times.
-        for _ in 0..8 {
+        // What DynamoDB leaves over for its size or its load is asked for again, a bounded number of times, ever later.
+        for tried in 0..8_u32 {
             let mut request = self.client.batch_get_item();
             for (table, keys) in wanted {
                 let keys = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
@@ -79,6 +80,7 @@ impl DynamoTables {
             if left.is_empty() {
                 return Ok(());
             }
+            tokio::time::sleep(Duration::from_millis(u64::from(tried * tried) * 5)).await;
             wanted = left.into_iter().map(|(table, left)| (table, left.keys)).collect();
         }
         let cause = "BatchGetItem left keys unprocessed eight times".to_owned();

@@ -23,9 +23,21 @@ async function endpoint(id) {
 const reply = (statusCode, body) => ({ statusCode, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
 
 export const handler = async (request) => {
-  const received_at = new Date().toISOString();
-  const id = request.pathParameters.endpoint;
+  const began = performance.now();
+  const line = { level: 'INFO', timestamp: new Date().toISOString(), function: 'webhook-stripe', request_id: request.requestContext.requestId };
+  const response = await receive(request, line);
+  line.status = response.statusCode;
+  if (line.status >= 400) line.level = 'WARN';
+  line.duration_ms = performance.now() - began;
+  console.log(JSON.stringify(line));
+  return response;
+};
+
+async function receive(request, line) {
+  const received_at = line.timestamp;
+  const id = line.endpoint = request.pathParameters.endpoint;
   const entry = await endpoint(id);
+  line.org = entry.org;
   if (entry.state !== 'enabled') return reply(404, { error: 'no such endpoint' });
 
   const raw = request.isBase64Encoded ? Buffer.from(request.body ?? '', 'base64').toString('utf8') : request.body ?? '';
@@ -36,6 +48,8 @@ export const handler = async (request) => {
     if (error instanceof Stripe.errors.StripeSignatureVerificationError) return reply(400, { error: 'bad signature' });
     throw error;
   }
+  line.event_id = event.id;
+  line.event_type = event.type;
   if (event.account && event.account !== entry.account) return reply(400, { error: 'another account' });
 
   const { requestId, http } = request.requestContext;
@@ -46,4 +60,4 @@ export const handler = async (request) => {
     MessageAttributes: { plixo: { DataType: 'String', StringValue: JSON.stringify(envelope) } },
   }));
   return reply(200, { received: true });
-};
+}

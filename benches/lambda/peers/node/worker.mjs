@@ -122,10 +122,29 @@ async function work(task, rows) {
   ] }));
 }
 
+async function logged(task, record, rows) {
+  const began = performance.now();
+  const { org, endpoint, event, request_id } = task;
+  const line = {
+    level: 'INFO', timestamp: new Date().toISOString(), function: 'worker-stripe', request_id, message_id: record.messageId,
+    org, endpoint, event_id: event.id, event_type: event.type,
+  };
+  try {
+    await work(task, rows);
+  } catch (error) {
+    line.level = 'ERROR';
+    line.error = String(error);
+    throw error;
+  } finally {
+    line.duration_ms = performance.now() - began;
+    console.log(JSON.stringify(line));
+  }
+}
+
 export const handler = async ({ Records }) => {
   const tasks = Records.map(read);
   const rows = await readRows(tasks);
-  const done = await Promise.allSettled(tasks.map((task) => work(task, rows)));
+  const done = await Promise.allSettled(tasks.map((task, at) => logged(task, Records[at], rows)));
   const failed = Records.filter((_, at) => done[at].status === 'rejected');
   return { batchItemFailures: failed.map((record) => ({ itemIdentifier: record.messageId })) };
 };

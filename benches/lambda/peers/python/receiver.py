@@ -30,9 +30,26 @@ def reply(status, body):
 
 
 def handler(request, context):
-    received_at = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
-    id = request["pathParameters"]["endpoint"]
+    began = time.perf_counter()
+    line = {
+        "level": "INFO",
+        "timestamp": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
+        "function": "webhook-stripe",
+        "request_id": request["requestContext"]["requestId"],
+    }
+    response = receive(request, line)
+    line["status"] = response["statusCode"]
+    if line["status"] >= 400:
+        line["level"] = "WARN"
+    line["duration_ms"] = (time.perf_counter() - began) * 1000
+    print(json.dumps(line))
+    return response
+
+
+def receive(request, line):
+    id = line["endpoint"] = request["pathParameters"]["endpoint"]
     entry = endpoint(id)
+    line["org"] = entry["org"]
     if entry["state"] != "enabled":
         return reply(404, {"error": "no such endpoint"})
 
@@ -45,6 +62,7 @@ def handler(request, context):
         )
     except (ValueError, stripe.SignatureVerificationError):
         return reply(400, {"error": "bad signature"})
+    line["event_id"], line["event_type"] = event["id"], event["type"]
     if "account" in event and event["account"] != entry.get("account"):
         return reply(400, {"error": "another account"})
 
@@ -52,7 +70,7 @@ def handler(request, context):
         "v": 1,
         "org": entry["org"],
         "endpoint": id,
-        "received_at": received_at,
+        "received_at": line["timestamp"],
         "request_id": request["requestContext"]["requestId"],
         "ip": request["requestContext"]["http"]["sourceIp"],
         "encoding": "identity",

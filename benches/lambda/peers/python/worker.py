@@ -193,9 +193,32 @@ def work(task, rows):
     )
 
 
+def logged(task, record, rows):
+    began = time.perf_counter()
+    line = {
+        "level": "INFO",
+        "timestamp": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
+        "function": "worker-stripe",
+        "request_id": task["request_id"],
+        "message_id": record["messageId"],
+        "org": task["org"],
+        "endpoint": task["endpoint"],
+        "event_id": task["event"]["id"],
+        "event_type": task["event"]["type"],
+    }
+    try:
+        work(task, rows)
+    except Exception as error:
+        line |= {"level": "ERROR", "error": repr(error)}
+        raise
+    finally:
+        line["duration_ms"] = (time.perf_counter() - began) * 1000
+        print(json.dumps(line))
+
+
 def handler(batch, context):
     tasks = [read(record) for record in batch["Records"]]
     rows = read_rows(tasks)
-    done = [pool.submit(work, task, rows) for task in tasks]
+    done = [pool.submit(logged, task, record, rows) for task, record in zip(tasks, batch["Records"])]
     failed = [record for record, future in zip(batch["Records"], done) if future.exception() is not None]
     return {"batchItemFailures": [{"itemIdentifier": record["messageId"]} for record in failed]}

@@ -12,7 +12,7 @@ fn batch(bodies: &[&str]) -> Batch {
 fn one_bad_message_does_not_hold_up_its_batch() {
     let batch = batch(&["ok", "later", "never", "panic", "ok"]);
     let done = std::cell::RefCell::new(Vec::new());
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let response = runtime.block_on(run("f", &batch, |n, line| {
         let (batch, done) = (&batch, &done);
         async move {
