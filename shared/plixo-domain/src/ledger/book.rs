@@ -31,6 +31,7 @@ pub enum RowKey {
 
 /// A row.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "payments are what most rows are")]
 pub enum Row {
     /// The organisation itself.
     Organisation(Organisation),
