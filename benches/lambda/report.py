@@ -64,13 +64,14 @@ def _calls(rows: list[dict]) -> str:
 def section(run: dict, verdicts: list[Verdict]) -> str:
     """The generated section."""
     load = " → ".join(f"{value:.1f}" for value in run["load"])
-    row = run["results"][0]
+    events = {row["workload"]: row["events"] for row in run["results"]}
+    warm = ", ".join(f"{count} of `{workload}`" for workload, count in events.items())
     facts = [
         f"- Command: `{run['command']}`",
         f"- Date: {run['date']} (UTC); load average before → after: {load}",
         f"- Machine: {machine()}",
         f"- Versions: {', '.join(f'{name} {version}' for name, version in run['versions'].items())}",
-        f"- Samples: {row['cold_starts']} cold starts and {row['events']} warm events of each workload and target",
+        f"- Samples for each target: {run['results'][0]['cold_starts']} cold starts of each workload; warm events: {warm}",
     ]
     parts = ["\n".join(facts), "### Goals", verdict_table(verdicts), figure_tables(run["results"])]
     return "\n\n".join(parts)
