@@ -25,14 +25,6 @@ use crate::tables::Item;
 /// The form of the items that this code writes. It reads that and every form before it.
 const FORM: u8 = 1;
 
-/// Fields of an item that hold no row of their own.
-#[derive(Serialize, Deserialize)]
-struct Frame {
-    kind: String,
-    v: u8,
-    version: u64,
-}
-
 /// Maps whose keys are no texts, as lists of pairs.
 mod pairs {
     use super::{BTreeMap, Deserialize, Serialize};
@@ -306,17 +298,20 @@ pub(crate) fn of_row(row: &Row, version: u64, sealer: Option<&Sealer<'_>>) -> Re
             ("payment", item(&stored)?)
         }
     };
-    framed(item, kind, version)
+    Ok(framed(item, kind, version))
 }
 
 /// The row of an item, with its version.
 pub(crate) fn to_row(name: &RowKey, stored: Item) -> Result<(Row, u64), StoreError> {
-    let frame: Frame = from_item(stored.clone())?;
-    if frame.v > FORM {
-        return Err(StoreError::Corrupt(format!(
-            "a {} of form {}, and this code reads up to {FORM}",
-            frame.kind, frame.v
-        )));
+    let number = |field: &str| {
+        let number =
+            stored.get(field).and_then(|value| value.as_n().ok()).and_then(|number| number.parse().ok());
+        number.ok_or_else(|| StoreError::Corrupt(format!("an item without its {field}")))
+    };
+    let (form, version): (u64, u64) = (number("v")?, number("version")?);
+    if form > u64::from(FORM) {
+        let why = format!("a row of form {form}, and this code reads up to {FORM}");
+        return Err(StoreError::Corrupt(why));
     }
     let row = match name {
         RowKey::Organisation => Row::Organisation(from_item(stored)?),
@@ -368,14 +363,16 @@ pub(crate) fn to_row(name: &RowKey, stored: Item) -> Result<(Row, u64), StoreErr
             })
         }
     };
-    Ok((row, frame.version))
+    Ok((row, version))
 }
 
 /// An item with its kind, form and version. What is absent is left out.
-pub(crate) fn framed(mut item: Item, kind: &str, version: u64) -> Result<Item, StoreError> {
+pub(crate) fn framed(mut item: Item, kind: &str, version: u64) -> Item {
     item.retain(|_, value| !matches!(value, AttributeValue::Null(_)));
-    item.extend(self::item(&Frame { kind: kind.to_owned(), v: FORM, version })?);
-    Ok(item)
+    item.insert("kind".to_owned(), AttributeValue::S(kind.to_owned()));
+    item.insert("v".to_owned(), AttributeValue::N(FORM.to_string()));
+    item.insert("version".to_owned(), AttributeValue::N(version.to_string()));
+    item
 }
 
 /// The fields of a value.

@@ -185,7 +185,7 @@ impl<T: Tables, K: KeyService> Store<T, K> {
             check: ByteBuf::from(wrapped.newest.check.to_vec()),
             older: wrapped.older.into_iter().map(|sealed| ByteBuf::from(sealed.into_bytes())).collect(),
         };
-        let item = items::framed(items::item(&stored)?, "data_key", 1)?;
+        let item = items::framed(items::item(&stored)?, "data_key", 1);
         match self.tables.put_all(vec![Put { key: keys::data_key(org), item, guard: Guard::Absent }]).await {
             Ok(()) | Err(PutError::Conflict) => Ok(()),
             Err(PutError::Store(error)) => Err(error),
@@ -323,7 +323,7 @@ fn puts(
         puts.extend(pieces(org, &payload, sealer)?);
     }
     for event in audit {
-        let item = items::framed(items::item(event)?, "audit_event", 1)?;
+        let item = items::framed(items::item(event)?, "audit_event", 1);
         puts.push(Put { key: keys::audit(org, event), item, guard: Guard::Absent });
     }
     Ok(puts)
@@ -355,7 +355,7 @@ fn pieces(org: &OrgId, payload: &Payload<'_>, sealer: &Sealer<'_>) -> Result<Vec
         let sealed = sealer.seal(&Place { record: &record, field: &field }, piece)?;
         let item = items::item(&PieceItem { sealed, pieces: count, expires_at })?;
         let key = keys::payload(org, payload.event, payload.fingerprint, n);
-        Ok(Put { key, item: items::framed(item, "payload", 1)?, guard: Guard::Absent })
+        Ok(Put { key, item: items::framed(item, "payload", 1), guard: Guard::Absent })
     };
     pieces.enumerate().map(piece).collect()
 }
