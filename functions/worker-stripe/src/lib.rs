@@ -128,12 +128,11 @@ impl<T: Tables, K: KeyService> Worker<T, K> {
 
     async fn attempt(&self, task: &Task, mut book: Book, now: Timestamp) -> Result<Done, StoreError> {
         for _ in 0..READS {
-            let mut work = book.clone();
-            match enter(task, &mut work, now) {
+            match enter(task, &mut book, now) {
                 Ok(Entry::Known(outcome)) => return Ok(Done::As(outcome)),
                 Ok(Entry::New(outcome, audit)) => {
-                    let payload = task.payload(&work);
-                    return match self.store.commit(&task.org(), &work, payload, &audit, now).await {
+                    let payload = task.payload(&book);
+                    return match self.store.commit(&task.org(), &book, payload, &audit, now).await {
                         Ok(()) => Ok(Done::As(outcome)),
                         Err(CommitError::Conflict) => Ok(Done::Overtaken),
                         Err(CommitError::Store(error)) => Err(error),
@@ -161,7 +160,8 @@ enum Entry {
     New(&'static str, Vec<AuditEvent>),
 }
 
-/// Enters an event in the book: remembers it, tells the ledger its news, and says what it did.
+/// Enters an event in the book: remembers it, tells the ledger its news, and says what it did. Where rows are unread, the
+/// book is as it was.
 fn enter(task: &Task, book: &mut Book, now: Timestamp) -> Result<Entry, Unread> {
     let mut ids = ids(task, task.envelope.received_at);
     let mut event = WebhookEvent {
