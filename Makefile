@@ -5,7 +5,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 CACHE ?= $(HOME)/.cache/plixo
-export CARGO_TARGET_DIR ?= $(CACHE)/target
+# One folder a checkout: cargo tells sources of two checkouts apart by their times only.
+export CARGO_TARGET_DIR ?= $(CACHE)/target/$(shell pwd -P | cksum | cut -d" " -f1)
 TOOLS := $(CACHE)/tools
 export PATH := $(TOOLS)/bin:$(PATH)
 PYTHON ?= python3

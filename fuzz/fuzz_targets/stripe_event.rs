@@ -3,17 +3,13 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use plixo_webhooks::stripe::event::{Event, fingerprint};
+use plixo_webhooks::stripe::event::Event;
 use plixo_webhooks::stripe::fact;
 use serde_json::Value;
 
 fuzz_target!(|body: &[u8]| {
-    let told = fact::read(body);
-    let _ = fingerprint(body);
-    let Ok(event) = Event::parse(body) else {
-        assert!(told.is_err());
-        return;
-    };
+    let Ok(event) = Event::parse(body) else { return };
+    let _ = (fact::read(&event), event.fingerprint());
     // A general parser minds what is only skipped here: numbers beyond its range, lone surrogates.
     let Ok(value) = serde_json::from_slice::<Value>(body) else { return };
     assert_eq!(value["id"], Value::from(&*event.id));

@@ -131,8 +131,7 @@ impl<V: ReadSecret, Q: SendMessage> Receiver<V, Q> {
             return Err(refused(400, "event_of_another_account"));
         }
 
-        let text = std::str::from_utf8(&body).map_err(|_| refused(400, "event_not_utf8"))?;
-        let redacted = card_numbers::redact_json(text);
+        let redacted = card_numbers::redact_json(event.text());
         line.cards_redacted = (redacted.count > 0).then_some(redacted.count);
         let envelope = Envelope {
             v: Envelope::VERSION,

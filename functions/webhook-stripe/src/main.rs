@@ -1,10 +1,9 @@
 //! Wiring of `webhook-stripe`.
 
-use lambda_runtime::Error;
 use plixo_aws::config::{self, Patience};
 use plixo_aws::{secrets::Vault, sqs::Queue};
 use plixo_lambda::env::Env;
-use plixo_lambda::{clock, http};
+use plixo_lambda::{Error, clock, http};
 use webhook_stripe::{FUNCTION, ROUTE, Receiver};
 
 #[tokio::main(flavor = "current_thread")]

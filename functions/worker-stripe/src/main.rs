@@ -1,11 +1,10 @@
 //! Wiring of `worker-stripe`.
 
-use lambda_runtime::Error;
 use plixo_aws::config::{self, Patience};
 use plixo_aws::kms::Kms;
 use plixo_lambda::batch::Batch;
-use plixo_lambda::entropy;
 use plixo_lambda::env::Env;
+use plixo_lambda::{Error, entropy};
 use plixo_store::{Store, dynamo::DynamoTables};
 use worker_stripe::Worker;
 

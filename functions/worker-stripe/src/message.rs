@@ -7,7 +7,7 @@ use plixo_domain::ledger::RowKey;
 use plixo_domain::webhook::{Encoding, Envelope, EventKey, ExternalId, Fingerprint};
 use plixo_lambda::batch::Message;
 use plixo_lambda::line::Line;
-use plixo_webhooks::stripe::event::{Event, fingerprint};
+use plixo_webhooks::stripe::event::Event;
 
 use crate::news::{self, News};
 
@@ -45,8 +45,8 @@ impl Task {
         let event = Event::parse(text.as_bytes()).map_err(|_| "the message holds no Stripe event")?;
         let event_id: ExternalId =
             event.id.parse().map_err(|_| "the event's id is none that Stripe gives")?;
+        let (fingerprint, news) = (Fingerprint(event.fingerprint()), news::of(&event, &event_id));
         let kind = event.kind.into_owned();
-        let (fingerprint, news) = (Fingerprint(fingerprint(text.as_bytes())), news::of(&text, &event_id));
         Ok(Self { envelope, event_id, kind, fingerprint, news, text })
     }
 

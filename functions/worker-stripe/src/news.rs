@@ -5,6 +5,7 @@ use plixo_domain::ledger::{
     Stamp, Witness,
 };
 use plixo_domain::webhook::{ExternalId, ExternalRef, Provider};
+use plixo_webhooks::stripe::event::Event;
 use plixo_webhooks::stripe::fact::{
     self, Charge, ChargeStatus, CustomerChange, CustomerFact, Dispute, DisputeStatus, Fact, Intent,
     IntentStatus, PaymentFact, Refund, RefundStatus, Session, SessionOutcome, SessionPayment,
@@ -29,9 +30,9 @@ pub(crate) enum News {
 const MAX_AMOUNT: i64 = 1_000_000_000_000_000;
 
 /// Reads an event's news.
-pub(crate) fn of(text: &str, event_id: &ExternalId) -> News {
-    let fact = match fact::read(text.as_bytes()) {
-        Ok(told) => told.fact,
+pub(crate) fn of(event: &Event<'_>, event_id: &ExternalId) -> News {
+    let fact = match fact::read(event) {
+        Ok(fact) => fact,
         Err(error) => return News::Unusable(error.to_string()),
     };
     let stamp = |at| Stamp { at, event: event_id.to_string() };

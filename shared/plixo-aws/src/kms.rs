@@ -22,7 +22,7 @@ impl Kms {
     /// The key of that ARN.
     #[must_use]
     pub fn new(config: &SdkConfig, key_arn: String) -> Self {
-        let config = aws_sdk_kms::config::Builder::from(config).interceptor(crate::calls::CountCalls).build();
+        let config = aws_sdk_kms::config::Builder::from(config).interceptor(crate::calls::Calls).build();
         Self { client: Client::from_conf(config), key_arn }
     }
 

@@ -29,9 +29,8 @@ impl Vault {
     /// The secrets below `prefix`, which ends with a slash.
     #[must_use]
     pub fn new(config: &SdkConfig, prefix: String) -> Self {
-        let config = aws_sdk_secretsmanager::config::Builder::from(config)
-            .interceptor(crate::calls::CountCalls)
-            .build();
+        let config =
+            aws_sdk_secretsmanager::config::Builder::from(config).interceptor(crate::calls::Calls).build();
         Self { client: Client::from_conf(config), prefix }
     }
 

@@ -36,7 +36,7 @@ impl Queue {
     /// The queue at `url`.
     #[must_use]
     pub fn new(config: &SdkConfig, url: String) -> Self {
-        let config = aws_sdk_sqs::config::Builder::from(config).interceptor(crate::calls::CountCalls).build();
+        let config = aws_sdk_sqs::config::Builder::from(config).interceptor(crate::calls::Calls).build();
         Self { client: Client::from_conf(config), url }
     }
 

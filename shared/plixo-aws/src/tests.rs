@@ -2,8 +2,8 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_config::Region;
@@ -22,6 +22,7 @@ type Answer = Option<(u16, &'static str)>;
 struct Server {
     url: String,
     asked: Arc<AtomicUsize>,
+    traces: Arc<Mutex<Vec<String>>>,
 }
 
 impl Server {
@@ -29,14 +30,15 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let asked = Arc::new(AtomicUsize::new(0));
-        let counter = Arc::clone(&asked);
+        let traces = Arc::default();
+        let (counter, seen) = (Arc::clone(&asked), Arc::clone(&traces));
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let counter = Arc::clone(&counter);
-                std::thread::spawn(move || serve(stream, answer, &counter));
+                let (counter, seen) = (Arc::clone(&counter), Arc::clone(&seen));
+                std::thread::spawn(move || serve(stream, answer, &counter, &seen));
             }
         });
-        Self { url, asked }
+        Self { url, asked, traces }
     }
 
     async fn config(&self) -> aws_config::SdkConfig {
@@ -52,7 +54,7 @@ impl Server {
     }
 }
 
-fn serve(mut stream: TcpStream, answer: Answer, asked: &AtomicUsize) {
+fn serve(mut stream: TcpStream, answer: Answer, asked: &AtomicUsize, traces: &Mutex<Vec<String>>) {
     let mut seen = Vec::new();
     let mut part = [0; 4096];
     while let Ok(1..) = stream.read(&mut part).inspect(|n| seen.extend_from_slice(&part[..*n])) {
@@ -66,6 +68,8 @@ fn serve(mut stream: TcpStream, answer: Answer, asked: &AtomicUsize) {
             continue;
         }
         asked.fetch_add(1, Ordering::SeqCst);
+        let trace = head.lines().find_map(|line| line.strip_prefix("x-amzn-trace-id: "));
+        traces.lock().unwrap().extend(trace.map(str::to_owned));
         seen.clear();
         let Some((status, body)) = answer else { continue };
         let answer = format!(
@@ -170,4 +174,16 @@ fn calls_are_counted_with_their_repeated_tries() {
     let (done, calls) = block_on(crate::calls::counted(send(&server)));
     assert!(done.is_err());
     assert_eq!((calls, server.asked()), (3, 3));
+}
+
+#[test]
+fn a_trace_is_handed_on_with_every_call() {
+    let server = Server::start(Some((
+        200,
+        r#"{"MessageId":"1","MD5OfMessageBody":"841a2d689ad86bd1611447453c22c6fc"}"#,
+    )));
+    let _ = block_on(crate::calls::traced(Some("root=1-5bef4de7".to_owned()), send(&server)));
+    let _ = block_on(crate::calls::traced(None, send(&server)));
+    assert_eq!(server.asked(), 2);
+    assert_eq!(*server.traces.lock().unwrap(), ["root=1-5bef4de7"]);
 }

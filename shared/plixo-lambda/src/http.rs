@@ -10,12 +10,11 @@ use std::panic::AssertUnwindSafe;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures::FutureExt;
-use lambda_runtime::Error;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::line::{Embedded, Level, Line};
-use crate::{clock, line};
+use crate::{Error, clock, line};
 
 /// A request.
 #[derive(Debug, Clone, Deserialize, Default)]

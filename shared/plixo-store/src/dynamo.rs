@@ -28,7 +28,7 @@ impl DynamoTables {
     #[must_use]
     pub fn new(config: &SdkConfig, ledger: String, webhook_events: String, audit: String) -> Self {
         let config =
-            aws_sdk_dynamodb::config::Builder::from(config).interceptor(plixo_aws::calls::CountCalls).build();
+            aws_sdk_dynamodb::config::Builder::from(config).interceptor(plixo_aws::calls::Calls).build();
         Self { client: Client::from_conf(config), ledger, webhook_events, audit }
     }
 

@@ -20,6 +20,22 @@ async function endpoint(id) {
   return entry;
 }
 
+// Card numbers (13 to 19 digits, perhaps with single blanks or dashes, Luhn's check digit) keep their last four digits.
+const DIGITS = /(?<![0-9A-Za-z_])[2-6](?:[ -]?[0-9]){12,18}(?![0-9A-Za-z_])/g;
+function luhn(digits) {
+  let sum = 0;
+  for (let at = digits.length - 1, double = false; at >= 0; at--, double = !double) {
+    let digit = digits.charCodeAt(at) - 48;
+    if (double && (digit *= 2) > 9) digit -= 9;
+    sum += digit;
+  }
+  return sum % 10 === 0;
+}
+const redact = (text) => text.replace(DIGITS, (found) => {
+  const digits = found.replace(/[ -]/g, '');
+  return luhn(digits) ? '*'.repeat(digits.length - 4) + digits.slice(-4) : found;
+});
+
 const reply = (statusCode, body) => ({ statusCode, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
 
 export const handler = async (request) => {
@@ -56,7 +72,7 @@ async function receive(request, line) {
   const envelope = { v: 1, org: entry.org, endpoint: id, received_at, request_id: requestId, ip: http.sourceIp, encoding: 'identity' };
   await sqs.send(new SendMessageCommand({
     QueueUrl: QUEUE_URL,
-    MessageBody: raw,
+    MessageBody: redact(raw),
     MessageAttributes: { plixo: { DataType: 'String', StringValue: JSON.stringify(envelope) } },
   }));
   return reply(200, { received: true });

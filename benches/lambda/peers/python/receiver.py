@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import re
 import time
 from datetime import datetime, timezone
 
@@ -23,6 +24,21 @@ def endpoint(id):
         entry = json.loads(secrets.get_secret_value(SecretId=PREFIX + id)["SecretString"])
         cache[id] = entry, time.monotonic() + KEEP_SECONDS
     return entry
+
+
+# Card numbers (13 to 19 digits, perhaps with single blanks or dashes, Luhn's check digit) keep their last four digits.
+DIGITS = re.compile(r"(?<![0-9A-Za-z_])[2-6](?:[ -]?[0-9]){12,18}(?![0-9A-Za-z_])")
+
+
+def luhn(digits):
+    values = [int(digit) for digit in reversed(digits)]
+    doubled = (2 * value - 9 if value > 4 else 2 * value for value in values[1::2])
+    return (sum(values[::2]) + sum(doubled)) % 10 == 0
+
+
+def mask(match):
+    digits = re.sub("[ -]", "", match[0])
+    return "*" * (len(digits) - 4) + digits[-4:] if luhn(digits) else match[0]
 
 
 def reply(status, body):
@@ -77,7 +93,7 @@ def receive(request, line):
     }
     sqs.send_message(
         QueueUrl=QUEUE_URL,
-        MessageBody=raw,
+        MessageBody=DIGITS.sub(mask, raw),
         MessageAttributes={"plixo": {"DataType": "String", "StringValue": json.dumps(envelope)}},
     )
     return reply(200, {"received": True})

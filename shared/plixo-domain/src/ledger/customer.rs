@@ -119,29 +119,28 @@ pub struct CustomerNews {
 /// # Errors
 /// [`Unread`]: these rows are needed as well. Read them and tell it again; nothing was changed.
 pub fn tell_customer(book: &mut Book, news: &CustomerNews, ids: &mut Ids) -> Result<Told, Unread> {
-    let mut work = book.clone();
-    let before = work.get::<CustomerRef>(&news.reference)?.cloned();
+    let before = book.get::<CustomerRef>(&news.reference)?.cloned();
     let noted_before = before.as_ref().and_then(|link| link.noted.clone());
     let named = match news.names {
-        Some(id) if noted_before.as_ref() < Some(&news.stamp) => work.get::<Customer>(&id)?.cloned(),
+        Some(id) if noted_before.as_ref() < Some(&news.stamp) => book.get::<Customer>(&id)?.cloned(),
         _ => None,
     };
     let noted = if named.is_some() { Some(news.stamp.clone()) } else { noted_before };
     let linked = match &before {
-        Some(link) => work.get::<Customer>(&link.customer)?.cloned(),
+        Some(link) => book.get::<Customer>(&link.customer)?.cloned(),
         None => None,
     };
     let is_new = named.is_none() && linked.is_none();
     let moved = linked.clone().filter(|linked| named.as_ref().is_some_and(|named| named.id != linked.id));
     let mut customer = named.or(linked).unwrap_or_else(|| Customer::new(ids.make(), Personal::default()));
     let mut changed = Vec::new();
-    if let Some(mut left) = moved {
+    let mut left = moved;
+    if let Some(left) = &mut left {
         // What the provider said so far was said of the customer that it now names.
         left.links.remove(&news.reference);
         left.told = None;
-        let [ours, _] = left.email_hashes;
-        left.email_hashes = [ours, None];
-        work.put(left)?;
+        let [_, tolds] = &mut left.email_hashes;
+        *tolds = None;
         changed.push("external_ids");
     }
     let link = if news.personal.is_some() { Link::Live } else { Link::Deleted };
@@ -159,13 +158,16 @@ pub fn tell_customer(book: &mut Book, news: &CustomerNews, ids: &mut Ids) -> Res
     if changed.is_empty() && before.as_ref() == Some(&reference) {
         return Ok(Told::Known);
     }
-    work.put(reference)?;
-    if is_new {
-        work.put_new(customer)
-    } else {
-        work.put(customer)?
+    // Everything was read above, so from here on nothing is unread.
+    book.put(reference)?;
+    if let Some(left) = left {
+        book.put(left)?;
     }
-    *book = work;
+    if is_new {
+        book.put_new(customer)
+    } else {
+        book.put(customer)?
+    }
     changed.dedup();
     Ok(Told::Learned(changed))
 }

@@ -1,7 +1,7 @@
 //! Payments, and what providers say about them.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -446,11 +446,11 @@ pub fn tell_payment(book: &mut Book, news: &PaymentNews, by: &Actor, ids: &mut I
         return Ok(Told::Known);
     }
 
-    let mut work = book.clone();
     let named_before = before.as_ref().and_then(Payment::names);
-    let mut shares = Vec::new();
-    for invoice_id in [named_before, payment.names()].into_iter().flatten() {
-        let Some(invoice) = work.get::<Invoice>(&invoice_id)? else { continue };
+    let named: BTreeSet<_> = [named_before, payment.names()].into_iter().flatten().collect();
+    let (mut invoices, mut shares) = (Vec::new(), Vec::new());
+    for invoice_id in named {
+        let Some(invoice) = book.get::<Invoice>(&invoice_id)? else { continue };
         let mut invoice = invoice.clone();
         let asked =
             payment.received_at.zip(payment.currency()).filter(|_| payment.names() == Some(invoice_id));
@@ -458,29 +458,32 @@ pub fn tell_payment(book: &mut Book, news: &PaymentNews, by: &Actor, ids: &mut I
         let changed = invoice.claim(&payment.reference, asked, ids);
         shares
             .extend(changed.into_iter().map(|(of, allocation, amount)| (of, invoice_id, allocation, amount)));
-        work.put(invoice)?;
+        invoices.push(invoice);
     }
-    let others = shares.iter().map(|(of, ..)| RowKey::Payment(of.clone())).filter(|other| !work.knows(other));
+    let others = shares.iter().map(|(of, ..)| RowKey::Payment(of.clone())).filter(|other| !book.knows(other));
     let unread: Vec<_> = others.collect();
     if !unread.is_empty() {
         return Err(Unread(unread));
     }
+
+    // Everything was read above, so from here on nothing is unread.
+    for invoice in invoices {
+        book.put(invoice)?;
+    }
     for (of, invoice_id, allocation, amount) in shares {
         if of == payment.reference {
             payment.allocate(invoice_id, allocation, amount, by);
-        } else if let Some(other) = work.get::<Payment>(&of)? {
+        } else if let Some(other) = book.get::<Payment>(&of)? {
             let mut other = other.clone();
             other.allocate(invoice_id, allocation, amount, by);
-            work.put(other)?;
+            book.put(other)?;
         }
     }
-
     let changed = payment.differences(before.as_ref());
     if before.is_none() {
-        work.put_new(PaymentPointer { id: payment.id, reference: payment.reference.clone() });
+        book.put_new(PaymentPointer { id: payment.id, reference: payment.reference.clone() });
     }
-    work.put(payment)?;
-    *book = work;
+    book.put(payment)?;
     Ok(Told::Learned(changed))
 }
 

@@ -1,6 +1,7 @@
 //! A Stripe event as its receiver sees it.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use aws_lc_rs::digest;
 
@@ -47,8 +48,8 @@ impl EventError {
     }
 }
 
-/// What every event says of itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What every event says of itself, and its text, read once.
+#[derive(Clone)]
 pub struct Event<'a> {
     /// `evt_…`.
     pub id: Cow<'a, str>,
@@ -60,6 +61,15 @@ pub struct Event<'a> {
     pub created: Option<i64>,
     /// Whether real money is meant; without the field, it is.
     pub livemode: bool,
+    text: &'a str,
+    pub(super) fields: Object<'a>,
+}
+
+/// Without the rest of the text, which may be personal.
+impl fmt::Debug for Event<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Event").field("id", &self.id).field("kind", &self.kind).finish_non_exhaustive()
+    }
 }
 
 impl<'a> Event<'a> {
@@ -68,52 +78,54 @@ impl<'a> Event<'a> {
     /// # Errors
     /// [`EventError`], for the log.
     pub fn parse(body: &'a [u8]) -> Result<Self, EventError> {
-        read(body).map(|(event, _)| event)
+        let text = std::str::from_utf8(body).map_err(|_| EventError::NotUtf8)?;
+        if too_deep(text) {
+            return Err(EventError::TooDeep);
+        }
+        let fields = Object::parse(text).map_err(|_| EventError::NotJson)?.ok_or(EventError::NotAnEvent)?;
+        match fields.text("object")?.as_deref() {
+            None | Some("event") => {}
+            Some("v2.core.event") => return Err(EventError::Thin),
+            Some(_) => return Err(EventError::NotAnEvent),
+        }
+        Ok(Self {
+            id: fields.need("id", fields.text("id"))?,
+            kind: fields.need("type", fields.text("type"))?,
+            account: fields.text("account")?,
+            created: fields.count("created")?,
+            livemode: fields.flag("livemode")?.unwrap_or(true),
+            text,
+            fields,
+        })
     }
-}
 
-pub(super) fn read(body: &[u8]) -> Result<(Event<'_>, Object<'_>), EventError> {
-    let text = std::str::from_utf8(body).map_err(|_| EventError::NotUtf8)?;
-    if too_deep(text) {
-        return Err(EventError::TooDeep);
+    /// The whole text, as it came.
+    #[must_use]
+    pub fn text(&self) -> &'a str {
+        self.text
     }
-    let event = Object::parse(text).map_err(|_| EventError::NotJson)?.ok_or(EventError::NotAnEvent)?;
-    match event.text("object")?.as_deref() {
-        None | Some("event") => {}
-        Some("v2.core.event") => return Err(EventError::Thin),
-        Some(_) => return Err(EventError::NotAnEvent),
-    }
-    let seen = Event {
-        id: event.need("id", event.text("id"))?,
-        kind: event.need("type", event.text("type"))?,
-        account: event.text("account")?,
-        created: event.count("created")?,
-        livemode: event.flag("livemode")?.unwrap_or(true),
-    };
-    Ok((seen, event))
-}
 
-/// SHA-256 of what an event says. Stripe counts `pending_webhooks` down from delivery to delivery of the same event: the
-/// number is left out, everything else counts to the byte.
-#[must_use]
-pub fn fingerprint(body: &[u8]) -> [u8; 32] {
-    let mut hash = digest::Context::new(&digest::SHA256);
-    let (before, after) = around_pending_webhooks(body).unwrap_or((body, &[]));
-    hash.update(before);
-    hash.update(after);
-    let mut bytes = [0; 32];
-    bytes.iter_mut().zip(hash.finish().as_ref()).for_each(|(to, from)| *to = *from);
-    bytes
-}
-
-fn around_pending_webhooks(body: &[u8]) -> Option<(&[u8], &[u8])> {
-    let text = std::str::from_utf8(body).ok()?;
-    let number = Object::parse(text).ok()??.verbatim("pending_webhooks").ok()??;
-    if !number.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
+    /// SHA-256 of what the event says. Stripe counts `pending_webhooks` down from delivery to delivery of the same event:
+    /// the number is left out, everything else counts to the byte.
+    #[must_use]
+    pub fn fingerprint(&self) -> [u8; 32] {
+        let mut hash = digest::Context::new(&digest::SHA256);
+        let (before, after) = self.around_pending_webhooks().unwrap_or((self.text, ""));
+        hash.update(before.as_bytes());
+        hash.update(after.as_bytes());
+        let mut bytes = [0; 32];
+        bytes.iter_mut().zip(hash.finish().as_ref()).for_each(|(to, from)| *to = *from);
+        bytes
     }
-    let start = number.as_ptr().addr().checked_sub(text.as_ptr().addr())?;
-    Some((body.get(..start)?, body.get(start.checked_add(number.len())?..)?))
+
+    fn around_pending_webhooks(&self) -> Option<(&str, &str)> {
+        let number = self.fields.verbatim("pending_webhooks").ok()??;
+        if !number.bytes().all(|b| b.is_ascii_digit()) {
+            return None;
+        }
+        let start = number.as_ptr().addr().checked_sub(self.text.as_ptr().addr())?;
+        Some((self.text.get(..start)?, self.text.get(start.checked_add(number.len())?..)?))
+    }
 }
 
 /// The parser skips what it does not read without recursion, and so sets no bound of its own.

@@ -3,17 +3,8 @@
 
 use std::borrow::Cow;
 
-use super::event::{self, Event, EventError};
+use super::event::Event;
 use super::json::{FieldError, Object};
-
-/// An event and what it says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told<'a> {
-    /// The event.
-    pub event: Event<'a>,
-    /// What it says.
-    pub fact: Fact,
-}
 
 /// What an event says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -282,13 +273,12 @@ pub struct Address {
 /// Reads what an event says.
 ///
 /// # Errors
-/// [`EventError`]: no event, or one of a type that Plixo uses with a field that cannot be used. The error names the field
-/// and never holds its value.
-pub fn read(body: &[u8]) -> Result<Told<'_>, EventError> {
-    let (event, fields) = event::read(body)?;
-    let Some(kind) = Kind::of(&event.kind) else { return Ok(Told { event, fact: Fact::Unused }) };
-    let created = fields.need("created", Ok(event.created))?;
-    let data = fields.need("data", fields.object("data"))?;
+/// [`FieldError`]: the event is of a type that Plixo uses, with a field that cannot be used. The error names the field and
+/// never holds its value.
+pub fn read(event: &Event<'_>) -> Result<Fact, FieldError> {
+    let Some(kind) = Kind::of(&event.kind) else { return Ok(Fact::Unused) };
+    let created = event.fields.need("created", Ok(event.created))?;
+    let data = event.fields.need("data", event.fields.object("data"))?;
     let object = data.need("object", data.object("object"))?;
     let fact = match kind {
         Kind::Intent(status) => PaymentFact::Intent(intent(&object, status)?),
@@ -297,10 +287,10 @@ pub fn read(body: &[u8]) -> Result<Told<'_>, EventError> {
         Kind::Dispute => PaymentFact::Dispute(dispute(&object)?),
         Kind::Session(outcome) => PaymentFact::Session(session(&object, outcome)?),
         Kind::Customer(change) => {
-            return Ok(Told { event, fact: Fact::Customer { created, fact: customer(&object, change)? } });
+            return Ok(Fact::Customer { created, fact: customer(&object, change)? });
         }
     };
-    Ok(Told { event, fact: Fact::Payment { created, fact } })
+    Ok(Fact::Payment { created, fact })
 }
 
 enum Kind {

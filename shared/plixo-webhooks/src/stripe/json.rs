@@ -41,6 +41,7 @@ pub struct FieldError {
 }
 
 /// A JSON object whose values are still text. Only fields that are asked for are checked.
+#[derive(Clone)]
 pub(super) struct Object<'a> {
     pointer: String,
     fields: Vec<(Cow<'a, str>, &'a RawValue)>,
