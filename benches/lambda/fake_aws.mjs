@@ -38,15 +38,19 @@ function attributesMd5(attributes) {
   return md5(Buffer.concat(parts));
 }
 
-function item({ pk, sk }) {
-  if (sk.S === 'data-key' && pk.S === world.org) return world.dataKeyItem;
-  if (sk.S === 'invoice' && pk.S.startsWith(`${world.org}#`)) {
-    return { ...world.invoiceItem, pk, sk, id: { S: pk.S.slice(world.org.length + 1) } };
-  }
-  return undefined;
+// Ours keep an invoice as one JSON text, the peers as attributes: each gets what it would have written.
+function invoice(pk, sk, ours) {
+  const id = pk.S.slice(world.org.length + 1);
+  if (!ours) return { ...world.invoiceItem, pk, sk, id: { S: id } };
+  return { kind: { S: 'invoice' }, v: { N: '1' }, version: { N: '1' }, pk, sk, row: { S: JSON.stringify({ id, ...world.invoiceRow }) } };
 }
 
-const found = ([table, { Keys }]) => [table, Keys.map(item).filter(Boolean)];
+function item({ pk, sk }, ours) {
+  if (sk.S === 'data-key' && pk.S === world.org) return world.dataKeyItem;
+  return sk.S === 'invoice' && pk.S.startsWith(`${world.org}#`) ? invoice(pk, sk, ours) : undefined;
+}
+
+const found = (ours) => ([table, { Keys }]) => [table, Keys.map((key) => item(key, ours)).filter(Boolean)];
 
 const operations = {
   'SQS.GetQueueAttributes': () => ({ Attributes: { QueueArn: 'arn:aws:sqs:eu-central-1:000000000000:stripe-events' } }),
@@ -63,19 +67,20 @@ const operations = {
       ? { KeyId, Plaintext: world.dataKey, EncryptionAlgorithm: 'SYMMETRIC_DEFAULT' }
       : refuse('InvalidCiphertextException')),
   'DynamoDB.GetItem': ({ Key }) => ({ Item: item(Key) }),
-  'DynamoDB.BatchGetItem': ({ RequestItems }) => ({ Responses: Object.fromEntries(Object.entries(RequestItems).map(found)), UnprocessedKeys: {} }),
+  'DynamoDB.BatchGetItem': ({ RequestItems }, ours) => (
+    { Responses: Object.fromEntries(Object.entries(RequestItems).map(found(ours))), UnprocessedKeys: {} }),
   'DynamoDB.TransactWriteItems': ({ TransactItems }) => {
     counts.puts = (counts.puts ?? 0) + TransactItems.filter(({ Put }) => Put.ConditionExpression).length;
     return {};
   },
 };
 
-function answer(target, body) {
+function answer(target, body, ours) {
   const [service, operation] = target.split('.');
   const name = `${SERVICES[service]}.${operation}`;
   counts[name] = (counts[name] ?? 0) + 1;
   try {
-    return [200, (operations[name] ?? refuse('UnknownOperationException'))(JSON.parse(body))];
+    return [200, (operations[name] ?? refuse('UnknownOperationException'))(JSON.parse(body), ours)];
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
     return [400, { __type: error.message, message: name }];
@@ -90,7 +95,8 @@ function handle(request, response, body) {
   };
   if (request.url === '/_counts') return send(200, 'application/json', counts);
   if (request.url === '/_reset') return send(200, 'application/json', (counts = {}));
-  const [status, data] = answer(request.headers['x-amz-target'] ?? '', body);
+  const ours = request.headers['user-agent']?.includes('aws-sdk-rust');
+  const [status, data] = answer(request.headers['x-amz-target'] ?? '', body, ours);
   const reply = () => send(status, request.headers['content-type'], data);
   return DELAY_MS ? setTimeout(reply, DELAY_MS) : reply();
 }

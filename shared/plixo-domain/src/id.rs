@@ -20,6 +20,8 @@ macro_rules! ids {
 ids! {
     /// An organisation, the tenant.
     OrgId Org "org";
+    /// A member: a user's role in one organisation.
+    MemberId Member "mem";
     /// A customer: the payer company or person.
     CustomerId Customer "cus";
     /// An invoice.

@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 
+pub mod answer;
 pub mod audit;
 pub mod id;
 pub mod ledger;
 pub mod money;
+pub mod people;
 pub mod secret;
 pub mod webhook;

@@ -63,6 +63,8 @@ impl fmt::Display for ExternalId {
 pub enum Provider {
     /// Stripe.
     Stripe,
+    /// Nobody: a member of the organisation recorded it. It names payments only; no endpoint has it.
+    Member,
 }
 
 impl Provider {
@@ -71,6 +73,7 @@ impl Provider {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Stripe => "stripe",
+            Self::Member => "member",
         }
     }
 }
@@ -190,7 +193,7 @@ impl TryFrom<String> for Fingerprint {
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex::encode(self.0))
     }
 }
 

@@ -6,11 +6,11 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, TransactWriteItem};
+use aws_sdk_dynamodb::types::{AttributeValue, Delete, KeysAndAttributes, Put, TransactWriteItem};
 use plixo_aws::{AwsError, from_sdk};
 
 use crate::StoreError;
-use crate::tables::{Guard, Item, Key, Put, PutError, Table, Tables};
+use crate::tables::{Guard, Item, Key, Range, Table, Tables, Write, WriteError};
 
 const SERVICE: &str = "DynamoDB";
 
@@ -21,6 +21,7 @@ pub struct DynamoTables {
     ledger: String,
     webhook_events: String,
     audit: String,
+    people: String,
 }
 
 impl DynamoTables {
@@ -29,7 +30,13 @@ impl DynamoTables {
     pub fn new(config: &SdkConfig, ledger: String, webhook_events: String, audit: String) -> Self {
         let config =
             aws_sdk_dynamodb::config::Builder::from(config).interceptor(plixo_aws::calls::Calls).build();
-        Self { client: Client::from_conf(config), ledger, webhook_events, audit }
+        Self { client: Client::from_conf(config), ledger, webhook_events, audit, people: String::new() }
+    }
+
+    /// With the table of people, which few functions may use.
+    #[must_use]
+    pub fn with_people(self, people: String) -> Self {
+        Self { people, ..self }
     }
 
     /// Asks for an item that nobody has, which opens the connection and shows that the tables are there.
@@ -46,11 +53,12 @@ impl DynamoTables {
             Table::Ledger => &self.ledger,
             Table::WebhookEvents => &self.webhook_events,
             Table::Audit => &self.audit,
+            Table::People => &self.people,
         }
     }
 
     fn table(&self, name: &str) -> Option<Table> {
-        [Table::Ledger, Table::WebhookEvents, Table::Audit]
+        [Table::Ledger, Table::WebhookEvents, Table::Audit, Table::People]
             .into_iter()
             .find(|table| self.name(*table) == name)
     }
@@ -99,25 +107,40 @@ impl Tables for DynamoTables {
         Ok(found)
     }
 
-    async fn put_all(&self, puts: Vec<Put>) -> Result<(), PutError> {
-        let mut items = Vec::with_capacity(puts.len());
-        for Put { key, mut item, guard } in puts {
-            item.extend(key_item(&key));
-            let put =
-                aws_sdk_dynamodb::types::Put::builder().table_name(self.name(key.table)).set_item(Some(item));
-            let put = match guard {
-                Guard::Absent => put.condition_expression("attribute_not_exists(pk)"),
-                Guard::Version(version) => put
-                    .condition_expression("version = :version")
-                    .expression_attribute_values(":version", AttributeValue::N(version.to_string())),
+    async fn write_all(&self, writes: Vec<Write>) -> Result<(), WriteError> {
+        let mut items = Vec::with_capacity(writes.len());
+        for Write { key, item, guard } in writes {
+            let table = self.name(key.table);
+            let (condition, values) = match guard {
+                Guard::Absent => ("attribute_not_exists(pk)", None),
+                Guard::Version(version) => {
+                    let version = AttributeValue::N(version.to_string());
+                    ("version = :version", Some(HashMap::from([(":version".to_owned(), version)])))
+                }
             };
-            let put = put.build().map_err(|error| corrupt(&error.to_string()))?;
-            items.push(TransactWriteItem::builder().put(put).build());
+            let write = match item {
+                Some(mut item) => {
+                    item.insert("pk".to_owned(), AttributeValue::S(key.pk));
+                    item.insert("sk".to_owned(), AttributeValue::S(key.sk));
+                    let put = Put::builder().table_name(table).set_item(Some(item));
+                    let put = put.condition_expression(condition).set_expression_attribute_values(values);
+                    TransactWriteItem::builder()
+                        .put(put.build().map_err(|error| corrupt(&error.to_string()))?)
+                }
+                None => {
+                    let delete = Delete::builder().table_name(table).set_key(Some(key_item(&key)));
+                    let delete =
+                        delete.condition_expression(condition).set_expression_attribute_values(values);
+                    TransactWriteItem::builder()
+                        .delete(delete.build().map_err(|error| corrupt(&error.to_string()))?)
+                }
+            };
+            items.push(write.build());
         }
         match self.client.transact_write_items().set_transact_items(Some(items)).send().await {
             Ok(_) => Ok(()),
             Err(error) => Err(match error.as_service_error().map(why_cancelled) {
-                Some(Cancelled::Conflict) => PutError::Conflict,
+                Some(Cancelled::Conflict) => WriteError::Conflict,
                 Some(Cancelled::Passing) => StoreError::from(AwsError::Unavailable {
                     service: SERVICE,
                     cause: "transaction throttled".into(),
@@ -129,6 +152,57 @@ impl Tables for DynamoTables {
                 Some(Cancelled::No) | None => StoreError::from(from_sdk(SERVICE, error)).into(),
             }),
         }
+    }
+
+    async fn range(&self, range: Range) -> Result<Vec<(String, Key)>, StoreError> {
+        let (index, partition, sort) = range.index.names();
+        let text = |value: &str| AttributeValue::S(value.to_owned());
+        let mut values = HashMap::from([(":partition".to_owned(), text(&range.partition))]);
+        let bounds = [(":from", &range.from), (":to", &range.to)];
+        values
+            .extend(bounds.iter().filter_map(|(name, at)| Some(((*name).to_owned(), text(at.as_deref()?)))));
+        let bounds = match (&range.from, &range.to) {
+            (None, None) => "",
+            (Some(_), None) => " AND #sort >= :from",
+            (None, Some(_)) => " AND #sort <= :to",
+            (Some(_), Some(_)) => " AND #sort BETWEEN :from AND :to",
+        };
+        let mut names = HashMap::from([("#partition".to_owned(), partition.to_owned())]);
+        if !bounds.is_empty() || index.is_some() {
+            names.insert("#sort".to_owned(), sort.to_owned());
+        }
+        let (mut found, mut start) = (Vec::new(), None);
+        while found.len() < range.limit {
+            let limit = i32::try_from(range.limit.saturating_sub(found.len())).unwrap_or(i32::MAX);
+            let projection = if index.is_some() { "pk, sk, #sort" } else { "pk, sk" };
+            let request = self
+                .client
+                .query()
+                .table_name(self.name(range.table))
+                .set_index_name(index.map(str::to_owned));
+            let answer = request
+                .key_condition_expression(format!("#partition = :partition{bounds}"))
+                .set_expression_attribute_names(Some(names.clone()))
+                .set_expression_attribute_values(Some(values.clone()))
+                .projection_expression(projection)
+                .consistent_read(index.is_none())
+                .scan_index_forward(!range.descending)
+                .limit(limit)
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(|error| from_sdk(SERVICE, error))?;
+            for mut item in answer.items.unwrap_or_default() {
+                let at = item.get(sort).cloned();
+                let (pk, sk) = (self::text(item.remove("pk"))?, self::text(item.remove("sk"))?);
+                found.push((self::text(at)?, Key { table: range.table, pk, sk }));
+            }
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                break;
+            }
+        }
+        Ok(found)
     }
 }
 

@@ -1,7 +1,7 @@
 use plixo_aws::AwsError;
 use plixo_envelope::KeyFailure;
 
-use crate::tables::PutError;
+use crate::tables::WriteError;
 
 /// Why rows could not be read or written.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -56,11 +56,11 @@ pub enum CommitError {
     Store(#[from] StoreError),
 }
 
-impl From<PutError> for CommitError {
-    fn from(error: PutError) -> Self {
+impl From<WriteError> for CommitError {
+    fn from(error: WriteError) -> Self {
         match error {
-            PutError::Conflict => Self::Conflict,
-            PutError::Store(error) => Self::Store(error),
+            WriteError::Conflict => Self::Conflict,
+            WriteError::Store(error) => Self::Store(error),
         }
     }
 }

@@ -1,64 +1,60 @@
 //! Rows as stored items.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::str::FromStr;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
 use jiff::civil::Date;
-use plixo_domain::id::{CustomerId, InvoiceId, PaymentId, bytes_of};
+use plixo_domain::answer::{Answer, AnswerKey};
+use plixo_domain::audit::Actor;
+use plixo_domain::id::{AllocationId, CustomerId, InvoiceId, MemberId, PaymentId, bytes_of};
 use plixo_domain::ledger::{
-    Allocation, Claim, Customer, DisputeState, Invoice, InvoiceBody, InvoiceState, InvoiceStatus, Link,
-    Payer, Payment, PaymentStatus, Personal, Private, RefundState, Row, RowKey, Stage, Stamp, Statement,
+    Allocation, Choice, Claim, Customer, DisputeState, Invoice, InvoiceBody, InvoiceState, InvoiceStatus,
+    Link, Payer, Payment, PaymentStatus, Personal, Private, RefundState, Row, Stage, Stamp, Statement,
     Witness,
 };
 use plixo_domain::money::Money;
+use plixo_domain::people::{Member, MemberState, Role, UserId};
 use plixo_domain::webhook::{ExternalId, ExternalRef};
 use plixo_envelope::{
     DataKey, FIRST_VERSION, KeyId, KeyRef, Keys, OrganisationKeys, Place, Salt, Sealed, Secret,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_bytes::ByteBuf;
+use serde_with::base64::Base64;
+use serde_with::{serde_as, skip_serializing_none};
 
 use crate::StoreError;
 use crate::tables::Item;
 
 /// The form of the items that this code writes. It reads that and every form before it.
 const FORM: u8 = 1;
+/// The attribute that holds a row.
+const ROW: &str = "row";
 
-/// Maps whose keys are no texts, as lists of pairs.
-mod pairs {
-    use super::{BTreeMap, Deserialize, Serialize};
-    use serde::{Deserializer, Serializer};
-
-    pub(super) fn serialize<K: Serialize, V: Serialize, S: Serializer>(
-        map: &BTreeMap<K, V>,
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
-        to.collect_seq(map)
-    }
-
-    pub(super) fn deserialize<'de, K, V, D>(from: D) -> Result<BTreeMap<K, V>, D::Error>
-    where
-        K: Deserialize<'de> + Ord,
-        V: Deserialize<'de>,
-        D: Deserializer<'de>,
-    {
-        Vec::<(K, V)>::deserialize(from).map(|pairs| pairs.into_iter().collect())
-    }
-}
-
+#[serde_as]
+#[skip_serializing_none]
 #[derive(Serialize, Deserialize)]
 struct CustomerItem {
     id: CustomerId,
-    personal: ByteBuf,
-    key: ByteBuf,
-    told: Option<(Stamp, ByteBuf)>,
-    email_hash: Option<ByteBuf>,
-    told_email_hash: Option<ByteBuf>,
-    #[serde(with = "pairs")]
+    #[serde_as(as = "Base64")]
+    personal: Vec<u8>,
+    #[serde_as(as = "Base64")]
+    key: Vec<u8>,
+    #[serde_as(as = "Option<(_, Base64)>")]
+    told: Option<(Stamp, Vec<u8>)>,
+    #[serde_as(as = "Option<Base64>")]
+    email_hash: Option<Vec<u8>>,
+    #[serde_as(as = "Option<Base64>")]
+    told_email_hash: Option<Vec<u8>>,
+    #[serde_as(as = "Vec<(_, _)>")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     links: BTreeMap<ExternalRef, Link>,
 }
 
+#[serde_as]
+#[skip_serializing_none]
 #[derive(Serialize, Deserialize)]
 struct InvoiceItem {
     id: InvoiceId,
@@ -70,11 +66,31 @@ struct InvoiceItem {
     balance: i64,
     issued_on: Option<Date>,
     due_on: Option<Date>,
-    body: ByteBuf,
-    #[serde(with = "pairs")]
-    claims: BTreeMap<ExternalRef, Claim>,
+    #[serde_as(as = "Base64")]
+    body: Vec<u8>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    claims: Vec<(ExternalRef, ClaimItem)>,
 }
 
+#[derive(Serialize, Deserialize)]
+struct ClaimItem {
+    received_at: i64,
+    wanted: Money,
+    applied: i64,
+    allocation: AllocationId,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    chosen: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct AllocationItem {
+    id: AllocationId,
+    amount: i64,
+    applied_by: Actor,
+}
+
+#[serde_as]
+#[skip_serializing_none]
 #[derive(Serialize, Deserialize)]
 struct PaymentItem {
     id: PaymentId,
@@ -82,20 +98,54 @@ struct PaymentItem {
     status: PaymentStatus,
     amount: Option<Money>,
     unapplied: Option<Money>,
-    #[serde(with = "pairs")]
+    #[serde_as(as = "Vec<(_, _)>")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     money: BTreeMap<Witness, Statement<Stage>>,
     received_at: Option<i64>,
-    #[serde(with = "pairs")]
+    #[serde_as(as = "Vec<(_, _)>")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     named: BTreeMap<Witness, (Stamp, InvoiceId)>,
     customer: Option<ExternalRef>,
     refunded_total: Option<(i64, i64)>,
-    #[serde(with = "pairs")]
+    #[serde_as(as = "Vec<(_, _)>")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     refunds: BTreeMap<ExternalId, Statement<RefundState>>,
-    #[serde(with = "pairs")]
+    #[serde_as(as = "Vec<(_, _)>")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     disputes: BTreeMap<ExternalId, Statement<DisputeState>>,
-    payer: Option<(Stamp, ByteBuf)>,
-    #[serde(with = "pairs")]
-    allocations: BTreeMap<InvoiceId, Allocation>,
+    #[serde_as(as = "Option<(_, Base64)>")]
+    payer: Option<(Stamp, Vec<u8>)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    allocations: Vec<(InvoiceId, AllocationItem)>,
+    // What people did: absent from payments that nobody touched, and from those of the time before they could.
+    customer_id: Option<CustomerId>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    choices: Vec<Choice>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    undone: BTreeSet<InvoiceId>,
+}
+
+#[serde_as]
+#[derive(Serialize, Deserialize)]
+struct MemberItem {
+    id: MemberId,
+    user: UserId,
+    role: Role,
+    state: MemberState,
+    #[serde_as(as = "Base64")]
+    email: Vec<u8>,
+}
+
+#[serde_as]
+#[derive(Serialize, Deserialize)]
+struct AnswerItem {
+    key: String,
+    #[serde_as(as = "Base64")]
+    request: Vec<u8>,
+    status: u16,
+    #[serde_as(as = "Base64")]
+    body: Vec<u8>,
+    at: Timestamp,
 }
 
 /// Draws 32 bytes from a cryptographic random generator; `None` if it fails.
@@ -113,9 +163,9 @@ impl Sealer<'_> {
     }
 
     /// Seals bytes under the organisation's own key.
-    pub(crate) fn seal(&self, place: &Place<'_>, plain: &[u8]) -> Result<ByteBuf, StoreError> {
+    pub(crate) fn seal(&self, place: &Place<'_>, plain: &[u8]) -> Result<Vec<u8>, StoreError> {
         let sealed = self.keys.keys().seal(place, plain, self.salt()?)?;
-        Ok(ByteBuf::from(sealed.into_bytes()))
+        Ok(sealed.into_bytes())
     }
 
     fn customer(&self, customer: &Customer) -> Result<CustomerItem, StoreError> {
@@ -142,7 +192,7 @@ impl Sealer<'_> {
                 (Some((stamp.clone(), sealed)), hash)
             }
         };
-        let (id, key) = (customer.id, ByteBuf::from(sealed_key.into_bytes()));
+        let (id, key) = (customer.id, sealed_key.into_bytes());
         Ok(CustomerItem {
             id,
             personal,
@@ -162,9 +212,9 @@ impl Sealer<'_> {
         field: &str,
         value: &Private<Personal>,
         hash: Option<Vec<u8>>,
-    ) -> Result<(ByteBuf, Option<ByteBuf>), StoreError> {
+    ) -> Result<(Vec<u8>, Option<Vec<u8>>), StoreError> {
         let personal = match value {
-            Private::Sealed(sealed) => return Ok((ByteBuf::from(sealed.clone()), hash.map(ByteBuf::from))),
+            Private::Sealed(sealed) => return Ok((sealed.clone(), hash)),
             Private::Plain(personal) => personal,
         };
         let sealed = key.seal(&Place { record, field }, &json(personal)?, self.salt()?)?;
@@ -172,7 +222,7 @@ impl Sealer<'_> {
             Some(email) => Some(self.keys.lookup_key("email")?.hash(&email.trim().to_lowercase())),
             None => None,
         };
-        Ok((ByteBuf::from(sealed.into_bytes()), hash.map(|hash| ByteBuf::from(hash.to_vec()))))
+        Ok((sealed.into_bytes(), hash.map(|hash| hash.to_vec())))
     }
 }
 
@@ -230,6 +280,8 @@ pub(crate) fn needs_key(row: &Row) -> bool {
         Row::Customer(_) => true,
         Row::Invoice(invoice) => matches!(invoice.body, Private::Plain(_)),
         Row::Payment(payment) => matches!(payment.payer, Some((_, Private::Plain(_)))),
+        Row::Member(member) => matches!(member.email, Private::Plain(_)),
+        Row::Answer(answer) => matches!(answer.body, Private::Plain(_)),
         _ => false,
     }
 }
@@ -245,10 +297,32 @@ pub(crate) fn of_row(row: &Row, version: u64, sealer: Option<&Sealer<'_>>) -> Re
         Row::PaymentPointer(row) => ("payment_pointer", item(row)?),
         Row::WebhookEndpoint(row) => ("webhook_endpoint", item(row)?),
         Row::WebhookEvent(row) => ("webhook_event", item(row)?),
+        Row::MemberPointer(row) => ("member_pointer", item(row)?),
+        Row::UserOrganisation(row) => ("user_organisation", item(row)?),
+        Row::Member(row) => {
+            let email = match &row.email {
+                Private::Sealed(sealed) => sealed.clone(),
+                Private::Plain(email) => sealer()?
+                    .seal(&Place { record: &row.id.to_string(), field: "email" }, email.as_bytes())?,
+            };
+            let (id, user, role, state) = (row.id, row.user, row.role, row.state);
+            ("member", item(&MemberItem { id, user, role, state, email })?)
+        }
+        Row::Answer(row) => {
+            let body = match &row.body {
+                Private::Sealed(sealed) => sealed.clone(),
+                Private::Plain(body) => {
+                    sealer()?.seal(&Place { record: &row.key.0, field: "answer" }, body.as_bytes())?
+                }
+            };
+            let request = row.request.to_vec();
+            let key = row.key.0.clone();
+            ("answer", item(&AnswerItem { key, request, status: row.status, body, at: row.at })?)
+        }
         Row::Customer(row) => ("customer", item(&sealer()?.customer(row)?)?),
         Row::Invoice(row) => {
             let body = match &row.body {
-                Private::Sealed(sealed) => ByteBuf::from(sealed.clone()),
+                Private::Sealed(sealed) => sealed.clone(),
                 Private::Plain(body) => {
                     sealer()?.seal(&Place { record: &row.id.to_string(), field: "body" }, &json(body)?)?
                 }
@@ -264,16 +338,14 @@ pub(crate) fn of_row(row: &Row, version: u64, sealer: Option<&Sealer<'_>>) -> Re
                 issued_on: row.issued_on,
                 due_on: row.due_on,
                 body,
-                claims: row.claims.clone(),
+                claims: row.claims.values().map(claim_item).collect(),
             };
             ("invoice", item(&stored)?)
         }
         Row::Payment(row) => {
             let payer = match &row.payer {
                 None => None,
-                Some((stamp, Private::Sealed(sealed))) => {
-                    Some((stamp.clone(), ByteBuf::from(sealed.clone())))
-                }
+                Some((stamp, Private::Sealed(sealed))) => Some((stamp.clone(), sealed.clone())),
                 Some((stamp, Private::Plain(payer))) => {
                     let place = Place { record: &row.id.to_string(), field: "payer" };
                     Some((stamp.clone(), sealer()?.seal(&place, &json(payer)?)?))
@@ -293,7 +365,10 @@ pub(crate) fn of_row(row: &Row, version: u64, sealer: Option<&Sealer<'_>>) -> Re
                 refunds: row.refunds.clone(),
                 disputes: row.disputes.clone(),
                 payer,
-                allocations: row.allocations.clone(),
+                allocations: row.allocations.values().map(allocation_item).collect(),
+                customer_id: row.customer_id,
+                choices: row.choices.clone(),
+                undone: row.undone.clone(),
             };
             ("payment", item(&stored)?)
         }
@@ -301,38 +376,46 @@ pub(crate) fn of_row(row: &Row, version: u64, sealer: Option<&Sealer<'_>>) -> Re
     Ok(framed(item, kind, version))
 }
 
-/// The row of an item, with its version.
-pub(crate) fn to_row(name: &RowKey, stored: Item) -> Result<(Row, u64), StoreError> {
-    let number = |field: &str| {
-        let number =
-            stored.get(field).and_then(|value| value.as_n().ok()).and_then(|number| number.parse().ok());
-        number.ok_or_else(|| StoreError::Corrupt(format!("an item without its {field}")))
-    };
-    let (form, version): (u64, u64) = (number("v")?, number("version")?);
-    if form > u64::from(FORM) {
+/// The row of an item, as its `kind` says, with its version.
+pub(crate) fn to_row(stored: &Item) -> Result<(Row, u64), StoreError> {
+    let (form, version): (u8, u64) = (number(stored, "v")?, number(stored, "version")?);
+    if form > FORM {
         let why = format!("a row of form {form}, and this code reads up to {FORM}");
         return Err(StoreError::Corrupt(why));
     }
-    let row = match name {
-        RowKey::Organisation => Row::Organisation(from_item(stored)?),
-        RowKey::CustomerRef(_) => Row::CustomerRef(from_item(stored)?),
-        RowKey::InvoiceNumber(_) => Row::InvoiceNumber(from_item(stored)?),
-        RowKey::PaymentPointer(_) => Row::PaymentPointer(from_item(stored)?),
-        RowKey::WebhookEndpoint(_) => Row::WebhookEndpoint(from_item(stored)?),
-        RowKey::WebhookEvent(_) => Row::WebhookEvent(from_item(stored)?),
-        RowKey::Customer(_) => {
+    let kind = stored.get("kind").and_then(|kind| kind.as_s().ok());
+    let row = match kind.map_or("", String::as_str) {
+        "organisation" => Row::Organisation(from_item(stored)?),
+        "customer_ref" => Row::CustomerRef(from_item(stored)?),
+        "invoice_number" => Row::InvoiceNumber(from_item(stored)?),
+        "payment_pointer" => Row::PaymentPointer(from_item(stored)?),
+        "webhook_endpoint" => Row::WebhookEndpoint(from_item(stored)?),
+        "webhook_event" => Row::WebhookEvent(from_item(stored)?),
+        "member_pointer" => Row::MemberPointer(from_item(stored)?),
+        "user_organisation" => Row::UserOrganisation(from_item(stored)?),
+        "member" => {
+            let MemberItem { id, user, role, state, email } = from_item(stored)?;
+            Row::Member(Member { id, user, role, state, email: Private::Sealed(email) })
+        }
+        "answer" => {
+            let AnswerItem { key, request, status, body, at } = from_item(stored)?;
+            let request = request.try_into();
+            let request =
+                request.map_err(|_| StoreError::Corrupt("a field of the wrong length".to_owned()))?;
+            Row::Answer(Answer { key: AnswerKey(key), request, status, body: Private::Sealed(body), at })
+        }
+        "customer" => {
             let stored: CustomerItem = from_item(stored)?;
             Row::Customer(Customer {
                 id: stored.id,
-                personal: Private::Sealed(stored.personal.into_vec()),
-                key: Some(stored.key.into_vec()),
-                told: stored.told.map(|(stamp, told)| (stamp, Private::Sealed(told.into_vec()))),
-                email_hashes: [stored.email_hash, stored.told_email_hash]
-                    .map(|hash| hash.map(ByteBuf::into_vec)),
+                personal: Private::Sealed(stored.personal),
+                key: Some(stored.key),
+                told: stored.told.map(|(stamp, told)| (stamp, Private::Sealed(told))),
+                email_hashes: [stored.email_hash, stored.told_email_hash],
                 links: stored.links,
             })
         }
-        RowKey::Invoice(_) => {
+        "invoice" => {
             let stored: InvoiceItem = from_item(stored)?;
             Row::Invoice(Invoice {
                 id: stored.id,
@@ -342,11 +425,11 @@ pub(crate) fn to_row(name: &RowKey, stored: Item) -> Result<(Row, u64), StoreErr
                 total: stored.total,
                 issued_on: stored.issued_on,
                 due_on: stored.due_on,
-                body: Private::Sealed(stored.body.into_vec()),
-                claims: stored.claims,
+                body: Private::Sealed(stored.body),
+                claims: stored.claims.into_iter().map(claim).collect(),
             })
         }
-        RowKey::Payment(_) => {
+        "payment" => {
             let stored: PaymentItem = from_item(stored)?;
             Row::Payment(Payment {
                 id: stored.id,
@@ -358,32 +441,67 @@ pub(crate) fn to_row(name: &RowKey, stored: Item) -> Result<(Row, u64), StoreErr
                 refunded_total: stored.refunded_total,
                 refunds: stored.refunds,
                 disputes: stored.disputes,
-                payer: stored.payer.map(|(stamp, sealed)| (stamp, Private::Sealed(sealed.into_vec()))),
-                allocations: stored.allocations,
+                payer: stored.payer.map(|(stamp, sealed)| (stamp, Private::Sealed(sealed))),
+                customer_id: stored.customer_id,
+                choices: stored.choices,
+                undone: stored.undone,
+                allocations: stored.allocations.into_iter().map(allocation).collect(),
             })
         }
+        _ => return Err(StoreError::Corrupt("an item of a kind that this code does not know".to_owned())),
     };
     Ok((row, version))
 }
 
-/// An item with its kind, form and version. What is absent is left out.
+fn claim_item(claim: &Claim) -> (ExternalRef, ClaimItem) {
+    let Claim { received_at, wanted, applied, allocation, chosen, .. } = *claim;
+    (claim.payment.clone(), ClaimItem { received_at, wanted, applied, allocation, chosen })
+}
+
+fn claim((payment, stored): (ExternalRef, ClaimItem)) -> (AllocationId, Claim) {
+    let ClaimItem { received_at, wanted, applied, allocation, chosen } = stored;
+    (allocation, Claim { payment, received_at, wanted, applied, allocation, chosen })
+}
+
+fn allocation_item(allocation: &Allocation) -> (InvoiceId, AllocationItem) {
+    let (id, amount, applied_by) = (allocation.id, allocation.amount, allocation.applied_by.clone());
+    (allocation.invoice, AllocationItem { id, amount, applied_by })
+}
+
+fn allocation((invoice, stored): (InvoiceId, AllocationItem)) -> (AllocationId, Allocation) {
+    let AllocationItem { id, amount, applied_by } = stored;
+    (id, Allocation { id, invoice, amount, applied_by })
+}
+
+/// An item with its kind, form and version.
 pub(crate) fn framed(mut item: Item, kind: &str, version: u64) -> Item {
-    item.retain(|_, value| !matches!(value, AttributeValue::Null(_)));
     item.insert("kind".to_owned(), AttributeValue::S(kind.to_owned()));
     item.insert("v".to_owned(), AttributeValue::N(FORM.to_string()));
     item.insert("version".to_owned(), AttributeValue::N(version.to_string()));
     item
 }
 
-/// The fields of a value.
+/// An item that holds a value as one JSON text. As attributes of its own each field would be hashed, copied and sent by its name,
+/// and nothing asks DynamoDB about them.
 pub(crate) fn item(value: &impl Serialize) -> Result<Item, StoreError> {
-    serde_dynamo::to_item(value).map_err(|error| StoreError::Corrupt(error.to_string()))
+    let row = serde_json::to_string(value).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+    // Room for the keys, the frame and the lists.
+    let mut item = Item::with_capacity(14);
+    item.insert(ROW.to_owned(), AttributeValue::S(row));
+    Ok(item)
 }
 
-/// A value of an item's fields. The error names no value.
-pub(crate) fn from_item<T: DeserializeOwned>(item: Item) -> Result<T, StoreError> {
-    serde_dynamo::from_item(item)
-        .map_err(|_| StoreError::Corrupt(format!("an item is no {}", std::any::type_name::<T>())))
+/// The value that an item holds. The error names no value.
+pub(crate) fn from_item<T: DeserializeOwned>(item: &Item) -> Result<T, StoreError> {
+    let row = item.get(ROW).and_then(|row| row.as_s().ok());
+    row.and_then(|row| serde_json::from_str(row).ok())
+        .ok_or_else(|| StoreError::Corrupt(format!("an item is no {}", std::any::type_name::<T>())))
+}
+
+/// A number beside the row.
+pub(crate) fn number<N: FromStr>(item: &Item, name: &str) -> Result<N, StoreError> {
+    let number = item.get(name).and_then(|value| value.as_n().ok()).and_then(|number| number.parse().ok());
+    number.ok_or_else(|| StoreError::Corrupt(format!("an item without its {name}")))
 }
 
 /// A value as the JSON text that is sealed.

@@ -1,13 +1,16 @@
 //! The only place that builds a key. A change here is a migration: the snapshot in the tests shows it as one.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use plixo_domain::answer::AnswerKey;
 use plixo_domain::audit::AuditEvent;
-use plixo_domain::id::{OrgId, bytes_of};
-use plixo_domain::ledger::RowKey;
+use plixo_domain::id::{CustomerId, OrgId, bytes_of};
+use plixo_domain::ledger::{InvoiceStatus, Row, RowKey};
+use plixo_domain::people::UserId;
 use plixo_domain::webhook::{EventKey, Fingerprint};
 
-use crate::tables::{Key, Table};
+use crate::tables::{Index, Key, Table};
 
 /// How many partitions an organisation's audit events of one day are spread over. A partition takes 1,000 write units a
 /// second, and an audit event in a transaction costs 2 or more
@@ -40,7 +43,101 @@ pub fn row(org: &OrgId, name: &RowKey) -> Key {
             None => key(Table::WebhookEvents, event_partition(org, event), "event"),
             Some(with) => key(Table::WebhookEvents, event_partition(org, event), &format!("conflict#{with}")),
         },
+        RowKey::Member(user) => key(Table::Ledger, format!("{org}#{user}"), "member"),
+        RowKey::MemberPointer(id) => key(Table::Ledger, format!("{org}#{id}"), "member-pointer"),
+        // A person's organisations are found by the person: the one partition that does not begin with an organisation.
+        RowKey::UserOrganisation(user) => key(Table::People, user_partition(user), &format!("org#{org}")),
+        RowKey::Answer(AnswerKey(hash)) => key(Table::Ledger, format!("{org}#answer#{hash}"), "answer"),
     }
+}
+
+/// The partition of what is kept of a person.
+#[must_use]
+pub fn user_partition(user: &UserId) -> String {
+    format!("user#{user}")
+}
+
+/// A list of an organisation's rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum List {
+    /// All customers.
+    Customers,
+    /// All invoices.
+    Invoices,
+    /// The invoices of a status, earliest due first.
+    InvoicesOf(InvoiceStatus),
+    /// A customer's invoices.
+    InvoicesOfCustomer(CustomerId),
+    /// All payments.
+    Payments,
+    /// The payments with something left to apply.
+    UnappliedPayments,
+    /// All members.
+    Members,
+    /// All webhook endpoints.
+    WebhookEndpoints,
+    /// All webhook events.
+    WebhookEvents,
+}
+
+impl List {
+    /// Where it is: table, index, partition.
+    #[must_use]
+    pub fn place(&self, org: &OrgId) -> (Table, Index, String) {
+        let (index, partition) = match self {
+            Self::Customers => (Index::ByKind, format!("{org}#customers")),
+            Self::Invoices => (Index::ByKind, format!("{org}#invoices")),
+            Self::InvoicesOf(status) => (Index::ByState, format!("{org}#invoices#{}", status.as_str())),
+            Self::InvoicesOfCustomer(customer) => (Index::ByCustomer, format!("{org}#{customer}#invoices")),
+            Self::Payments => (Index::ByKind, format!("{org}#payments")),
+            Self::UnappliedPayments => (Index::ByState, format!("{org}#payments#unapplied")),
+            Self::Members => (Index::ByKind, format!("{org}#members")),
+            Self::WebhookEndpoints => (Index::ByKind, format!("{org}#webhook-endpoints")),
+            Self::WebhookEvents => (Index::ByKind, format!("{org}#webhook-events")),
+        };
+        let table = if matches!(self, Self::WebhookEvents) { Table::WebhookEvents } else { Table::Ledger };
+        (table, index, partition)
+    }
+}
+
+/// The lists that a row stands in, each with its place there. Ids begin with their time, so they sort by age.
+pub(crate) fn lists(row: &Row) -> Vec<(List, String)> {
+    match row {
+        Row::Customer(row) => vec![(List::Customers, row.id.to_string())],
+        Row::Invoice(row) => {
+            let due_on = row.due_on.map_or_else(|| "9999-12-31".to_owned(), |day| day.to_string());
+            vec![
+                (List::Invoices, row.id.to_string()),
+                (List::InvoicesOf(row.status()), format!("{due_on}#{}", row.id)),
+                (List::InvoicesOfCustomer(row.customer_id), row.id.to_string()),
+            ]
+        }
+        Row::Payment(row) => {
+            let id = row.id.to_string();
+            let unapplied = row.unapplied().is_some_and(|left| left.amount > 0);
+            let mut lists = vec![(List::Payments, id.clone())];
+            lists.extend(unapplied.then_some((List::UnappliedPayments, id)));
+            lists
+        }
+        Row::Member(row) => vec![(List::Members, row.id.to_string())],
+        Row::WebhookEndpoint(row) => vec![(List::WebhookEndpoints, row.id.to_string())],
+        Row::WebhookEvent(row) => vec![(List::WebhookEvents, row.id.to_string())],
+        _ => Vec::new(),
+    }
+}
+
+/// The index attributes of a row's item.
+pub(crate) fn places(org: &OrgId, row: &Row) -> impl Iterator<Item = (String, AttributeValue)> {
+    let org = *org;
+    let of_list = move |(list, at): (List, String)| {
+        let (_, index, partition) = list.place(&org);
+        let (_, partition_name, sort_name) = index.names();
+        [
+            (partition_name.to_owned(), AttributeValue::S(partition)),
+            (sort_name.to_owned(), AttributeValue::S(at)),
+        ]
+    };
+    lists(row).into_iter().flat_map(of_list)
 }
 
 /// The key of an organisation's wrapped data key.

@@ -9,8 +9,9 @@ pub mod tables;
 
 pub use error::{CommitError, StoreError};
 pub use items::Entropy;
-pub use store::{Payload, Store};
-pub use tables::{Guard, Item, Key, Put, PutError, Table, Tables};
+pub use keys::List;
+pub use store::{Listed, Page, Payload, Store};
+pub use tables::{Guard, Index, Item, Key, Range, Table, Tables, Write, WriteError};
 
 /// What an attribute of an [`Item`] holds.
 pub use aws_sdk_dynamodb::types::AttributeValue;

@@ -3,24 +3,49 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::{Span, Timestamp};
+use plixo_domain::answer::{ANSWER_HOURS, Answer};
 use plixo_domain::audit::AuditEvent;
 use plixo_domain::id::{EventId, OrgId, bytes_of};
 use plixo_domain::ledger::{
     Book, Customer, Invoice, InvoiceBody, Payer, Payment, Personal, Private, Row, RowKey,
 };
+use plixo_domain::people::{Member, UserId};
 use plixo_domain::webhook::{EventKey, Fingerprint};
 use plixo_envelope::{
     KeyFailure, KeyId, KeyRef, KeyService, Keyring, Limits, OrganisationKeys, Place, Sealed, WrappedKey,
     WrappedKeys,
 };
 use serde::{Deserialize, Serialize};
-use serde_bytes::ByteBuf;
+use serde_with::base64::Base64;
+use serde_with::serde_as;
 
 use crate::error::{CommitError, StoreError};
 use crate::items::{self, Entropy, Sealer};
-use crate::keys;
-use crate::tables::{Guard, Item, Put, PutError, Tables};
+use crate::keys::{self, List};
+use crate::tables::{Guard, Index, Item, Key, Range, Table, Tables, Write, WriteError};
+
+/// Which part of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// After this place, as [`Listed::next`] named it.
+    pub after: Option<String>,
+    /// The last first.
+    pub descending: bool,
+    /// At most so many, at least one.
+    pub limit: usize,
+}
+
+/// A part of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The rows, each with its version.
+    pub rows: Vec<(Row, u64)>,
+    /// Where the next part begins; `None` at the end.
+    pub next: Option<String>,
+}
 
 /// The text of a webhook event, to be kept sealed.
 #[derive(Debug, Clone, Copy)]
@@ -45,7 +70,7 @@ const PAYLOAD_DAYS: i64 = 30;
 /// this leaves room for names and seal.
 const PIECE: usize = 380_000;
 /// What a transaction holds.
-const MAX_PUTS: usize = 100;
+const MAX_WRITES: usize = 100;
 /// More than any webhook body is.
 const MAX_PAYLOAD: usize = 2 << 20;
 
@@ -57,21 +82,29 @@ pub struct Store<T, K> {
     entropy: Entropy,
 }
 
+#[serde_as]
 #[derive(Serialize, Deserialize)]
 struct DataKeyItem {
-    id: ByteBuf,
+    #[serde_as(as = "Base64")]
+    id: [u8; 16],
     newest: u32,
-    wrapped: ByteBuf,
-    check: ByteBuf,
-    older: Vec<ByteBuf>,
+    #[serde_as(as = "Base64")]
+    wrapped: Vec<u8>,
+    #[serde_as(as = "Base64")]
+    check: [u8; 32],
+    #[serde_as(as = "Vec<Base64>")]
+    older: Vec<Vec<u8>>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct PieceItem {
-    sealed: ByteBuf,
     pieces: usize,
-    expires_at: i64,
 }
+
+/// The attribute of a payload's sealed bytes: as text they would be a third longer.
+const SEALED: &str = "sealed";
+/// The attribute that DynamoDB's time to live looks at, Unix seconds.
+const EXPIRES_AT: &str = "expires_at";
 
 impl<T: Tables, K: KeyService> Store<T, K> {
     /// A store on these tables, whose organisations' keys `service` unwraps.
@@ -101,14 +134,67 @@ impl<T: Tables, K: KeyService> Store<T, K> {
         if names.is_empty() {
             return Ok(Vec::new());
         }
-        let keys = names.iter().map(|(org, name)| keys::row(org, name)).collect();
-        let found = self.tables.get(keys).await?;
-        let row = |(org, name): (OrgId, RowKey)| {
-            let stored = found.get(&keys::row(&org, &name)).cloned();
-            let row = stored.map(|item| items::to_row(&name, item)).transpose();
-            ((org, name), row)
+        let keys: Vec<Key> = names.iter().map(|(org, name)| keys::row(org, name)).collect();
+        let found = self.tables.get(keys.clone()).await?;
+        let rows = keys.iter().map(|key| found.get(key).map(items::to_row).transpose());
+        Ok(names.into_iter().zip(rows).collect())
+    }
+
+    /// A page of a list. Lists follow the rows with some delay; the rows themselves are as of now, and one that is gone, or no
+    /// longer of the list, is left out.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn list(&self, org: &OrgId, list: &List, page: Page) -> Result<Listed, StoreError> {
+        let (table, index, partition) = list.place(org);
+        let range = Range {
+            table,
+            index,
+            partition,
+            from: None,
+            to: None,
+            descending: page.descending,
+            limit: page.limit.saturating_add(2),
         };
-        Ok(names.into_iter().map(row).collect())
+        let range = match page.after.clone() {
+            Some(after) if page.descending => Range { to: Some(after), ..range },
+            after => Range { from: after, ..range },
+        };
+        let mut places = self.tables.range(range).await?;
+        // The range begins with the place itself.
+        places.retain(|(at, _)| Some(at) != page.after.as_ref());
+        let next = places.get(page.limit.saturating_sub(1)).filter(|_| places.len() > page.limit);
+        let next = next.map(|(at, _)| at.clone());
+        places.truncate(page.limit);
+        let mut found = self.tables.get(places.iter().map(|(_, key)| key.clone()).collect()).await?;
+        let mut rows = Vec::with_capacity(places.len());
+        for (at, key) in places {
+            let Some(item) = found.remove(&key) else { continue };
+            let (row, version) = items::to_row(&item)?;
+            if keys::lists(&row).contains(&(list.clone(), at)) {
+                rows.push((row, version));
+            }
+        }
+        Ok(Listed { rows, next })
+    }
+
+    /// The organisations that a person is in, up to 100.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn organisations_of(&self, user: &UserId) -> Result<Vec<OrgId>, StoreError> {
+        let range = Range {
+            table: Table::People,
+            index: Index::Primary,
+            partition: keys::user_partition(user),
+            from: Some("org#".to_owned()),
+            to: Some("org#~".to_owned()),
+            descending: false,
+            limit: 100,
+        };
+        let found = self.tables.range(range).await?;
+        let ids = found.iter().filter_map(|(at, _)| at.strip_prefix("org#")?.parse().ok());
+        Ok(ids.collect())
     }
 
     /// Writes what `book` changed, the payload and the audit events, all or nothing, if every row is still as it was read.
@@ -124,16 +210,16 @@ impl<T: Tables, K: KeyService> Store<T, K> {
         now: Timestamp,
     ) -> Result<(), CommitError> {
         let needs_key = payload.is_some() || book.changes().any(|(_, row, _)| items::needs_key(row));
-        let puts = |sealer: Option<&Sealer<'_>>| puts(org, book, payload, audit, sealer);
-        let puts = if needs_key {
-            self.with_keys(org, now, |keys| puts(Some(&Sealer { keys, entropy: self.entropy }))).await?
+        let writes = |sealer: Option<&Sealer<'_>>| writes(org, book, payload, audit, sealer);
+        let writes = if needs_key {
+            self.with_keys(org, now, |keys| writes(Some(&Sealer { keys, entropy: self.entropy }))).await?
         } else {
-            puts(None)?
+            writes(None)?
         };
-        if puts.len() > MAX_PUTS {
-            return Err(StoreError::TooManyRows(puts.len()).into());
+        if writes.len() > MAX_WRITES {
+            return Err(StoreError::TooManyRows(writes.len()).into());
         }
-        Ok(self.tables.put_all(puts).await?)
+        Ok(self.tables.write_all(writes).await?)
     }
 
     /// The text of an event's payload; `None` if it is not, or no longer, kept.
@@ -153,13 +239,17 @@ impl<T: Tables, K: KeyService> Store<T, K> {
         let mut pieces = 1;
         while sealed.len() < pieces {
             let key = key(sealed.len());
-            let Some(item) = self.tables.get(vec![key.clone()]).await?.remove(&key) else { return Ok(None) };
-            let piece: PieceItem = items::from_item(item)?;
-            if piece.expires_at <= now.as_second() {
+            let Some(mut item) = self.tables.get(vec![key.clone()]).await?.remove(&key) else {
+                return Ok(None);
+            };
+            if items::number::<i64>(&item, EXPIRES_AT)? <= now.as_second() {
                 return Ok(None);
             }
-            pieces = piece.pieces;
-            sealed.push(piece.sealed);
+            pieces = items::from_item::<PieceItem>(&item)?.pieces;
+            let Some(AttributeValue::B(piece)) = item.remove(SEALED) else {
+                return Err(StoreError::Corrupt("a payload without its text".to_owned()));
+            };
+            sealed.push(piece.into_inner());
         }
         let open = |keys: &OrganisationKeys| {
             let mut packed = Vec::new();
@@ -179,16 +269,20 @@ impl<T: Tables, K: KeyService> Store<T, K> {
     pub async fn create_data_key(&self, org: &OrgId, service: &K) -> Result<(), StoreError> {
         let wrapped = WrappedKeys::create(service, &org.to_string(), KeyId::new(bytes_of(org))).await?;
         let stored = DataKeyItem {
-            id: ByteBuf::from(wrapped.newest.key.id.as_bytes().to_vec()),
+            id: *wrapped.newest.key.id.as_bytes(),
             newest: wrapped.newest.key.version,
-            wrapped: ByteBuf::from(wrapped.newest.wrapped),
-            check: ByteBuf::from(wrapped.newest.check.to_vec()),
-            older: wrapped.older.into_iter().map(|sealed| ByteBuf::from(sealed.into_bytes())).collect(),
+            wrapped: wrapped.newest.wrapped,
+            check: wrapped.newest.check,
+            older: wrapped.older.into_iter().map(Sealed::into_bytes).collect(),
         };
         let item = items::framed(items::item(&stored)?, "data_key", 1);
-        match self.tables.put_all(vec![Put { key: keys::data_key(org), item, guard: Guard::Absent }]).await {
-            Ok(()) | Err(PutError::Conflict) => Ok(()),
-            Err(PutError::Store(error)) => Err(error),
+        match self
+            .tables
+            .write_all(vec![Write { key: keys::data_key(org), item: Some(item), guard: Guard::Absent }])
+            .await
+        {
+            Ok(()) | Err(WriteError::Conflict) => Ok(()),
+            Err(WriteError::Store(error)) => Err(error),
         }
     }
 
@@ -203,7 +297,7 @@ impl<T: Tables, K: KeyService> Store<T, K> {
             let key = keys::data_key(org);
             let found = self.tables.get(vec![key.clone()]).await.map_err(as_key_failure)?.remove(&key);
             let item = found.ok_or_else(|| KeyFailure::refused("the organisation has no data key"))?;
-            wrapped_keys(item).map_err(as_key_failure)
+            wrapped_keys(&item).map_err(as_key_failure)
         };
         Ok(match stale {
             None => self.keyring.get(&org.to_string(), SystemTime::from(now), load).await?,
@@ -243,6 +337,63 @@ impl<T: Tables, K: KeyService> Store<T, K> {
                 self.with_keys(org, now, |keys| items::open_body(keys, &invoice.id, sealed)).await
             }
         }
+    }
+
+    /// A member's email.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn open_email(
+        &self,
+        org: &OrgId,
+        member: &Member,
+        now: Timestamp,
+    ) -> Result<String, StoreError> {
+        self.open_text(org, &member.email, &member.id.to_string(), "email", now).await
+    }
+
+    /// The body of a remembered answer.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn open_answer(
+        &self,
+        org: &OrgId,
+        answer: &Answer,
+        now: Timestamp,
+    ) -> Result<String, StoreError> {
+        self.open_text(org, &answer.body, &answer.key.0, "answer", now).await
+    }
+
+    async fn open_text(
+        &self,
+        org: &OrgId,
+        text: &Private<String>,
+        record: &str,
+        field: &str,
+        now: Timestamp,
+    ) -> Result<String, StoreError> {
+        let sealed = match text {
+            Private::Plain(text) => return Ok(text.clone()),
+            Private::Sealed(sealed) => sealed,
+        };
+        let open = |keys: &OrganisationKeys| items::open(keys, &Place { record, field }, sealed);
+        let bytes = self.with_keys(org, now, open).await?;
+        String::from_utf8(bytes).map_err(|_| StoreError::Corrupt("an opened field is no text".to_owned()))
+    }
+
+    /// The keyed hash of a text, for that purpose: nobody without the organisation's key can make it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn keyed_hash(
+        &self,
+        org: &OrgId,
+        purpose: &str,
+        text: &str,
+        now: Timestamp,
+    ) -> Result<[u8; 32], StoreError> {
+        self.with_keys(org, now, |keys| Ok(keys.lookup_key(purpose)?.hash(text))).await
     }
 
     /// A customer's personal data.
@@ -285,77 +436,73 @@ fn as_key_failure(error: StoreError) -> KeyFailure {
     if error.is_passing() { KeyFailure::retryable(error) } else { KeyFailure::refused(error) }
 }
 
-fn wrapped_keys(item: Item) -> Result<WrappedKeys, StoreError> {
+fn wrapped_keys(item: &Item) -> Result<WrappedKeys, StoreError> {
     let stored: DataKeyItem = items::from_item(item)?;
-    let id: [u8; 16] = array(&stored.id)?;
-    let older = stored.older.into_iter().map(|sealed| Sealed::try_from(sealed.into_vec()));
+    let older = stored.older.into_iter().map(Sealed::try_from);
     Ok(WrappedKeys {
         newest: WrappedKey {
-            key: KeyRef { id: KeyId::new(id), version: stored.newest },
-            wrapped: stored.wrapped.into_vec(),
-            check: array(&stored.check)?,
+            key: KeyRef { id: KeyId::new(stored.id), version: stored.newest },
+            wrapped: stored.wrapped,
+            check: stored.check,
         },
         older: older.collect::<Result<_, _>>()?,
     })
 }
 
-fn array<const N: usize>(bytes: &[u8]) -> Result<[u8; N], StoreError> {
-    bytes.try_into().map_err(|_| StoreError::Corrupt("a field of the wrong length".to_owned()))
-}
-
-fn puts(
+fn writes(
     org: &OrgId,
     book: &Book,
     payload: Option<Payload<'_>>,
     audit: &[AuditEvent],
     sealer: Option<&Sealer<'_>>,
-) -> Result<Vec<Put>, StoreError> {
-    let mut puts = Vec::new();
+) -> Result<Vec<Write>, StoreError> {
+    let mut writes = Vec::new();
     for (name, row, version) in book.changes() {
         let guard = version.map_or(Guard::Absent, Guard::Version);
         let mut item = items::of_row(row, version.unwrap_or(0).saturating_add(1), sealer)?;
-        if let Row::WebhookEvent(event) = row {
-            item.extend(expiry(event.received_at, EVENT_DAYS)?);
+        match row {
+            Row::WebhookEvent(event) => expire(&mut item, event.received_at, EVENT_DAYS * 24)?,
+            Row::Answer(answer) => expire(&mut item, answer.at, ANSWER_HOURS)?,
+            _ => {}
         }
-        puts.push(Put { key: keys::row(org, name), item, guard });
+        item.extend(keys::places(org, row));
+        writes.push(Write { key: keys::row(org, name), item: Some(item), guard });
+    }
+    for (name, version) in book.removals() {
+        writes.push(Write { key: keys::row(org, name), item: None, guard: Guard::Version(version) });
     }
     if let (Some(payload), Some(sealer)) = (payload, sealer) {
-        puts.extend(pieces(org, &payload, sealer)?);
+        writes.extend(pieces(org, &payload, sealer)?);
     }
     for event in audit {
         let item = items::framed(items::item(event)?, "audit_event", 1);
-        puts.push(Put { key: keys::audit(org, event), item, guard: Guard::Absent });
+        writes.push(Write { key: keys::audit(org, event), item: Some(item), guard: Guard::Absent });
     }
-    Ok(puts)
+    Ok(writes)
 }
 
-fn expiry(from: Timestamp, days: i64) -> Result<Item, StoreError> {
-    #[derive(Serialize)]
-    struct Expiry {
-        expires_at: i64,
-    }
-    items::item(&Expiry { expires_at: expires_at(from, days)? })
-}
-
-fn expires_at(from: Timestamp, days: i64) -> Result<i64, StoreError> {
-    let hours = Span::new().try_hours(days.saturating_mul(24));
+fn expire(item: &mut Item, from: Timestamp, hours: i64) -> Result<(), StoreError> {
+    let hours = Span::new().try_hours(hours);
     let at = hours
         .and_then(|span| from.checked_add(span))
         .map_err(|error| StoreError::Corrupt(error.to_string()))?;
-    Ok(at.as_second())
+    item.insert(EXPIRES_AT.to_owned(), AttributeValue::N(at.as_second().to_string()));
+    Ok(())
 }
 
-fn pieces(org: &OrgId, payload: &Payload<'_>, sealer: &Sealer<'_>) -> Result<Vec<Put>, StoreError> {
+fn pieces(org: &OrgId, payload: &Payload<'_>, sealer: &Sealer<'_>) -> Result<Vec<Write>, StoreError> {
     let compressed = lz4_flex::block::compress_prepend_size(payload.text.as_bytes());
-    let expires_at = expires_at(payload.received_at, PAYLOAD_DAYS)?;
     let pieces = compressed.chunks(PIECE);
     let count = pieces.len();
     let piece = |(n, piece): (usize, &[u8])| {
         let (record, field) = piece_place(payload.id, n);
         let sealed = sealer.seal(&Place { record: &record, field: &field }, piece)?;
-        let item = items::item(&PieceItem { sealed, pieces: count, expires_at })?;
+        let mut item = items::item(&PieceItem { pieces: count })?;
+        item.insert(SEALED.to_owned(), AttributeValue::B(Blob::new(sealed)));
+        expire(&mut item, payload.received_at, PAYLOAD_DAYS * 24)?;
         let key = keys::payload(org, payload.event, payload.fingerprint, n);
-        Ok(Put { key, item: items::framed(item, "payload", 1), guard: Guard::Absent })
+        let item = Some(items::framed(item, "payload", 1));
+        Ok(Write { key, item, guard: Guard::Absent })
     };
     pieces.enumerate().map(piece).collect()
 }

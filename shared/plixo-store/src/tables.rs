@@ -19,6 +19,8 @@ pub enum Table {
     WebhookEvents,
     /// Audit events: only ever added to.
     Audit,
+    /// What belongs to a person and to no organisation.
+    People,
 }
 
 /// An item's key.
@@ -32,7 +34,7 @@ pub struct Key {
     pub sk: String,
 }
 
-/// What must hold of an item for a put to go through.
+/// What must hold of an item for a write to go through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Guard {
     /// There is none.
@@ -41,20 +43,65 @@ pub enum Guard {
     Version(u64),
 }
 
-/// One put of a transaction.
+/// One write of a transaction.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Put {
+pub struct Write {
     /// Where.
     pub key: Key,
-    /// What, without its key.
-    pub item: Item,
+    /// What, without its key; `None` deletes what is there.
+    pub item: Option<Item>,
     /// If.
     pub guard: Guard,
 }
 
-/// Why nothing was put.
+/// In which order a table's items are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Index {
+    /// The table's own keys.
+    Primary,
+    /// All of a kind.
+    ByKind,
+    /// Those of a kind in one state.
+    ByState,
+    /// Those of a kind that are one customer's.
+    ByCustomer,
+}
+
+impl Index {
+    /// Its name in the table, and the attributes that are its keys.
+    #[must_use]
+    pub fn names(self) -> (Option<&'static str>, &'static str, &'static str) {
+        match self {
+            Self::Primary => (None, "pk", "sk"),
+            Self::ByKind => (Some("by-kind"), "kind_pk", "kind_sk"),
+            Self::ByState => (Some("by-state"), "state_pk", "state_sk"),
+            Self::ByCustomer => (Some("by-customer"), "customer_pk", "customer_sk"),
+        }
+    }
+}
+
+/// A part of one partition, in the order of its sort keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Range {
+    /// In this table.
+    pub table: Table,
+    /// By these keys.
+    pub index: Index,
+    /// Of this partition.
+    pub partition: String,
+    /// From this sort key on, itself included.
+    pub from: Option<String>,
+    /// Up to this sort key, itself included.
+    pub to: Option<String>,
+    /// The greatest first.
+    pub descending: bool,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// Why nothing was written.
 #[derive(Debug, Clone, thiserror::Error)]
-pub enum PutError {
+pub enum WriteError {
     /// A guard did not hold, or another transaction was at one of the items: read again.
     #[error("a row was changed meanwhile")]
     Conflict,
@@ -68,8 +115,11 @@ pub trait Tables: Send + Sync {
     /// The items of those keys that exist, as of now (strongly consistent).
     fn get(&self, keys: Vec<Key>) -> impl Future<Output = Result<HashMap<Key, Item>, StoreError>> + Send;
 
-    /// Puts all of up to 100 items, or none.
-    fn put_all(&self, puts: Vec<Put>) -> impl Future<Output = Result<(), PutError>> + Send;
+    /// Does all of up to 100 writes, or none.
+    fn write_all(&self, writes: Vec<Write>) -> impl Future<Output = Result<(), WriteError>> + Send;
+
+    /// The keys in a range, each with its sort key there. An index follows its table with some delay.
+    fn range(&self, range: Range) -> impl Future<Output = Result<Vec<(String, Key)>, StoreError>> + Send;
 }
 
 impl<T: Tables> Tables for std::sync::Arc<T> {
@@ -77,7 +127,11 @@ impl<T: Tables> Tables for std::sync::Arc<T> {
         T::get(self, keys)
     }
 
-    fn put_all(&self, puts: Vec<Put>) -> impl Future<Output = Result<(), PutError>> + Send {
-        T::put_all(self, puts)
+    fn write_all(&self, writes: Vec<Write>) -> impl Future<Output = Result<(), WriteError>> + Send {
+        T::write_all(self, writes)
+    }
+
+    fn range(&self, range: Range) -> impl Future<Output = Result<Vec<(String, Key)>, StoreError>> + Send {
+        T::range(self, range)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use plixo_store::{AttributeValue, Guard, Item, Key, Put, PutError, Table, Tables};
+use plixo_store::{AttributeValue, Guard, Index, Item, Key, Range, Table, Tables, Write, WriteError};
 
 fn key(table: Table, run: &str, pk: &str, sk: &str) -> Key {
     Key { table, pk: format!("{run}#{pk}"), sk: sk.to_owned() }
@@ -13,8 +13,8 @@ fn item(version: u64, text: &str) -> Item {
     Item::from([("version".to_owned(), number), ("text".to_owned(), AttributeValue::S(text.to_owned()))])
 }
 
-fn put(key: &Key, version: u64, text: &str, guard: Guard) -> Put {
-    Put { key: key.clone(), item: item(version, text), guard }
+fn put(key: &Key, version: u64, text: &str, guard: Guard) -> Write {
+    Write { key: key.clone(), item: Some(item(version, text)), guard }
 }
 
 async fn stored(tables: &impl Tables, key: &Key) -> Option<Item> {
@@ -30,6 +30,8 @@ pub async fn tables(tables: &impl Tables, run: &str) {
     many_keys_at_once(tables, run).await;
     large_items(tables, run).await;
     one_of_many_wins(tables, run).await;
+    deletions_are_guarded(tables, run).await;
+    ranges_come_in_order(tables, run).await;
 }
 
 async fn items_come_back_as_they_were_put(tables: &impl Tables, run: &str) {
@@ -42,7 +44,7 @@ async fn items_come_back_as_they_were_put(tables: &impl Tables, run: &str) {
         whole.insert("map".to_owned(), AttributeValue::M(nested));
         whole.insert("flag".to_owned(), AttributeValue::Bool(true));
         tables
-            .put_all(vec![Put { key: at.clone(), item: whole.clone(), guard: Guard::Absent }])
+            .write_all(vec![Write { key: at.clone(), item: Some(whole.clone()), guard: Guard::Absent }])
             .await
             .unwrap();
         assert_eq!(stored(tables, &at).await, Some(whole));
@@ -51,7 +53,7 @@ async fn items_come_back_as_they_were_put(tables: &impl Tables, run: &str) {
 
 async fn absent_items_are_left_out(tables: &impl Tables, run: &str) {
     let (there, not) = (key(Table::Ledger, run, "some", "a"), key(Table::Ledger, run, "some", "b"));
-    tables.put_all(vec![put(&there, 1, "x", Guard::Absent)]).await.unwrap();
+    tables.write_all(vec![put(&there, 1, "x", Guard::Absent)]).await.unwrap();
     let found = tables.get(vec![there.clone(), not, there.clone()]).await.unwrap();
     assert_eq!(found.into_keys().collect::<Vec<_>>(), [there]);
 }
@@ -59,19 +61,19 @@ async fn absent_items_are_left_out(tables: &impl Tables, run: &str) {
 async fn guards_hold(tables: &impl Tables, run: &str) {
     let at = key(Table::Ledger, run, "guarded", "row");
     let conflicts =
-        |result: Result<(), PutError>| assert!(matches!(result, Err(PutError::Conflict)), "{result:?}");
-    conflicts(tables.put_all(vec![put(&at, 2, "no", Guard::Version(1))]).await);
-    tables.put_all(vec![put(&at, 1, "one", Guard::Absent)]).await.unwrap();
-    conflicts(tables.put_all(vec![put(&at, 1, "no", Guard::Absent)]).await);
-    conflicts(tables.put_all(vec![put(&at, 3, "no", Guard::Version(2))]).await);
-    tables.put_all(vec![put(&at, 2, "two", Guard::Version(1))]).await.unwrap();
+        |result: Result<(), WriteError>| assert!(matches!(result, Err(WriteError::Conflict)), "{result:?}");
+    conflicts(tables.write_all(vec![put(&at, 2, "no", Guard::Version(1))]).await);
+    tables.write_all(vec![put(&at, 1, "one", Guard::Absent)]).await.unwrap();
+    conflicts(tables.write_all(vec![put(&at, 1, "no", Guard::Absent)]).await);
+    conflicts(tables.write_all(vec![put(&at, 3, "no", Guard::Version(2))]).await);
+    tables.write_all(vec![put(&at, 2, "two", Guard::Version(1))]).await.unwrap();
     assert_eq!(stored(tables, &at).await, Some(item(2, "two")));
 }
 
 async fn all_or_nothing(tables: &impl Tables, run: &str) {
     let rows =
         [Table::Ledger, Table::WebhookEvents, Table::Audit].map(|table| key(table, run, "together", "row"));
-    tables.put_all(rows.iter().map(|key| put(key, 1, "x", Guard::Absent)).collect()).await.unwrap();
+    tables.write_all(rows.iter().map(|key| put(key, 1, "x", Guard::Absent)).collect()).await.unwrap();
     let [a, b, _] = &rows;
     let fresh = key(Table::Ledger, run, "together", "fresh");
     let mixed = vec![
@@ -79,27 +81,27 @@ async fn all_or_nothing(tables: &impl Tables, run: &str) {
         put(&fresh, 1, "y", Guard::Absent),
         put(b, 2, "y", Guard::Version(7)),
     ];
-    assert!(matches!(tables.put_all(mixed).await, Err(PutError::Conflict)));
+    assert!(matches!(tables.write_all(mixed).await, Err(WriteError::Conflict)));
     assert_eq!((stored(tables, a).await, stored(tables, &fresh).await), (Some(item(1, "x")), None));
 }
 
 async fn many_keys_at_once(tables: &impl Tables, run: &str) {
     let rows: Vec<_> = (0..130).map(|n| key(Table::Ledger, run, &format!("many{n}"), "row")).collect();
     for rows in rows.chunks(100) {
-        tables.put_all(rows.iter().map(|key| put(key, 1, &key.pk, Guard::Absent)).collect()).await.unwrap();
+        tables.write_all(rows.iter().map(|key| put(key, 1, &key.pk, Guard::Absent)).collect()).await.unwrap();
     }
     let found = tables.get(rows.clone()).await.unwrap();
     assert_eq!(found.len(), rows.len());
     assert!(rows.iter().all(|key| found.get(key) == Some(&item(1, &key.pk))));
     let too_many =
         (0..101).map(|n| put(&key(Table::Ledger, run, &format!("over{n}"), "row"), 1, "x", Guard::Absent));
-    assert!(matches!(tables.put_all(too_many.collect()).await, Err(PutError::Store(_))));
+    assert!(matches!(tables.write_all(too_many.collect()).await, Err(WriteError::Store(_))));
 }
 
 async fn large_items(tables: &impl Tables, run: &str) {
     let rows: Vec<_> = (0..3).map(|n| key(Table::WebhookEvents, run, "large", &n.to_string())).collect();
     let large = "x".repeat(380_000);
-    tables.put_all(rows.iter().map(|key| put(key, 1, &large, Guard::Absent)).collect()).await.unwrap();
+    tables.write_all(rows.iter().map(|key| put(key, 1, &large, Guard::Absent)).collect()).await.unwrap();
     assert_eq!(tables.get(rows).await.unwrap().len(), 3);
 }
 
@@ -107,11 +109,82 @@ async fn one_of_many_wins(tables: &impl Tables, run: &str) {
     let at = key(Table::Ledger, run, "contended", "row");
     let mut won = 0;
     for _ in 0..5 {
-        match tables.put_all(vec![put(&at, 1, "x", Guard::Absent)]).await {
+        match tables.write_all(vec![put(&at, 1, "x", Guard::Absent)]).await {
             Ok(()) => won += 1,
-            Err(PutError::Conflict) => {}
-            Err(PutError::Store(error)) => panic!("{error}"),
+            Err(WriteError::Conflict) => {}
+            Err(WriteError::Store(error)) => panic!("{error}"),
         }
     }
     assert_eq!(won, 1);
+}
+
+async fn deletions_are_guarded(tables: &impl Tables, run: &str) {
+    let (at, other) = (key(Table::Ledger, run, "gone", "row"), key(Table::Ledger, run, "gone", "other"));
+    let delete = |version| Write { key: at.clone(), item: None, guard: Guard::Version(version) };
+    tables.write_all(vec![put(&at, 1, "x", Guard::Absent)]).await.unwrap();
+    let stale = tables.write_all(vec![delete(2), put(&other, 1, "x", Guard::Absent)]).await;
+    assert!(matches!(stale, Err(WriteError::Conflict)));
+    assert_eq!((stored(tables, &at).await, stored(tables, &other).await), (Some(item(1, "x")), None));
+    tables.write_all(vec![delete(1), put(&other, 1, "x", Guard::Absent)]).await.unwrap();
+    assert_eq!((stored(tables, &at).await, stored(tables, &other).await), (None, Some(item(1, "x"))));
+    assert!(matches!(tables.write_all(vec![delete(1)]).await, Err(WriteError::Conflict)));
+}
+
+async fn ranges_come_in_order(tables: &impl Tables, run: &str) {
+    let partition = format!("{run}#list");
+    let listed = |index: Index, pk: &str, sk: &str, kind: &str| {
+        let mut item = item(1, "x");
+        let (_, partition_name, sort_name) = index.names();
+        item.insert(partition_name.to_owned(), AttributeValue::S(format!("{run}#{kind}")));
+        item.insert(sort_name.to_owned(), AttributeValue::S(sk.to_owned()));
+        Write { key: key(Table::Ledger, run, pk, "row"), item: Some(item), guard: Guard::Absent }
+    };
+    let sorts = ["a", "b", "c", "d", "e"];
+    for index in [Index::ByKind, Index::ByState, Index::ByCustomer] {
+        let kind = format!("{index:?}");
+        let write = |sort: &&str| listed(index, &format!("{kind}{sort}"), sort, &kind);
+        tables.write_all(sorts.iter().map(write).collect()).await.unwrap();
+        let range = Range {
+            table: Table::Ledger,
+            index,
+            partition: format!("{run}#{kind}"),
+            from: None,
+            to: None,
+            descending: false,
+            limit: 100,
+        };
+        let found = tables.range(range.clone()).await.unwrap();
+        let expected = |sorts: &[&str]| -> Vec<_> {
+            let of =
+                |sort: &&str| ((*sort).to_owned(), key(Table::Ledger, run, &format!("{kind}{sort}"), "row"));
+            sorts.iter().map(of).collect()
+        };
+        assert_eq!(found, expected(&sorts));
+        let middle = Range {
+            from: Some("b".to_owned()),
+            to: Some("d".to_owned()),
+            descending: true,
+            limit: 2,
+            ..range.clone()
+        };
+        assert_eq!(tables.range(middle).await.unwrap(), expected(&["d", "c"]));
+        let after = Range { from: Some("dd".to_owned()), ..range.clone() };
+        assert_eq!(tables.range(after).await.unwrap(), expected(&["e"]));
+        let before = Range { to: Some("a".to_owned()), ..range };
+        assert_eq!(tables.range(before).await.unwrap(), expected(&["a"]));
+    }
+    let own = Range {
+        table: Table::Audit,
+        index: Index::Primary,
+        partition: partition.clone(),
+        from: None,
+        to: Some("4".to_owned()),
+        descending: true,
+        limit: 3,
+    };
+    let rows = ["1", "2", "3", "4", "5"].map(|sk| key(Table::Audit, run, "list", sk));
+    tables.write_all(rows.iter().map(|key| put(key, 1, "x", Guard::Absent)).collect()).await.unwrap();
+    let [_, two, three, four, _] = rows;
+    let expected = [four, three, two].map(|key| (key.sk.clone(), key));
+    assert_eq!(tables.range(own).await.unwrap(), expected);
 }

@@ -6,7 +6,7 @@ use plixo_aws::secrets::ReadSecret;
 use plixo_aws::sqs::SendMessage;
 use plixo_domain::secret::Secret;
 use plixo_envelope::{GeneratedKey, KeyFailure, KeyService, Secret as Key32};
-use plixo_store::{AttributeValue, Guard, Item, Key, Put, PutError, StoreError, Tables};
+use plixo_store::{AttributeValue, Guard, Index, Item, Key, Range, StoreError, Tables, Write, WriteError};
 
 use crate::Faults;
 
@@ -52,6 +52,10 @@ impl FakeTables {
     }
 }
 
+fn text(value: &AttributeValue) -> Option<String> {
+    value.as_s().ok().cloned()
+}
+
 fn version(item: &Item) -> Option<u64> {
     match item.get("version") {
         Some(AttributeValue::N(number)) => number.parse().ok(),
@@ -73,30 +77,62 @@ impl Tables for FakeTables {
             .await
     }
 
-    async fn put_all(&self, puts: Vec<Put>) -> Result<(), PutError> {
-        let down = || PutError::Store(unavailable("DynamoDB").into());
+    async fn write_all(&self, writes: Vec<Write>) -> Result<(), WriteError> {
+        let down = || WriteError::Store(unavailable("DynamoDB").into());
         self.faults
             .call(down, || {
                 let mut items = self.items.lock().unwrap();
-                let mut keys: Vec<_> = puts.iter().map(|put| &put.key).collect();
+                let mut keys: Vec<_> = writes.iter().map(|write| &write.key).collect();
                 keys.sort();
                 keys.dedup();
-                if keys.len() != puts.len() || puts.len() > 100 || puts.is_empty() {
-                    let cause = "a transaction has 1 to 100 puts of different items".to_owned();
+                if keys.len() != writes.len() || writes.len() > 100 || writes.is_empty() {
+                    let cause = "a transaction has 1 to 100 writes of different items".to_owned();
                     return Err(StoreError::from(AwsError::Refused { service: "DynamoDB", cause }).into());
                 }
-                let holds = |put: &Put| match (put.guard, items.get(&put.key)) {
+                let holds = |write: &Write| match (write.guard, items.get(&write.key)) {
                     (Guard::Absent, found) => found.is_none(),
                     (Guard::Version(wanted), Some(found)) => version(found) == Some(wanted),
                     (Guard::Version(_), None) => false,
                 };
-                if !puts.iter().all(holds) {
-                    return Err(PutError::Conflict);
+                if !writes.iter().all(holds) {
+                    return Err(WriteError::Conflict);
                 }
-                items.extend(puts.into_iter().map(|put| (put.key, put.item)));
+                for Write { key, item, .. } in writes {
+                    match item {
+                        Some(item) => items.insert(key, item),
+                        None => items.remove(&key),
+                    };
+                }
                 Ok(())
             })
             .await
+    }
+
+    async fn range(&self, range: Range) -> Result<Vec<(String, Key)>, StoreError> {
+        let (_, partition, sort) = range.index.names();
+        let place = |key: &Key, item: &Item| match range.index {
+            Index::Primary => Some((key.pk.clone(), key.sk.clone())),
+            _ => Some((text(item.get(partition)?)?, text(item.get(sort)?)?)),
+        };
+        let listed = || {
+            let items = self.items.lock().unwrap();
+            let mut found: Vec<_> = items
+                .iter()
+                .filter(|(key, _)| key.table == range.table)
+                .filter_map(|(key, item)| Some((place(key, item)?, key.clone())))
+                .filter(|((partition, _), _)| *partition == range.partition)
+                .map(|((_, sort), key)| (sort, key))
+                .filter(|(sort, _)| range.from.as_ref().is_none_or(|from| sort >= from))
+                .filter(|(sort, _)| range.to.as_ref().is_none_or(|to| sort <= to))
+                .collect();
+            found.sort();
+            if range.descending {
+                found.reverse();
+            }
+            found.truncate(range.limit);
+            Ok(found)
+        };
+        self.faults.call(|| unavailable("DynamoDB").into(), listed).await
     }
 }
 

@@ -78,7 +78,7 @@ impl Stack {
             None => plixo_store::Guard::Absent,
         };
         item.insert("version".into(), AttributeValue::N("9".into()));
-        self.tables.put_all(vec![plixo_store::Put { key, item, guard }]).await.unwrap();
+        self.tables.write_all(vec![plixo_store::Write { key, item: Some(item), guard }]).await.unwrap();
     }
 }
 

@@ -75,6 +75,8 @@ async function readRows(tasks) {
   return rows;
 }
 
+const listed = (index, partition, sort) => ({ [`${index}_pk`]: s(partition), [`${index}_sk`]: s(sort) });
+
 const put = (TableName, Item, version) => ({ Put: version
   ? { TableName, Item, ConditionExpression: 'version = :version', ExpressionAttributeValues: { ':version': version } }
   : { TableName, Item, ConditionExpression: 'attribute_not_exists(pk)' } });
@@ -92,8 +94,10 @@ async function work(task, rows) {
   const currency = payment.currency.toUpperCase();
   const received = payment.amount_received;
   const total = Number(invoice.total.M.amount.N);
-  const open = total - invoice.claims.L.reduce((sum, claim) => sum + Number(claim.M.applied.N), 0);
+  const claims = invoice.claims?.L ?? [];
+  const open = total - claims.reduce((sum, claim) => sum + Number(claim.M.applied.N), 0);
   const applied = invoice.total.M.currency.S === currency ? Math.min(received, open) : 0;
+  const status = applied === open ? 'paid' : 'partially_paid';
   const receivedAt = Math.floor(Date.parse(task.received_at) / 1000);
   const claim = { M: { payment: s(payment.id), received_at: n(event.created), wanted: n(received), applied: n(applied), allocation: s(allocationId) } };
   const text = seal(await dataKey(org), task.text, `${org}#${eventId}#payload`);
@@ -110,18 +114,22 @@ async function work(task, rows) {
     put(WEBHOOK_EVENTS_TABLE, {
       ...task.keys.event, id: s(eventId), provider: s('stripe'), type: s(event.type), status: s('applied'), received_at: s(task.received_at),
       applied_at: s(now.toISOString()), fingerprint: { B: task.fingerprint }, expires_at: n(receivedAt + EVENT_SECONDS), version: n(1),
+      ...listed('kind', `${org}#webhook-events`, eventId),
     }),
     put(WEBHOOK_EVENTS_TABLE, { pk: task.keys.event.pk, sk: s('payload'), sealed: { B: text }, expires_at: n(receivedAt + PAYLOAD_SECONDS) }),
     put(LEDGER_TABLE, {
       ...task.keys.payment, id: s(paymentId), reference: s(payment.id), status: s('succeeded'), amount: money(received, currency),
       unapplied: money(received - applied, currency), received_at: n(event.created), customer: s(payment.customer),
-      invoice_id: invoice.id, version: n(1),
+      invoice_id: invoice.id, version: n(1), ...listed('kind', `${org}#payments`, paymentId),
+      ...(received > applied && listed('state', `${org}#payments#unapplied`, paymentId)),
       allocations: { L: [{ M: { id: s(allocationId), invoice_id: invoice.id, amount: n(applied), applied_by: s(endpoint) } }] },
     }),
     put(LEDGER_TABLE, { pk: s(`${org}#${paymentId}`), sk: s('payment-pointer'), reference: s(payment.id), version: n(1) }),
     put(LEDGER_TABLE, {
-      ...invoice, claims: { L: [...invoice.claims.L, claim] }, balance: n(open - applied),
-      status: s(applied === open ? 'paid' : 'partially_paid'), version: n(Number(invoice.version.N) + 1),
+      ...invoice, claims: { L: [...claims, claim] }, balance: n(open - applied),
+      status: s(status), version: n(Number(invoice.version.N) + 1), ...listed('kind', `${org}#invoices`, invoice.id.S),
+      ...listed('state', `${org}#invoices#${status}`, `${invoice.due_on.S}#${invoice.id.S}`),
+      ...listed('customer', `${org}#${invoice.customer_id.S}#invoices`, invoice.id.S),
     }, invoice.version),
     audit('payment.create', 'payment', paymentId, ['amount', 'status']),
     audit('invoice.update', 'invoice', invoice.id.S, ['allocations']),

@@ -97,6 +97,10 @@ def read_rows(tasks):
     return rows
 
 
+def listed(index, partition, sort):
+    return {f"{index}_pk": s(partition), f"{index}_sk": s(sort)}
+
+
 def put(table, item, version=None):
     if version is None:
         return {"Put": {"TableName": table, "Item": item, "ConditionExpression": "attribute_not_exists(pk)"}}
@@ -118,8 +122,10 @@ def work(task, rows):
     event_id, payment_id, allocation_id = str(uuid.uuid4()), str(uuid.uuid4()), str(uuid.uuid4())
     currency, received = payment["currency"].upper(), payment["amount_received"]
     total = int(invoice["total"]["M"]["amount"]["N"])
-    open_ = total - sum(int(claim["M"]["applied"]["N"]) for claim in invoice["claims"]["L"])
+    claims = invoice.get("claims", {"L": []})["L"]
+    open_ = total - sum(int(claim["M"]["applied"]["N"]) for claim in claims)
     applied = min(received, open_) if invoice["total"]["M"]["currency"]["S"] == currency else 0
+    status = "paid" if applied == open_ else "partially_paid"
     received_at = int(datetime.fromisoformat(task["received_at"]).timestamp())
     text = seal(data_key(org), task["text"], f"{org}#{event_id}#payload")
     claim = {
@@ -162,6 +168,7 @@ def work(task, rows):
         "fingerprint": {"B": task["fingerprint"]},
         "expires_at": n(received_at + EVENT_SECONDS),
         "version": n(1),
+        **listed("kind", f"{org}#webhook-events", event_id),
     }
     payload_item = {
         "pk": task["keys"]["event"]["pk"],
@@ -180,7 +187,10 @@ def work(task, rows):
         "invoice_id": invoice["id"],
         "version": n(1),
         "allocations": {"L": [{"M": allocation}]},
+        **listed("kind", f"{org}#payments", payment_id),
     }
+    if received > applied:
+        payment_item |= listed("state", f"{org}#payments#unapplied", payment_id)
     pointer_item = {
         "pk": s(f"{org}#{payment_id}"),
         "sk": s("payment-pointer"),
@@ -188,10 +198,13 @@ def work(task, rows):
         "version": n(1),
     }
     invoice_item = invoice | {
-        "claims": {"L": [*invoice["claims"]["L"], {"M": claim}]},
+        "claims": {"L": [*claims, {"M": claim}]},
         "balance": n(open_ - applied),
-        "status": s("paid" if applied == open_ else "partially_paid"),
+        "status": s(status),
         "version": n(int(invoice["version"]["N"]) + 1),
+        **listed("kind", f"{org}#invoices", invoice["id"]["S"]),
+        **listed("state", f"{org}#invoices#{status}", f"{invoice['due_on']['S']}#{invoice['id']['S']}"),
+        **listed("customer", f"{org}#{invoice['customer_id']['S']}#invoices", invoice["id"]["S"]),
     }
     ddb.transact_write_items(
         TransactItems=[

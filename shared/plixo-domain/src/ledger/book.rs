@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::{Customer, CustomerRef, Invoice, InvoiceNumber, Organisation, Payment, PaymentPointer};
-use crate::id::{CustomerId, EndpointId, InvoiceId, PaymentId};
+use crate::answer::{Answer, AnswerKey};
+use crate::id::{CustomerId, EndpointId, InvoiceId, MemberId, PaymentId};
+use crate::people::{Member, MemberPointer, UserId, UserOrganisation};
 use crate::webhook::{EventKey, ExternalRef, WebhookEndpoint, WebhookEvent};
 
 /// The name of a row within its organisation.
@@ -27,11 +29,18 @@ pub enum RowKey {
     WebhookEndpoint(EndpointId),
     /// A webhook event.
     WebhookEvent(EventKey),
+    /// A person's membership.
+    Member(UserId),
+    /// Which person a member is.
+    MemberPointer(MemberId),
+    /// That a person is in the organisation, noted with the person.
+    UserOrganisation(UserId),
+    /// What an idempotency key was answered.
+    Answer(AnswerKey),
 }
 
 /// A row.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "payments are what most rows are")]
 pub enum Row {
     /// The organisation itself.
     Organisation(Organisation),
@@ -51,6 +60,14 @@ pub enum Row {
     WebhookEndpoint(WebhookEndpoint),
     /// A webhook event.
     WebhookEvent(WebhookEvent),
+    /// A person's membership.
+    Member(Member),
+    /// Which person a member is.
+    MemberPointer(MemberPointer),
+    /// That a person is in the organisation, noted with the person.
+    UserOrganisation(UserOrganisation),
+    /// What an idempotency key was answered.
+    Answer(Answer),
 }
 
 /// What can be kept as a row.
@@ -100,6 +117,10 @@ kept! {
     PaymentPointer named PaymentId as |it| it.id;
     WebhookEndpoint named EndpointId as |it| it.id;
     WebhookEvent named EventKey as |it| it.key.clone();
+    Member named UserId as |it| it.user;
+    MemberPointer named MemberId as |it| it.id;
+    UserOrganisation named UserId as |it| it.user;
+    Answer named AnswerKey as |it| it.key.clone();
 }
 
 impl Kept for Organisation {
@@ -188,6 +209,31 @@ impl Book {
             .iter()
             .filter(|(_, slot)| slot.changed)
             .filter_map(|(key, slot)| slot.row.as_ref().map(|row| (key, row, slot.version)))
+    }
+
+    /// Takes a row away. Where there is none, nothing changes.
+    ///
+    /// # Errors
+    /// [`Unread`] when what is there was never read.
+    pub fn remove<T: Kept>(&mut self, name: &T::Name) -> Result<(), Unread> {
+        let key = T::key(name);
+        let Some(slot) = self.slots.get_mut(&key) else { return Err(Unread(vec![key])) };
+        if slot.row.take().is_some() {
+            slot.changed = true;
+        }
+        Ok(())
+    }
+
+    /// The rows to take away, each with the version that the store must still hold.
+    pub fn removals(&self) -> impl Iterator<Item = (&RowKey, u64)> {
+        let gone = self.slots.iter().filter(|(_, slot)| slot.changed && slot.row.is_none());
+        gone.filter_map(|(key, slot)| slot.version.map(|version| (key, version)))
+    }
+
+    /// The version that a row had when it was read.
+    #[must_use]
+    pub fn version<T: Kept>(&self, name: &T::Name) -> Option<u64> {
+        self.slots.get(&T::key(name)).and_then(|slot| slot.version)
     }
 
     /// All rows that are there.

@@ -38,6 +38,21 @@ pub enum InvoiceStatus {
     Uncollectible,
 }
 
+impl InvoiceStatus {
+    /// The contract's word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Draft => "draft",
+            Self::Open => "open",
+            Self::PartiallyPaid => "partially_paid",
+            Self::Paid => "paid",
+            Self::Void => "void",
+            Self::Uncollectible => "uncollectible",
+        }
+    }
+}
+
 /// One line of an invoice.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -93,17 +108,49 @@ pub enum InvoiceError {
     Money(#[from] MoneyError),
 }
 
-/// What one payment asks of an invoice, and what it got.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What a payment asks of an invoice, and what it got: the invoice's side of an allocation.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
-    /// When the money was received, Unix seconds: earlier money is served first.
+    /// Whose.
+    pub payment: ExternalRef,
+    /// When the money was received, Unix seconds: of the payments that name the invoice, earlier money is served first.
     pub received_at: i64,
-    /// What is left of the payment.
+    /// What the payment can give.
     pub wanted: Money,
     /// What of it the invoice took, minor units: nothing unless it is owed, in that currency.
     pub applied: i64,
     /// The allocation that this is.
     pub allocation: AllocationId,
+    /// Whether a person chose it. Else the payment's provider names the invoice.
+    pub chosen: bool,
+}
+
+/// What a payment asks of one invoice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Ask {
+    /// The allocation that a person chose; `None`: the provider names the invoice.
+    pub(super) chosen: Option<AllocationId>,
+    pub(super) received_at: i64,
+    pub(super) wanted: Money,
+}
+
+/// An allocation whose amount changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Share {
+    pub(super) payment: ExternalRef,
+    pub(super) invoice: InvoiceId,
+    pub(super) allocation: AllocationId,
+    /// What it is now, minor units. None: the allocation is gone.
+    pub(super) amount: i64,
+}
+
+/// Who gets what of an invoice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Service {
+    /// All claims are served anew, in their order.
+    Whole,
+    /// Only the asking payment's shares change, within what nobody else has.
+    Own,
 }
 
 /// An invoice.
@@ -125,12 +172,13 @@ pub struct Invoice {
     pub due_on: Option<Date>,
     /// Lines and memo.
     pub body: Private<InvoiceBody>,
-    /// The payments that name it.
-    pub claims: BTreeMap<ExternalRef, Claim>,
+    /// What payments ask of it: those that people chose for it, and those that name it.
+    pub claims: BTreeMap<AllocationId, Claim>,
 }
 
-/// Only the earliest money of that many payments has a claim; further payments stay unapplied. One event may change what all
-/// of them got, and all of that is one transaction, of 100 rows at most.
+/// So many claims has an invoice at most. Those that people chose stay; of the payments that name it, only the earliest money
+/// has one, and further payments stay unapplied. One event may change what all of them got, and all of that is one
+/// transaction: see [`MAX_TOUCHED`](super::MAX_TOUCHED).
 pub const MAX_CLAIMS: usize = 40;
 
 impl Invoice {
@@ -159,48 +207,86 @@ impl Invoice {
         }
     }
 
-    /// Sets what `payment` asks (money received at a time, Unix seconds; `None`: nothing) and serves all claims anew,
-    /// earliest money first. Answers the allocation of each payment whose share changed; a share of nothing is an
-    /// allocation that is gone.
-    pub(super) fn claim(
-        &mut self,
-        payment: &ExternalRef,
-        asked: Option<(i64, Money)>,
-        ids: &mut Ids,
-    ) -> Vec<(ExternalRef, AllocationId, i64)> {
-        let before = self.claims.clone();
-        match asked {
-            Some((received_at, wanted)) if wanted.amount > 0 => {
-                let allocation = before.get(payment).map_or_else(|| ids.make(), |claim| claim.allocation);
-                self.claims.insert(payment.clone(), Claim { received_at, wanted, applied: 0, allocation });
-            }
-            _ => {
-                self.claims.remove(payment);
-            }
+    /// Sets what `payment` asks, in the place of what it asked before, and serves.
+    pub(super) fn hear(&mut self, payment: &ExternalRef, asks: Vec<Ask>, service: Service, ids: &mut Ids) {
+        let before = std::mem::take(&mut self.claims);
+        let named = before.values().find(|claim| !claim.chosen && claim.payment == *payment);
+        let named = named.map(|claim| claim.allocation);
+        for Ask { chosen, received_at, wanted } in asks {
+            let allocation = chosen.or(named).unwrap_or_else(|| ids.make());
+            let applied = before.get(&allocation).map_or(0, |claim| claim.applied);
+            let (payment, chosen) = (payment.clone(), chosen.is_some());
+            let claim = Claim { payment, received_at, wanted, applied, allocation, chosen };
+            self.claims.insert(allocation, claim);
         }
+        self.claims.extend(before.into_iter().filter(|(_, claim)| claim.payment != *payment));
         while self.claims.len() > MAX_CLAIMS {
-            let latest = self.claims.iter().max_by_key(|(payment, claim)| (claim.received_at, *payment));
-            let Some(latest) = latest.map(|(payment, _)| payment.clone()) else { break };
+            let named = self.claims.values().filter(|claim| !claim.chosen);
+            let out = named.filter(|claim| service == Service::Whole || claim.payment == *payment);
+            let Some(latest) = out.max_by_key(|claim| (claim.received_at, &claim.payment)) else { break };
+            let latest = latest.allocation;
             self.claims.remove(&latest);
         }
-        self.serve();
-        let share = |claims: &BTreeMap<ExternalRef, Claim>, of| {
-            claims.get(of).map_or(0, |claim: &Claim| claim.applied)
-        };
-        let all: BTreeMap<_, _> = before.iter().chain(&self.claims).collect();
-        let changed = all.into_iter().filter(|(of, _)| share(&before, of) != share(&self.claims, of));
-        changed.map(|(of, claim)| (of.clone(), claim.allocation, share(&self.claims, of))).collect()
+        match service {
+            Service::Whole => self.serve(),
+            Service::Own => self.serve_only(payment),
+        }
     }
 
-    fn serve(&mut self) {
-        let owed = matches!(self.state, InvoiceState::Open | InvoiceState::Uncollectible);
-        let mut left = if owed { self.total.amount } else { 0 };
-        let mut claims: Vec<_> = self.claims.iter_mut().collect();
-        claims.sort_by(|(a, x), (b, y)| (x.received_at, a).cmp(&(y.received_at, b)));
-        for (_, claim) in claims {
-            let same_currency = claim.wanted.currency == self.total.currency;
-            claim.applied = if same_currency { claim.wanted.amount.min(left) } else { 0 };
+    /// Serves all claims anew: what people chose in the order of their choosing, then the payments that name the invoice,
+    /// earliest money first.
+    pub(super) fn serve(&mut self) {
+        let (mut left, currency) = (self.owed(), self.total.currency);
+        for claim in self.in_order() {
+            claim.applied = if claim.wanted.currency == currency { claim.wanted.amount.min(left) } else { 0 };
             left = left.saturating_sub(claim.applied);
         }
+    }
+
+    /// Lets `payment` have what it asks as far as that takes nothing from another one.
+    fn serve_only(&mut self, payment: &ExternalRef) {
+        let (owed, currency) = (self.owed(), self.total.currency);
+        let can = |claim: &Claim| {
+            if claim.wanted.currency == currency { claim.wanted.amount } else { 0 }
+        };
+        for claim in self.claims.values_mut().filter(|claim| claim.payment == *payment) {
+            claim.applied = claim.applied.min(can(claim));
+        }
+        let mut left = owed.saturating_sub(self.allocated()).max(0);
+        for claim in self.in_order().into_iter().filter(|claim| claim.payment == *payment) {
+            let more = can(claim).saturating_sub(claim.applied).min(left);
+            claim.applied = claim.applied.saturating_add(more);
+            left = left.saturating_sub(more);
+        }
+    }
+
+    fn owed(&self) -> i64 {
+        let owed = matches!(self.state, InvoiceState::Open | InvoiceState::Uncollectible);
+        if owed { self.total.amount } else { 0 }
+    }
+
+    /// The claims as they are served. Allocation ids begin with the time of their making.
+    fn in_order(&mut self) -> Vec<&mut Claim> {
+        let mut claims: Vec<_> = self.claims.values_mut().collect();
+        claims.sort_by(|a, b| match (a.chosen, b.chosen) {
+            (true, true) => a.allocation.cmp(&b.allocation),
+            (false, false) => (a.received_at, &a.payment).cmp(&(b.received_at, &b.payment)),
+            _ => b.chosen.cmp(&a.chosen),
+        });
+        claims
+    }
+
+    /// The allocations whose amount is another than in `before`.
+    pub(super) fn shares_since(&self, before: &Self) -> Vec<Share> {
+        let took = |of: &Self, id: &AllocationId| of.claims.get(id).map_or(0, |claim| claim.applied);
+        let all: BTreeMap<_, _> = before.claims.iter().chain(&self.claims).collect();
+        let changed = all.into_iter().filter(|(id, _)| took(before, id) != took(self, id));
+        let share = |(id, claim): (&AllocationId, &Claim)| Share {
+            payment: claim.payment.clone(),
+            invoice: self.id,
+            allocation: *id,
+            amount: took(self, id),
+        };
+        changed.map(share).collect()
     }
 }

@@ -5,17 +5,20 @@ mod customer;
 mod invoice;
 mod organisation;
 mod payment;
+mod settle;
+pub mod staff;
 #[cfg(test)]
 mod tests;
 
 pub use book::{Book, Kept, Row, RowKey, Unread};
 pub use customer::{Address, Customer, CustomerNews, CustomerRef, Link, Personal, tell_customer};
 pub use invoice::{Claim, Invoice, InvoiceBody, InvoiceError, InvoiceState, InvoiceStatus, Line, MAX_CLAIMS};
-pub use organisation::{InvoiceNumber, Organisation, Residency};
+pub use organisation::{InvoiceNumber, Organisation, Residency, Settings};
 pub use payment::{
-    Allocation, DisputeState, Payer, Payment, PaymentNews, PaymentPart, PaymentPointer, PaymentStatus,
-    RefundState, Stage, Statement, Witness, tell_payment,
+    Allocation, Choice, DisputeState, Payer, Payment, PaymentNews, PaymentPart, PaymentPointer,
+    PaymentSource, PaymentStatus, RefundState, Stage, Statement, Witness, tell_payment,
 };
+pub use settle::MAX_TOUCHED;
 
 use serde::{Deserialize, Serialize};
 

@@ -1,8 +1,12 @@
 //! Organisations.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::id::{InvoiceId, OrgId};
+use crate::id::{InvoiceId, MemberId, OrgId};
 
 /// Where an organisation's data stays. Fixed when the organisation is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +27,32 @@ pub struct Organisation {
     pub name: String,
     /// Where its data stays.
     pub residency: Residency,
+    /// Its Controllers.
+    #[serde(default)]
+    pub controllers: BTreeSet<MemberId>,
+    /// What its Controllers may set.
+    #[serde(default)]
+    pub settings: Settings,
+}
+
+/// What an organisation's Controllers may set.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Settings {
+    /// From where its staff may come (CIDR, v4 and v6); from anywhere if there is none.
+    #[serde(default)]
+    pub ip_allow_list: Vec<IpNet>,
+    /// Whether its members must sign in with two factors.
+    #[serde(default)]
+    pub require_two_factor: bool,
+}
+
+impl Settings {
+    /// Whether staff may come from there. From an address that is not known, only where there is no list.
+    #[must_use]
+    pub fn allows(&self, ip: Option<IpAddr>) -> bool {
+        self.ip_allow_list.is_empty()
+            || ip.is_some_and(|ip| self.ip_allow_list.iter().any(|net| net.contains(&ip.to_canonical())))
+    }
 }
 
 /// Which invoice has a number: what makes numbers unique in their organisation.

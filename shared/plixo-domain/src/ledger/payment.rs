@@ -8,11 +8,13 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use super::{Book, Invoice, Private, RowKey, Stamp, Told, Unread};
+use super::invoice::{Ask, Share};
+use super::settle::{Cause, settle};
+use super::{Book, Private, Stamp, Told, Unread};
 use crate::audit::Actor;
-use crate::id::{AllocationId, Ids, InvoiceId, PaymentId};
+use crate::id::{AllocationId, CustomerId, Ids, InvoiceId, PaymentId};
 use crate::money::{Currency, Money};
-use crate::webhook::{ExternalId, ExternalRef};
+use crate::webhook::{ExternalId, ExternalRef, Provider};
 
 /// Through which of its objects a provider tells of the money. Where they differ, the first of these is believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -24,6 +26,10 @@ pub enum Witness {
     Charge,
     /// A checkout session.
     Session,
+    /// A person, from a bank statement.
+    Bank,
+    /// A person, by hand.
+    Manual,
 }
 
 /// How far the money has come. A later one outranks an earlier one, whatever the times say: money that was received was
@@ -137,14 +143,41 @@ pub struct Payer {
 }
 
 /// A part of a payment applied to an invoice.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Allocation {
     /// Its id.
     pub id: AllocationId,
+    /// To which invoice.
+    pub invoice: InvoiceId,
     /// Minor units, more than none.
     pub amount: i64,
     /// Who applied it.
     pub applied_by: Actor,
+}
+
+/// A person's choice: so much of the payment for this invoice. What of it the invoice has is an [`Allocation`] of the same
+/// id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Choice {
+    /// The allocation's id.
+    pub id: AllocationId,
+    /// For which invoice.
+    pub invoice: InvoiceId,
+    /// Minor units, more than none.
+    pub amount: i64,
+    /// Whose choice.
+    pub by: Actor,
+}
+
+/// Where the knowledge of a payment comes from, as the contract names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the contract's words")]
+pub enum PaymentSource {
+    Stripe,
+    Erp,
+    Bank,
+    Manual,
 }
 
 /// A payment's status as the contract names it.
@@ -175,6 +208,8 @@ pub struct Payment {
     pub named: BTreeMap<Witness, (Stamp, InvoiceId)>,
     /// The provider's customer.
     pub customer: Option<ExternalRef>,
+    /// The customer, where a person said so.
+    pub customer_id: Option<CustomerId>,
     /// Refunded in all, as the charge says, with the time of saying. Of two sums of the same second the larger is later.
     pub refunded_total: Option<(i64, i64)>,
     /// The refunds heard of one by one.
@@ -183,8 +218,12 @@ pub struct Payment {
     pub disputes: BTreeMap<ExternalId, Statement<DisputeState>>,
     /// Who paid.
     pub payer: Option<(Stamp, Private<Payer>)>,
+    /// What people chose, in the order of their choosing.
+    pub choices: Vec<Choice>,
+    /// Invoices that a provider may name in vain, for a person took the allocation back.
+    pub undone: BTreeSet<InvoiceId>,
     /// Where it went.
-    pub allocations: BTreeMap<InvoiceId, Allocation>,
+    pub allocations: BTreeMap<AllocationId, Allocation>,
 }
 
 /// Which payment has an id: a payment is found by the name of its money, and by its id through this.
@@ -230,7 +269,7 @@ pub enum PaymentPart {
 }
 
 impl Payment {
-    fn new(id: PaymentId, reference: ExternalRef) -> Self {
+    pub(super) fn new(id: PaymentId, reference: ExternalRef) -> Self {
         Self {
             id,
             reference,
@@ -238,12 +277,33 @@ impl Payment {
             received_at: None,
             named: BTreeMap::new(),
             customer: None,
+            customer_id: None,
             refunded_total: None,
             refunds: BTreeMap::new(),
             disputes: BTreeMap::new(),
             payer: None,
+            choices: Vec::new(),
+            undone: BTreeSet::new(),
             allocations: BTreeMap::new(),
         }
+    }
+
+    /// Where the knowledge of it comes from.
+    #[must_use]
+    pub fn source(&self) -> PaymentSource {
+        match self.reference.provider {
+            Provider::Stripe => PaymentSource::Stripe,
+            Provider::Member if self.money.contains_key(&Witness::Bank) => PaymentSource::Bank,
+            Provider::Member => PaymentSource::Manual,
+        }
+    }
+
+    /// Its name at its source; `None` where a person recorded it without one.
+    #[must_use]
+    pub fn external_id(&self) -> Option<&ExternalId> {
+        let id = &self.reference.id;
+        let own = self.reference.provider == Provider::Member && id.as_str() == self.id.to_string();
+        (!own).then_some(id)
     }
 
     fn believed(&self) -> Option<&Statement<Stage>> {
@@ -251,7 +311,7 @@ impl Payment {
         received.or_else(|| self.money.values().next())
     }
 
-    fn currency(&self) -> Option<Currency> {
+    pub(super) fn currency(&self) -> Option<Currency> {
         let money = self.believed().map(|statement| statement.currency);
         let refund = || self.refunds.values().map(|statement| statement.currency).next();
         let dispute = || self.disputes.values().map(|statement| statement.currency).next();
@@ -434,7 +494,7 @@ fn keep<K: Ord, T: Said>(kept: &mut BTreeMap<K, Statement<T>>, key: K, said: Sta
     }
 }
 
-/// Tells the ledger a provider's news of a payment: remembers it, and lets the named invoice serve its claims anew.
+/// Tells the ledger a provider's news of a payment: remembers it, and lets the invoices that it pays serve their claims anew.
 ///
 /// # Errors
 /// [`Unread`]: these rows are needed as well. Read them and tell it again; nothing was changed.
@@ -446,39 +506,10 @@ pub fn tell_payment(book: &mut Book, news: &PaymentNews, by: &Actor, ids: &mut I
         return Ok(Told::Known);
     }
 
-    let named_before = before.as_ref().and_then(Payment::names);
-    let named: BTreeSet<_> = [named_before, payment.names()].into_iter().flatten().collect();
-    let (mut invoices, mut shares) = (Vec::new(), Vec::new());
-    for invoice_id in named {
-        let Some(invoice) = book.get::<Invoice>(&invoice_id)? else { continue };
-        let mut invoice = invoice.clone();
-        let asked =
-            payment.received_at.zip(payment.currency()).filter(|_| payment.names() == Some(invoice_id));
-        let asked = asked.map(|(at, currency)| (at, Money::new(payment.net(), currency)));
-        let changed = invoice.claim(&payment.reference, asked, ids);
-        shares
-            .extend(changed.into_iter().map(|(of, allocation, amount)| (of, invoice_id, allocation, amount)));
-        invoices.push(invoice);
-    }
-    let others = shares.iter().map(|(of, ..)| RowKey::Payment(of.clone())).filter(|other| !book.knows(other));
-    let unread: Vec<_> = others.collect();
-    if !unread.is_empty() {
-        return Err(Unread(unread));
-    }
+    let settled = settle(book, before.as_ref(), &mut payment, Cause::Told, by, ids)?;
 
     // Everything was read above, so from here on nothing is unread.
-    for invoice in invoices {
-        book.put(invoice)?;
-    }
-    for (of, invoice_id, allocation, amount) in shares {
-        if of == payment.reference {
-            payment.allocate(invoice_id, allocation, amount, by);
-        } else if let Some(other) = book.get::<Payment>(&of)? {
-            let mut other = other.clone();
-            other.allocate(invoice_id, allocation, amount, by);
-            book.put(other)?;
-        }
-    }
+    settled.enter(book)?;
     let changed = payment.differences(before.as_ref());
     if before.is_none() {
         book.put_new(PaymentPointer { id: payment.id, reference: payment.reference.clone() });
@@ -488,11 +519,62 @@ pub fn tell_payment(book: &mut Book, news: &PaymentNews, by: &Actor, ids: &mut I
 }
 
 impl Payment {
-    fn allocate(&mut self, invoice: InvoiceId, id: AllocationId, amount: i64, by: &Actor) {
-        if amount == 0 {
-            self.allocations.remove(&invoice);
+    /// What it can give to each of its people's choices, minor units: what is left of it goes to the earliest choice first. So
+    /// when it shrinks, what its provider names gives way first, then the latest choice.
+    pub(super) fn covered(&self) -> impl Iterator<Item = (&Choice, i64)> {
+        let mut left = self.net();
+        self.choices.iter().map(move |choice| {
+            let covered = choice.amount.min(left);
+            left = left.saturating_sub(covered);
+            (choice, covered)
+        })
+    }
+
+    /// What it asks of which invoice. What people did not choose is for the invoice that its provider names, unless a person
+    /// took that back.
+    pub(super) fn asks(&self) -> BTreeMap<InvoiceId, Vec<Ask>> {
+        let mut asks: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        let Some((received_at, currency)) = self.received_at.zip(self.currency()) else { return asks };
+        let net = self.net();
+        let mut left = net;
+        for (choice, covered) in self.covered() {
+            left = left.saturating_sub(covered);
+            let (chosen, wanted) = (Some(choice.id), Money::new(covered, currency));
+            asks.entry(choice.invoice).or_default().push(Ask { chosen, received_at, wanted });
+        }
+        // With nothing left for it, the claim keeps its place while there is money: a choice that is taken back gives it back.
+        if let Some(invoice) = self.names().filter(|invoice| net > 0 && !self.undone.contains(invoice)) {
+            let wanted = Money::new(left, currency);
+            asks.entry(invoice).or_default().push(Ask { chosen: None, received_at, wanted });
+        }
+        asks
+    }
+
+    /// What a person may still choose, minor units: what is neither applied nor kept for an earlier choice.
+    #[must_use]
+    pub fn free(&self) -> i64 {
+        let chosen = self.covered().fold(0_i64, |sum, (_, covered)| sum.saturating_add(covered));
+        let named = self.allocations.values().filter(|it| self.choice(&it.id).is_none());
+        let named = named.fold(0_i64, |sum, allocation| sum.saturating_add(allocation.amount));
+        self.net().saturating_sub(chosen).saturating_sub(named).max(0)
+    }
+
+    /// The choice that an allocation is, if a person made it.
+    #[must_use]
+    pub fn choice(&self, id: &AllocationId) -> Option<&Choice> {
+        self.choices.iter().find(|choice| choice.id == *id)
+    }
+
+    /// Notes what an invoice took, or no longer takes.
+    pub(super) fn note(&mut self, share: &Share, by: &Actor) {
+        if share.amount == 0 {
+            self.allocations.remove(&share.allocation);
+        } else if let Some(allocation) = self.allocations.get_mut(&share.allocation) {
+            allocation.amount = share.amount;
         } else {
-            self.allocations.insert(invoice, Allocation { id, amount, applied_by: by.clone() });
+            let by = self.choice(&share.allocation).map_or(by, |choice| &choice.by);
+            let (id, invoice, amount) = (share.allocation, share.invoice, share.amount);
+            self.allocations.insert(id, Allocation { id, invoice, amount, applied_by: by.clone() });
         }
     }
 }

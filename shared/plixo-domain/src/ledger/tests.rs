@@ -8,23 +8,23 @@ use crate::id::{CustomerId, Ids, InvoiceId};
 use crate::money::Money;
 use crate::webhook::{ExternalRef, Provider};
 
-fn stripe(id: &str) -> ExternalRef {
+pub(super) fn stripe(id: &str) -> ExternalRef {
     ExternalRef { provider: Provider::Stripe, id: id.parse().unwrap() }
 }
 
-fn actor() -> Actor {
+pub(super) fn actor() -> Actor {
     Actor { kind: ActorKind::Provider, id: "whe".into(), role: None }
 }
 
-fn ids(seed: u8) -> Ids {
+pub(super) fn ids(seed: u8) -> Ids {
     Ids::new("2026-11-21T08:00:00Z".parse().unwrap(), [seed; 10])
 }
 
-fn eur(amount: i64) -> Money {
+pub(super) fn eur(amount: i64) -> Money {
     Money::new(amount, "EUR".parse().unwrap())
 }
 
-fn invoice(n: u8, total: i64) -> Invoice {
+pub(super) fn invoice(n: u8, total: i64) -> Invoice {
     Invoice {
         id: ids(n).make(),
         number: format!("INV-{n}"),
@@ -40,15 +40,15 @@ fn invoice(n: u8, total: i64) -> Invoice {
 
 /// A store that holds rows and nothing else.
 #[derive(Default, Clone)]
-struct Rows(std::collections::BTreeMap<RowKey, (Row, u64)>);
+pub(super) struct Rows(pub(super) std::collections::BTreeMap<RowKey, (Row, u64)>);
 
 impl Rows {
-    fn with(invoices: &[Invoice]) -> Self {
+    pub(super) fn with(invoices: &[Invoice]) -> Self {
         let row = |invoice: &Invoice| (Invoice::key(&invoice.id), (Row::Invoice(invoice.clone()), 1));
         Self(invoices.iter().map(row).collect())
     }
 
-    fn work<N>(&mut self, news: &N, tell: impl Fn(&mut Book, &N) -> Result<Told, Unread>) -> Told {
+    pub(super) fn work<N>(&mut self, news: &N, tell: impl Fn(&mut Book, &N) -> Result<Told, Unread>) -> Told {
         let mut book = Book::default();
         for _ in 0..10 {
             match tell(&mut book, news) {
@@ -71,32 +71,32 @@ impl Rows {
         panic!("never satisfied");
     }
 
-    fn pay(&mut self, news: &PaymentNews, seed: u8) -> Told {
+    pub(super) fn pay(&mut self, news: &PaymentNews, seed: u8) -> Told {
         self.work(news, |book, news| tell_payment(book, news, &actor(), &mut ids(seed)))
     }
 
-    fn invoice(&self, id: &InvoiceId) -> &Invoice {
+    pub(super) fn invoice(&self, id: &InvoiceId) -> &Invoice {
         Invoice::of(&self.0[&Invoice::key(id)].0).unwrap()
     }
 
-    fn payment(&self, id: &str) -> &Payment {
+    pub(super) fn payment(&self, id: &str) -> &Payment {
         Payment::of(&self.0[&Payment::key(&stripe(id))].0).unwrap()
     }
 
-    fn payments(&self) -> impl Iterator<Item = &Payment> {
+    pub(super) fn payments(&self) -> impl Iterator<Item = &Payment> {
         self.0.values().filter_map(|(row, _)| Payment::of(row))
     }
 
-    fn invoices(&self) -> impl Iterator<Item = &Invoice> {
+    pub(super) fn invoices(&self) -> impl Iterator<Item = &Invoice> {
         self.0.values().filter_map(|(row, _)| Invoice::of(row))
     }
 
     /// Everything but ids, which follow from who came first.
-    fn ledger(&self) -> Vec<String> {
+    pub(super) fn ledger(&self) -> Vec<String> {
         let mut lines = Vec::new();
         for it in self.payments() {
-            let allocations: Vec<_> =
-                it.allocations.iter().map(|(invoice, a)| (*invoice, a.amount)).collect();
+            let mut allocations: Vec<_> = it.allocations.values().map(|a| (a.invoice, a.amount)).collect();
+            allocations.sort_unstable();
             lines.push(format!(
                 "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {allocations:?}",
                 it.payer.as_ref().map(|(stamp, _)| stamp),
@@ -113,38 +113,55 @@ impl Rows {
             ));
         }
         for it in self.invoices() {
-            let claims: Vec<_> =
-                it.claims.iter().map(|(of, c)| (of, c.received_at, c.wanted, c.applied)).collect();
+            let claims = it.claims.values();
+            let mut claims: Vec<_> = claims
+                .map(|c| (&c.payment, c.chosen, c.received_at, c.wanted.amount, c.wanted.currency, c.applied))
+                .collect();
+            claims.sort_unstable();
             lines.push(format!("{} {:?} {:?} {claims:?}", it.number, it.status(), it.balance()));
         }
         lines
     }
 
-    fn assert_balanced(&self) {
-        for invoice in self.invoices() {
-            assert!(invoice.balance().amount >= 0);
-        }
-        for payment in self.payments() {
-            assert!(payment.unapplied().is_none_or(|money| money.amount >= 0), "{payment:?}");
-        }
-        let mut by_invoice = BTreeSet::new();
-        for payment in self.payments() {
-            for (invoice, allocation) in &payment.allocations {
-                assert!(allocation.amount > 0);
-                by_invoice.insert((*invoice, payment.reference.clone(), allocation.id, allocation.amount));
-            }
-        }
+    pub(super) fn assert_balanced(&self) {
         let mut by_claim = BTreeSet::new();
         for invoice in self.invoices() {
-            for (reference, claim) in invoice.claims.iter().filter(|(_, claim)| claim.applied > 0) {
-                by_claim.insert((invoice.id, reference.clone(), claim.allocation, claim.applied));
+            let owed = matches!(invoice.state, InvoiceState::Open | InvoiceState::Uncollectible);
+            let applied: i64 = invoice.claims.values().map(|claim| claim.applied).sum();
+            assert!(applied <= if owed { invoice.total.amount } else { 0 }, "{invoice:?}");
+            assert_eq!(invoice.balance().amount, invoice.total.amount - applied);
+            assert!(invoice.claims.len() <= MAX_CLAIMS);
+            for (id, claim) in &invoice.claims {
+                assert_eq!(*id, claim.allocation);
+                assert!((0..=claim.wanted.amount).contains(&claim.applied), "{claim:?}");
+                if claim.applied > 0 {
+                    assert_eq!(claim.wanted.currency, invoice.total.currency);
+                    by_claim.insert((invoice.id, claim.payment.clone(), *id, claim.applied));
+                }
             }
         }
-        assert_eq!(by_invoice, by_claim, "both sides of every allocation agree");
+        let mut by_payment = BTreeSet::new();
+        for payment in self.payments() {
+            let applied: i64 = payment.allocations.values().map(|allocation| allocation.amount).sum();
+            let rest = payment.received() - payment.refunded() - payment.lost() - applied;
+            assert!(rest >= 0, "{payment:?}");
+            assert!(payment.unapplied().is_none_or(|money| money.amount == rest), "{payment:?}");
+            assert!((0..=rest).contains(&payment.free()), "{payment:?}");
+            for (id, allocation) in &payment.allocations {
+                assert_eq!(*id, allocation.id);
+                assert!(allocation.amount > 0);
+                by_payment.insert((allocation.invoice, payment.reference.clone(), *id, allocation.amount));
+                if let Some(choice) = payment.choice(id) {
+                    assert!(allocation.amount <= choice.amount && choice.invoice == allocation.invoice);
+                    assert_eq!(allocation.applied_by, choice.by);
+                }
+            }
+        }
+        assert_eq!(by_payment, by_claim, "both sides of every allocation agree");
     }
 }
 
-fn news(reference: &str, at: i64, event: u32, parts: Vec<PaymentPart>) -> PaymentNews {
+pub(super) fn news(reference: &str, at: i64, event: u32, parts: Vec<PaymentPart>) -> PaymentNews {
     let stamp = Stamp { at, event: format!("evt_{event}") };
     PaymentNews {
         reference: stripe(reference),
@@ -155,7 +172,12 @@ fn news(reference: &str, at: i64, event: u32, parts: Vec<PaymentPart>) -> Paymen
     }
 }
 
-fn received(witness: Witness, amount: i64, since: i64, invoice: Option<InvoiceId>) -> Vec<PaymentPart> {
+pub(super) fn received(
+    witness: Witness,
+    amount: i64,
+    since: i64,
+    invoice: Option<InvoiceId>,
+) -> Vec<PaymentPart> {
     let mut parts = vec![PaymentPart::Money { witness, stage: Stage::Received, amount, since }];
     parts.extend(invoice.map(|invoice| PaymentPart::Names { witness, invoice }));
     parts
@@ -297,11 +319,11 @@ fn a_provider_customer_that_names_ours_is_ours() {
     assert_eq!(customers, [ours.id]);
 }
 
-fn refund(id: &str, state: RefundState, amount: i64) -> Vec<PaymentPart> {
+pub(super) fn refund(id: &str, state: RefundState, amount: i64) -> Vec<PaymentPart> {
     vec![PaymentPart::Refund { id: id.parse().unwrap(), state, amount }]
 }
 
-fn dispute(state: DisputeState, amount: i64) -> Vec<PaymentPart> {
+pub(super) fn dispute(state: DisputeState, amount: i64) -> Vec<PaymentPart> {
     vec![PaymentPart::Dispute { id: "du_1".parse().unwrap(), state, amount }]
 }
 
@@ -400,7 +422,7 @@ fn the_latest_note_says_whose_customer_it_is_in_any_order() {
     }
 }
 
-fn part(invoices: Vec<InvoiceId>) -> impl Strategy<Value = Vec<PaymentPart>> {
+pub(super) fn part(invoices: Vec<InvoiceId>) -> impl Strategy<Value = Vec<PaymentPart>> {
     let witness = prop_oneof![Just(Witness::Intent), Just(Witness::Charge), Just(Witness::Session)];
     let stage =
         prop_oneof![Just(Stage::Pending), Just(Stage::Failed), Just(Stage::Canceled), Just(Stage::Received)];

@@ -1,0 +1,204 @@
+//! Changes: read, change, audit and remember the answer, in one transaction.
+
+use aws_lc_rs::digest::{SHA256, digest};
+use plixo_domain::answer::{Answer, AnswerKey};
+use plixo_domain::audit::{Actor, Object, Outcome};
+use plixo_domain::id::{Ids, OrgId};
+use plixo_domain::ledger::{Book, Private, RowKey, Unread};
+use plixo_domain::people::{Member, MemberState};
+use plixo_envelope::KeyService;
+use plixo_store::{CommitError, Tables};
+
+use crate::{Caller, Deed, Desk, Refusal, Visit, audit};
+
+/// How often a change is done anew because somebody else changed a row meanwhile.
+const TRIES: u32 = 8;
+/// How often more rows turn out to be needed.
+const READS: u32 = 6;
+
+/// An idempotency key with the request that it came with.
+#[derive(Debug, Clone, Copy)]
+pub struct Key<'a> {
+    /// The key, as the caller gave it.
+    pub key: &'a str,
+    /// The request's body.
+    pub body: &'a [u8],
+}
+
+/// What a request is answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answered {
+    /// The status.
+    pub status: u16,
+    /// JSON, or nothing.
+    pub body: String,
+}
+
+/// What a change did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Made {
+    /// What was changed, each with the names of the changed fields. With none, nothing changed.
+    pub changed: Vec<(Object, Vec<&'static str>)>,
+    /// What the caller is told.
+    pub answer: Answered,
+}
+
+/// What a change works with.
+#[derive(Debug)]
+pub struct Entered<'a> {
+    /// The member and its organisation.
+    pub visit: &'a Visit,
+    /// The rows.
+    pub book: &'a mut Book,
+    /// Who does it.
+    pub by: &'a Actor,
+    /// New ids.
+    pub ids: &'a mut Ids,
+}
+
+/// Why a change was not made: refused, or rows are needed that were not read.
+#[derive(Debug)]
+pub enum Not {
+    /// Refused.
+    Refused(Refusal),
+    /// Read these, and it is done anew.
+    Unread(Unread),
+}
+
+impl From<Refusal> for Not {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<Unread> for Not {
+    fn from(unread: Unread) -> Self {
+        Self::Unread(unread)
+    }
+}
+
+enum Done {
+    As(Answered),
+    Overtaken,
+}
+
+impl<T: Tables, K: KeyService> Desk<T, K> {
+    /// Lets a member in and makes a change: all of it, with its audit events and the answer to its key, or nothing.
+    /// `work` may run several times, each time on fresh rows.
+    ///
+    /// # Errors
+    /// [`Refusal`]. A refused change of a member is in the audit log.
+    pub async fn change<F>(
+        &self,
+        caller: &Caller,
+        org: &OrgId,
+        deed: &Deed,
+        rows: &[RowKey],
+        key: Option<Key<'_>>,
+        work: F,
+    ) -> Result<Answered, Refusal>
+    where
+        F: Fn(Entered<'_>) -> Result<Made, Not>,
+    {
+        let key = key.map(|key| (answer_key(caller, deed, org, key.key), sha256(&[key.body])));
+        let mut rows = rows.to_vec();
+        rows.extend(key.as_ref().map(|(key, _)| RowKey::Answer(key.clone())));
+        for _ in 0..TRIES {
+            let mut visit = self.enter(caller, org, deed, rows.clone()).await?;
+            if let Some((key, request)) = &key
+                && let Ok(Some(answer)) = visit.book.get::<Answer>(key)
+                && answer.at.duration_until(caller.now)
+                    < jiff::SignedDuration::from_hours(plixo_domain::answer::ANSWER_HOURS)
+            {
+                if answer.request != *request {
+                    return Err(Refusal::KeyReused);
+                }
+                let body = self.store.open_answer(org, answer, caller.now).await?;
+                return Ok(Answered { status: answer.status, body });
+            }
+            match self.attempt(caller, deed, &mut visit, key.as_ref(), &work).await? {
+                Done::As(answer) => return Ok(answer),
+                Done::Overtaken => {}
+            }
+        }
+        Err(Refusal::Overtaken)
+    }
+
+    async fn attempt<F>(
+        &self,
+        caller: &Caller,
+        deed: &Deed,
+        visit: &mut Visit,
+        key: Option<&(AnswerKey, [u8; 32])>,
+        work: &F,
+    ) -> Result<Done, Refusal>
+    where
+        F: Fn(Entered<'_>) -> Result<Made, Not>,
+    {
+        let org = visit.org.id;
+        let (by, mut ids) = (visit.actor(), self.ids(caller)?);
+        let mut book = std::mem::take(&mut visit.book);
+        let mut made = None;
+        for _ in 0..READS {
+            match work(Entered { visit, book: &mut book, by: &by, ids: &mut ids }) {
+                Ok(done) => {
+                    made = Some(done);
+                    break;
+                }
+                Err(Not::Refused(refusal)) => {
+                    self.record(caller, visit, deed, Outcome::Failed).await?;
+                    return Err(refusal);
+                }
+                Err(Not::Unread(Unread(names))) => {
+                    for (name, stored) in self.store.read(&org, names).await? {
+                        book.learn(name, stored);
+                    }
+                }
+            }
+        }
+        let made = made.ok_or_else(|| Refusal::Internal("a change needs ever more rows".to_owned()))?;
+        let mut changed = made.changed;
+        if changed.is_empty() {
+            changed.push((deed.object.clone(), Vec::new()));
+        }
+        let event = |(object, fields): (Object, Vec<&'static str>)| {
+            audit(caller, by.clone(), &mut ids, deed.name, object, Outcome::Allowed, &fields)
+        };
+        let events: Vec<_> = changed.into_iter().map(event).collect();
+        let unread = |_| Refusal::Internal("a row that was not read".to_owned());
+        if let Some((key, request)) = key {
+            let Answered { status, body } = made.answer.clone();
+            let (key, body) = (key.clone(), Private::Plain(body));
+            book.put(Answer { key, request: *request, status, body, at: caller.now }).map_err(unread)?;
+        }
+        if let Ok(Some(member)) = book.get::<Member>(&caller.user)
+            && member.state == MemberState::Invited
+        {
+            let member = Member { state: MemberState::Active, ..member.clone() };
+            book.put(member).map_err(unread)?;
+        }
+        match self.store.commit(&org, &book, None, &events, caller.now).await {
+            Ok(()) => Ok(Done::As(made.answer)),
+            Err(CommitError::Conflict) => Ok(Done::Overtaken),
+            Err(CommitError::Store(error)) => Err(error.into()),
+        }
+    }
+}
+
+/// Keys of different callers, organisations and deeds never meet.
+fn answer_key(caller: &Caller, deed: &Deed, org: &OrgId, key: &str) -> AnswerKey {
+    let parts = [caller.user.to_string(), org.to_string(), deed.name.to_owned(), key.to_owned()];
+    AnswerKey(hex::encode(sha256(&parts.each_ref().map(String::as_bytes))))
+}
+
+/// SHA-256 of parts, each with its length before it.
+fn sha256(parts: &[&[u8]]) -> [u8; 32] {
+    let mut bytes = Vec::new();
+    for part in parts {
+        bytes.extend_from_slice(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        bytes.extend_from_slice(part);
+    }
+    let mut hash = [0; 32];
+    hash.iter_mut().zip(digest(&SHA256, &bytes).as_ref()).for_each(|(to, from)| *to = *from);
+    hash
+}

@@ -1,0 +1,197 @@
+#![doc = include_str!("../README.md")]
+
+mod change;
+mod cursor;
+mod refusal;
+#[cfg(test)]
+mod tests;
+
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use plixo_authz::{Action, Authz, Principal, Resource};
+use plixo_domain::audit::{Actor, ActorKind, AuditEvent, Object, Outcome};
+use plixo_domain::id::{Ids, OrgId};
+use plixo_domain::ledger::{Book, Organisation, RowKey};
+use plixo_domain::people::{Member, MemberState, UserId};
+use plixo_envelope::KeyService;
+use plixo_store::{CommitError, Entropy, Store, Tables};
+
+pub use change::{Answered, Entered, Key, Made};
+pub use refusal::{FieldError, Refusal};
+
+/// Who asks, as the authorizer and the gateway say.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// The person.
+    pub user: UserId,
+    /// Whether the session was begun, or confirmed, with two factors.
+    pub two_factor: bool,
+    /// The address that the gateway saw.
+    pub ip: Option<IpAddr>,
+    /// The user agent, as the caller gave it.
+    pub user_agent: Option<String>,
+    /// The request's id.
+    pub request_id: String,
+    /// When the request came.
+    pub now: Timestamp,
+}
+
+/// A thing that is done: what the policies call it, and what the audit log does.
+#[derive(Debug, Clone)]
+pub struct Deed {
+    /// What the policies decide on.
+    pub action: Action,
+    /// The audit event's `action`: a noun and a verb, `invoice.read`.
+    pub name: &'static str,
+    /// To what it is done.
+    pub object: Object,
+}
+
+/// A member in the organisation, allowed to do what was asked.
+#[derive(Debug)]
+pub struct Visit {
+    /// The organisation.
+    pub org: Organisation,
+    /// Its version.
+    pub org_version: u64,
+    /// The member.
+    pub member: Member,
+    /// The rows that were read.
+    pub book: Book,
+}
+
+impl Visit {
+    /// The member as the audit log names it.
+    #[must_use]
+    pub fn actor(&self) -> Actor {
+        let role = Some(self.member.role.as_str().to_owned());
+        Actor { kind: ActorKind::Member, id: self.member.id.to_string(), role }
+    }
+}
+
+/// Where staff's requests are decided and done.
+#[derive(Debug)]
+pub struct Desk<T, K> {
+    store: Store<T, K>,
+    authz: Authz,
+    entropy: Entropy,
+}
+
+impl<T: Tables, K: KeyService> Desk<T, K> {
+    /// A desk on that store.
+    pub fn new(store: Store<T, K>, authz: Authz, entropy: Entropy) -> Self {
+        Self { store, authz, entropy }
+    }
+
+    /// The store, for reading.
+    pub fn store(&self) -> &Store<T, K> {
+        &self.store
+    }
+
+    /// Lets a member in, with the rows of those names read in the same request.
+    ///
+    /// # Errors
+    /// [`Refusal`]. A member's denied try is in the audit log.
+    pub async fn enter(
+        &self,
+        caller: &Caller,
+        org: &OrgId,
+        deed: &Deed,
+        rows: Vec<RowKey>,
+    ) -> Result<Visit, Refusal> {
+        let mut names = vec![RowKey::Organisation, RowKey::Member(caller.user)];
+        names.extend(rows);
+        names.sort();
+        names.dedup();
+        let mut book = Book::default();
+        for (name, stored) in self.store.read(org, names).await? {
+            book.learn(name, stored);
+        }
+        let visit = book
+            .get::<Organisation>(&())
+            .ok()
+            .flatten()
+            .cloned()
+            .zip(book.get::<Member>(&caller.user).ok().flatten().cloned());
+        let Some((organisation, member)) = visit else { return Err(Refusal::NotFound) };
+        let org_version = book.version::<Organisation>(&()).unwrap_or_default();
+        // Whoever gets here has signed in: that is what an invitation waits for.
+        let member = Member { state: MemberState::Active, ..member };
+        let visit = Visit { org: organisation, org_version, member, book };
+        match self.decide(caller, deed.action, &visit) {
+            Ok(()) => Ok(visit),
+            Err(refusal) => {
+                self.record(caller, &visit, deed, Outcome::Denied).await?;
+                Err(refusal)
+            }
+        }
+    }
+
+    fn decide(&self, caller: &Caller, action: Action, visit: &Visit) -> Result<(), Refusal> {
+        if !visit.org.settings.allows(caller.ip) {
+            return Err(Refusal::IpNotAllowed);
+        }
+        if visit.org.settings.require_two_factor && !caller.two_factor {
+            return Err(Refusal::TwoFactorRequired);
+        }
+        let Member { id, role, state, .. } = visit.member;
+        let principal = Principal { member: id, org: visit.org.id, role, state };
+        if self.authz.allows(&principal, action, &Resource::Organisation(visit.org.id)) {
+            Ok(())
+        } else {
+            Err(Refusal::Forbidden)
+        }
+    }
+
+    /// Writes an audit event that goes with no change: of a read, or of a try that was denied.
+    ///
+    /// # Errors
+    /// [`Refusal::Unavailable`]: then nothing may be shown.
+    pub async fn record(
+        &self,
+        caller: &Caller,
+        visit: &Visit,
+        deed: &Deed,
+        outcome: Outcome,
+    ) -> Result<(), Refusal> {
+        let (actor, object) = (visit.actor(), deed.object.clone());
+        let event = audit(caller, actor, &mut self.ids(caller)?, deed.name, object, outcome, &[]);
+        match self.store.commit(&visit.org.id, &Book::default(), None, &[event], caller.now).await {
+            Ok(()) => Ok(()),
+            Err(CommitError::Conflict) => Err(Refusal::Overtaken),
+            Err(CommitError::Store(error)) => Err(error.into()),
+        }
+    }
+
+    /// New ids for this request.
+    fn ids(&self, caller: &Caller) -> Result<Ids, Refusal> {
+        let random = (self.entropy)().ok_or(Refusal::Internal("no randomness to be had".to_owned()))?;
+        let mut seed = [0; 10];
+        seed.iter_mut().zip(random).for_each(|(to, from)| *to = from);
+        Ok(Ids::new(caller.now, seed))
+    }
+}
+
+fn audit(
+    caller: &Caller,
+    actor: Actor,
+    ids: &mut Ids,
+    action: &str,
+    object: Object,
+    outcome: Outcome,
+    fields: &[&'static str],
+) -> AuditEvent {
+    AuditEvent {
+        id: ids.make(),
+        at: caller.now,
+        actor,
+        ip: caller.ip.map(|ip| ip.to_string()),
+        user_agent: caller.user_agent.clone(),
+        action: action.to_owned(),
+        object,
+        outcome,
+        fields: fields.iter().map(|field| (*field).to_owned()).collect(),
+        request_id: caller.request_id.clone(),
+    }
+}

@@ -1,0 +1,412 @@
+use plixo_domain::id::{CustomerId, MemberId};
+use plixo_domain::ledger::{Customer, Personal, Residency, Settings};
+use plixo_domain::people::{Role, UserOrganisation, add_member, remove_member};
+use plixo_store::{List, Page, Table};
+use plixo_testing::{FakeKms, FakeTables, Fault, Faults};
+use proptest::prelude::*;
+
+use super::*;
+use crate::change::Not;
+
+type TestDesk = Desk<FakeTables, FakeKms>;
+
+const READ: (Action, &str) = (Action::ReadLedger, "customer.read");
+const WRITE: (Action, &str) = (Action::WriteLedger, "customer.create");
+const MEMBERS: (Action, &str) = (Action::ManageOrganisation, "member.update");
+
+fn deed_of((action, name): (Action, &'static str), object: &Object) -> Deed {
+    Deed { action, name, object: object.clone() }
+}
+
+struct Office {
+    desk: TestDesk,
+    tables: FakeTables,
+    org: OrgId,
+    members: Vec<Member>,
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
+}
+
+fn now() -> Timestamp {
+    "2026-11-21T08:00:00Z".parse().unwrap()
+}
+
+fn user(n: u8) -> UserId {
+    format!("00000000-0000-4000-8000-0000000000{n:02x}").parse().unwrap()
+}
+
+fn caller(member: &Member) -> Caller {
+    Caller {
+        user: member.user,
+        two_factor: false,
+        ip: Some("203.0.113.7".parse().unwrap()),
+        user_agent: Some("test".to_owned()),
+        request_id: "r1".to_owned(),
+        now: now(),
+    }
+}
+
+/// An organisation with a member of each role; the second of its kind has other ids and the same people in other roles.
+fn open(tables: &FakeTables, kms: &FakeKms, seed: u8, settings: Settings) -> Office {
+    let store = Store::new(tables.clone(), kms.clone(), plixo_testing::entropy);
+    let desk = Desk::new(store, Authz::new().unwrap(), plixo_testing::entropy);
+    let mut ids = Ids::new(now(), [seed; 10]);
+    let org = ids.make();
+    let members: Vec<Member> = Role::ALL
+        .iter()
+        .zip(0_u8..)
+        .map(|(role, n)| Member {
+            id: ids.make(),
+            user: user(n.wrapping_add(seed.wrapping_mul(16))),
+            role: *role,
+            state: MemberState::Active,
+            email: plixo_domain::ledger::Private::Plain(format!("{n}@example.com")),
+        })
+        .collect();
+    let mut book = Book::default();
+    book.learn(RowKey::Organisation, None);
+    for member in &members {
+        book.learn(RowKey::Member(member.user), None);
+        book.learn(RowKey::UserOrganisation(member.user), None);
+    }
+    let organisation = Organisation {
+        id: org,
+        name: "Nordlicht".to_owned(),
+        residency: Residency::Eu,
+        controllers: Default::default(),
+        settings,
+    };
+    book.put(organisation).unwrap();
+    members.iter().for_each(|member| add_member(&mut book, member.clone()).unwrap());
+    block_on(async {
+        desk.store.create_data_key(&org, kms).await.unwrap();
+        desk.store.commit(&org, &book, None, &[], now()).await.unwrap();
+    });
+    Office { desk, tables: tables.clone(), org, members }
+}
+
+fn office(settings: Settings) -> Office {
+    open(&FakeTables::default(), &FakeKms::default(), 1, settings)
+}
+
+impl Office {
+    fn of(&self, role: Role) -> &Member {
+        self.members.iter().find(|member| member.role == role).unwrap()
+    }
+
+    fn enter(&self, caller: &Caller, deed: (Action, &'static str)) -> Result<Visit, Refusal> {
+        block_on(self.desk.enter(
+            caller,
+            &self.org,
+            &deed_of(deed, &Object::new("organisation", self.org)),
+            Vec::new(),
+        ))
+    }
+
+    /// Creates a customer, and answers its id.
+    fn create(&self, caller: &Caller, key: Option<Key<'_>>) -> Result<Answered, Refusal> {
+        let object = Object::new("customer", "new");
+        block_on(self.desk.change(caller, &self.org, &deed_of(WRITE, &object), &[], key, |entered| {
+            let id: CustomerId = entered.ids.make();
+            entered.book.put_new(Customer::new(id, Personal::default()));
+            let changed = vec![(Object::new("customer", id), vec!["name"])];
+            Ok(Made { changed, answer: Answered { status: 201, body: id.to_string() } })
+        }))
+    }
+
+    /// The audit log: action, outcome, object, in order of time.
+    fn audit(&self) -> Vec<(String, String, String)> {
+        let text = |item: &plixo_store::Item, field: &str| item[field].as_s().unwrap().clone();
+        let of_org =
+            |key: &plixo_store::Key| key.table == Table::Audit && key.pk.starts_with(&self.org.to_string());
+        let dump = self.tables.dump();
+        let events = dump.iter().filter(|(key, _)| of_org(key)).map(|(_, item)| {
+            (
+                text(item, "action"),
+                text(item, "outcome"),
+                item["object"].as_m().unwrap()["kind"].as_s().unwrap().clone(),
+            )
+        });
+        events.collect()
+    }
+
+    fn customers(&self) -> usize {
+        let page = Page { after: None, descending: false, limit: 100 };
+        block_on(self.desk.store.list(&self.org, &List::Customers, page)).unwrap().rows.len()
+    }
+}
+
+#[test]
+fn a_stranger_and_a_missing_organisation_are_the_same() {
+    let office = office(Settings::default());
+    let stranger = Caller { user: user(99), ..caller(office.of(Role::Viewer)) };
+    assert_eq!(office.enter(&stranger, READ).unwrap_err(), Refusal::NotFound);
+    let missing: OrgId = Ids::new(now(), [9; 10]).make();
+    let object = Object::new("organisation", missing);
+    let entered = block_on(office.desk.enter(
+        &caller(office.of(Role::Viewer)),
+        &missing,
+        &deed_of(READ, &object),
+        Vec::new(),
+    ));
+    assert_eq!(entered.unwrap_err(), Refusal::NotFound);
+    assert_eq!(office.audit(), []);
+}
+
+#[test]
+fn a_denied_try_is_in_the_audit_log_and_changes_nothing() {
+    let office = office(Settings::default());
+    let viewer = caller(office.of(Role::Viewer));
+    assert_eq!(office.create(&viewer, None), Err(Refusal::Forbidden));
+    assert_eq!(office.customers(), 0);
+    let denied = |action: &str| (action.to_owned(), "denied".to_owned(), "customer".to_owned());
+    assert_eq!(office.audit(), [denied("customer.create")]);
+    assert!(office.enter(&viewer, READ).is_ok());
+}
+
+#[test]
+fn the_organisation_says_from_where_and_with_how_many_factors() {
+    let settings =
+        Settings { ip_allow_list: vec!["203.0.113.0/24".parse().unwrap()], require_two_factor: true };
+    let office = office(settings);
+    let one_factor = caller(office.of(Role::Controller));
+    assert_eq!(office.enter(&one_factor, READ).unwrap_err(), Refusal::TwoFactorRequired);
+    let two_factors = Caller { two_factor: true, ..one_factor };
+    assert!(office.enter(&two_factors, READ).is_ok());
+    for ip in [Some("198.51.100.1".parse().unwrap()), None] {
+        let elsewhere = Caller { ip, ..two_factors.clone() };
+        assert_eq!(office.enter(&elsewhere, READ).unwrap_err(), Refusal::IpNotAllowed);
+    }
+    assert_eq!(office.audit().len(), 3);
+}
+
+#[test]
+fn a_removed_member_is_out_at_the_next_request() {
+    let office = office(Settings::default());
+    let (controller, viewer) = (caller(office.of(Role::Controller)), office.of(Role::Viewer).clone());
+    assert!(office.enter(&caller(&viewer), READ).is_ok());
+    let rows = [
+        RowKey::Member(viewer.user),
+        RowKey::MemberPointer(viewer.id),
+        RowKey::UserOrganisation(viewer.user),
+    ];
+    let object = Object::new("member", viewer.id);
+    let answer = Answered { status: 204, body: String::new() };
+    let removed = block_on(office.desk.change(
+        &controller,
+        &office.org,
+        &deed_of(MEMBERS, &object),
+        &rows,
+        None,
+        |entered| {
+            remove_member(entered.book, viewer.user).unwrap();
+            Ok(Made { changed: vec![(object.clone(), vec!["role"])], answer: answer.clone() })
+        },
+    ));
+    assert_eq!(removed, Ok(answer.clone()));
+    assert_eq!(office.enter(&caller(&viewer), READ).unwrap_err(), Refusal::NotFound);
+    assert_eq!(block_on(office.desk.store.organisations_of(&viewer.user)).unwrap(), []);
+    assert_eq!(block_on(office.desk.store.organisations_of(&controller.user)).unwrap(), [office.org]);
+}
+
+#[test]
+fn the_same_key_is_answered_the_same_and_done_once() {
+    let office = office(Settings::default());
+    let admin = caller(office.of(Role::BillingAdmin));
+    let key = |body: &'static [u8]| Some(Key { key: "a-key-of-theirs", body });
+    let first = office.create(&admin, key(b"{}")).unwrap();
+    assert_eq!(office.create(&admin, key(b"{}")).unwrap(), first);
+    assert_eq!(office.create(&admin, key(b"{ }")), Err(Refusal::KeyReused));
+    assert_eq!(office.customers(), 1);
+    let another = caller(office.of(Role::Controller));
+    assert_ne!(office.create(&another, key(b"{}")).unwrap(), first, "keys are each caller's own");
+    let tomorrow = Caller { now: now() + jiff::SignedDuration::from_hours(24), ..admin.clone() };
+    assert_ne!(office.create(&tomorrow, key(b"{}")).unwrap(), first, "a day later it is forgotten");
+    assert_ne!(office.create(&admin, None).unwrap(), first);
+    assert_eq!(office.customers(), 4);
+    let stored = format!("{:?}", office.tables.dump());
+    assert!(
+        !stored.contains("a-key-of-theirs") && !stored.contains(&format!("\"{}\"", first.body))
+            || first.body.is_empty()
+    );
+}
+
+#[test]
+fn a_refused_change_leaves_nothing_but_its_audit_event() {
+    let office = office(Settings::default());
+    let admin = caller(office.of(Role::BillingAdmin));
+    let object = Object::new("customer", "new");
+    let refused = Refusal::State { code: "no", detail: "no".to_owned() };
+    let answer =
+        block_on(office.desk.change(&admin, &office.org, &deed_of(WRITE, &object), &[], None, |entered| {
+            entered.book.put_new(Customer::new(entered.ids.make(), Personal::default()));
+            Err(Not::Refused(refused.clone()))
+        }));
+    assert_eq!(answer, Err(refused));
+    assert_eq!(office.customers(), 0);
+    assert_eq!(office.audit(), [("customer.create".to_owned(), "failed".to_owned(), "customer".to_owned())]);
+}
+
+#[test]
+fn two_at_once_lose_no_update() {
+    let office = office(Settings::default());
+    let controller = caller(office.of(Role::Controller));
+    let object = Object::new("organisation", office.org);
+    let rename = |letter: char| {
+        let object = object.clone();
+        let controller = controller.clone();
+        let desk = &office.desk;
+        let org = office.org;
+        async move {
+            let deed = deed_of(MEMBERS, &object);
+            let renamed = desk.change(&controller, &org, &deed, &[], None, |entered| {
+                let mut organisation = entered.visit.org.clone();
+                organisation.name.push(letter);
+                entered.book.put(organisation)?;
+                Ok(Made {
+                    changed: vec![(object.clone(), vec!["name"])],
+                    answer: Answered { status: 200, body: String::new() },
+                })
+            });
+            renamed.await.unwrap();
+        }
+    };
+    block_on(async { tokio::join!(rename('a'), rename('b'), rename('c')) });
+    let visit = office.enter(&controller, READ).unwrap();
+    let mut name: Vec<char> = visit.org.name.chars().skip("Nordlicht".len()).collect();
+    name.sort_unstable();
+    assert_eq!((name, visit.org_version), (vec!['a', 'b', 'c'], 4));
+}
+
+#[test]
+fn a_down_store_shows_nothing() {
+    let tables = FakeTables::default();
+    let office = open(&tables, &FakeKms::default(), 1, Settings::default());
+    let calls_of_enter = 1;
+    for call in 0..=calls_of_enter {
+        let faults = Faults::default();
+        faults.plan(call, Fault::Refuses);
+        let broken = tables.fork(faults);
+        let store = Store::new(broken, FakeKms::default(), plixo_testing::entropy);
+        let desk = Desk::new(store, Authz::new().unwrap(), plixo_testing::entropy);
+        let viewer = caller(office.of(Role::Viewer));
+        let object = Object::new("customer", "new");
+        let denied = block_on(desk.enter(&viewer, &office.org, &deed_of(WRITE, &object), Vec::new()));
+        assert!(matches!(denied, Err(Refusal::Unavailable(_))), "{denied:?}");
+    }
+}
+
+#[test]
+fn a_cursor_is_good_for_its_own_list_only() {
+    let (tables, kms) = (FakeTables::default(), FakeKms::default());
+    let (office, other) =
+        (open(&tables, &kms, 1, Settings::default()), open(&tables, &kms, 2, Settings::default()));
+    block_on(async {
+        let cursor =
+            office.desk.cursor(&office.org, "invoices status=open", "2026-12-01#inv_1", now()).await.unwrap();
+        let place = |org: OrgId, list: &'static str, cursor: String| {
+            let desk = &office.desk;
+            async move { desk.place(&org, list, &cursor, now()).await }
+        };
+        let right = place(office.org, "invoices status=open", cursor.clone()).await;
+        assert_eq!(right.as_deref(), Ok("2026-12-01#inv_1"));
+        assert!(place(office.org, "invoices status=paid", cursor.clone()).await.is_err());
+        assert!(place(other.org, "invoices status=open", cursor.clone()).await.is_err());
+        for n in 0..cursor.len() {
+            let mut bytes = cursor.clone().into_bytes();
+            bytes[n] = if bytes[n] == b'A' { b'B' } else { b'A' };
+            let changed = String::from_utf8(bytes).unwrap();
+            assert!(place(office.org, "invoices status=open", changed).await.is_err(), "changed at {n}");
+            assert!(
+                place(office.org, "invoices status=open", cursor.chars().take(n).collect()).await.is_err(),
+                "cut at {n}"
+            );
+        }
+    });
+}
+
+#[test]
+fn lists_page_through_all_once_and_show_no_other_organisation() {
+    let (tables, kms) = (FakeTables::default(), FakeKms::default());
+    let (office, other) =
+        (open(&tables, &kms, 1, Settings::default()), open(&tables, &kms, 2, Settings::default()));
+    let admin = caller(office.of(Role::BillingAdmin));
+    let mut made: Vec<String> = (0..7)
+        .map(|second| {
+            let caller = Caller { now: now() + jiff::SignedDuration::from_secs(second), ..admin.clone() };
+            office.create(&caller, None).unwrap().body
+        })
+        .collect();
+    other.create(&caller(other.of(Role::BillingAdmin)), None).unwrap();
+    for descending in [false, true] {
+        for limit in 1..9 {
+            let (mut seen, mut after) = (Vec::new(), None);
+            loop {
+                let page = Page { after: after.take(), descending, limit };
+                let listed = block_on(office.desk.store.list(&office.org, &List::Customers, page)).unwrap();
+                assert!(listed.rows.len() <= limit);
+                seen.extend(listed.rows.into_iter().map(|(row, _)| match row {
+                    plixo_domain::ledger::Row::Customer(customer) => customer.id.to_string(),
+                    other => panic!("{other:?}"),
+                }));
+                match listed.next {
+                    Some(next) => after = Some(next),
+                    None => break,
+                }
+            }
+            assert_eq!(seen, made, "limit {limit}");
+        }
+        made.reverse();
+    }
+}
+
+#[test]
+fn an_invited_member_is_active_after_the_first_change() {
+    let office = office(Settings::default());
+    let controller = caller(office.of(Role::Controller));
+    let id: MemberId = Ids::new(now(), [77; 10]).make();
+    let invited = Member {
+        id,
+        user: user(200),
+        role: Role::BillingAdmin,
+        state: MemberState::Invited,
+        email: plixo_domain::ledger::Private::Plain("new@example.com".to_owned()),
+    };
+    let rows = [RowKey::Member(invited.user), RowKey::UserOrganisation(invited.user)];
+    let object = Object::new("member", id);
+    let answer = Answered { status: 201, body: String::new() };
+    let added = block_on(office.desk.change(
+        &controller,
+        &office.org,
+        &deed_of(MEMBERS, &object),
+        &rows,
+        None,
+        |entered| {
+            assert_eq!(entered.book.get::<UserOrganisation>(&invited.user), Ok(None));
+            add_member(entered.book, invited.clone()).unwrap();
+            Ok(Made { changed: vec![(object.clone(), vec!["email", "role"])], answer: answer.clone() })
+        },
+    ));
+    assert_eq!(added, Ok(answer));
+    let newcomer = caller(&invited);
+    office.create(&newcomer, None).unwrap();
+    let visit = office.enter(&newcomer, READ).unwrap();
+    let stored = visit.book.get::<Member>(&invited.user).unwrap().unwrap();
+    assert_eq!(stored.state, MemberState::Active);
+    assert_eq!(
+        block_on(office.desk.store.open_email(&office.org, stored, now())).unwrap(),
+        "new@example.com"
+    );
+    assert!(!format!("{:?}", office.tables.dump()).contains("new@example.com"));
+}
+
+proptest! {
+    #[test]
+    fn no_text_is_a_cursor(text in ".{0,200}") {
+        let office = office(Settings::default());
+        let placed = block_on(office.desk.place(&office.org, "customers", &text, now()));
+        prop_assert!(matches!(placed, Err(Refusal::Invalid(_))));
+    }
+}
