@@ -5,6 +5,7 @@ use plixo_domain::ledger::{
 };
 use plixo_domain::money::Money;
 use plixo_store::{AttributeValue, CommitError, Item, Key, Store, StoreError, Table, Tables, keys};
+use serde_json::Value;
 
 use crate::{FakeKms, FakeTables, Fault, Faults, contract, entropy};
 
@@ -123,9 +124,12 @@ fn a_sealed_field_that_was_moved_does_not_open() {
         let stack = stack().await;
         let dump = stack.tables.dump();
         let [a, b] = stack.customers.map(|id| keys::row(&stack.org, &Customer::key(&id)));
+        let row = |item: &Item| -> Value { serde_json::from_str(item["row"].as_s().unwrap()).unwrap() };
         let swapped = |field: &str| {
-            let mut item = dump[&b].clone();
-            item.insert(field.to_owned(), dump[&a][field].clone());
+            let (mut item, mut moved) = (dump[&b].clone(), row(&dump[&b]));
+            moved[field] = row(&dump[&a])[field].clone();
+            assert_ne!(moved, row(&dump[&b]));
+            item.insert("row".to_owned(), AttributeValue::S(moved.to_string()));
             item
         };
         for item in [swapped("personal"), swapped("key")] {
