@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
 
-pub mod card_numbers;
 pub mod stripe;
+
+pub use plixo_cards as card_numbers;

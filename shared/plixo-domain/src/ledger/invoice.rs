@@ -201,9 +201,9 @@ impl Invoice {
             InvoiceState::Draft => InvoiceStatus::Draft,
             InvoiceState::Void => InvoiceStatus::Void,
             _ if self.balance().amount == 0 => InvoiceStatus::Paid,
-            _ if self.allocated() > 0 => InvoiceStatus::PartiallyPaid,
-            InvoiceState::Open => InvoiceStatus::Open,
             InvoiceState::Uncollectible => InvoiceStatus::Uncollectible,
+            InvoiceState::Open if self.allocated() > 0 => InvoiceStatus::PartiallyPaid,
+            InvoiceState::Open => InvoiceStatus::Open,
         }
     }
 

@@ -53,10 +53,13 @@ impl Rows {
         for _ in 0..10 {
             match tell(&mut book, news) {
                 Ok(told) => {
+                    let mut touched = 0;
                     for (key, row, version) in book.changes() {
                         assert_eq!(self.0.get(key).map(|(_, v)| *v), version, "{key:?}");
                         self.0.insert(key.clone(), (row.clone(), version.unwrap_or(0) + 1));
+                        touched += usize::from(matches!(key, RowKey::Payment(_) | RowKey::Invoice(_)));
                     }
+                    assert!(touched <= MAX_TOUCHED, "{touched}");
                     return told;
                 }
                 Err(Unread(keys)) => {

@@ -88,7 +88,11 @@ fn check(personal: &Personal, named: bool) -> Result<(), Stopped> {
             !whose.is_empty() && !host.contains('@') && host.split('.').all(|part| !part.is_empty())
         });
         // RFC 5321, 4.5.3.1.3, with the brackets off.
-        fields.check(plain && whole && email.len() <= 254, "/email", "is no email address");
+        if plain && whole && email.len() <= 254 {
+            fields.no_card(email, "/email");
+        } else {
+            fields.wrong("/email", "is no email address");
+        }
     }
     if let Some(phone) = &personal.phone {
         fields.line(phone, 40, "/phone");

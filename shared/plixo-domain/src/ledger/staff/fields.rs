@@ -54,6 +54,9 @@ impl<T> Patch<T> {
     }
 }
 
+/// Why a field with a card number in it is refused.
+pub(super) const HOLDS_CARD: &str = "holds a card number, which is kept nowhere; leave it out";
+
 /// What is wrong with a request's fields, gathered.
 #[derive(Debug, Default)]
 pub(super) struct Fields(Vec<FieldError>);
@@ -76,9 +79,16 @@ impl Fields {
             self.wrong(pointer, "cannot be empty");
         } else if text.chars().any(char::is_control) {
             self.wrong(pointer, "cannot hold control characters");
+        } else if text.chars().count() > most {
+            self.wrong(pointer, "is too long");
         } else {
-            self.check(text.chars().count() <= most, pointer, "is too long");
+            self.no_card(text, pointer);
         }
+    }
+
+    /// Text that holds no card number: for what is checked otherwise already.
+    pub(super) fn no_card(&mut self, text: &str, pointer: impl Into<String>) {
+        self.check(!plixo_cards::contains(text), pointer, HOLDS_CARD);
     }
 
     /// Text of several lines that is not blank, of at most so many characters.
@@ -87,8 +97,10 @@ impl Fields {
             self.wrong(pointer, "cannot be empty");
         } else if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
             self.wrong(pointer, "cannot hold control characters");
+        } else if text.chars().count() > most {
+            self.wrong(pointer, "is too long");
         } else {
-            self.check(text.chars().count() <= most, pointer, "is too long");
+            self.no_card(text, pointer);
         }
     }
 

@@ -301,6 +301,7 @@ fn check(body: &InvoiceBody, number: Option<&str>) -> Result<Money, Stopped> {
         let shaped = (1..=64).contains(&number.len()) && number.bytes().all(fits) && number.trim() == number;
         let why = "is no number of 1 to 64 letters, digits, `-`, `_`, `.`, `/` and spaces within";
         fields.check(shaped, "/number", why);
+        fields.no_card(number, "/number");
         fields.check(!is_passing(number), "/number", "cannot begin as the numbers of drafts do");
     }
     let count = body.lines.len();

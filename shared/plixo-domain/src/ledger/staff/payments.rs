@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::fields::{Fields, invalid};
@@ -23,6 +23,10 @@ use crate::webhook::{ExternalId, ExternalRef, Provider};
 pub const MAX_ALLOCATIONS: usize = 20;
 /// So many choices has a payment at most: with the invoice that its provider names, 40 invoices.
 pub const MAX_CHOICES: usize = 39;
+
+/// Where a day begins first, it begins 14 hours before UTC's: there, people record what came in on a day that is tomorrow's in
+/// UTC.
+const EARLIEST_ZONE: SignedDuration = SignedDuration::from_hours(14);
 
 /// From where a person knows of a payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,13 +64,16 @@ pub fn record_payment(
     let mut fields = Fields::default();
     fields.check(new.amount.amount > 0, "/amount/amount", "has to be more than 0");
     fields.check(new.amount.amount <= MAX_AMOUNT, "/amount/amount", "is too large");
-    let today = now.to_zoned(TimeZone::UTC).date();
-    fields.check(new.received_on <= today, "/received_on", "is in the future");
+    let latest = now.saturating_add(EARLIEST_ZONE).unwrap_or(now).to_zoned(TimeZone::UTC).date();
+    fields.check(new.received_on <= latest, "/received_on", "is in the future");
     if let Some(name) = &new.payer_name {
         fields.line(name, 200, "/payer_name");
     }
     if let Some(remittance) = &new.remittance {
         fields.lines(remittance, 2_000, "/remittance");
+    }
+    if let Some(name) = &new.external_id {
+        fields.no_card(name.as_str(), "/external_id");
     }
     fields.done()?;
     let midnight =

@@ -1,7 +1,4 @@
-//! Card numbers in text: found, and masked but for their last four digits.
-//!
-//! A card number is a run of 13 to 19 digits with a valid check digit (Luhn) whose first digits and length belong to a
-//! card scheme, plain or in groups, and whose surroundings do not make it something else: see the crate's README.
+#![doc = include_str!("../README.md")]
 
 mod scan;
 mod scheme;
