@@ -1,0 +1,1044 @@
+//! Every page in every state, made of the text that the caller gives.
+
+#![expect(clippy::unwrap_used, reason = "samples are right or the build of the gallery fails")]
+
+use jiff::Timestamp;
+use jiff::civil::{Date, date};
+use plixo_domain::audit::{Actor, ActorKind, AuditEvent, Object, Outcome};
+use plixo_domain::id::Ids;
+use plixo_domain::ledger::{InvoiceStatus, PaymentStatus, Residency};
+use plixo_domain::money::{Currency, Money};
+use plixo_domain::people::{MemberState, Role};
+use plixo_domain::secret::Secret;
+use plixo_domain::webhook::{EndpointState, EventStatus};
+use plixo_pages::{
+    AllocateForm, AllocationRow, Applied, AuditFilter, AuditLog, AuditRow, Banner, Candidate, Carried,
+    Choice, Code, CustomerForm, CustomerLink, CustomerList, CustomerPage, CustomerRow, EndpointForm,
+    EndpointRow, Errors, EventFilter, EventList, EventPage, EventRow, Frame, FreshSecret, HistoryRow,
+    Integrations, InviteForm, InvoiceFilter, InvoiceForm, InvoiceLine, InvoiceList, InvoicePage, InvoiceRow,
+    LineRow, May, MemberRow, Members, Membership, MoneyOverview, Month, NewPassword, OrganisationRow,
+    Organisations, Overview, Paging, PaymentForm, PaymentList, PaymentPage, PaymentRow, Problem, ProblemKind,
+    Qr, SettingsPage, Severity, SignIn, Totp,
+};
+
+/// A page and what it is called.
+pub(crate) struct Sample {
+    /// Page and state: `invoices-empty`.
+    pub(crate) name: &'static str,
+    /// The HTML.
+    pub(crate) html: String,
+}
+
+/// Makes the samples. `text` gets what a person might have typed and answers what they did type.
+pub(crate) fn samples(text: &dyn Fn(&str) -> String) -> Vec<Sample> {
+    let mut make = Make { text, ids: Ids::new(moment(), [7; 10]), made: Vec::new() };
+    make.access();
+    make.organisations();
+    make.overview();
+    make.invoices();
+    make.invoice();
+    make.invoice_form();
+    make.customers();
+    make.payments();
+    make.payment();
+    make.members();
+    make.integrations();
+    make.events();
+    make.audit();
+    make.settings();
+    make.problems();
+    make.made
+}
+
+struct Make<'a> {
+    text: &'a dyn Fn(&str) -> String,
+    ids: Ids,
+    made: Vec<Sample>,
+}
+
+fn moment() -> Timestamp {
+    "2026-11-21T15:30:54Z".parse().unwrap()
+}
+
+fn currency(code: &str) -> Currency {
+    code.parse().unwrap()
+}
+
+fn eur(amount: i64) -> Money {
+    Money::new(amount, currency("EUR"))
+}
+
+fn day(day: i8) -> Option<Date> {
+    Some(date(2026, 11, day))
+}
+
+fn first() -> Paging {
+    Paging { next: None, is_first: true }
+}
+
+const ALL: May = May {
+    read_ledger: true,
+    write_ledger: true,
+    manage_integrations: true,
+    manage_organisation: true,
+    read_audit: true,
+};
+
+impl Make<'_> {
+    fn t(&self, text: &str) -> String {
+        (self.text)(text)
+    }
+
+    fn some(&self, text: &str) -> Option<String> {
+        Some(self.t(text))
+    }
+
+    fn add(&mut self, name: &'static str, html: String) {
+        self.made.push(Sample { name, html });
+    }
+
+    fn frame(&self) -> Frame {
+        Frame { form_key: "k3y".to_owned(), banners: Vec::new(), done: None }
+    }
+
+    fn done(&self, text: &str) -> Frame {
+        Frame { done: self.some(text), ..self.frame() }
+    }
+
+    fn org(&self) -> Membership {
+        Membership {
+            id: Ids::new(moment(), [1; 10]).make(),
+            name: self.t("Nordwind Instruments GmbH"),
+            email: self.t("clara.controller@nordwind.example"),
+            role: Role::Controller,
+            may: ALL,
+            has_others: true,
+        }
+    }
+
+    fn viewer(&self) -> Membership {
+        let may = May { read_ledger: true, ..May::default() };
+        Membership { role: Role::Viewer, may, has_others: false, ..self.org() }
+    }
+
+    fn errors(&self, fields: &[(&str, &str)]) -> Errors {
+        fields.iter().fold(Errors::default(), |errors, (name, message)| errors.field(*name, self.t(message)))
+    }
+
+    fn customers_to_choose(&mut self) -> Vec<Choice> {
+        ["Alpine Optics AG", "Baltic Sensors OÜ", "Café Zürich, Löwenstraße"]
+            .map(|name| Choice::new(self.ids.make::<plixo_domain::id::Customer>().to_string(), self.t(name)))
+            .to_vec()
+    }
+
+    fn access(&mut self) {
+        let carried = vec![Carried { name: "session", value: self.t("AYABeC-session") }];
+        let sign_in = SignIn {
+            frame: self.frame(),
+            email: String::new(),
+            note: None,
+            carried: carried.clone(),
+            errors: Errors::default(),
+        };
+        self.add("sign-in", sign_in.clone().render());
+        let wrong = SignIn {
+            email: self.t("clara.controller@nordwind.example"),
+            errors: Errors::default()
+                .whole(self.t("That email and password do not fit together. Check both and try again.")),
+            ..sign_in.clone()
+        };
+        self.add("sign-in-wrong", wrong.render());
+        let ended = SignIn {
+            frame: Frame { banners: self.banners(), ..self.frame() },
+            note: self.some("Your session has ended. Sign in again to go on."),
+            errors: self.errors(&[("email", "Enter your email"), ("password", "Enter your password")]),
+            ..sign_in
+        };
+        self.add("sign-in-ended", ended.render());
+
+        let code = Code { frame: self.frame(), carried: carried.clone(), errors: Errors::default() };
+        self.add("code", code.clone().render());
+        let errors =
+            self.errors(&[("code", "That code was not right, or was used before. Wait for the next one.")]);
+        self.add("code-wrong", Code { errors, ..code }.render());
+
+        let url = "otpauth://totp/Plixo:clara%40nordwind.example?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=Plixo";
+        let svg = qrcode::QrCode::new(url).unwrap().render::<qrcode::render::svg::Color>().build();
+        let svg = svg.replacen("<svg ", r#"<svg role="img" aria-label="QR code" "#, 1);
+        let totp = Totp {
+            frame: self.frame(),
+            qr: Some(Qr::new(&svg).unwrap()),
+            secret: Secret::new("JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP".to_owned()),
+            otpauth_url: Secret::new(url.to_owned()),
+            required_by: None,
+            later: Some("/orgs".to_owned()),
+            carried: carried.clone(),
+            errors: Errors::default(),
+        };
+        self.add("totp", totp.clone().render());
+        let required = Totp {
+            qr: None,
+            required_by: self.some("Nordwind Instruments GmbH"),
+            later: None,
+            errors: self.errors(&[("code", "That code was not right. Check the clock of your device.")]),
+            ..totp
+        };
+        self.add("totp-required-wrong", required.render());
+
+        let password = NewPassword {
+            frame: self.frame(),
+            email: self.t("clara.controller@nordwind.example"),
+            is_first: true,
+            carried,
+            errors: Errors::default(),
+        };
+        self.add("password", password.clone().render());
+        let wrong = NewPassword {
+            is_first: false,
+            errors: self.errors(&[
+                ("password", "Choose a longer password: this one has 9 characters"),
+                ("repeat", "Type the same password twice"),
+            ]),
+            ..password
+        };
+        self.add("password-wrong", wrong.render());
+    }
+
+    fn organisations(&mut self) {
+        let row = |make: &mut Self, name: &str, role, residency| OrganisationRow {
+            id: make.ids.make(),
+            name: make.t(name),
+            role,
+            residency,
+        };
+        let rows = vec![
+            row(self, "Nordwind Instruments GmbH", Role::Controller, Residency::Eu),
+            row(self, "Pacific Lens Company Inc.", Role::Cfo, Residency::Us),
+        ];
+        let email = self.t("clara.controller@nordwind.example");
+        let page = Organisations { frame: self.frame(), email, rows };
+        self.add("organisations", page.clone().render());
+        let frame = self.done("You are signed in.");
+        self.add("organisations-empty", Organisations { frame, rows: Vec::new(), ..page }.render());
+    }
+
+    fn banners(&self) -> Vec<Banner> {
+        let banner = |severity, text| Banner { severity, text: self.t(text) };
+        vec![
+            banner(Severity::Critical, "Card payments are blocked for some payers. We are working on it."),
+            banner(Severity::Warning, "Webhooks from Xero arrive up to ten minutes late."),
+            banner(Severity::Notice, "Maintenance on Sunday, 22 November, from 02:00 to 02:30 UTC."),
+        ]
+    }
+
+    fn overview(&mut self) {
+        let months = |received: [i64; 12]| {
+            let days = std::iter::once(date(2025, 12, 1)).chain((1..12).map(|month| date(2026, month, 1)));
+            days.zip(received).map(|(first_day, received)| Month { first_day, received }).collect()
+        };
+        let money = |code: &str, received, open, overdue| MoneyOverview {
+            currency: currency(code),
+            months: months(received),
+            open,
+            overdue,
+        };
+        let mut euros = [0; 12];
+        for (month, thousands) in euros.iter_mut().zip([31, 42, 38, 55, 61, 48, 72, 66, 81, 77, 90, 34]) {
+            *month = thousands * 100_000 + 4_217;
+        }
+        let page = Overview {
+            frame: self.frame(),
+            org: self.org(),
+            currencies: vec![money("EUR", euros, 12_845_310, 3_120_000)],
+        };
+        self.add("overview", page.clone().render());
+        let many = Overview {
+            frame: Frame { banners: self.banners(), ..self.frame() },
+            org: self.viewer(),
+            currencies: vec![
+                money("JPY", [0, 0, 0, -200_000, 0, 0, 1_200_000, 0, 0, 30_000, 0, 0], 4_000_000, 0),
+                money("KWD", [0; 12], 12_345, 12_345),
+                money("USD", [i64::MAX; 12], i64::MAX, i64::MAX / 2),
+            ],
+        };
+        self.add("overview-many", many.render());
+        self.add("overview-empty", Overview { currencies: Vec::new(), ..page.clone() }.render());
+        let org = self.viewer();
+        self.add("overview-empty-viewer", Overview { currencies: Vec::new(), org, ..page }.render());
+    }
+
+    fn invoices(&mut self) {
+        let mut row =
+            |number: &str, customer: &str, status, issued_on, due_on, is_overdue, total, balance| {
+                InvoiceRow {
+                    id: self.ids.make(),
+                    number: (self.text)(number),
+                    customer: (self.text)(customer),
+                    status,
+                    issued_on,
+                    due_on,
+                    is_overdue,
+                    total,
+                    balance,
+                }
+            };
+        use InvoiceStatus as S;
+        let big = |code: &str, amount| Money::new(amount, currency(code));
+        let rows = vec![
+            row(
+                "NW-2026-0107",
+                "Alpine Optics AG",
+                S::Draft,
+                None,
+                day(30),
+                false,
+                eur(124_000),
+                eur(124_000),
+            ),
+            row(
+                "NW-2026-0106",
+                "Baltic Sensors OÜ",
+                S::Open,
+                day(3),
+                day(17),
+                true,
+                eur(1_999_900),
+                eur(1_999_900),
+            ),
+            row(
+                "NW-2026-0105",
+                "Café Zürich",
+                S::PartiallyPaid,
+                day(2),
+                day(30),
+                false,
+                eur(50_000),
+                eur(20_000),
+            ),
+            row(
+                "NW-2026-0104",
+                "Kyoto Lens KK",
+                S::Paid,
+                day(1),
+                day(15),
+                false,
+                big("JPY", 1_250_000),
+                big("JPY", 0),
+            ),
+            row(
+                "NW-2026-0103",
+                "Gulf Imaging WLL",
+                S::Void,
+                day(1),
+                None,
+                false,
+                big("KWD", 1_234_567),
+                big("KWD", 0),
+            ),
+            row(
+                "NW-2026-0102",
+                "Alpine Optics AG",
+                S::Uncollectible,
+                day(1),
+                day(2),
+                false,
+                eur(1_234_567_890),
+                eur(1_234_567_890),
+            ),
+        ];
+        let page = InvoiceList {
+            frame: self.frame(),
+            org: self.org(),
+            filter: InvoiceFilter::default(),
+            customers: self.customers_to_choose(),
+            rows,
+            paging: Paging { next: self.some("eyJjdXJzb3IiOiJ4In0=&?"), is_first: true },
+            errors: Errors::default(),
+        };
+        self.add("invoices", page.clone().render());
+        let filter = InvoiceFilter { status: Some(S::Open), customer: Some(self.ids.make()) };
+        let filtered = InvoiceList {
+            org: self.viewer(),
+            filter: filter.clone(),
+            paging: Paging { is_first: false, next: None },
+            ..page.clone()
+        };
+        self.add("invoices-viewer", filtered.render());
+        let empty = InvoiceList { rows: Vec::new(), paging: first(), ..page };
+        self.add("invoices-empty", empty.clone().render());
+        self.add("invoices-empty-viewer", InvoiceList { org: self.viewer(), ..empty.clone() }.render());
+        let end = Paging { is_first: false, next: None };
+        self.add("invoices-end", InvoiceList { paging: end, ..empty.clone() }.render());
+        let errors = Errors::default().whole(self.t("That page of the list is gone. Here is the first one."));
+        self.add("invoices-none-fits", InvoiceList { filter, errors, ..empty }.render());
+    }
+
+    fn invoice(&mut self) {
+        let line =
+            |make: &Self, text: &str, quantity: &str, unit: i64, tax: Option<&str>, total| InvoiceLine {
+                description: make.t(text),
+                quantity: quantity.parse().unwrap(),
+                unit_price: eur(unit),
+                tax_percent: tax.map(|tax| tax.parse().unwrap()),
+                total: eur(total),
+            };
+        let lines = vec![
+            line(self, "Lens assembly LX-40, coated", "12", 48_000, Some("19"), 685_440),
+            line(self, "Calibration on site, by the hour", "7.5", 12_500, Some("19"), 111_563),
+            line(self, "Discount for the delay", "1", -20_000, None, -20_000),
+        ];
+        let applied = |make: &mut Self, source: &str, payer: Option<&str>, received_on, amount| Applied {
+            payment_id: make.ids.make(),
+            received_on,
+            source: source.to_owned(),
+            payer: payer.map(|payer| make.t(payer)),
+            amount: eur(amount),
+        };
+        let paid = vec![
+            applied(self, "stripe", Some("Baltic Sensors OÜ"), day(20), 300_000),
+            applied(self, "bank", None, None, 77_003),
+        ];
+        let history = |make: &Self, who: &str, what: &str| HistoryRow {
+            at: moment(),
+            who: make.t(who),
+            what: make.t(what),
+        };
+        let history = vec![
+            history(self, "Stripe", "paid 3,000.00 EUR"),
+            history(self, "bo.billing@nordwind.example", "finalized the invoice"),
+            history(self, "bo.billing@nordwind.example", "wrote the draft"),
+        ];
+        let open = InvoicePage {
+            frame: self.done("Invoice finalized."),
+            org: self.org(),
+            id: self.ids.make(),
+            version: "4".to_owned(),
+            number: self.t("NW-2026-0106"),
+            customer_id: self.ids.make(),
+            customer: self.t("Baltic Sensors OÜ"),
+            address: vec![self.t("Pärnu maantee 12"), self.t("10141 Tallinn"), self.t("EE")],
+            tax_id: self.some("EE102345678"),
+            status: InvoiceStatus::PartiallyPaid,
+            issued_on: day(3),
+            due_on: day(17),
+            is_overdue: true,
+            lines,
+            total: eur(777_003),
+            balance: eur(400_000),
+            memo: self.some("Thank you for your order.\nPlease name the invoice number when you pay."),
+            applied: paid,
+            history: Some(history),
+            can_edit: false,
+            can_finalize: false,
+            can_void: false,
+            errors: Errors::default(),
+        };
+        self.add("invoice", open.clone().render());
+        let draft = InvoicePage {
+            frame: self.frame(),
+            status: InvoiceStatus::Draft,
+            issued_on: None,
+            due_on: None,
+            is_overdue: false,
+            balance: eur(777_003),
+            memo: None,
+            tax_id: None,
+            address: Vec::new(),
+            applied: Vec::new(),
+            history: Some(Vec::new()),
+            can_edit: true,
+            can_finalize: true,
+            can_void: true,
+            errors: Errors::default().whole(self.t("Give the invoice a due day before you finalize it.")),
+            ..open.clone()
+        };
+        self.add("invoice-draft-refused", draft.render());
+        let viewer = InvoicePage {
+            frame: self.frame(),
+            org: self.viewer(),
+            history: None,
+            applied: Vec::new(),
+            ..open
+        };
+        self.add("invoice-viewer", viewer.render());
+    }
+
+    fn invoice_form(&mut self) {
+        let row = |make: &Self, description: &str, quantity: &str, unit_price: &str, tax: &str| LineRow {
+            description: make.t(description),
+            quantity: make.t(quantity),
+            unit_price: make.t(unit_price),
+            tax_percent: make.t(tax),
+        };
+        let empty = || vec![LineRow::default(); 3];
+        let new = InvoiceForm {
+            frame: self.frame(),
+            org: self.org(),
+            id: None,
+            version: None,
+            customers: self.customers_to_choose(),
+            has_more_customers: true,
+            customer_id: String::new(),
+            number: self.t("NW-2026-0108"),
+            currencies: ["EUR", "USD", "JPY"].map(str::to_owned).to_vec(),
+            currency: "EUR".to_owned(),
+            due_on: String::new(),
+            memo: String::new(),
+            rows: empty(),
+            errors: Errors::default(),
+        };
+        self.add("invoice-new", new.clone().render());
+        let mut rows = vec![
+            row(self, "Lens assembly LX-40, coated", "12", "480.00", "19"),
+            row(self, "Calibration on site", "seven", "125,00", "19"),
+        ];
+        rows.extend(empty());
+        let wrong = InvoiceForm {
+            id: Some(self.ids.make()),
+            version: Some("2".to_owned()),
+            has_more_customers: false,
+            customer_id: new.customers.first().map(|choice| choice.value.clone()).unwrap_or_default(),
+            due_on: self.t("2026-12-05"),
+            memo: self.t("\nThank you for your order."),
+            rows,
+            errors: self
+                .errors(&[
+                    ("customer_id", "Choose a customer"),
+                    ("number", "Another invoice has this number"),
+                    ("due_on", "Enter a day that is not past"),
+                    ("currency", "Choose one currency"),
+                    ("lines", "Enter at least one line"),
+                    ("lines.1.quantity", "Line 2: enter the quantity in digits, such as 7.5"),
+                    ("lines.1.unit_price", "Line 2: enter the price with a point before the decimals"),
+                    ("memo", "Leave the card number out"),
+                ])
+                .whole(self.t("Somebody else changed this draft. Look at it again.")),
+            ..new.clone()
+        };
+        self.add("invoice-edit-wrong", wrong.render());
+        let none = InvoiceForm { customers: Vec::new(), has_more_customers: false, ..new };
+        self.add("invoice-new-no-customer", none.render());
+    }
+
+    fn customers(&mut self) {
+        let row = |make: &mut Self, name: &str, email: Option<&str>, country: Option<&str>| CustomerRow {
+            id: make.ids.make(),
+            name: make.t(name),
+            email: email.map(|email| make.t(email)),
+            country: country.map(|country| make.t(country)),
+        };
+        let rows = vec![
+            row(self, "Alpine Optics AG", Some("accounts@alpine-optics.example"), Some("CH")),
+            row(self, "Baltic Sensors OÜ", Some("ap@baltic-sensors.example"), Some("EE")),
+            row(self, "Café Zürich", None, None),
+        ];
+        let page = CustomerList {
+            frame: self.frame(),
+            org: self.org(),
+            rows,
+            paging: Paging { next: self.some("abc"), is_first: false },
+        };
+        self.add("customers", page.clone().render());
+        let empty = CustomerList { rows: Vec::new(), paging: first(), ..page };
+        self.add("customers-empty", empty.clone().render());
+        self.add("customers-empty-viewer", CustomerList { org: self.viewer(), ..empty.clone() }.render());
+        self.add("customers-end", CustomerList { paging: Paging::default(), ..empty }.render());
+
+        let page = CustomerPage {
+            frame: self.done("Customer saved."),
+            org: self.org(),
+            id: self.ids.make(),
+            name: self.t("Baltic Sensors OÜ"),
+            email: self.some("ap@baltic-sensors.example"),
+            phone: self.some("+372 600 0000"),
+            address: vec![self.t("Pärnu maantee 12"), self.t("10141 Tallinn"), self.t("EE")],
+            tax_id: self.some("EE102345678"),
+            external_ids: vec![(self.t("stripe"), self.t("cus_NffrFeUfNV2Hib"))],
+        };
+        self.add("customer", page.clone().render());
+        let bare = CustomerPage {
+            frame: self.frame(),
+            org: self.viewer(),
+            email: None,
+            phone: None,
+            address: Vec::new(),
+            tax_id: None,
+            external_ids: Vec::new(),
+            ..page
+        };
+        self.add("customer-viewer", bare.render());
+
+        let form = CustomerForm {
+            frame: self.frame(),
+            org: self.org(),
+            id: None,
+            version: None,
+            name: String::new(),
+            email: String::new(),
+            phone: String::new(),
+            line1: String::new(),
+            line2: String::new(),
+            city: String::new(),
+            postal_code: String::new(),
+            country: String::new(),
+            tax_id: String::new(),
+            errors: Errors::default(),
+        };
+        self.add("customer-new", form.clone().render());
+        let wrong = CustomerForm {
+            id: Some(self.ids.make()),
+            version: Some("3".to_owned()),
+            name: self.t("Baltic Sensors OÜ"),
+            email: self.t("ap at baltic"),
+            phone: self.t("+372 600 0000"),
+            line1: self.t("Pärnu maantee 12"),
+            line2: self.t("Second floor"),
+            city: self.t("Tallinn"),
+            postal_code: self.t("10141"),
+            country: self.t("Estonia"),
+            tax_id: self.t("EE102345678"),
+            errors: self.errors(&[
+                ("email", "Enter an email such as name@company.com"),
+                ("country", "Enter two letters, such as EE"),
+            ]),
+            ..form
+        };
+        self.add("customer-edit-wrong", wrong.render());
+    }
+
+    fn payments(&mut self) {
+        use PaymentStatus as S;
+        let mut row =
+            |received_on, payer: Option<&str>, source: &str, status, amount, unapplied| PaymentRow {
+                id: self.ids.make(),
+                received_on,
+                payer: payer.map(self.text),
+                source: source.to_owned(),
+                status,
+                amount,
+                unapplied,
+            };
+        let rows = vec![
+            row(None, Some("Alpine Optics AG"), "stripe", S::Pending, Some(eur(124_000)), None),
+            row(day(20), Some("Baltic Sensors OÜ"), "stripe", S::Succeeded, Some(eur(300_000)), Some(eur(0))),
+            row(day(19), None, "bank", S::Succeeded, Some(eur(77_003)), Some(eur(77_003))),
+            row(
+                day(18),
+                Some("Café Zürich"),
+                "manual",
+                S::PartiallyRefunded,
+                Some(eur(50_000)),
+                Some(eur(100)),
+            ),
+            row(day(17), Some("Kyoto Lens KK"), "erp", S::Refunded, Some(eur(1_000)), Some(eur(0))),
+            row(day(16), Some("Gulf Imaging WLL"), "stripe", S::Disputed, Some(eur(9_999)), Some(eur(0))),
+            row(None, Some("Alpine Optics AG"), "stripe", S::Failed, None, None),
+        ];
+        let page = PaymentList {
+            frame: self.frame(),
+            org: self.org(),
+            is_unapplied: false,
+            rows,
+            paging: Paging { next: self.some("next"), is_first: true },
+        };
+        self.add("payments", page.clone().render());
+        self.add("payments-unapplied", PaymentList { is_unapplied: true, ..page.clone() }.render());
+        let empty = PaymentList { rows: Vec::new(), paging: first(), ..page };
+        self.add("payments-empty", empty.clone().render());
+        self.add("payments-end", PaymentList { paging: Paging::default(), ..empty.clone() }.render());
+        self.add("payments-empty-viewer", PaymentList { org: self.viewer(), ..empty.clone() }.render());
+        self.add("payments-unapplied-empty", PaymentList { is_unapplied: true, ..empty }.render());
+
+        let form = PaymentForm {
+            frame: self.frame(),
+            org: self.org(),
+            source: "bank".to_owned(),
+            amount: String::new(),
+            currencies: ["EUR", "USD", "JPY"].map(str::to_owned).to_vec(),
+            currency: "EUR".to_owned(),
+            received_on: "2026-11-21".to_owned(),
+            customers: self.customers_to_choose(),
+            customer_id: String::new(),
+            payer_name: String::new(),
+            remittance: String::new(),
+            errors: Errors::default(),
+        };
+        self.add("payment-new", form.clone().render());
+        let wrong = PaymentForm {
+            source: String::new(),
+            amount: self.t("1.250,00"),
+            payer_name: self.t("BALTIC SENSORS OU"),
+            remittance: self.t("NW-2026-0106"),
+            errors: self.errors(&[
+                ("source", "Choose how the money came"),
+                ("amount", "Enter an amount in digits, with a point before the decimals, such as 1250.00"),
+                ("received_on", "Enter a day that is not in the future"),
+                ("customer_id", "There is no such customer"),
+                ("remittance", "Leave the card number out"),
+            ]),
+            ..form
+        };
+        self.add("payment-new-wrong", wrong.render());
+    }
+
+    fn payment(&mut self) {
+        let mut candidate =
+            |number: &str, customer: &str, due_on, is_overdue, balance, amount: &str| Candidate {
+                invoice_id: self.ids.make(),
+                number: (self.text)(number),
+                customer: (self.text)(customer),
+                due_on,
+                is_overdue,
+                balance: eur(balance),
+                amount: amount.to_owned(),
+            };
+        let candidates = vec![
+            candidate("NW-2026-0106", "Baltic Sensors OÜ", day(17), true, 400_000, "500.00"),
+            candidate("NW-2026-0105", "Café Zürich", day(30), false, 20_000, ""),
+            candidate("NW-2026-0090", "Baltic Sensors OÜ", None, false, 9_000, ""),
+        ];
+        let mut allocation = |number: &str, by: &str, amount, can_remove| AllocationRow {
+            id: self.ids.make(),
+            invoice_id: self.ids.make(),
+            number: (self.text)(number),
+            amount: eur(amount),
+            applied_by: (self.text)(by),
+            can_remove,
+        };
+        let allocations = vec![
+            allocation("NW-2026-0101", "bo.billing@nordwind.example", 20_000, true),
+            allocation("NW-2026-0099", "Stripe", 7_003, false),
+        ];
+        let page = PaymentPage {
+            frame: self.frame(),
+            org: self.org(),
+            id: self.ids.make(),
+            version: "5".to_owned(),
+            source: "bank".to_owned(),
+            status: PaymentStatus::PartiallyRefunded,
+            amount: Some(eur(77_003)),
+            unapplied: Some(eur(50_000)),
+            refunded: Some(eur(0)),
+            customer: Some(CustomerLink { id: self.ids.make(), name: self.t("Baltic Sensors OÜ") }),
+            payer_name: self.some("BALTIC SENSORS OU"),
+            remittance: self.some("Invoice NW 2026 106 / order 7781"),
+            received_on: day(19),
+            external_id: self.some("pi_3MtwBwLkdIwHu7ix28a3tqPa"),
+            allocations,
+            allocate: Some(AllocateForm {
+                candidates: candidates.clone(),
+                other_number: String::new(),
+                other_amount: String::new(),
+            }),
+            errors: Errors::default(),
+        };
+        self.add("payment", page.clone().render());
+        let wrong = PaymentPage {
+            allocations: Vec::new(),
+            allocate: Some(AllocateForm {
+                candidates,
+                other_number: self.t("NW-1999-0001"),
+                other_amount: self.t("all"),
+            }),
+            errors: self.errors(&[
+                ("allocations.0.amount", "NW-2026-0106: that is more than is left of the payment"),
+                ("other_number", "There is no open invoice of that number"),
+                ("other_amount", "Enter an amount in digits, such as 1250.00"),
+            ]),
+            ..page.clone()
+        };
+        self.add("payment-apply-wrong", wrong.render());
+        let first = PaymentPage {
+            allocations: Vec::new(),
+            allocate: Some(AllocateForm {
+                candidates: Vec::new(),
+                other_number: String::new(),
+                other_amount: String::new(),
+            }),
+            ..page.clone()
+        };
+        self.add("payment-no-candidate", first.render());
+        let viewer = PaymentPage {
+            org: self.viewer(),
+            status: PaymentStatus::Pending,
+            amount: None,
+            unapplied: None,
+            refunded: None,
+            customer: None,
+            payer_name: None,
+            remittance: None,
+            received_on: None,
+            external_id: None,
+            allocations: Vec::new(),
+            allocate: None,
+            ..page
+        };
+        self.add("payment-viewer", viewer.render());
+    }
+
+    fn members(&mut self) {
+        let mut row = |email: &str, role, state, is_self| MemberRow {
+            id: self.ids.make(),
+            version: "1".to_owned(),
+            email: (self.text)(email),
+            role,
+            state,
+            is_self,
+            is_last_controller: is_self,
+        };
+        let rows = vec![
+            row("clara.controller@nordwind.example", Role::Controller, MemberState::Active, true),
+            row("bo.billing@nordwind.example", Role::BillingAdmin, MemberState::Active, false),
+            row("carl.cfo@nordwind.example", Role::Cfo, MemberState::Invited, false),
+            row("lea.legal@nordwind.example", Role::Compliance, MemberState::Active, false),
+            row("vic@nordwind.example", Role::Viewer, MemberState::Active, false),
+        ];
+        let page = Members {
+            frame: self.done("The invitation is on its way."),
+            org: self.org(),
+            rows,
+            invite: InviteForm { email: String::new(), role: Role::Viewer },
+            errors: Errors::default(),
+        };
+        self.add("members", page.clone().render());
+        let row = page.rows.get(1).map(|row| format!("role-{}", row.id)).unwrap_or_default();
+        let wrong = Members {
+            frame: self.frame(),
+            invite: InviteForm { email: self.t("carl at nordwind"), role: Role::Cfo },
+            errors: self.errors(&[
+                ("email", "Enter an email such as name@company.com"),
+                ("role", "Choose a role"),
+                (&row, "An organisation keeps at least one Controller: make another member Controller first"),
+            ]),
+            ..page.clone()
+        };
+        self.add("members-wrong", wrong.render());
+        self.add("members-viewer", Members { frame: self.frame(), org: self.viewer(), ..page }.render());
+    }
+
+    fn integrations(&mut self) {
+        let url = "https://api.plixo.example/webhooks/stripe/whe_01kajw7k2pfh8b6q1yq3m9t5zr";
+        let row = |make: &mut Self, provider: &str, account: Option<&str>, state| EndpointRow {
+            id: make.ids.make(),
+            version: "1".to_owned(),
+            provider: make.t(provider),
+            url: url.to_owned(),
+            account: account.map(|account| make.t(account)),
+            state,
+        };
+        let endpoints = vec![
+            row(self, "Stripe", Some("acct_1Nv0FGQ9RKHgCVdK"), EndpointState::Enabled),
+            row(self, "ERPNext", None, EndpointState::Disabled),
+        ];
+        let page = Integrations {
+            frame: self.frame(),
+            org: self.org(),
+            endpoints,
+            fresh: None,
+            providers: vec![
+                Choice::new("stripe", self.t("Stripe")),
+                Choice::new("erpnext", self.t("ERPNext")),
+            ],
+            form: EndpointForm::default(),
+            errors: Errors::default(),
+        };
+        self.add("integrations", page.clone().render());
+        let secret = Some(Secret::new("whsec_kRcJ4lVnHTd4tqSgkdHAk7GuVv2OEHmo".to_owned()));
+        let fresh = |is_rotated, secret| Some(FreshSecret { url: url.to_owned(), secret, is_rotated });
+        let made = Integrations { fresh: fresh(false, secret.clone()), ..page.clone() };
+        self.add("integrations-made", made.render());
+        let rotated = Integrations { fresh: fresh(true, None), ..page.clone() };
+        self.add("integrations-rotated", rotated.render());
+        let row = page.endpoints.first().map(|row| format!("secret-{}", row.id)).unwrap_or_default();
+        let wrong = Integrations {
+            form: EndpointForm { provider: "erpnext".to_owned(), account: self.t("acct 1") },
+            errors: self.errors(&[
+                (&row, "Paste the whole secret: it begins with whsec_"),
+                ("provider", "Choose a provider"),
+                ("account", "Enter an account such as acct_1Nv0FGQ9RKHgCVdK"),
+                ("secret", "Paste the whole secret: it begins with whsec_"),
+            ]),
+            ..page.clone()
+        };
+        self.add("integrations-wrong", wrong.render());
+        self.add("integrations-empty", Integrations { endpoints: Vec::new(), ..page }.render());
+    }
+
+    fn events(&mut self) {
+        let mut row = |kind: &str, provider: &str, status| EventRow {
+            id: self.ids.make(),
+            kind: (self.text)(kind),
+            provider: (self.text)(provider),
+            status,
+            received_at: moment(),
+        };
+        use EventStatus as S;
+        let rows = vec![
+            row("checkout.session.async_payment_succeeded", "Stripe", S::Applied),
+            row("invoice.created", "Stripe", S::Ignored),
+            row("charge.succeeded", "Stripe", S::Superseded),
+            row("payment.recorded", "ERPNext", S::Conflict),
+            row("customer.upserted", "ERPNext", S::Failed),
+        ];
+        let page = EventList {
+            frame: self.frame(),
+            org: self.org(),
+            filter: EventFilter::default(),
+            endpoints: vec![Choice::new("whe_01kajw7k2pfh8b6q1yq3m9t5zr", self.t("Stripe"))],
+            rows,
+            paging: Paging { next: self.some("next"), is_first: true },
+            errors: Errors::default(),
+        };
+        self.add("events", page.clone().render());
+        let empty = EventList { rows: Vec::new(), paging: first(), ..page };
+        self.add("events-empty", empty.clone().render());
+        self.add("events-end", EventList { paging: Paging::default(), ..empty.clone() }.render());
+        let filter = EventFilter { status: Some(S::Failed), endpoint: Some(self.ids.make()) };
+        let errors = Errors::default().whole(self.t("There is no such endpoint."));
+        self.add("events-none-fits", EventList { filter, errors, ..empty }.render());
+
+        let page = EventPage {
+            frame: self.frame(),
+            org: self.org(),
+            id: self.ids.make(),
+            endpoint_id: self.ids.make(),
+            provider: self.t("Stripe"),
+            provider_event_id: self.some("evt_1NG8Du2eZvKYlo2CUI79vXWy"),
+            kind: self.t("checkout.session.async_payment_succeeded"),
+            status: S::Failed,
+            received_at: moment(),
+            applied_at: None,
+            can_replay: true,
+            errors: Errors::default(),
+        };
+        let again = EventPage {
+            errors: Errors::default()
+                .whole(self.t("Its content is no longer stored, so it cannot be replayed.")),
+            ..page.clone()
+        };
+        self.add("event-replay-refused", again.render());
+        let applied = EventPage {
+            frame: self.done("The event is on its way again."),
+            status: S::Applied,
+            applied_at: Some(moment()),
+            provider_event_id: None,
+            can_replay: false,
+            ..page
+        };
+        self.add("event", applied.render());
+    }
+
+    fn audit(&mut self) {
+        let org = self.org();
+        let mut row =
+            |who: Option<&str>, kind, role: Option<&str>, action: &str, object: &str, outcome| AuditRow {
+                who: who.map(self.text),
+                event: AuditEvent {
+                    id: self.ids.make(),
+                    at: moment(),
+                    actor: Actor {
+                        kind,
+                        id: (self.text)("mem_01kajw7k2pfh8b6q1yq3m9t5zr"),
+                        role: role.map(str::to_owned),
+                    },
+                    ip: role.map(|_| (self.text)("2001:db8:85a3::8a2e:370:7334")),
+                    user_agent: role
+                        .map(|_| (self.text)("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36")),
+                    action: (self.text)(action),
+                    object: Object::new(&(self.text)(object), (self.text)("inv_01kajw7k2pfh8b6q1yq3m9t5zr")),
+                    outcome,
+                    fields: role
+                        .map(|_| vec![(self.text)("due_on"), (self.text)("memo")])
+                        .unwrap_or_default(),
+                    request_id: (self.text)("Kq1xXjTfDoEEJvA="),
+                },
+            };
+        let clara = Some("clara.controller@nordwind.example");
+        let rows = vec![
+            row(clara, ActorKind::Member, Some("controller"), "invoice.update", "invoice", Outcome::Allowed),
+            row(None, ActorKind::Member, Some("billing_admin"), "member.remove", "member", Outcome::Denied),
+            row(None, ActorKind::Function, None, "payment.record", "webhook_event", Outcome::Failed),
+        ];
+        let page = AuditLog {
+            frame: self.frame(),
+            org,
+            filter: AuditFilter::default(),
+            rows,
+            paging: Paging { next: self.some("next"), is_first: true },
+            errors: Errors::default(),
+        };
+        self.add("audit", page.clone().render());
+        let filter = AuditFilter {
+            from: self.t("2026-11-30"),
+            to: self.t("2026-11-01"),
+            actor: self.t("clara"),
+            action: self.t("invoice.update"),
+            object: self.t("inv_1"),
+        };
+        let wrong = AuditLog {
+            filter: filter.clone(),
+            errors: self.errors(&[
+                ("from", "Enter a day that is not after the other one"),
+                ("actor", "Enter an id such as mem_01kajw7k2pfh8b6q1yq3m9t5zr"),
+            ]),
+            paging: Paging { next: self.some("next"), is_first: false },
+            ..page.clone()
+        };
+        self.add("audit-wrong", wrong.render());
+        let empty = AuditLog { rows: Vec::new(), paging: first(), ..page };
+        self.add("audit-none-fits", AuditLog { filter, ..empty.clone() }.render());
+        self.add("audit-end", AuditLog { paging: Paging::default(), ..empty.clone() }.render());
+        self.add("audit-empty", empty.render());
+    }
+
+    fn settings(&mut self) {
+        let page = SettingsPage {
+            frame: self.done("Settings saved."),
+            org: self.org(),
+            version: "9".to_owned(),
+            name: self.t("Nordwind Instruments GmbH"),
+            ip_allow_list: self.t("203.0.113.0/24\n2001:db8::/48"),
+            require_two_factor: true,
+            residency: Residency::Eu,
+            own_ip: self.some("203.0.113.7"),
+            errors: Errors::default(),
+        };
+        self.add("settings", page.clone().render());
+        let wrong = SettingsPage {
+            frame: self.frame(),
+            require_two_factor: false,
+            own_ip: None,
+            errors: self.errors(&[
+                ("name", "Enter a name"),
+                ("require_two_factor", "Set up two-factor sign-in for yourself first"),
+                ("ip_allow_list", "This would lock you out: add a network that holds your own address"),
+            ]),
+            ..page
+        };
+        self.add("settings-wrong", wrong.render());
+    }
+
+    fn problems(&mut self) {
+        let message = self.some("We are moving to a larger database. Payments go on.");
+        let problems = [
+            ("problem-400", ProblemKind::BadRequest),
+            ("problem-403", ProblemKind::Forbidden),
+            ("problem-403-ip", ProblemKind::IpNotAllowed),
+            ("problem-404", ProblemKind::NotFound),
+            ("problem-409", ProblemKind::Conflict),
+            ("problem-410", ProblemKind::Gone),
+            ("problem-412", ProblemKind::Stale),
+            ("problem-429", ProblemKind::TooManyTries),
+            ("problem-500", ProblemKind::Internal),
+            ("problem-503", ProblemKind::Unavailable),
+            ("problem-503-maintenance", ProblemKind::Maintenance { message: None, until: None }),
+            ("problem-503-maintenance-until", ProblemKind::Maintenance { message, until: Some(moment()) }),
+        ];
+        for (name, kind) in problems {
+            let back = (kind.status() == 412).then(|| "/orgs".to_owned());
+            let banners = if kind.status() == 500 { self.banners() } else { Vec::new() };
+            let frame = Frame { banners, ..Frame::default() };
+            self.add(name, Problem { frame, kind, request_id: self.t("Kq1xXjTfDoEEJvA="), back }.render());
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! The bar chart of the overview. Across, it is laid out in percent, so that it fills any width without stretching its text;
+//! down, in pixels. All of it are SVG attributes.
+
+use plixo_domain::money::{Currency, Money};
+
+use crate::amount;
+use crate::overview::Month;
+
+const TOP: i64 = 10;
+const HEIGHT: i64 = 170;
+/// What is there shows, however little.
+const LEAST: i64 = 2;
+
+pub(crate) struct Chart {
+    pub(crate) axis_width: usize,
+    pub(crate) ticks: Vec<Tick>,
+    pub(crate) bars: Vec<Bar>,
+    pub(crate) is_flat: bool,
+}
+
+pub(crate) struct Tick {
+    pub(crate) y: i64,
+    pub(crate) label: String,
+    pub(crate) is_zero: bool,
+}
+
+pub(crate) struct Bar {
+    pub(crate) x: String,
+    pub(crate) middle: String,
+    pub(crate) width: String,
+    pub(crate) y: i64,
+    pub(crate) height: i64,
+    pub(crate) label: String,
+    pub(crate) title: String,
+    pub(crate) is_running: bool,
+    pub(crate) is_spare_label: bool,
+}
+
+impl Chart {
+    pub(crate) fn new(currency: Currency, months: &[Month]) -> Self {
+        let top = months.iter().map(|month| month.received).max().unwrap_or(0).max(0);
+        let bottom = months.iter().map(|month| month.received).min().unwrap_or(0).min(0);
+        let step = step(i128::from(top) - i128::from(bottom));
+        let highest = ceiling(i128::from(top), step);
+        let lowest = -ceiling(-i128::from(bottom), step);
+        let ticks = ((highest - lowest) / step).min(12);
+        // Of a flat chart it is not used, but for not dividing by zero.
+        let span = (highest - lowest).max(1);
+        let y =
+            |amount: i128| i64::try_from(i128::from(HEIGHT) * (highest - amount) / span).unwrap_or(0) + TOP;
+        let labels = (0..=ticks).filter_map(|index| i64::try_from(lowest + index * step).ok());
+        let tick_step = i64::try_from(step).unwrap_or(i64::MAX);
+        let ticks: Vec<_> = labels
+            .map(|at| Tick {
+                y: y(at.into()),
+                label: amount::tick(at, tick_step, currency),
+                is_zero: at == 0,
+            })
+            .collect();
+        let longest = ticks.iter().map(|tick| tick.label.chars().count()).max().unwrap_or(0);
+        let count = i64::try_from(months.len()).unwrap_or(1).max(1);
+        let last = months.len().saturating_sub(1);
+        let bars = months.iter().enumerate().map(|(index, month)| {
+            let slot = i64::try_from(index).unwrap_or(0);
+            let (from, to) = (y(i128::from(month.received).max(0)), y(i128::from(month.received).min(0)));
+            let name = month.first_day.strftime("%b %Y");
+            let text = amount::shown(Money::new(month.received, currency));
+            Bar {
+                x: percent(slot * 1000 + 180, count),
+                middle: percent(slot * 1000 + 500, count),
+                width: percent(640, count),
+                y: if month.received > 0 { from.min(to - LEAST) } else { from },
+                height: if month.received == 0 { 0 } else { (to - from).max(LEAST) },
+                label: month.first_day.strftime("%b").to_string(),
+                title: format!("{name}: {text} {currency}"),
+                is_running: index == last,
+                is_spare_label: !(last - index).is_multiple_of(2),
+            }
+        });
+        Self {
+            axis_width: longest.saturating_mul(8).saturating_add(12),
+            bars: bars.collect(),
+            ticks,
+            is_flat: top == 0 && bottom == 0,
+        }
+    }
+}
+
+/// What is owed as one bar: what is not due yet, and what is overdue.
+pub(crate) struct Owed {
+    pub(crate) later: Money,
+    pub(crate) overdue: Money,
+    /// Where the part that is overdue begins, and how wide it is.
+    pub(crate) from: String,
+    pub(crate) width: String,
+    pub(crate) is_late: bool,
+}
+
+impl Owed {
+    /// `None` when nothing is owed. What is overdue is a part of what is open.
+    pub(crate) fn new(currency: Currency, open: i64, overdue: i64) -> Option<Self> {
+        let overdue = overdue.clamp(0, open.max(0));
+        let later = open.max(0) - overdue;
+        let hundredths = i128::from(overdue) * 10_000 / i128::from((open > 0).then_some(open)?);
+        let hundredths = i64::try_from(hundredths).unwrap_or(0);
+        // What is there shows, however little.
+        let least = if overdue > 0 { 100 } else { 0 };
+        let most = if later > 0 { 9_900 } else { 10_000 };
+        let late = hundredths.max(least).min(most);
+        Some(Self {
+            later: Money::new(later, currency),
+            overdue: Money::new(overdue, currency),
+            from: percent((10_000 - late) * 10, 100),
+            width: percent(late * 10, 100),
+            is_late: overdue > 0,
+        })
+    }
+}
+
+/// `thousandths / 1000` of one `count`th of the width.
+fn percent(thousandths: i64, count: i64) -> String {
+    let hundredths = thousandths * 10 / count;
+    format!("{}.{:02}%", hundredths / 100, hundredths % 100)
+}
+
+/// The least of 1, 2, 5, 10, 20, … that needs at most five ticks.
+fn step(span: i128) -> i128 {
+    let mut power: i128 = 1;
+    loop {
+        for factor in [1, 2, 5] {
+            if factor * power * 4 >= span {
+                return factor * power;
+            }
+        }
+        power *= 10;
+    }
+}
+
+/// The multiple of `step` at or above `amount`, which is not below zero.
+fn ceiling(amount: i128, step: i128) -> i128 {
+    (amount + step - 1) / step * step
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::civil::date;
+    use proptest::prelude::*;
+
+    fn chart(received: &[i64]) -> Chart {
+        let months: Vec<_> = received
+            .iter()
+            .map(|received| Month { first_day: date(2026, 1, 1), received: *received })
+            .collect();
+        Chart::new("EUR".parse().unwrap(), &months)
+    }
+
+    #[test]
+    fn ticks_are_round() {
+        let labels =
+            |received: &[i64]| chart(received).ticks.into_iter().map(|tick| tick.label).collect::<Vec<_>>();
+        assert_eq!(labels(&[7_300_000, 100]), ["0", "20k", "40k", "60k", "80k"]);
+        assert_eq!(labels(&[0, 0]), ["0.00"]);
+        assert_eq!(labels(&[3]), ["0.00", "0.01", "0.02", "0.03"]);
+        assert_eq!(labels(&[-2_000_000, 4_000_000]), ["−20k", "0", "20k", "40k"]);
+    }
+
+    #[test]
+    fn what_is_overdue_is_a_part_of_what_is_open() {
+        let owed = |open, overdue| {
+            Owed::new("EUR".parse().unwrap(), open, overdue).map(|owed| (owed.from, owed.width))
+        };
+        let part = |from: &str, width: &str| Some((from.to_owned(), width.to_owned()));
+        assert_eq!(owed(400, 100), part("75.00%", "25.00%"));
+        assert_eq!(owed(400, 0), part("100.00%", "0.00%"));
+        assert_eq!(owed(400, 400), part("0.00%", "100.00%"));
+        assert_eq!(owed(i64::MAX, 1), part("99.00%", "1.00%"), "what is there shows");
+        assert_eq!(owed(i64::MAX, i64::MAX - 1), part("1.00%", "99.00%"));
+        assert_eq!(owed(400, 500), part("0.00%", "100.00%"));
+        assert_eq!(owed(0, 0), None);
+    }
+
+    proptest! {
+        #[test]
+        fn bars_stay_in_the_plot(received in prop::collection::vec(any::<i64>(), 0..14)) {
+            let chart = chart(&received);
+            for bar in chart.bars {
+                prop_assert!(bar.y >= TOP && bar.y + bar.height <= TOP + HEIGHT);
+                prop_assert!(bar.height >= 0);
+            }
+            for tick in chart.ticks {
+                prop_assert!((TOP..=TOP + HEIGHT).contains(&tick.y));
+            }
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Webhook endpoints and events.
+
+use askama::Template;
+use jiff::Timestamp;
+use plixo_domain::id::{EndpointId, EventId};
+use plixo_domain::secret::Secret;
+use plixo_domain::webhook::{EndpointState, EventStatus};
+
+use crate::form::{Choice, Errors, Paging};
+use crate::frame::{Frame, Membership};
+use crate::page::pages;
+
+/// `GET /orgs/{org}/integrations`; posts `do`: `add` with `provider`, `secret`, `account`; `rotate` with `endpoint`, `version` and
+/// `secret`; `disable` and `enable` with `endpoint` and `version`.
+#[derive(Clone, Template)]
+#[template(path = "integrations.html")]
+pub struct Integrations {
+    /// The frame.
+    pub frame: Frame,
+    /// Who looks.
+    pub org: Membership,
+    /// The endpoints.
+    pub endpoints: Vec<EndpointRow>,
+    /// The endpoint that was just made or rotated. It is shown on that answer and never again.
+    pub fresh: Option<FreshSecret>,
+    /// The providers to choose from.
+    pub providers: Vec<Choice>,
+    /// The new endpoint, as typed.
+    pub form: EndpointForm,
+    /// What is wrong. A rotation's field is `secret-{id}`.
+    pub errors: Errors,
+}
+
+/// A webhook endpoint in the list.
+#[derive(Clone)]
+pub struct EndpointRow {
+    /// Its id.
+    pub id: EndpointId,
+    /// Its version, for `If-Match`.
+    pub version: String,
+    /// Who sends to it, as people know them.
+    pub provider: String,
+    /// Where they send to.
+    pub url: String,
+    /// The one account whose events it takes.
+    pub account: Option<String>,
+    /// Whether it takes events.
+    pub state: EndpointState,
+}
+
+/// An endpoint with a new secret.
+#[derive(Clone)]
+pub struct FreshSecret {
+    /// Where the provider sends to.
+    pub url: String,
+    /// The secret, if Plixo made it.
+    pub secret: Option<Secret>,
+    /// Whether the endpoint was there before: then its old secret goes on for 24 h.
+    pub is_rotated: bool,
+}
+
+/// A new endpoint, as typed. The secret is not among it: it is never sent back.
+#[derive(Clone, Default)]
+pub struct EndpointForm {
+    /// Who sends.
+    pub provider: String,
+    /// The one account whose events it takes.
+    pub account: String,
+}
+
+/// `GET /orgs/{org}/webhook-events?status=&endpoint=&cursor=`.
+#[derive(Clone, Template)]
+#[template(path = "events.html")]
+pub struct EventList {
+    /// The frame.
+    pub frame: Frame,
+    /// Who looks.
+    pub org: Membership,
+    /// What the list is narrowed to.
+    pub filter: EventFilter,
+    /// The endpoints to narrow it to.
+    pub endpoints: Vec<Choice>,
+    /// The events.
+    pub rows: Vec<EventRow>,
+    /// Where this page stands.
+    pub paging: Paging,
+    /// What is wrong with the filter.
+    pub errors: Errors,
+}
+
+impl Integrations {
+    fn path(&self) -> String {
+        format!("/orgs/{}/integrations", self.org.id)
+    }
+}
+
+impl EventList {
+    fn path(&self) -> String {
+        format!("/orgs/{}/webhook-events", self.org.id)
+    }
+}
+
+/// What a list of events is narrowed to.
+#[derive(Clone, Default)]
+pub struct EventFilter {
+    /// A status.
+    pub status: Option<EventStatus>,
+    /// An endpoint.
+    pub endpoint: Option<EndpointId>,
+}
+
+impl EventFilter {
+    fn any(&self) -> bool {
+        self.status.is_some() || self.endpoint.is_some()
+    }
+
+    fn has_status(&self, status: &EventStatus) -> bool {
+        self.status == Some(*status)
+    }
+
+    fn has_endpoint(&self, id: &str) -> bool {
+        self.endpoint.is_some_and(|endpoint| endpoint.to_string() == id)
+    }
+
+    /// The filter as the beginning of a query.
+    fn query(&self) -> String {
+        let mut query = String::new();
+        let words = crate::show::event_statuses();
+        if let Some((word, _)) = words.iter().find(|(_, status)| self.has_status(status)) {
+            query.push_str(&format!("status={word}&"));
+        }
+        if let Some(endpoint) = self.endpoint {
+            query.push_str(&format!("endpoint={endpoint}&"));
+        }
+        query
+    }
+}
+
+/// A webhook event in a list.
+#[derive(Clone)]
+pub struct EventRow {
+    /// Its id.
+    pub id: EventId,
+    /// Its type, as the provider names it.
+    pub kind: String,
+    /// Who sent it, as people know them.
+    pub provider: String,
+    /// What became of it.
+    pub status: EventStatus,
+    /// When it was received.
+    pub received_at: Timestamp,
+}
+
+/// `GET /orgs/{org}/webhook-events/{id}`; posts `do=replay`.
+#[derive(Clone, Template)]
+#[template(path = "event.html")]
+pub struct EventPage {
+    /// The frame.
+    pub frame: Frame,
+    /// Who looks.
+    pub org: Membership,
+    /// Its id.
+    pub id: EventId,
+    /// Where it came in.
+    pub endpoint_id: EndpointId,
+    /// Who sent it, as people know them.
+    pub provider: String,
+    /// The provider's id of it.
+    pub provider_event_id: Option<String>,
+    /// Its type, as the provider names it.
+    pub kind: String,
+    /// What became of it.
+    pub status: EventStatus,
+    /// When it was received.
+    pub received_at: Timestamp,
+    /// When it changed the ledger.
+    pub applied_at: Option<Timestamp>,
+    /// Whether it may be replayed.
+    pub can_replay: bool,
+    /// Why the last action was refused.
+    pub errors: Errors,
+}
+
+impl EventPage {
+    fn list(&self) -> String {
+        format!("/orgs/{}/webhook-events", self.org.id)
+    }
+}
+
+pages!(Integrations in Integrations, EventList in Events, EventPage in Events);

@@ -1,0 +1,43 @@
+#![doc = include_str!("../README.md")]
+
+mod access;
+mod amount;
+mod assets;
+mod audit;
+mod chart;
+mod customers;
+mod form;
+mod frame;
+mod integrations;
+mod invoices;
+mod members;
+mod organisations;
+mod overview;
+mod page;
+mod payments;
+mod problem;
+mod settings;
+mod show;
+
+pub use access::{Carried, Code, NewPassword, Qr, SignIn, Totp};
+pub use amount::{AmountError, read_amount, write_amount};
+pub use assets::{Asset, assets, security_headers};
+pub use audit::{AuditFilter, AuditLog, AuditRow};
+pub use customers::{CustomerForm, CustomerList, CustomerPage, CustomerRow};
+pub use form::{Choice, Errors, Paging};
+pub use frame::{Banner, Frame, May, Membership, Severity};
+pub use integrations::{
+    EndpointForm, EndpointRow, EventFilter, EventList, EventPage, EventRow, FreshSecret, Integrations,
+};
+pub use invoices::{
+    Applied, HistoryRow, InvoiceFilter, InvoiceForm, InvoiceLine, InvoiceList, InvoicePage, InvoiceRow,
+    LineRow,
+};
+pub use members::{InviteForm, MemberRow, Members};
+pub use organisations::{OrganisationRow, Organisations};
+pub use overview::{MoneyOverview, Month, Overview};
+pub use payments::{
+    AllocateForm, AllocationRow, Candidate, CustomerLink, PaymentForm, PaymentList, PaymentPage, PaymentRow,
+};
+pub use problem::{Problem, ProblemKind};
+pub use settings::SettingsPage;

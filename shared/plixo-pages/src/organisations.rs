@@ -1,0 +1,36 @@
+//! The organisations that a person is in.
+
+use askama::Template;
+use plixo_domain::id::OrgId;
+use plixo_domain::ledger::Residency;
+use plixo_domain::people::Role;
+
+use crate::frame::Frame;
+use crate::page::pages;
+
+/// `GET /orgs`.
+#[derive(Clone, Template)]
+#[template(path = "organisations.html")]
+pub struct Organisations {
+    /// The frame.
+    pub frame: Frame,
+    /// The person's email.
+    pub email: String,
+    /// The organisations.
+    pub rows: Vec<OrganisationRow>,
+}
+
+/// One organisation of a person.
+#[derive(Clone)]
+pub struct OrganisationRow {
+    /// Its id.
+    pub id: OrgId,
+    /// Its name.
+    pub name: String,
+    /// The person's role in it.
+    pub role: Role,
+    /// Where its data stays.
+    pub residency: Residency,
+}
+
+pages!(Organisations);

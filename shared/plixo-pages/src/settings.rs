@@ -1,0 +1,43 @@
+//! What an organisation's Controllers may set.
+
+use askama::Template;
+use plixo_domain::ledger::Residency;
+
+use crate::form::Errors;
+use crate::frame::{Frame, Membership};
+use crate::page::pages;
+
+/// `GET /orgs/{org}/settings`; posts `name`, `ip_allow_list` (a CIDR a line), `require_two_factor` (`on` or absent) to it.
+#[derive(Clone, Template)]
+#[template(path = "settings.html")]
+pub struct SettingsPage {
+    /// The frame.
+    pub frame: Frame,
+    /// Who looks.
+    pub org: Membership,
+    /// The organisation's version, for `If-Match`.
+    pub version: String,
+    /// Its name, as typed.
+    pub name: String,
+    /// From where its staff may come, as typed: a CIDR a line.
+    pub ip_allow_list: String,
+    /// Whether its members must sign in with two factors.
+    pub require_two_factor: bool,
+    /// Where its data stays.
+    pub residency: Residency,
+    /// From where the person who looks comes.
+    pub own_ip: Option<String>,
+    /// What is wrong.
+    pub errors: Errors,
+}
+
+impl SettingsPage {
+    fn networks_hint(&self) -> String {
+        let own = self.own_ip.as_ref().map_or(String::new(), |ip| format!(" You come from {ip}."));
+        format!(
+            "A network a line, such as 203.0.113.0/24 or 2001:db8::/48. From anywhere if it is empty.{own}"
+        )
+    }
+}
+
+pages!(SettingsPage in Settings);

@@ -1,0 +1,324 @@
+//! What holds for every page in every state, whatever people typed.
+
+#[path = "../examples/gallery/samples.rs"]
+mod samples;
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use percent_encoding::percent_decode_str;
+use plixo_pages::{assets, security_headers};
+use samples::{Sample, samples};
+use scraper::{ElementRef, Html, Selector};
+
+/// Gets each page with its document.
+fn every_page(text: &dyn Fn(&str) -> String, check: impl Fn(&Sample, &Html)) {
+    let pages = samples(text);
+    assert!(pages.len() > 70, "all pages are among the samples");
+    for page in pages {
+        let document = Html::parse_document(&page.html);
+        check(&page, &document);
+    }
+}
+
+fn as_it_is(text: &str) -> String {
+    text.to_owned()
+}
+
+#[expect(clippy::unwrap_used, reason = "a selector that is wrong fails the test")]
+fn select<'a>(document: &'a Html, selector: &str) -> Vec<ElementRef<'a>> {
+    document.select(&Selector::parse(selector).unwrap()).collect()
+}
+
+fn attribute<'a>(element: &ElementRef<'a>, name: &str) -> &'a str {
+    element.attr(name).unwrap_or_default()
+}
+
+/// Words that try to be more than words.
+const HOSTILE: [&str; 8] = [
+    "<script>alert(1)</script>",
+    "</title></textarea></select></style><img src=x onerror=alert(1)>",
+    "\" onfocus=\"alert(1)\" autofocus=\"",
+    "' onfocus='alert(1)' x='",
+    "&lt;b&gt;&amp;&#x22; {{ 7 * 7 }} {% raw %} ]]> --> <!--",
+    "\u{202e}evil\u{202d}\u{2066}\u{200f}\u{feff}\u{7f}\t",
+    "javascript:alert(1)",
+    "\n",
+];
+
+/// What elements and attributes a page has, and what of it is a script or a style.
+fn shape(document: &Html) -> Vec<String> {
+    let elements = select(document, "*").into_iter().map(|element| {
+        let names: BTreeSet<_> = element.value().attrs().map(|(name, _)| name).collect();
+        format!("{} {names:?}", element.value().name())
+    });
+    elements.collect()
+}
+
+#[test]
+fn text_stays_text() {
+    let tame = samples(&|_| "word".to_owned());
+    let tame: Vec<_> = tame.iter().map(|page| Html::parse_document(&page.html)).collect();
+    let shapes: Vec<_> = tame.iter().map(shape).collect();
+    let long = "W".repeat(10_000);
+    let words = HOSTILE.iter().map(|word| (*word).to_owned());
+    for word in words.chain([String::new(), long, HOSTILE.concat()]) {
+        for (page, (model, expected)) in samples(&|_| word.clone()).iter().zip(tame.iter().zip(&shapes)) {
+            let document = Html::parse_document(&page.html);
+            let what = format!("{} {:?}", page.name, word.get(..40));
+            assert_eq!(document.errors, model.errors, "{what}");
+            // An empty filter is no filter, and offers less.
+            if !(word.is_empty() && page.name.starts_with("audit")) {
+                assert!(shape(&document) == *expected, "{what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_was_typed_is_kept_and_what_is_told_is_shown() {
+    let told = RefCell::new(Vec::new());
+    let mark = |text: &str| {
+        let mut told = told.borrow_mut();
+        let marked = format!("{text}~{}~", told.len());
+        told.push(marked.clone());
+        marked
+    };
+    let pages = samples(&mark);
+    let documents: Vec<_> = pages.iter().map(|page| Html::parse_document(&page.html)).collect();
+    let mut shown = String::new();
+    for document in &documents {
+        shown.extend(document.root_element().text());
+        for element in select(document, "[value], [href]") {
+            shown.push_str(attribute(&element, "value"));
+            shown.push_str(&percent_decode_str(attribute(&element, "href")).decode_utf8_lossy());
+        }
+    }
+    // A secret stands in groups of four, and a kind of object without its underscores.
+    let bare = |text: &str| text.replace(|letter: char| letter.is_whitespace() || letter == '_', "");
+    let shown = bare(&shown);
+    let lost: Vec<_> = told.borrow().iter().filter(|text| !shown.contains(&bare(text))).cloned().collect();
+    assert_eq!(lost, Vec::<String>::new());
+}
+
+#[test]
+fn every_page_is_well_formed_html() {
+    every_page(&as_it_is, |page, document| {
+        assert_eq!(document.errors, Vec::<String>::new(), "{}", page.name);
+    });
+}
+
+#[test]
+fn every_page_has_one_heading_a_title_and_landmarks() {
+    every_page(&as_it_is, |page, document| {
+        let text = |selector: &str| -> Vec<String> {
+            let found = select(document, selector);
+            found.iter().map(|element| element.text().collect::<String>().trim().to_owned()).collect()
+        };
+        let (titles, headings) = (text("head > title"), text("h1"));
+        assert!(matches!(headings.as_slice(), [heading] if !heading.is_empty()), "{}", page.name);
+        assert!(matches!(titles.as_slice(), [title] if title.ends_with(" · Plixo")), "{}", page.name);
+        let title = titles.concat();
+        let has_error = !select(document, ".summary").is_empty();
+        assert_eq!(title.starts_with("Error: "), has_error, "{}", page.name);
+        assert_eq!(select(document, "main#main").len(), 1, "{}", page.name);
+        assert_eq!(select(document, "html[lang=en]").len(), 1, "{}", page.name);
+        assert_eq!(select(document, "body > a.skip[href='#main']:first-child").len(), 1, "{}", page.name);
+        let levels = select(document, "h1, h2, h3, h4, h5, h6");
+        assert!(levels.iter().all(|one| matches!(one.value().name(), "h1" | "h2")), "{}", page.name);
+    });
+}
+
+#[test]
+fn ids_are_unique_and_every_reference_finds_one() {
+    every_page(&as_it_is, |page, document| {
+        let mut ids = BTreeMap::new();
+        for element in select(document, "[id]") {
+            *ids.entry(attribute(&element, "id")).or_insert(0) += 1;
+        }
+        assert!(ids.iter().all(|(id, times)| !id.is_empty() && *times == 1), "{} {ids:?}", page.name);
+        for name in
+            ["for", "popovertarget", "aria-labelledby", "aria-describedby", "aria-controls", "list", "form"]
+        {
+            for element in select(document, &format!("[{name}]")) {
+                let value = attribute(&element, name);
+                assert!(!value.trim().is_empty(), "{}: {name} of {}", page.name, element.html());
+                assert!(value.split_whitespace().all(|id| ids.contains_key(id)), "{}: {value}", page.name);
+            }
+        }
+        for element in select(document, "a[href^='#']") {
+            let id = attribute(&element, "href").trim_start_matches('#');
+            assert!(ids.contains_key(id), "{}: #{id}", page.name);
+        }
+    });
+}
+
+#[test]
+fn every_field_has_a_name_and_a_label_and_its_error_beside_it() {
+    every_page(&as_it_is, |page, document| {
+        let labelled: BTreeSet<_> =
+            select(document, "label[for]").iter().map(|label| attribute(label, "for").to_owned()).collect();
+        let wrapped: Vec<_> = select(document, "label input").iter().map(|field| field.html()).collect();
+        for field in select(document, "input:not([type=hidden]):not([readonly]), select, textarea") {
+            assert!(!attribute(&field, "name").is_empty(), "{}: {}", page.name, field.html());
+            let has_label = labelled.contains(attribute(&field, "id")) || wrapped.contains(&field.html());
+            assert!(has_label, "{}: {}", page.name, field.html());
+        }
+        let errors = select(document, "p.error");
+        for error in &errors {
+            let id = attribute(error, "id");
+            let (name, _) = id.rsplit_once("-error").unwrap();
+            let field = select(document, &format!("[id='{name}']")).into_iter().next();
+            let described = field.is_some_and(|field| attribute(&field, "aria-describedby").contains(id));
+            assert!(described, "{}: {id}", page.name);
+            assert_eq!(
+                select(document, &format!(".summary a[href='#{name}']")).len(),
+                1,
+                "{}: {id}",
+                page.name
+            );
+        }
+        assert_eq!(select(document, ".summary a").len(), errors.len(), "{}: each error once", page.name);
+        for invalid in select(document, "[aria-invalid]") {
+            assert!(attribute(&invalid, "aria-describedby").ends_with("-error"), "{}", page.name);
+        }
+    });
+}
+
+#[test]
+fn forms_post_to_their_own_page_with_a_key_of_their_own() {
+    every_page(&as_it_is, |page, document| {
+        let mut keys = BTreeSet::new();
+        let mut places = BTreeSet::new();
+        for form in select(document, "form") {
+            let action = attribute(&form, "action");
+            assert!(action.starts_with('/') && !action.starts_with("//"), "{}: {action}", page.name);
+            match attribute(&form, "method") {
+                "get" => assert!(places.insert(action), "{}", page.name),
+                "post" => {
+                    let hidden = Selector::parse("input[type=hidden][name=idempotency_key]").unwrap();
+                    let key: Vec<_> = form.select(&hidden).map(|key| attribute(&key, "value")).collect();
+                    assert!(matches!(key.as_slice(), [key] if key.starts_with("k3y.")), "{}", page.name);
+                    assert!(keys.insert(key), "{}: two forms have one key", page.name);
+                    if action != "/sign-out" {
+                        places.insert(action);
+                    }
+                }
+                method => panic!("{}: {method}", page.name),
+            }
+        }
+        assert!(places.len() <= 1, "{}: {places:?}", page.name);
+    });
+}
+
+#[test]
+fn buttons_and_links_say_what_they_do() {
+    every_page(&as_it_is, |page, document| {
+        for element in select(document, "button, a, summary") {
+            let says = element.text().collect::<String>() + attribute(&element, "aria-label");
+            assert!(!says.trim().is_empty(), "{}: {}", page.name, element.html());
+        }
+    });
+}
+
+#[test]
+fn tables_have_a_caption_and_scopes_and_money_is_on_the_right() {
+    every_page(&as_it_is, |page, document| {
+        for table in select(document, "table") {
+            let count = |selector: &str| table.select(&Selector::parse(selector).unwrap()).count();
+            assert_eq!(count("caption"), 1, "{}", page.name);
+            assert_eq!(
+                count("th"),
+                count("thead th[scope=col]") + count("tbody th[scope=row]"),
+                "{}",
+                page.name
+            );
+            assert_eq!(count("td .money"), count("td.number .money"), "{}", page.name);
+        }
+    });
+}
+
+#[test]
+fn nothing_on_a_page_needs_more_than_the_policy_allows() {
+    let (_, policy) = security_headers().iter().find(|(name, _)| *name == "content-security-policy").unwrap();
+    assert!(policy.starts_with("default-src 'none'; "), "what is not named is forbidden");
+    assert!(!policy.contains("unsafe") && !policy.contains('*') && !policy.contains("data:"));
+    assert!(!policy.contains("script-src"), "there are no scripts");
+    let paths: BTreeSet<_> = assets().iter().map(|asset| asset.path.as_str()).collect();
+    every_page(&|text| format!("{text}{}", HOSTILE.concat()), |page, document| {
+        let forbidden = "script, style, iframe, object, embed, base, img, audio, video, foreignObject, use, image, \
+                         meta[http-equiv], [style], [src], [srcset], [formaction], [ping], [background]";
+        assert_eq!(
+            select(document, forbidden).iter().map(ElementRef::html).collect::<Vec<_>>(),
+            Vec::<String>::new(),
+            "{}",
+            page.name
+        );
+        for element in select(document, "*") {
+            for (name, value) in element.value().attrs() {
+                assert!(!name.starts_with("on"), "{}: {name}", page.name);
+                assert!(
+                    !value.trim_start().to_lowercase().starts_with("javascript:") || name == "value",
+                    "{}: {name}",
+                    page.name
+                );
+            }
+        }
+        for link in select(document, "link") {
+            assert!(paths.contains(attribute(&link, "href")), "{}", page.name);
+        }
+        for link in select(document, "a") {
+            let to = attribute(&link, "href");
+            let inside = to.starts_with('#') || (to.starts_with('/') && !to.starts_with("//"));
+            assert!(inside || to.starts_with("otpauth://totp/"), "{}: {to}", page.name);
+        }
+    });
+}
+
+#[test]
+fn assets_are_named_by_what_they_hold_and_refer_to_nothing() {
+    for asset in assets() {
+        assert!(asset.path.starts_with("/assets/plixo-"));
+        let text = std::str::from_utf8(asset.bytes).unwrap();
+        assert!(!text.contains("url(") && !text.contains("@import"), "{}", asset.path);
+    }
+}
+
+#[test]
+fn a_role_is_offered_what_it_may_do_and_nothing_else() {
+    let pages: BTreeMap<_, _> =
+        samples(&as_it_is).into_iter().map(|page| (page.name, Html::parse_document(&page.html))).collect();
+    let viewers: Vec<_> = pages.iter().filter(|(name, _)| name.ends_with("viewer")).collect();
+    assert!(viewers.len() >= 9);
+    for (name, document) in viewers {
+        let posts = select(document, "form[method=post]");
+        assert!(posts.iter().all(|form| attribute(form, "action") == "/sign-out"), "{name}");
+        for link in select(document, "a") {
+            let to = attribute(&link, "href");
+            let writes =
+                ["/new", "/edit", "/members", "/integrations", "/webhook-events", "/audit", "/settings"];
+            assert!(!writes.iter().any(|end| to.contains(end)), "{name}: {to}");
+        }
+    }
+    let of = |name: &str, selector: &str| select(&pages[name], selector).len();
+    assert_eq!(
+        of(
+            "invoice-draft-refused",
+            "form input[value=finalize], form input[value=void], main a[href$='/edit']"
+        ),
+        3
+    );
+    assert_eq!(of("invoice", "main form"), 0, "a paid part forbids what a draft allows");
+    assert_eq!(of("members", "form input[value=remove]"), 4, "the last Controller stays");
+    assert_eq!(of("payment", "form input[value=take_back]"), 1, "Stripe's own allocation stays");
+    assert_eq!(of("event", "main form"), 0);
+}
+
+#[test]
+fn passwords_and_secrets_are_not_sent_back() {
+    every_page(&as_it_is, |page, document| {
+        assert!(select(document, "input[type=password][value]").is_empty(), "{}", page.name);
+        let shows = page.html.contains("whsec_kRcJ4lVnHTd4tqSgkdHAk7GuVv2OEHmo");
+        assert_eq!(shows, page.name == "integrations-made", "{}: it is shown once", page.name);
+    });
+}
