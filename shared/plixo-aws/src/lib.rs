@@ -1,10 +1,16 @@
 #![doc = include_str!("../README.md")]
 
 pub mod calls;
+#[cfg(feature = "cognito")]
+pub mod cognito;
 pub mod config;
 mod error;
+#[cfg(feature = "jwks")]
+pub mod jwks;
 #[cfg(feature = "kms")]
 pub mod kms;
+#[cfg(feature = "mac")]
+pub mod mac;
 #[cfg(feature = "secrets")]
 pub mod secrets;
 #[cfg(feature = "sqs")]

@@ -187,3 +187,6 @@ fn a_trace_is_handed_on_with_every_call() {
     assert_eq!(server.asked(), 2);
     assert_eq!(*server.traces.lock().unwrap(), ["root=1-5bef4de7"]);
 }
+
+#[cfg(all(feature = "cognito", feature = "jwks", feature = "mac"))]
+mod people;

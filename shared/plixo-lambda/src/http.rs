@@ -22,6 +22,7 @@ use crate::{Error, clock, line};
 pub struct Request {
     headers: Headers,
     path_parameters: Headers,
+    raw_query_string: String,
     body: Option<String>,
     is_base64_encoded: bool,
     request_context: Context,
@@ -31,7 +32,16 @@ pub struct Request {
 #[serde(rename_all = "camelCase", default)]
 struct Context {
     request_id: String,
+    route_key: String,
+    authorizer: Authorizer,
     http: HttpContext,
+}
+
+/// What the Lambda authorizer said of who asks.
+#[derive(Debug, Clone, Deserialize, Default)]
+#[serde(default)]
+struct Authorizer {
+    lambda: Headers,
 }
 
 #[derive(Debug, Clone, Deserialize, Default)]
@@ -57,6 +67,24 @@ impl Request {
     #[must_use]
     pub fn path(&self, name: &str) -> Option<&str> {
         self.path_parameters.get(name)
+    }
+
+    /// The query, as it came, without its question mark.
+    #[must_use]
+    pub fn query(&self) -> &str {
+        &self.raw_query_string
+    }
+
+    /// The route that took the request, as `METHOD /path/{part}`.
+    #[must_use]
+    pub fn route(&self) -> &str {
+        &self.request_context.route_key
+    }
+
+    /// What the authorizer said of who asks, by its name for it.
+    #[must_use]
+    pub fn authorized(&self, name: &str) -> Option<&str> {
+        self.request_context.authorizer.lambda.get(name)
     }
 
     /// The body's length as it came, at least: no longer than that, whatever it decodes to.
@@ -158,8 +186,28 @@ impl Response {
     /// An RFC 9457 problem: `code` is a stable word, `detail` says what to do.
     #[must_use]
     pub fn problem(status: u16, code: &str, title: &str, detail: &str, request_id: &str) -> Self {
-        let problem = Problem { kind: "about:blank", title, status, detail, instance: request_id, code };
+        Self::field_problem(status, code, title, detail, &[], request_id)
+    }
+
+    /// A problem with some fields of a request, each by its JSON pointer.
+    #[must_use]
+    pub fn field_problem(
+        status: u16,
+        code: &str,
+        title: &str,
+        detail: &str,
+        errors: &[FieldError],
+        request_id: &str,
+    ) -> Self {
+        let problem =
+            Problem { kind: "about:blank", title, status, detail, instance: request_id, code, errors };
         Self::of(status, "application/problem+json", serde_json::to_string(&problem).unwrap_or_default())
+    }
+
+    /// An answer without a body.
+    #[must_use]
+    pub fn empty(status: u16) -> Self {
+        Self { status_code: status, headers: Vec::new(), body: String::new(), is_base64_encoded: false }
     }
 
     fn of(status: u16, content_type: &str, body: String) -> Self {
@@ -203,6 +251,17 @@ struct Problem<'a> {
     detail: &'a str,
     instance: &'a str,
     code: &'a str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [FieldError],
+}
+
+/// What is wrong with one field of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FieldError {
+    /// Where, as a [JSON pointer](https://www.rfc-editor.org/rfc/rfc6901).
+    pub pointer: String,
+    /// What.
+    pub detail: String,
 }
 
 mod pairs {

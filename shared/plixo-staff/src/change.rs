@@ -4,8 +4,9 @@ use aws_lc_rs::digest::{SHA256, digest};
 use plixo_domain::answer::{Answer, AnswerKey};
 use plixo_domain::audit::{Actor, Object, Outcome};
 use plixo_domain::id::{Ids, OrgId};
+use plixo_domain::ledger::staff::Stopped;
 use plixo_domain::ledger::{Book, Private, RowKey, Unread};
-use plixo_domain::people::{Member, MemberState};
+use plixo_domain::people::{Member, MemberState, PeopleError};
 use plixo_envelope::KeyService;
 use plixo_store::{CommitError, Tables};
 
@@ -32,6 +33,8 @@ pub struct Answered {
     pub status: u16,
     /// JSON, or nothing.
     pub body: String,
+    /// The version of what it shows, if it shows one thing. A repeated answer has none: things may have moved on.
+    pub version: Option<u64>,
 }
 
 /// What a change did.
@@ -77,6 +80,28 @@ impl From<Unread> for Not {
     }
 }
 
+impl From<Stopped> for Not {
+    fn from(stopped: Stopped) -> Self {
+        match stopped {
+            Stopped::Unread(rows) => Self::Unread(Unread(rows)),
+            Stopped::Refused(error) => Self::Refused(error.into()),
+        }
+    }
+}
+
+impl From<PeopleError> for Not {
+    fn from(error: PeopleError) -> Self {
+        let detail = error.to_string();
+        let state = |code| Self::Refused(Refusal::State { code, detail, pointer: None });
+        match error {
+            PeopleError::Unread(unread) => Self::Unread(unread),
+            PeopleError::NotFound => Self::Refused(Refusal::NotFound),
+            PeopleError::AlreadyMember => state("already_member"),
+            PeopleError::LastController => state("last_controller"),
+        }
+    }
+}
+
 enum Done {
     As(Answered),
     Overtaken,
@@ -98,7 +123,7 @@ impl<T: Tables, K: KeyService> Desk<T, K> {
         work: F,
     ) -> Result<Answered, Refusal>
     where
-        F: Fn(Entered<'_>) -> Result<Made, Not>,
+        F: AsyncFn(Entered<'_>) -> Result<Made, Not>,
     {
         let key = key.map(|key| (answer_key(caller, deed, org, key.key), sha256(&[key.body])));
         let mut rows = rows.to_vec();
@@ -114,7 +139,7 @@ impl<T: Tables, K: KeyService> Desk<T, K> {
                     return Err(Refusal::KeyReused);
                 }
                 let body = self.store.open_answer(org, answer, caller.now).await?;
-                return Ok(Answered { status: answer.status, body });
+                return Ok(Answered { status: answer.status, body, version: None });
             }
             match self.attempt(caller, deed, &mut visit, key.as_ref(), &work).await? {
                 Done::As(answer) => return Ok(answer),
@@ -133,14 +158,14 @@ impl<T: Tables, K: KeyService> Desk<T, K> {
         work: &F,
     ) -> Result<Done, Refusal>
     where
-        F: Fn(Entered<'_>) -> Result<Made, Not>,
+        F: AsyncFn(Entered<'_>) -> Result<Made, Not>,
     {
         let org = visit.org.id;
         let (by, mut ids) = (visit.actor(), self.ids(caller)?);
         let mut book = std::mem::take(&mut visit.book);
         let mut made = None;
         for _ in 0..READS {
-            match work(Entered { visit, book: &mut book, by: &by, ids: &mut ids }) {
+            match work(Entered { visit, book: &mut book, by: &by, ids: &mut ids }).await {
                 Ok(done) => {
                     made = Some(done);
                     break;
@@ -167,7 +192,7 @@ impl<T: Tables, K: KeyService> Desk<T, K> {
         let events: Vec<_> = changed.into_iter().map(event).collect();
         let unread = |_| Refusal::Internal("a row that was not read".to_owned());
         if let Some((key, request)) = key {
-            let Answered { status, body } = made.answer.clone();
+            let Answered { status, body, .. } = made.answer.clone();
             let (key, body) = (key.clone(), Private::Plain(body));
             book.put(Answer { key, request: *request, status, body, at: caller.now }).map_err(unread)?;
         }

@@ -17,7 +17,7 @@ use plixo_domain::people::{Member, MemberState, UserId};
 use plixo_envelope::KeyService;
 use plixo_store::{CommitError, Entropy, Store, Tables};
 
-pub use change::{Answered, Entered, Key, Made};
+pub use change::{Answered, Entered, Key, Made, Not};
 pub use refusal::{FieldError, Refusal};
 
 /// Who asks, as the authorizer and the gateway say.
@@ -25,8 +25,10 @@ pub use refusal::{FieldError, Refusal};
 pub struct Caller {
     /// The person.
     pub user: UserId,
-    /// Whether the session was begun, or confirmed, with two factors.
-    pub two_factor: bool,
+    /// The session's name, the token's `origin_jti`.
+    pub session: String,
+    /// When the session began.
+    pub signed_in_at: Timestamp,
     /// The address that the gateway saw.
     pub ip: Option<IpAddr>,
     /// The user agent, as the caller gave it.
@@ -104,8 +106,13 @@ impl<T: Tables, K: KeyService> Desk<T, K> {
         names.extend(rows);
         names.sort();
         names.dedup();
+        let Caller { user, session, now, .. } = caller;
+        let (rows, standing) = self.store.read_with_standing(org, names, user, session, *now).await?;
+        if standing.revoked {
+            return Err(Refusal::SessionEnded);
+        }
         let mut book = Book::default();
-        for (name, stored) in self.store.read(org, names).await? {
+        for (name, stored) in rows {
             book.learn(name, stored);
         }
         let visit = book
@@ -119,7 +126,8 @@ impl<T: Tables, K: KeyService> Desk<T, K> {
         // Whoever gets here has signed in: that is what an invitation waits for.
         let member = Member { state: MemberState::Active, ..member };
         let visit = Visit { org: organisation, org_version, member, book };
-        match self.decide(caller, deed.action, &visit) {
+        let two_factor = standing.two_factor(session, caller.signed_in_at);
+        match self.decide(caller, two_factor, deed.action, &visit) {
             Ok(()) => Ok(visit),
             Err(refusal) => {
                 self.record(caller, &visit, deed, Outcome::Denied).await?;
@@ -128,11 +136,17 @@ impl<T: Tables, K: KeyService> Desk<T, K> {
         }
     }
 
-    fn decide(&self, caller: &Caller, action: Action, visit: &Visit) -> Result<(), Refusal> {
+    fn decide(
+        &self,
+        caller: &Caller,
+        two_factor: bool,
+        action: Action,
+        visit: &Visit,
+    ) -> Result<(), Refusal> {
         if !visit.org.settings.allows(caller.ip) {
             return Err(Refusal::IpNotAllowed);
         }
-        if visit.org.settings.require_two_factor && !caller.two_factor {
+        if visit.org.settings.require_two_factor && !two_factor {
             return Err(Refusal::TwoFactorRequired);
         }
         let Member { id, role, state, .. } = visit.member;

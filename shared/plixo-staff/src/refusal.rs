@@ -1,5 +1,6 @@
 //! Why staff did not get what they asked for. Nothing here knows of HTTP.
 
+use plixo_domain::ledger::staff::StaffError;
 use plixo_store::StoreError;
 
 /// A field that cannot be used: where it is and what is wrong, never what it holds.
@@ -25,6 +26,9 @@ pub enum Refusal {
     /// There is no such thing, or no such thing for this caller.
     #[error("there is no such thing")]
     NotFound,
+    /// The session was ended.
+    #[error("the session has ended: sign in again")]
+    SessionEnded,
     /// The member's role does not allow it.
     #[error("the role does not allow it")]
     Forbidden,
@@ -44,6 +48,8 @@ pub enum Refusal {
         code: &'static str,
         /// What to do.
         detail: String,
+        /// The field of the request that it is about, a JSON pointer.
+        pointer: Option<String>,
     },
     /// It was changed since the caller read it.
     #[error("it was changed since it was read: read it again")]
@@ -68,6 +74,22 @@ impl From<StoreError> for Refusal {
             Self::Unavailable(error.to_string())
         } else {
             Self::Internal(error.to_string())
+        }
+    }
+}
+
+impl From<StaffError> for Refusal {
+    fn from(error: StaffError) -> Self {
+        match error {
+            StaffError::Invalid(fields) => Self::Invalid(
+                fields.into_iter().map(|field| FieldError::new(field.pointer, field.why)).collect(),
+            ),
+            StaffError::Missing(_) => Self::NotFound,
+            error => Self::State {
+                code: error.code(),
+                detail: error.to_string(),
+                pointer: error.pointer().map(str::to_owned),
+            },
         }
     }
 }

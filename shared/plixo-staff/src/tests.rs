@@ -2,7 +2,8 @@ use plixo_domain::audit::AuditEvent;
 use plixo_domain::id::{CustomerId, MemberId};
 use plixo_domain::ledger::{Customer, Personal, Residency, Settings};
 use plixo_domain::people::{Role, UserOrganisation, add_member, remove_member};
-use plixo_store::{List, Page, Table};
+use plixo_store::people::{TotpNote, session_item, standing_keys, totp_item};
+use plixo_store::{List, Page, Table, Tables};
 use plixo_testing::{FakeKms, FakeTables, Fault, Faults};
 use proptest::prelude::*;
 
@@ -41,7 +42,8 @@ fn user(n: u8) -> UserId {
 fn caller(member: &Member) -> Caller {
     Caller {
         user: member.user,
-        two_factor: false,
+        session: "s1".to_owned(),
+        signed_in_at: now(),
         ip: Some("203.0.113.7".parse().unwrap()),
         user_agent: Some("test".to_owned()),
         request_id: "r1".to_owned(),
@@ -93,6 +95,11 @@ fn office(settings: Settings) -> Office {
 }
 
 impl Office {
+    fn put(&self, key: plixo_store::Key, item: plixo_store::Item) {
+        let write = plixo_store::Write { key, item: Some(item), guard: plixo_store::Guard::Absent };
+        block_on(self.tables.write_all(vec![write])).unwrap();
+    }
+
     fn of(&self, role: Role) -> &Member {
         self.members.iter().find(|member| member.role == role).unwrap()
     }
@@ -109,11 +116,11 @@ impl Office {
     /// Creates a customer, and answers its id.
     fn create(&self, caller: &Caller, key: Option<Key<'_>>) -> Result<Answered, Refusal> {
         let object = Object::new("customer", "new");
-        block_on(self.desk.change(caller, &self.org, &deed_of(WRITE, &object), &[], key, |entered| {
+        block_on(self.desk.change(caller, &self.org, &deed_of(WRITE, &object), &[], key, async |entered| {
             let id: CustomerId = entered.ids.make();
             entered.book.put_new(Customer::new(id, Personal::default()));
             let changed = vec![(Object::new("customer", id), vec!["name"])];
-            Ok(Made { changed, answer: Answered { status: 201, body: id.to_string() } })
+            Ok(Made { changed, answer: Answered { status: 201, body: id.to_string(), version: None } })
         }))
     }
 
@@ -170,13 +177,32 @@ fn the_organisation_says_from_where_and_with_how_many_factors() {
     let office = office(settings);
     let one_factor = caller(office.of(Role::Controller));
     assert_eq!(office.enter(&one_factor, READ).unwrap_err(), Refusal::TwoFactorRequired);
-    let two_factors = Caller { two_factor: true, ..one_factor };
+    let two_factors = Caller { session: "s2".to_owned(), ..one_factor.clone() };
+    let earlier = Caller { signed_in_at: now() - jiff::SignedDuration::from_secs(1), ..one_factor };
+    let note = TotpNote { at: now(), session: "s2".to_owned() };
+    let [_, key] = standing_keys(&two_factors.user, "s2");
+    office.put(key, totp_item(&note));
+    assert_eq!(office.enter(&earlier, READ).unwrap_err(), Refusal::TwoFactorRequired);
     assert!(office.enter(&two_factors, READ).is_ok());
     for ip in [Some("198.51.100.1".parse().unwrap()), None] {
         let elsewhere = Caller { ip, ..two_factors.clone() };
         assert_eq!(office.enter(&elsewhere, READ).unwrap_err(), Refusal::IpNotAllowed);
     }
-    assert_eq!(office.audit().len(), 3);
+    assert_eq!(office.audit().len(), 4);
+}
+
+#[test]
+fn an_ended_session_is_over_wherever_it_asks() {
+    let office = office(Settings::default());
+    let viewer = caller(office.of(Role::Viewer));
+    let [key, _] = standing_keys(&viewer.user, "s1");
+    office.put(key, session_item(now() + jiff::SignedDuration::from_hours(13)));
+    assert_eq!(office.enter(&viewer, READ).unwrap_err(), Refusal::SessionEnded);
+    assert!(office.enter(&Caller { session: "s2".to_owned(), ..viewer.clone() }, READ).is_ok());
+    let missing: OrgId = Ids::new(now(), [9; 10]).make();
+    let deed = deed_of(READ, &Object::new("organisation", missing));
+    let entered = block_on(office.desk.enter(&viewer, &missing, &deed, Vec::new()));
+    assert_eq!(entered.unwrap_err(), Refusal::SessionEnded);
 }
 
 #[test]
@@ -190,14 +216,14 @@ fn a_removed_member_is_out_at_the_next_request() {
         RowKey::UserOrganisation(viewer.user),
     ];
     let object = Object::new("member", viewer.id);
-    let answer = Answered { status: 204, body: String::new() };
+    let answer = Answered { status: 204, body: String::new(), version: None };
     let removed = block_on(office.desk.change(
         &controller,
         &office.org,
         &deed_of(MEMBERS, &object),
         &rows,
         None,
-        |entered| {
+        async |entered| {
             remove_member(entered.book, viewer.user).unwrap();
             Ok(Made { changed: vec![(object.clone(), vec!["role"])], answer: answer.clone() })
         },
@@ -234,12 +260,18 @@ fn a_refused_change_leaves_nothing_but_its_audit_event() {
     let office = office(Settings::default());
     let admin = caller(office.of(Role::BillingAdmin));
     let object = Object::new("customer", "new");
-    let refused = Refusal::State { code: "no", detail: "no".to_owned() };
-    let answer =
-        block_on(office.desk.change(&admin, &office.org, &deed_of(WRITE, &object), &[], None, |entered| {
+    let refused = Refusal::State { code: "no", detail: "no".to_owned(), pointer: None };
+    let answer = block_on(office.desk.change(
+        &admin,
+        &office.org,
+        &deed_of(WRITE, &object),
+        &[],
+        None,
+        async |entered| {
             entered.book.put_new(Customer::new(entered.ids.make(), Personal::default()));
             Err(Not::Refused(refused.clone()))
-        }));
+        },
+    ));
     assert_eq!(answer, Err(refused));
     assert_eq!(office.customers(), 0);
     assert_eq!(office.audit(), [("customer.create".to_owned(), Outcome::Failed, "customer".to_owned())]);
@@ -257,13 +289,13 @@ fn two_at_once_lose_no_update() {
         let org = office.org;
         async move {
             let deed = deed_of(MEMBERS, &object);
-            let renamed = desk.change(&controller, &org, &deed, &[], None, |entered| {
+            let renamed = desk.change(&controller, &org, &deed, &[], None, async |entered| {
                 let mut organisation = entered.visit.org.clone();
                 organisation.name.push(letter);
                 entered.book.put(organisation)?;
                 Ok(Made {
                     changed: vec![(object.clone(), vec!["name"])],
-                    answer: Answered { status: 200, body: String::new() },
+                    answer: Answered { status: 200, body: String::new(), version: None },
                 })
             });
             renamed.await.unwrap();
@@ -372,14 +404,14 @@ fn an_invited_member_is_active_after_the_first_change() {
     };
     let rows = [RowKey::Member(invited.user), RowKey::UserOrganisation(invited.user)];
     let object = Object::new("member", id);
-    let answer = Answered { status: 201, body: String::new() };
+    let answer = Answered { status: 201, body: String::new(), version: None };
     let added = block_on(office.desk.change(
         &controller,
         &office.org,
         &deed_of(MEMBERS, &object),
         &rows,
         None,
-        |entered| {
+        async |entered| {
             assert_eq!(entered.book.get::<UserOrganisation>(&invited.user), Ok(None));
             add_member(entered.book, invited.clone()).unwrap();
             Ok(Made { changed: vec![(object.clone(), vec!["email", "role"])], answer: answer.clone() })

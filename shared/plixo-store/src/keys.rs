@@ -10,6 +10,7 @@ use plixo_domain::ledger::{InvoiceStatus, Row, RowKey};
 use plixo_domain::people::UserId;
 use plixo_domain::webhook::{EventKey, Fingerprint};
 
+use crate::people::Counter;
 use crate::tables::{Index, Key, Table};
 
 /// How many partitions an organisation's audit events of one day are spread over. A partition takes 1,000 write units a
@@ -55,6 +56,36 @@ pub fn row(org: &OrgId, name: &RowKey) -> Key {
 #[must_use]
 pub fn user_partition(user: &UserId) -> String {
     format!("user#{user}")
+}
+
+/// The key of a counter's tries.
+#[must_use]
+pub fn tries(counter: &Counter) -> Key {
+    key(Table::People, counter.as_str().to_owned(), "tries")
+}
+
+/// The key of a person's used code, by the code's hash.
+#[must_use]
+pub fn used_code(user: &UserId, hash: &str) -> Key {
+    key(Table::People, format!("code#{user}#{hash}"), "code")
+}
+
+/// The key of a challenge, by the hash of its session.
+#[must_use]
+pub fn challenge(hash: &str) -> Key {
+    key(Table::People, format!("challenge#{hash}"), "challenge")
+}
+
+/// The key of a session that was ended.
+#[must_use]
+pub fn ended_session(session: &str) -> Key {
+    key(Table::People, format!("session#{session}"), "session")
+}
+
+/// The key of the note that a person has set TOTP up.
+#[must_use]
+pub fn totp(user: &UserId) -> Key {
+    key(Table::People, user_partition(user), "totp")
 }
 
 /// A list of an organisation's rows.

@@ -4,13 +4,14 @@ pub mod dynamo;
 mod error;
 mod items;
 pub mod keys;
+pub mod people;
 pub mod store;
 pub mod tables;
 
 pub use error::{CommitError, StoreError};
 pub use items::Entropy;
 pub use keys::List;
-pub use store::{Listed, Page, Payload, Store};
+pub use store::{Listed, Page, Payload, Store, StoredRow};
 pub use tables::{Guard, Index, Item, Key, Range, Table, Tables, Write, WriteError};
 
 /// What an attribute of an [`Item`] holds.

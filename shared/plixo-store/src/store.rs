@@ -25,6 +25,7 @@ use serde_with::serde_as;
 use crate::error::{CommitError, StoreError};
 use crate::items::{self, Entropy, Sealer};
 use crate::keys::{self, List};
+use crate::people::{self, Standing};
 use crate::tables::{Guard, Index, Item, Key, Range, Table, Tables, Write, WriteError};
 
 /// Which part of a list.
@@ -116,11 +117,7 @@ impl<T: Tables, K: KeyService> Store<T, K> {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn read(
-        &self,
-        org: &OrgId,
-        names: Vec<RowKey>,
-    ) -> Result<Vec<(RowKey, Option<(Row, u64)>)>, StoreError> {
+    pub async fn read(&self, org: &OrgId, names: Vec<RowKey>) -> Result<Vec<StoredRow>, StoreError> {
         let rows = self.read_many(names.into_iter().map(|name| (*org, name)).collect()).await?;
         rows.into_iter().map(|((_, name), row)| row.map(|row| (name, row))).collect()
     }
@@ -138,6 +135,28 @@ impl<T: Tables, K: KeyService> Store<T, K> {
         let found = self.tables.get(keys.clone()).await?;
         let rows = keys.iter().map(|key| found.get(key).map(items::to_row).transpose());
         Ok(names.into_iter().zip(rows).collect())
+    }
+
+    /// [`Store::read`], and in the same request how the session stands in which somebody asks.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn read_with_standing(
+        &self,
+        org: &OrgId,
+        names: Vec<RowKey>,
+        user: &UserId,
+        session: &str,
+        now: Timestamp,
+    ) -> Result<(Vec<StoredRow>, Standing), StoreError> {
+        let keys: Vec<Key> = names.iter().map(|name| keys::row(org, name)).collect();
+        let mut wanted = keys.clone();
+        wanted.extend(people::standing_keys(user, session));
+        let found = self.tables.get(wanted).await?;
+        let standing = Standing::read(&found, user, session, now)?;
+        let row = |(name, key)| Ok((name, found.get(key).map(items::to_row).transpose()?));
+        let rows = names.into_iter().zip(&keys).map(row).collect::<Result<_, StoreError>>()?;
+        Ok((rows, standing))
     }
 
     /// A page of a list. Lists follow the rows with some delay; the rows themselves are as of now, and one that is gone, or no
@@ -428,6 +447,9 @@ impl<T: Tables, K: KeyService> Store<T, K> {
         }
     }
 }
+
+/// A row with its name and version; `None` where there is none.
+pub type StoredRow = (RowKey, Option<(Row, u64)>);
 
 /// A row with its organisation and name; `None` where there is none.
 pub type NamedRow = ((OrgId, RowKey), Result<Option<(Row, u64)>, StoreError>);

@@ -1,7 +1,10 @@
-//! What every implementation of the tables' port must do.
+//! What every implementation of the store's ports must do.
 
 use std::collections::HashMap;
 
+use jiff::{SignedDuration, Timestamp};
+use plixo_domain::people::UserId;
+use plixo_store::people::{Counted, Counter, Pending, People, TotpNote, Tries};
 use plixo_store::{AttributeValue, Guard, Index, Item, Key, Range, Table, Tables, Write, WriteError};
 
 fn key(table: Table, run: &str, pk: &str, sk: &str) -> Key {
@@ -187,4 +190,130 @@ async fn ranges_come_in_order(tables: &impl Tables, run: &str) {
     let [_, two, three, four, _] = rows;
     let expected = [four, three, two].map(|key| (key.sk.clone(), key));
     assert_eq!(tables.range(own).await.unwrap(), expected);
+}
+
+fn at(seconds: i64) -> Timestamp {
+    // With a fraction, as clocks have one: what is stored has to keep it.
+    let start: Timestamp = "2026-06-15T12:00:00.123456789Z".parse().unwrap();
+    start.saturating_add(SignedDuration::from_secs(seconds)).unwrap()
+}
+
+/// Runs the whole suite of the people's port on a table that may hold other things. Neither `run`, a word, nor `user`
+/// was used by another run.
+pub async fn people(people: &impl People, run: &str, user: &UserId) {
+    tries_are_free_up_to_a_number(people, run).await;
+    of_many_tries_at_once_so_many_are_free(people, run).await;
+    one_late_try_goes_on(people, run).await;
+    tries_are_forgotten(people, run).await;
+    tries_are_taken_back_but_not_below_none(people, run).await;
+    a_code_is_used_once(people, run, user).await;
+    challenges_wait_until_they_are_answered_or_forgotten(people, run, user).await;
+    sessions_end(people, run).await;
+    totp_is_noted(people, run, user).await;
+}
+
+async fn tries_are_free_up_to_a_number(people: &impl People, run: &str) {
+    let (counter, other) = (Counter::new("free", run), Counter::new("other", run));
+    for second in 0..3 {
+        let counted = people.count_try(&counter, 3, at(second), at(100)).await.unwrap();
+        assert_eq!(counted, Counted::Free);
+    }
+    for _ in 0..2 {
+        let held = people.count_try(&counter, 3, at(9), at(100)).await.unwrap();
+        assert_eq!(held, Counted::Held(Tries { count: 3, last: at(2) }), "what is held is not counted");
+    }
+    assert_eq!(people.count_try(&other, 3, at(9), at(100)).await.unwrap(), Counted::Free);
+}
+
+async fn of_many_tries_at_once_so_many_are_free(people: &impl People, run: &str) {
+    let counter = Counter::new("at-once", run);
+    let tries = (0..20).map(|_| people.count_try(&counter, 5, at(0), at(100)));
+    let counted = futures::future::join_all(tries).await;
+    let free = counted.into_iter().filter(|counted| matches!(counted, Ok(Counted::Free))).count();
+    assert_eq!(free, 5);
+}
+
+async fn one_late_try_goes_on(people: &impl People, run: &str) {
+    let counter = Counter::new("late", run);
+    people.count_try(&counter, 1, at(0), at(100)).await.unwrap();
+    let seen = Tries { count: 1, last: at(0) };
+    let tries = (0..10).map(|n| people.count_late_try(&counter, seen, 2, at(20 + n), at(200)));
+    let went_on = futures::future::join_all(tries).await.into_iter().filter(|done| *done.as_ref().unwrap());
+    assert_eq!(went_on.count(), 1);
+    let Counted::Held(now) = people.count_try(&counter, 1, at(40), at(200)).await.unwrap() else {
+        panic!("a late try counts")
+    };
+    assert_eq!(now.count, 2);
+    let unknown = Counter::new("never", run);
+    assert!(!people.count_late_try(&unknown, seen, 2, at(40), at(200)).await.unwrap());
+}
+
+async fn tries_are_forgotten(people: &impl People, run: &str) {
+    let counter = Counter::new("forgotten", run);
+    people.count_try(&counter, 1, at(0), at(10)).await.unwrap();
+    let held = people.count_try(&counter, 1, at(9), at(19)).await.unwrap();
+    assert_eq!(held, Counted::Held(Tries { count: 1, last: at(0) }));
+    let gone = people.count_try(&counter, 1, at(10), at(20)).await.unwrap();
+    assert_eq!(gone, Counted::Held(Tries { count: 0, last: at(0) }), "whether or not its item is gone");
+    people.forget_tries(&counter).await.unwrap();
+    assert_eq!(people.count_try(&counter, 1, at(10), at(20)).await.unwrap(), Counted::Free);
+    people.forget_tries(&Counter::new("never", run)).await.unwrap();
+}
+
+async fn tries_are_taken_back_but_not_below_none(people: &impl People, run: &str) {
+    let counter = Counter::new("back", run);
+    people.take_back_try(&counter).await.unwrap();
+    for _ in 0..2 {
+        people.count_try(&counter, 2, at(0), at(100)).await.unwrap();
+    }
+    for _ in 0..3 {
+        people.take_back_try(&counter).await.unwrap();
+    }
+    for _ in 0..2 {
+        assert_eq!(people.count_try(&counter, 2, at(1), at(100)).await.unwrap(), Counted::Free);
+    }
+    assert!(matches!(people.count_try(&counter, 2, at(2), at(100)).await, Ok(Counted::Held(_))));
+}
+
+async fn a_code_is_used_once(people: &impl People, run: &str, user: &UserId) {
+    let tries = (0..10).map(|_| people.use_code(user, run, at(0), at(10)));
+    let used = futures::future::join_all(tries).await.into_iter().filter(|done| *done.as_ref().unwrap());
+    assert_eq!(used.count(), 1);
+    assert!(!people.use_code(user, run, at(9), at(19)).await.unwrap());
+    assert!(people.use_code(user, &format!("{run}2"), at(0), at(10)).await.unwrap());
+    assert!(people.use_code(user, run, at(10), at(20)).await.unwrap(), "codes come again");
+    assert!(!people.use_code(user, run, at(11), at(21)).await.unwrap());
+}
+
+async fn challenges_wait_until_they_are_answered_or_forgotten(
+    people: &impl People,
+    run: &str,
+    user: &UserId,
+) {
+    let pending = Pending { user: *user, question: "totp".to_owned(), counter: Counter::new("code", run) };
+    assert_eq!(people.pending(run, at(0)).await.unwrap(), None);
+    people.ask(run, &pending, at(10)).await.unwrap();
+    assert_eq!(people.pending(run, at(9)).await.unwrap(), Some(pending));
+    assert_eq!(people.pending(run, at(10)).await.unwrap(), None);
+    people.answered(run).await.unwrap();
+    assert_eq!(people.pending(run, at(9)).await.unwrap(), None);
+    people.answered(run).await.unwrap();
+}
+
+async fn sessions_end(people: &impl People, run: &str) {
+    assert!(!people.is_revoked(run, at(0)).await.unwrap());
+    people.revoke_session(run, at(10)).await.unwrap();
+    people.revoke_session(run, at(10)).await.unwrap();
+    assert!(people.is_revoked(run, at(9)).await.unwrap());
+    assert!(!people.is_revoked(run, at(10)).await.unwrap());
+    assert!(!people.is_revoked(&format!("{run}2"), at(0)).await.unwrap());
+}
+
+async fn totp_is_noted(people: &impl People, run: &str, user: &UserId) {
+    assert_eq!(people.totp(user).await.unwrap(), None);
+    for second in [1, 5] {
+        let note = TotpNote { at: at(second), session: format!("{run}{second}") };
+        people.note_totp(user, &note).await.unwrap();
+        assert_eq!(people.totp(user).await.unwrap(), Some(note));
+    }
 }

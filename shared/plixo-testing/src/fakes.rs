@@ -10,7 +10,7 @@ use plixo_store::{AttributeValue, Guard, Index, Item, Key, Range, StoreError, Ta
 
 use crate::Faults;
 
-fn unavailable(service: &'static str) -> AwsError {
+pub(crate) fn unavailable(service: &'static str) -> AwsError {
     AwsError::Unavailable { service, cause: "a planned fault".to_owned() }
 }
 
@@ -43,6 +43,11 @@ impl FakeTables {
     #[must_use]
     pub fn dump(&self) -> BTreeMap<Key, Item> {
         self.items.lock().unwrap().clone()
+    }
+
+    /// Puts an item into its place, unasked.
+    pub fn place(&self, key: Key, item: Item) {
+        self.items.lock().unwrap().insert(key, item);
     }
 
     /// Tables of their own with the same contents.

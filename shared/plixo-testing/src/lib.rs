@@ -2,11 +2,17 @@
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 pub mod contract;
+mod directory;
 mod fakes;
 mod faults;
+mod mint;
+mod people;
 
+pub use directory::FakeDirectory;
 pub use fakes::{FakeKms, FakeQueue, FakeTables, FakeVault, entropy};
 pub use faults::{Fault, Faults};
+pub use mint::Mint;
+pub use people::FakePeople;
 
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use plixo_domain::money::Money;
 use plixo_store::{AttributeValue, CommitError, Item, Key, Store, StoreError, Table, Tables, keys};
 use serde_json::Value;
 
-use crate::{FakeKms, FakeTables, Fault, Faults, contract, entropy};
+use crate::{FakeKms, FakePeople, FakeTables, Fault, Faults, contract, entropy};
 
 fn now() -> Timestamp {
     "2026-06-15T12:00:00Z".parse().unwrap()
@@ -20,6 +20,12 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
 #[test]
 fn the_fake_passes_the_contract() {
     block_on(contract::tables(&FakeTables::default(), "fake"));
+}
+
+#[test]
+fn the_fake_of_people_passes_the_contract() {
+    let user = "0b6f2a6c-8e11-4b7e-9d55-5f1c6d3e0a3b".parse().unwrap();
+    block_on(contract::people(&FakePeople::default(), "fake", &user));
 }
 
 struct Stack {

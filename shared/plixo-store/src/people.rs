@@ -1,0 +1,494 @@
+//! What belongs to a person and to no organisation: tries, used codes, revoked sessions, unanswered challenges.
+//!
+//! All of it is forgotten in time: an item whose `expires_at` has come is not there, whether or not DynamoDB has deleted
+//! it yet. Nothing here names a person but by `sub`, or by a keyed hash that the caller made.
+
+use std::collections::HashMap;
+
+use aws_config::SdkConfig;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use jiff::Timestamp;
+use plixo_aws::from_sdk;
+use plixo_domain::people::UserId;
+
+use crate::{Item, Key, StoreError, keys};
+
+const SERVICE: &str = "DynamoDB";
+
+/// What tries are counted of: a kind and a keyed hash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counter(String);
+
+impl Counter {
+    /// The counter of a kind (a word) and a keyed hash, hex.
+    #[must_use]
+    pub fn new(kind: &str, hash: &str) -> Self {
+        Self(format!("tries#{kind}#{hash}"))
+    }
+
+    /// As it is stored.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// As [`Counter::as_str`] gave it.
+    #[must_use]
+    pub fn stored(text: String) -> Option<Self> {
+        text.starts_with("tries#").then_some(Self(text))
+    }
+}
+
+/// The tries so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tries {
+    /// How many.
+    pub count: u32,
+    /// When the last one was.
+    pub last: Timestamp,
+}
+
+/// What became of a try that was to be counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counted {
+    /// It counts, and may go on.
+    Free,
+    /// It does not count: there were as many as may be, or more.
+    Held(Tries),
+}
+
+/// A challenge that waits for its answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pending {
+    /// The person.
+    pub user: UserId,
+    /// What is asked for: a word.
+    pub question: String,
+    /// Where wrong answers count.
+    pub counter: Counter,
+}
+
+/// When a person set TOTP up, and in which session: that session has shown both factors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TotpNote {
+    /// When.
+    pub at: Timestamp,
+    /// The session's name, `origin_jti`.
+    pub session: String,
+}
+
+/// What stands between a person's token and what they ask for: read along with the rows that they ask for, in the same
+/// request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Whether the session was ended, though its tokens may not be out of date yet.
+    pub revoked: bool,
+    /// When and in which session the person set TOTP up.
+    pub totp: Option<TotpNote>,
+}
+
+/// The keys of the items that tell a person's [`Standing`] in a session.
+#[must_use]
+pub fn standing_keys(user: &UserId, session: &str) -> [Key; 2] {
+    [keys::ended_session(session), keys::totp(user)]
+}
+
+/// The item, apart from its key, that says that a session was ended.
+#[must_use]
+pub fn session_item(forget_at: Timestamp) -> Item {
+    Item::from([("expires_at".to_owned(), seconds(forget_at))])
+}
+
+/// The item, apart from its key, of a note on TOTP.
+#[must_use]
+pub fn totp_item(note: &TotpNote) -> Item {
+    Item::from([
+        ("totp_at".to_owned(), text(&note.at.to_string())),
+        ("session".to_owned(), text(&note.session)),
+    ])
+}
+
+impl Standing {
+    /// The standing of a person in a session, of the items found under [`standing_keys`]. An ended session stays ended
+    /// whatever else its item holds.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] where the note on TOTP cannot be read.
+    pub fn read(
+        found: &HashMap<Key, Item>,
+        user: &UserId,
+        session: &str,
+        now: Timestamp,
+    ) -> Result<Self, StoreError> {
+        let ended = found.get(&keys::ended_session(session));
+        let totp = found.get(&keys::totp(user)).map(totp_note).transpose()?;
+        Ok(Self { revoked: ended.is_some_and(|item| !is_gone(item, now)), totp })
+    }
+
+    /// Whether the session has shown both factors: TOTP was set up before it began, or in it.
+    #[must_use]
+    pub fn two_factor(&self, session: &str, signed_in_at: Timestamp) -> bool {
+        self.totp.as_ref().is_some_and(|note| signed_in_at >= note.at || session == note.session)
+    }
+}
+
+/// The port to what is kept of people. Each call is one request.
+pub trait People: Send + Sync {
+    /// Counts a try before it is made, if fewer than `free` were counted. It is forgotten at `forget_at`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn count_try(
+        &self,
+        counter: &Counter,
+        free: u32,
+        now: Timestamp,
+        forget_at: Timestamp,
+    ) -> impl Future<Output = Result<Counted, StoreError>> + Send;
+
+    /// Counts a try as number `next`, if since `seen` nobody counted another: of many at once, one may go on.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn count_late_try(
+        &self,
+        counter: &Counter,
+        seen: Tries,
+        next: u32,
+        now: Timestamp,
+        forget_at: Timestamp,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// Takes one counted try back: it was right.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn take_back_try(&self, counter: &Counter) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Forgets all tries.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn forget_tries(&self, counter: &Counter) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Uses a person's code up, by the code's hash. False where it was used before.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn use_code(
+        &self,
+        user: &UserId,
+        hash: &str,
+        now: Timestamp,
+        forget_at: Timestamp,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// Remembers a challenge, by a hash of the session that its answer will name.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn ask(
+        &self,
+        hash: &str,
+        pending: &Pending,
+        forget_at: Timestamp,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// The challenge of that hash, if it still waits.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn pending(
+        &self,
+        hash: &str,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Option<Pending>, StoreError>> + Send;
+
+    /// Forgets a challenge: it was answered.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn answered(&self, hash: &str) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Ends a session, for as long as tokens of it may be about.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn revoke_session(
+        &self,
+        session: &str,
+        forget_at: Timestamp,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Whether a session was ended.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn is_revoked(
+        &self,
+        session: &str,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// Notes that a person has set TOTP up.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn note_totp(
+        &self,
+        user: &UserId,
+        note: &TotpNote,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Whether, when and in which session a person set TOTP up.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn totp(&self, user: &UserId) -> impl Future<Output = Result<Option<TotpNote>, StoreError>> + Send;
+}
+
+/// The table of people.
+#[derive(Debug, Clone)]
+pub struct DynamoPeople {
+    client: Client,
+    table: String,
+}
+
+impl DynamoPeople {
+    /// The table of that name.
+    #[must_use]
+    pub fn new(config: &SdkConfig, table: String) -> Self {
+        let config =
+            aws_sdk_dynamodb::config::Builder::from(config).interceptor(plixo_aws::calls::Calls).build();
+        Self { client: Client::from_conf(config), table }
+    }
+
+    /// Asks for an item that nobody has, which opens the connection and shows that the table is there.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn connect(&self) -> Result<(), StoreError> {
+        self.get(keys::challenge("-")).await.map(drop)
+    }
+
+    async fn get(&self, key: Key) -> Result<Option<Item>, StoreError> {
+        let asked = self.client.get_item().table_name(&self.table).set_key(Some(item_of(key)));
+        let found = asked.consistent_read(true).send().await.map_err(|error| from_sdk(SERVICE, error))?;
+        Ok(found.item)
+    }
+
+    async fn put(&self, key: Key, attributes: Item) -> Result<(), StoreError> {
+        let asked = self.client.put_item().table_name(&self.table).set_item(Some(item_of(key)));
+        let asked = attributes.into_iter().fold(asked, |asked, (name, value)| asked.item(name, value));
+        asked.send().await.map_err(|error| from_sdk(SERVICE, error))?;
+        Ok(())
+    }
+
+    async fn delete(&self, key: Key) -> Result<(), StoreError> {
+        let asked = self.client.delete_item().table_name(&self.table).set_key(Some(item_of(key)));
+        asked.send().await.map_err(|error| from_sdk(SERVICE, error))?;
+        Ok(())
+    }
+}
+
+impl People for DynamoPeople {
+    async fn count_try(
+        &self,
+        counter: &Counter,
+        free: u32,
+        now: Timestamp,
+        forget_at: Timestamp,
+    ) -> Result<Counted, StoreError> {
+        let asked = self.client.update_item().table_name(&self.table);
+        let asked = asked
+            .set_key(Some(item_of(keys::tries(counter))))
+            .update_expression("ADD tries :one SET last_at = :now, expires_at = :forget_at")
+            .condition_expression("attribute_not_exists(pk) OR (tries < :free AND expires_at > :at)")
+            .expression_attribute_values(":one", number(1))
+            .expression_attribute_values(":free", number(free))
+            .expression_attribute_values(":now", text(&now.to_string()))
+            .expression_attribute_values(":at", seconds(now))
+            .expression_attribute_values(":forget_at", seconds(forget_at))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let error = match asked.send().await {
+            Ok(_) => return Ok(Counted::Free),
+            Err(error) => error,
+        };
+        let before = match error.as_service_error() {
+            Some(UpdateItemError::ConditionalCheckFailedException(failed)) => failed.item.as_ref(),
+            _ => return Err(from_sdk(SERVICE, error).into()),
+        };
+        let before = before.ok_or_else(|| corrupt("a condition failed on nothing"))?;
+        let count = number_of(before, "tries")?;
+        let last = text_of(before, "last_at")?.parse().map_err(|_| corrupt("a try without its time"))?;
+        // One that should be gone by now starts anew: with no try counted, at the time at which the last one was.
+        let count = if is_gone(before, now) { 0 } else { count };
+        Ok(Counted::Held(Tries { count, last }))
+    }
+
+    async fn count_late_try(
+        &self,
+        counter: &Counter,
+        seen: Tries,
+        next: u32,
+        now: Timestamp,
+        forget_at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let asked = self.client.update_item().table_name(&self.table);
+        let asked = asked
+            .set_key(Some(item_of(keys::tries(counter))))
+            .update_expression("SET tries = :next, last_at = :now, expires_at = :forget_at")
+            .condition_expression("last_at = :last")
+            .expression_attribute_values(":next", number(next))
+            .expression_attribute_values(":last", text(&seen.last.to_string()))
+            .expression_attribute_values(":now", text(&now.to_string()))
+            .expression_attribute_values(":forget_at", seconds(forget_at));
+        held(asked.send().await)
+    }
+
+    async fn take_back_try(&self, counter: &Counter) -> Result<(), StoreError> {
+        let asked = self.client.update_item().table_name(&self.table);
+        let asked = asked
+            .set_key(Some(item_of(keys::tries(counter))))
+            .update_expression("ADD tries :less")
+            .condition_expression("tries > :none")
+            .expression_attribute_values(":less", AttributeValue::N("-1".to_owned()))
+            .expression_attribute_values(":none", number(0));
+        held(asked.send().await).map(drop)
+    }
+
+    async fn forget_tries(&self, counter: &Counter) -> Result<(), StoreError> {
+        self.delete(keys::tries(counter)).await
+    }
+
+    async fn use_code(
+        &self,
+        user: &UserId,
+        hash: &str,
+        now: Timestamp,
+        forget_at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let asked = self.client.put_item().table_name(&self.table);
+        let asked = asked
+            .set_item(Some(item_of(keys::used_code(user, hash))))
+            .item("expires_at", seconds(forget_at))
+            .condition_expression("attribute_not_exists(pk) OR expires_at <= :at")
+            .expression_attribute_values(":at", seconds(now));
+        match asked.send().await {
+            Ok(_) => Ok(true),
+            Err(error) => match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(_)) => Ok(false),
+                _ => Err(from_sdk(SERVICE, error).into()),
+            },
+        }
+    }
+
+    async fn ask(&self, hash: &str, pending: &Pending, forget_at: Timestamp) -> Result<(), StoreError> {
+        let attributes = Item::from([
+            ("user".to_owned(), text(&pending.user.to_string())),
+            ("question".to_owned(), text(&pending.question)),
+            ("counter".to_owned(), text(pending.counter.as_str())),
+            ("expires_at".to_owned(), seconds(forget_at)),
+        ]);
+        self.put(keys::challenge(hash), attributes).await
+    }
+
+    async fn pending(&self, hash: &str, now: Timestamp) -> Result<Option<Pending>, StoreError> {
+        let found = self.get(keys::challenge(hash)).await?;
+        let Some(item) = found.filter(|item| !is_gone(item, now)) else { return Ok(None) };
+        let counter = Counter::stored(text_of(&item, "counter")?);
+        Ok(Some(Pending {
+            user: text_of(&item, "user")?.parse().map_err(|_| corrupt("a challenge for nobody"))?,
+            question: text_of(&item, "question")?,
+            counter: counter.ok_or_else(|| corrupt("a challenge without its counter"))?,
+        }))
+    }
+
+    async fn answered(&self, hash: &str) -> Result<(), StoreError> {
+        self.delete(keys::challenge(hash)).await
+    }
+
+    async fn revoke_session(&self, session: &str, forget_at: Timestamp) -> Result<(), StoreError> {
+        self.put(keys::ended_session(session), session_item(forget_at)).await
+    }
+
+    async fn is_revoked(&self, session: &str, now: Timestamp) -> Result<bool, StoreError> {
+        let found = self.get(keys::ended_session(session)).await?;
+        Ok(found.is_some_and(|item| !is_gone(&item, now)))
+    }
+
+    async fn note_totp(&self, user: &UserId, note: &TotpNote) -> Result<(), StoreError> {
+        self.put(keys::totp(user), totp_item(note)).await
+    }
+
+    async fn totp(&self, user: &UserId) -> Result<Option<TotpNote>, StoreError> {
+        self.get(keys::totp(user)).await?.as_ref().map(totp_note).transpose()
+    }
+}
+
+fn totp_note(item: &Item) -> Result<TotpNote, StoreError> {
+    let at = text_of(item, "totp_at")?.parse().map_err(|_| corrupt("TOTP without its time"))?;
+    Ok(TotpNote { at, session: text_of(item, "session")? })
+}
+
+/// Whether the condition of an update held.
+fn held<T>(done: Result<T, SdkError<UpdateItemError>>) -> Result<bool, StoreError> {
+    match done {
+        Ok(_) => Ok(true),
+        Err(error) => match error.as_service_error() {
+            Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(false),
+            _ => Err(from_sdk(SERVICE, error).into()),
+        },
+    }
+}
+
+fn item_of(key: Key) -> Item {
+    let Key { pk, sk, .. } = key;
+    Item::from([("pk".to_owned(), AttributeValue::S(pk)), ("sk".to_owned(), AttributeValue::S(sk))])
+}
+
+fn text(value: &str) -> AttributeValue {
+    AttributeValue::S(value.to_owned())
+}
+
+fn number(value: u32) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+/// As DynamoDB's time to live wants it.
+fn seconds(at: Timestamp) -> AttributeValue {
+    AttributeValue::N(at.as_second().to_string())
+}
+
+fn text_of(item: &Item, name: &str) -> Result<String, StoreError> {
+    match item.get(name) {
+        Some(AttributeValue::S(text)) => Ok(text.clone()),
+        _ => Err(corrupt(&format!("an item without its {name}"))),
+    }
+}
+
+fn number_of(item: &Item, name: &str) -> Result<u32, StoreError> {
+    match item.get(name) {
+        Some(AttributeValue::N(digits)) => digits.parse().map_err(|_| corrupt(&format!("an odd {name}"))),
+        _ => Err(corrupt(&format!("an item without its {name}"))),
+    }
+}
+
+/// Whether its time has come. What cannot be read as a time never goes: no guard falls because of it.
+fn is_gone(item: &Item, now: Timestamp) -> bool {
+    match item.get("expires_at") {
+        Some(AttributeValue::N(digits)) => digits.parse().is_ok_and(|at: i64| at <= now.as_second()),
+        _ => false,
+    }
+}
+
+fn corrupt(what: &str) -> StoreError {
+    StoreError::Corrupt(what.to_owned())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,164 @@
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use jiff::Timestamp;
+use plixo_domain::people::UserId;
+use plixo_store::people::{
+    Counted, Counter, Pending, People, Standing, TotpNote, Tries, session_item, standing_keys, totp_item,
+};
+use plixo_store::{Item, Key, StoreError, keys};
+
+use crate::fakes::unavailable;
+use crate::{FakeTables, Faults};
+
+#[derive(Debug, Default)]
+struct Kept {
+    tries: HashMap<String, (Tries, Timestamp)>,
+    codes: HashMap<(UserId, String), Timestamp>,
+    challenges: HashMap<String, (Pending, Timestamp)>,
+}
+
+/// What is kept of people, in memory. Ended sessions and notes on TOTP lie in [`FakeTables`], where others read them.
+#[derive(Debug, Clone, Default)]
+pub struct FakePeople {
+    kept: Arc<Mutex<Kept>>,
+    tables: FakeTables,
+    faults: Faults,
+}
+
+fn down() -> StoreError {
+    unavailable("DynamoDB").into()
+}
+
+/// Times to live are whole seconds.
+fn is_gone(forget_at: Timestamp, now: Timestamp) -> bool {
+    forget_at.as_second() <= now.as_second()
+}
+
+impl FakePeople {
+    /// Beside those tables, with calls that go wrong as planned.
+    #[must_use]
+    pub fn new(tables: FakeTables, faults: Faults) -> Self {
+        Self { kept: Arc::default(), tables, faults }
+    }
+
+    async fn call<T>(&self, work: impl FnOnce(&mut Kept) -> T) -> Result<T, StoreError> {
+        self.faults.call(down, || Ok(work(&mut self.kept.lock().unwrap()))).await
+    }
+
+    fn standing(&self, user: &UserId, session: &str, now: Timestamp) -> Result<Standing, StoreError> {
+        let keys = standing_keys(user, session);
+        let items: HashMap<Key, Item> =
+            self.tables.dump().into_iter().filter(|(key, _)| keys.contains(key)).collect();
+        Standing::read(&items, user, session, now)
+    }
+}
+
+impl People for FakePeople {
+    async fn count_try(
+        &self,
+        counter: &Counter,
+        free: u32,
+        now: Timestamp,
+        forget_at: Timestamp,
+    ) -> Result<Counted, StoreError> {
+        self.call(|kept| {
+            let found = kept.tries.get(counter.as_str()).copied();
+            let count = match found {
+                None => 0,
+                Some((tries, until)) if tries.count < free && !is_gone(until, now) => tries.count,
+                Some((tries, until)) => {
+                    let count = if is_gone(until, now) { 0 } else { tries.count };
+                    return Counted::Held(Tries { count, last: tries.last });
+                }
+            };
+            let tries = Tries { count: count.saturating_add(1), last: now };
+            kept.tries.insert(counter.as_str().to_owned(), (tries, forget_at));
+            Counted::Free
+        })
+        .await
+    }
+
+    async fn count_late_try(
+        &self,
+        counter: &Counter,
+        seen: Tries,
+        next: u32,
+        now: Timestamp,
+        forget_at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.call(|kept| match kept.tries.get_mut(counter.as_str()) {
+            Some((tries, until)) if tries.last == seen.last => {
+                (tries.count, tries.last, *until) = (next, now, forget_at);
+                true
+            }
+            _ => false,
+        })
+        .await
+    }
+
+    async fn take_back_try(&self, counter: &Counter) -> Result<(), StoreError> {
+        self.call(|kept| {
+            if let Some((tries, _)) = kept.tries.get_mut(counter.as_str()) {
+                tries.count = tries.count.saturating_sub(1);
+            }
+        })
+        .await
+    }
+
+    async fn forget_tries(&self, counter: &Counter) -> Result<(), StoreError> {
+        self.call(|kept| kept.tries.remove(counter.as_str())).await.map(drop)
+    }
+
+    async fn use_code(
+        &self,
+        user: &UserId,
+        hash: &str,
+        now: Timestamp,
+        forget_at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.call(|kept| {
+            let name = (*user, hash.to_owned());
+            let fresh = kept.codes.get(&name).is_none_or(|until| is_gone(*until, now));
+            if fresh {
+                kept.codes.insert(name, forget_at);
+            }
+            fresh
+        })
+        .await
+    }
+
+    async fn ask(&self, hash: &str, pending: &Pending, forget_at: Timestamp) -> Result<(), StoreError> {
+        let asked = (pending.clone(), forget_at);
+        self.call(|kept| kept.challenges.insert(hash.to_owned(), asked)).await.map(drop)
+    }
+
+    async fn pending(&self, hash: &str, now: Timestamp) -> Result<Option<Pending>, StoreError> {
+        self.call(|kept| {
+            let found = kept.challenges.get(hash).filter(|(_, until)| !is_gone(*until, now));
+            found.map(|(pending, _)| pending.clone())
+        })
+        .await
+    }
+
+    async fn answered(&self, hash: &str) -> Result<(), StoreError> {
+        self.call(|kept| kept.challenges.remove(hash)).await.map(drop)
+    }
+
+    async fn revoke_session(&self, session: &str, forget_at: Timestamp) -> Result<(), StoreError> {
+        self.call(|_| self.tables.place(keys::ended_session(session), session_item(forget_at))).await
+    }
+
+    async fn is_revoked(&self, session: &str, now: Timestamp) -> Result<bool, StoreError> {
+        let nobody = "00000000-0000-0000-0000-000000000000".parse().unwrap();
+        self.call(|_| self.standing(&nobody, session, now)).await?.map(|standing| standing.revoked)
+    }
+
+    async fn note_totp(&self, user: &UserId, note: &TotpNote) -> Result<(), StoreError> {
+        self.call(|_| self.tables.place(keys::totp(user), totp_item(note))).await
+    }
+
+    async fn totp(&self, user: &UserId) -> Result<Option<TotpNote>, StoreError> {
+        self.call(|_| self.standing(user, "", Timestamp::UNIX_EPOCH)).await?.map(|standing| standing.totp)
+    }
+}
