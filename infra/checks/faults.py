@@ -221,7 +221,11 @@ SECRET = {
         },
     },
 }
-STAFF_ROUTE = {"Type": "HttpApi", "Properties": {"ApiId": {"Ref": "Api"}, "Method": "GET", "Path": "/v1/orgs"}}
+OPEN = {"Authorizer": "NONE"}
+STAFF_ROUTE = {
+    "Type": "HttpApi",
+    "Properties": {"ApiId": {"Ref": "Api"}, "Method": "GET", "Path": "/v1/orgs", "Auth": OPEN},
+}
 ANYBODY = {
     "Type": "AWS::Lambda::Permission",
     "Properties": {"Action": "lambda:InvokeFunction", "FunctionName": {"Ref": "WebhookStripe"}, "Principal": "*"},
@@ -240,6 +244,7 @@ HARMLESS = {
     "a secret": add(SECRET),
 }
 
+FUNCTIONS = ("ApiAuth", "Authorizer", "WebhookStripe", "WorkerStripe")
 STAGE = "ApiApiGatewayDefaultStage"
 POLICY = "Policies.0.PolicyDocument.Statement"
 
@@ -278,10 +283,9 @@ FAULTS = [
     Fault("AWS key in the environment", put("WebhookStripe.Environment.Variables.AWS_ID", AWS_KEY),
           {"CKV_AWS_45 WebhookStripe", "CKV_SECRET_2 WebhookStripe", "no-secret-written WebhookStripe"}),
     Fault("environment under AWS's key", lambda template: template["Globals"]["Function"].pop("KmsKeyArn"),
-          {"CKV_AWS_173 WebhookStripe", "CKV_AWS_173 WorkerStripe", "encrypted WebhookStripe",
-           "encrypted WorkerStripe"}),
+          {f"{rule} {function}" for rule in ("CKV_AWS_173", "encrypted") for function in FUNCTIONS}),
     Fault("function without tracing", lambda template: template["Globals"]["Function"].pop("Tracing"),
-          {"WS1000 WebhookStripe", "WS1000 WorkerStripe"}),
+          {f"WS1000 {function}" for function in FUNCTIONS}),
     Fault("function on an old runtime", put("WorkerStripe.Runtime", "provided"),
           {"CKV_AWS_363 WorkerStripe", "E2531 WorkerStripe"}),
     Fault("right to all of DynamoDB", allow("WorkerStripeRole", "dynamodb:*", "*"),
@@ -299,6 +303,8 @@ FAULTS = [
           {"rights-no-scan WorkerStripeRole"}),
     Fault("right misspelt", allow("WorkerStripeRole", "dynamodb:PutItems", arn("LedgerTable")),
           {"W3037 WorkerStripeRole"}),
+    Fault("directory deleted with its stack", drop_attributes("UserPool", "DeletionPolicy"),
+          {"I3011 UserPool", "W3011 UserPool", "retained UserPool"}),
     Fault("bucket public", all_of(add(BUCKET), drop("ExportsBucket.PublicAccessBlockConfiguration")),
           {"CKV_AWS_53 ExportsBucket", "CKV_AWS_54 ExportsBucket", "CKV_AWS_55 ExportsBucket",
            "CKV_AWS_56 ExportsBucket"}),
@@ -406,14 +412,14 @@ OWN_FAULTS = [
     Fault("alarms by anybody's CloudWatch", drop("AlarmTopicPolicy.PolicyDocument.Statement.0.Condition"),
           {"policy-principal AlarmTopicPolicy"}),
     Fault("log as text", lambda template: template["Globals"]["Function"]["LoggingConfig"].update(LogFormat="Text"),
-          {"function-logs WebhookStripe", "function-logs WorkerStripe"}),
+          {f"function-logs {function}" for function in FUNCTIONS}),
     Fault("log wherever", drop("WorkerStripe.LoggingConfig"), {"function-logs WorkerStripe"}),
     Fault("log shared", put("WorkerStripe.LoggingConfig.LogGroup", {"Ref": "WebhookStripeLogs"}),
           {"function-logs WorkerStripe"}),
     Fault("access log kept a month", put("ApiLogs.RetentionInDays", 30), {"function-logs ApiLogs"}),
     Fault("logs kept a month if somebody says so",
           lambda template: template["Parameters"]["LogRetentionDays"]["AllowedValues"].append(30),
-          {"function-logs ApiLogs", "function-logs WebhookStripeLogs", "function-logs WorkerStripeLogs"}),
+          {f"function-logs {log}" for log in ("ApiLogs", *(f"{function}Logs" for function in FUNCTIONS))}),
     Fault("dead letters for four days", put("StripeEventsDeadLetterQueue.MessageRetentionPeriod", 345600),
           {"dead-letter-queue StripeEventsDeadLetterQueue"}),
     Fault("dead letters of anybody", drop("StripeEventsDeadLetterQueue.RedriveAllowPolicy"),
@@ -444,6 +450,33 @@ OWN_FAULTS = [
     Fault("five dead letters unheard", put("StripeEventsDeadLetters.Threshold", 5),
           {"queue-watched StripeEventsDeadLetters"}),
     Fault("API unwatched", remove("ApiServerErrors"), {"api-watched Api"}),
+    Fault("everybody signs up", put("UserPool.AdminCreateUserConfig.AllowAdminCreateUserOnly", False),
+          {"people-let-in UserPool"}),
+    Fault("accounts recovered by email",
+          put("UserPool.AccountRecoverySetting.RecoveryMechanisms", [{"Name": "verified_email", "Priority": 1}]),
+          {"people-let-in UserPool"}),
+    Fault("directory without deletion protection", drop("UserPool.DeletionProtection"), {"people-let-in UserPool"}),
+    Fault("people named as they like", drop("UserPool.UsernameAttributes"), {"people-named UserPool"}),
+    Fault("emails that differ in case", drop("UserPool.UsernameConfiguration"), {"people-named UserPool"}),
+    Fault("passwords of 8 characters", put("UserPool.Policies.PasswordPolicy.MinimumLength", 8),
+          {"passwords UserPool"}),
+    Fault("passwords with symbols", drop("UserPool.Policies.PasswordPolicy.RequireSymbols"), {"passwords UserPool"}),
+    Fault("no second factor", drop("UserPool.MfaConfiguration"), {"second-factor UserPool"}),
+    Fault("codes by SMS", put("UserPool.EnabledMfas", ["SOFTWARE_TOKEN_MFA", "SMS_MFA"]), {"second-factor UserPool"}),
+    Fault("client that tells who has an account", drop("UserPoolClient.PreventUserExistenceErrors"),
+          {"sign-in-flows UserPoolClient"}),
+    Fault("sign-in by anybody",
+          put("UserPoolClient.ExplicitAuthFlows", ["ALLOW_USER_PASSWORD_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"]),
+          {"sign-in-flows UserPoolClient"}),
+    Fault("sign-in by every flow", drop("UserPoolClient.ExplicitAuthFlows"), {"sign-in-flows UserPoolClient"}),
+    Fault("sign-in by OAuth", put("UserPoolClient.AllowedOAuthFlowsUserPoolClient", True),
+          {"sign-in-flows UserPoolClient"}),
+    Fault("tokens that stay", drop("UserPoolClient.EnableTokenRevocation"), {"tokens-end UserPoolClient"}),
+    Fault("tokens for a day", put("UserPoolClient.AccessTokenValidity", 24), {"tokens-end UserPoolClient"}),
+    Fault("tokens for days", put("UserPoolClient.TokenValidityUnits.RefreshToken", "days"),
+          {"tokens-end UserPoolClient"}),
+    Fault("hashes of any kind", allow("ApiAuthRole", "kms:GenerateMac", arn("HashKey")),
+          {"rights-key-condition ApiAuthRole"}),
     Fault("table of another kind", add({"Ledger": {"Type": "AWS::DynamoDB::GlobalTable", "Properties": {}}}),
           {"known-kind Ledger"}),
 ]

@@ -21,12 +21,16 @@ VISIBILITY_PER_TIMEOUT = 6
 # Routes without an authorizer, and what stands in for one.
 PUBLIC_ROUTES = {
     "POST /webhooks/stripe/{endpoint}": "Stripe's signature over the body",
+    "POST /v1/auth/sign-in": "email and password; wrong tries slow the next one down",
+    "POST /v1/auth/sign-in/challenge": "the challenge's session and a code; wrong tries slow the next one down",
+    "POST /v1/auth/refresh": "the refresh token",
 }
 # Actions that AWS offers for all resources only
 # (https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsx-ray.html).
 UNSCOPED_ACTIONS = {"xray:PutTelemetryRecords", "xray:PutTraceSegments"}
-# The key whose use names the organisation, and the table to which functions only ever add.
+# The key whose use names the organisation, the key that only hashes, and the table to which functions only ever add.
 ENVELOPE_KEY = "EnvelopeKey"
+HASH_KEY = "HashKey"
 AUDIT_TABLE = "AuditTable"
 APPENDING_ACTIONS = {"dynamodb:BatchGetItem", "dynamodb:ConditionCheckItem", "dynamodb:GetItem", "dynamodb:PutItem",
                      "dynamodb:Query"}
@@ -34,6 +38,12 @@ SCANNING_ACTIONS = {"dynamodb:ExportTableToPointInTime", "dynamodb:PartiQLDelete
                     "dynamodb:PartiQLSelect", "dynamodb:PartiQLUpdate", "dynamodb:Scan"}
 # What encrypts or decrypts, and so needs a condition; the rest of KMS's actions only tell or manage.
 KEY_USE = re.compile(r"kms:(Decrypt|Encrypt|GenerateDataKey|GenerateMac|ReEncrypt|Sign)")
+
+# NIST SP 800-63B-4, section 3.1.1.2, and how long what a thief may have is good, hours.
+SHORTEST_PASSWORD = 15
+LONGEST_TOKENS = {"AccessToken": 1, "IdToken": 1, "RefreshToken": 12}
+# With a right to it only: a flow that is open to everybody goes past our slow-down.
+SIGN_IN_FLOWS = {"ALLOW_ADMIN_USER_PASSWORD_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"}
 
 SECRET_TEXT = re.compile(
     r"\b(sk|rk)_(live|test)_\w|\bwhsec_\w|\b(AKIA|ASIA)[A-Z0-9]{16}\b|-----BEGIN|\beyJ[\w-]+\.eyJ|\bgh[pousr]_\w{20}"
@@ -152,6 +162,7 @@ def texts(value) -> Iterator[str]:
 # The kinds of resources that the rules below look at, or that hold nothing.
 KNOWN_KINDS = {
     "AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::Route", "AWS::ApiGatewayV2::Stage", "AWS::CloudWatch::Alarm",
+    "AWS::Cognito::UserPool", "AWS::Cognito::UserPoolClient", "AWS::Cognito::UserPoolGroup",
     "AWS::DynamoDB::Table", "AWS::IAM::ManagedPolicy", "AWS::IAM::Policy", "AWS::IAM::Role", "AWS::IAM::RolePolicy",
     "AWS::KMS::Key", "AWS::Lambda::EventSourceMapping", "AWS::Lambda::Function", "AWS::Lambda::Permission",
     "AWS::Lambda::Url", "AWS::Logs::LogGroup", "AWS::S3::Bucket", "AWS::S3::BucketPolicy", "AWS::SNS::Subscription",
@@ -191,6 +202,7 @@ def table_deletion_protected(stack: Stack) -> Objections:
 def retained(stack: Stack) -> Objections:
     # Queues and log groups have fixed names: what a failed first deployment leaves behind would block the second.
     allowed = {
+        "AWS::Cognito::UserPool": {"Retain"},
         "AWS::DynamoDB::Table": {"Retain"},
         "AWS::KMS::Key": {"Retain"},
         "AWS::S3::Bucket": {"Retain"},
@@ -341,6 +353,73 @@ def no_secret_in_environment(stack: Stack) -> Objections:
                 yield name, f"{variable} looks like a secret"
 
 
+# ---- People ----------------------------------------------------------------------------------------------------------
+
+
+@rule("people-let-in", "nobody lets themselves in, or gets in with an email alone; what people are let in by is not lost")
+def people_let_in(stack: Stack) -> Objections:
+    for name, p in stack.of("AWS::Cognito::UserPool"):
+        if p.get("AdminCreateUserConfig", {}).get("AllowAdminCreateUserOnly") is not True:
+            yield name, "everybody may sign up"
+        mechanisms = p.get("AccountRecoverySetting", {}).get("RecoveryMechanisms", [])
+        if [mechanism.get("Name") for mechanism in mechanisms] != ["admin_only"]:
+            yield name, "accounts are recovered without us"
+        if p.get("DeletionProtection") != "ACTIVE":
+            yield name, "no deletion protection"
+
+
+@rule("people-named", "two accounts whose emails differ in case only are one person's, and another's trap")
+def people_named(stack: Stack) -> Objections:
+    for name, p in stack.of("AWS::Cognito::UserPool"):
+        if p.get("UsernameAttributes") != ["email"]:
+            yield name, "people sign in with something other than their email"
+        if p.get("UsernameConfiguration", {}).get("CaseSensitive") is not False:
+            yield name, "emails differ in case"
+
+
+@rule("passwords", "NIST SP 800-63B-4: length counts, composition does not")
+def passwords(stack: Stack) -> Objections:
+    for name, p in stack.of("AWS::Cognito::UserPool"):
+        policy = p.get("Policies", {}).get("PasswordPolicy", {})
+        if not _at_least(stack, policy.get("MinimumLength"), SHORTEST_PASSWORD):
+            yield name, f"passwords of {policy.get('MinimumLength')} characters"
+        # What is not said is required.
+        for kind in ("Lowercase", "Numbers", "Symbols", "Uppercase"):
+            if policy.get(f"Require{kind}") is not False:
+                yield name, f"requires {kind.lower()}"
+
+
+@rule("second-factor", "codes by SMS or email are as weak as what they are sent through")
+def second_factor(stack: Stack) -> Objections:
+    for name, p in stack.of("AWS::Cognito::UserPool"):
+        if p.get("MfaConfiguration") not in ("OPTIONAL", "ON") or p.get("EnabledMfas") != ["SOFTWARE_TOKEN_MFA"]:
+            yield name, "no TOTP, or something beside it"
+
+
+@rule("sign-in-flows", "answers do not tell who has an account, and nobody signs in past our slow-down")
+def sign_in_flows(stack: Stack) -> Objections:
+    for name, p in stack.of("AWS::Cognito::UserPoolClient"):
+        if p.get("PreventUserExistenceErrors") != "ENABLED":
+            yield name, "tells who has an account"
+        flows = p.get("ExplicitAuthFlows")
+        if not flows or set(flows) - SIGN_IN_FLOWS:
+            yield name, f"allows {flows}"
+        if p.get("AllowedOAuthFlowsUserPoolClient"):
+            yield name, "signs in by OAuth as well"
+
+
+@rule("tokens-end", "a stolen token is of use for as long as it is good")
+def tokens_end(stack: Stack) -> Objections:
+    for name, p in stack.of("AWS::Cognito::UserPoolClient"):
+        if p.get("EnableTokenRevocation") is not True:
+            yield name, "tokens are not revoked"
+        for token, longest in LONGEST_TOKENS.items():
+            hours = p.get(f"{token}Validity")
+            unit = p.get("TokenValidityUnits", {}).get(token)
+            if unit != "hours" or not isinstance(hours, int) or hours > longest:
+                yield name, f"{token} for {hours} {unit}"
+
+
 # ---- Rights ----------------------------------------------------------------------------------------------------------
 
 
@@ -432,6 +511,9 @@ def rights_key_condition(stack: Stack) -> Objections:
             if stack.target(resource, "AWS::KMS::Key") == ENVELOPE_KEY:
                 if condition != {"StringLike": {"kms:EncryptionContext:org": "org_*"}}:
                     yield name, f"uses {ENVELOPE_KEY} without an organisation in the encryption context"
+            elif stack.target(resource, "AWS::KMS::Key") == HASH_KEY and s["Action"] == "kms:GenerateMac":
+                if condition != {"StringEquals": {"kms:MacAlgorithm": "HMAC_SHA_256"}}:
+                    yield name, f"uses {HASH_KEY} for other algorithms"
             elif set(condition.get("StringEquals", {})) != {"kms:ViaService"}:
                 yield name, f"uses {json.dumps(resource)} other than through a service"
 

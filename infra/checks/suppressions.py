@@ -16,6 +16,10 @@ class Suppression:
 
 SUPPRESSIONS = (
     Suppression(
+        "CKV_AWS_7", ("HashKey",),
+        "KMS rotates no HMAC keys; and with another key all that is kept under hashes would be forgotten at once.",
+    ),
+    Suppression(
         "CKV_AWS_27", ("StripeEventsQueue", "StripeEventsDeadLetterQueue"),
         "It knows KMS keys only. Queues use SQS's own encryption, which costs no KMS call per message; our rule "
         "`encrypted` asks for it.",
@@ -26,12 +30,16 @@ SUPPRESSIONS = (
         "would throttle, and count attempts against events that nobody looked at.",
     ),
     Suppression(
-        "CKV_AWS_116", ("WebhookStripe", "WorkerStripe"),
-        "Lambda's own dead-letter queue takes failed asynchronous calls. API Gateway waits for the receiver's answer, "
-        "and the worker's events have their queue's dead-letter queue.",
+        "CKV_AWS_115", ("ApiAuth", "Authorizer"),
+        "The API's throttling bounds them. A reservation would be a limit that one noisy sender uses up for everybody.",
     ),
     Suppression(
-        "CKV_AWS_117", ("WebhookStripe", "WorkerStripe"),
+        "CKV_AWS_116", ("ApiAuth", "Authorizer", "WebhookStripe", "WorkerStripe"),
+        "Lambda's own dead-letter queue takes failed asynchronous calls. API Gateway waits for answers, and the "
+        "worker's events have their queue's dead-letter queue.",
+    ),
+    Suppression(
+        "CKV_AWS_117", ("ApiAuth", "Authorizer", "WebhookStripe", "WorkerStripe"),
         "They reach nothing but AWS's own APIs, over TLS, with rights on exact resources. A VPC adds endpoints to pay "
         "and keep, and no boundary.",
     ),
@@ -48,7 +56,11 @@ SUPPRESSIONS = (
         "An alarm that could not be mailed is still an alarm in CloudWatch; a queue of unsent mails has no reader.",
     ),
     Suppression(
-        "WS1004", ("WebhookStripe", "WorkerStripe"),
+        "I3042", ("Api",),
+        "SAM's transform writes the authorizer's URI, with the partition of the region that it runs in.",
+    ),
+    Suppression(
+        "WS1004", ("ApiAuth", "Authorizer", "WebhookStripe", "WorkerStripe"),
         "It looks for a log group named after the function. Ours are named in LoggingConfig; our rule `function-logs` "
         "looks there, and asks for a year.",
     ),

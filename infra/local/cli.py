@@ -187,6 +187,18 @@ def stop_at_end_of_input() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
+def sign_ins(stack) -> None:
+    """Whom one can be."""
+    people = [(org["name"], member["role"], member) for org in stack.orgs for member in org["members"]]
+    people += [("Plixo", "operator", stack.operator)] if stack.operator else []
+    rows = [("organisation", "role", "email", "password", "TOTP secret")]
+    rows += [(org, role, who["email"], who["password"], who["totp_secret"]) for org, role, who in people]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for number, row in enumerate(rows):
+        line = "  " + "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+        say(dim(line) if number == 0 else line)
+
+
 def addresses(args: argparse.Namespace, stack, description: pathlib.Path, began: float) -> None:
     """Where everything is."""
     rows = [("HTTP API", stack.aws.base_url), ("AWS API", stack.aws.endpoint_url)]
@@ -199,5 +211,7 @@ def addresses(args: argparse.Namespace, stack, description: pathlib.Path, began:
     say()
     for name, value in rows:
         say(f"  {name:<{width}}  {value}")
+    say()
+    sign_ins(stack)
     say()
     say("Ctrl-C stops it all. " + dim(f"The data stays in {args.data}." if args.data else "No data is kept."))

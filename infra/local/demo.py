@@ -17,9 +17,9 @@ class Plixoctl:
         self.binary = binary
         self.env = {"PATH": os.environ.get("PATH", ""), **env}
 
-    def seed(self, base_url: str) -> list[dict]:
-        """Makes the demo organisations, or finds them made; each as `stack.json` shows it."""
-        return self._call("demo", "seed", "--base-url", base_url)["orgs"]
+    def seed(self, base_url: str) -> dict:
+        """Makes the demo organisations and the operator, or finds them made: `orgs` and `operator` of `stack.json`."""
+        return self._call("demo", "seed", "--base-url", base_url)
 
     def ledger(self, org: str, invoices: list[str], events: list[str] | None = None) -> dict:
         """Invoices with their payments and allocations, and webhook events given as `ENDPOINT:PROVIDER_EVENT_ID`."""

@@ -103,16 +103,19 @@ def mend(logs: pathlib.Path) -> None:
 
 
 def kms_condition_keys(body: bytes) -> dict:
-    """The keys that the encryption context of a request adds
+    """The keys that a request's encryption context and its kind of hash add
     (https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html).
     """
     try:
-        context = json.loads(body).get("EncryptionContext")
+        request = json.loads(body)
+        context, algorithm = request.get("EncryptionContext"), request.get("MacAlgorithm")
     except (ValueError, AttributeError):
-        context = None
-    if not context:
         return {}
-    return {"kms:EncryptionContextKeys": list(context)} | {f"kms:EncryptionContext:{k}": v for k, v in context.items()}
+    keys = {"kms:MacAlgorithm": algorithm} if algorithm else {}
+    if context:
+        keys |= {"kms:EncryptionContextKeys": list(context)}
+        keys |= {f"kms:EncryptionContext:{k}": v for k, v in context.items()}
+    return keys
 
 
 async def main(aws_fd: str, base_fd: str, logs: str) -> None:

@@ -24,7 +24,11 @@ VARIABLES = (
     "LEDGER_TABLE",
     "WEBHOOK_EVENTS_TABLE",
     "AUDIT_TABLE",
+    "PEOPLE_TABLE",
     "ENVELOPE_KEY_ARN",
+    "HASH_KEY_ARN",
+    "USER_POOL_ID",
+    "USER_POOL_CLIENT_ID",
     "WEBHOOK_ENDPOINTS_PREFIX",
     "STRIPE_EVENTS_QUEUE_URL",
 )
@@ -43,6 +47,7 @@ class Stack:
     env: dict[str, str]
     plixoctl: Plixoctl
     orgs: list[dict]
+    operator: dict | None = None
 
     def description(self) -> dict:
         """`stack.json`: the one door for tests, scripts and other people's tools."""
@@ -52,13 +57,13 @@ class Stack:
             "region": emulator.REGION,
             "env": self.env,
             "resources": self.resources,
-            "operator": None,
+            "operator": self.operator,
             "orgs": self.orgs,
         }
 
     def looked_at_again(self) -> "Stack":
         """The stack with its demo organisations as they are by now."""
-        return dataclasses.replace(self, orgs=self.plixoctl.seed(self.aws.base_url))
+        return dataclasses.replace(self, **self.plixoctl.seed(self.aws.base_url))
 
     def stay(self) -> None:
         """Returns never, but by a signal or because the emulator is gone."""
@@ -158,8 +163,8 @@ def started(args: argparse.Namespace, needs: Needs) -> Iterator[Stack]:
         env["STORAGE_KEY_ARN"] = deploy.outputs(aws, args.stack_name)["StorageKeyArn"]
         with step("making the demo organisations"):
             plixoctl = Plixoctl(needs.binaries["plixoctl"], env)
-            orgs = plixoctl.seed(aws.base_url)
-        yield Stack(aws, resources, env, plixoctl, orgs)
+            made = plixoctl.seed(aws.base_url)
+        yield Stack(aws, resources, env, plixoctl, **made)
 
 
 def parameters() -> dict[str, str]:

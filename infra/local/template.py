@@ -128,9 +128,9 @@ def _integration(api: str, integration: dict) -> dict:
 
 def _authorizer(api: str, name: str, authorizer: dict) -> dict:
     properties = {"ApiId": {"Ref": api}, "Name": name, "AuthorizerType": authorizer["type"].upper()}
-    source = authorizer.get("identitySource")
-    if source is not None:
-        properties["IdentitySource"] = [source] if isinstance(source, str) else source
+    # Where there is none, the emulator would take the header `Authorization`.
+    source = authorizer.get("identitySource", [])
+    properties["IdentitySource"] = [source] if isinstance(source, str) else source
     if jwt := authorizer.get("jwtConfiguration"):
         properties["JwtConfiguration"] = {"Issuer": jwt["issuer"], "Audience": jwt["audience"]}
     for key in LAMBDA_AUTHORIZER:

@@ -1,5 +1,6 @@
 //! Demo organisations: made by the code that makes real ones.
 
+mod people;
 mod show;
 
 use anyhow::{Context, bail};
@@ -8,23 +9,29 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use clap::{Args, Subcommand};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
+use plixo_aws::cognito::UserPool;
 use plixo_aws::config;
 use plixo_aws::kms::Kms;
 use plixo_aws::secrets::{ReadSecret, Vault};
 use plixo_domain::audit::{Actor, ActorKind, AuditEvent, Object, Outcome};
-use plixo_domain::id::{CustomerId, EndpointId, Ids, InvoiceId, OrgId};
+use plixo_domain::id::{CustomerId, EndpointId, Ids, InvoiceId, MemberId, OrgId};
 use plixo_domain::ledger::{
     Address, Book, Customer, Invoice, InvoiceBody, InvoiceNumber, InvoiceState, Kept, Line, Organisation,
     Personal, Private, Residency, Row, RowKey,
 };
 use plixo_domain::money::{Currency, Money};
+use plixo_domain::people::{Member, MemberState, Role, add_member};
 use plixo_domain::secret::Secret;
 use plixo_domain::webhook::{EndpointSecret, EndpointState, Provider, VaultEntry, WebhookEndpoint};
+use plixo_identity::token::Verifier;
 use plixo_lambda::env::Env;
 use plixo_lambda::{clock, entropy};
 use plixo_store::Store;
 use plixo_store::dynamo::DynamoTables;
+use plixo_store::people::DynamoPeople;
 use serde_json::{Value, json};
+
+use people::{Account, Desk};
 
 /// What can be done with demo organisations.
 #[derive(Subcommand)]
@@ -64,21 +71,33 @@ struct Stack {
     kms: Kms,
     vault: Vault,
     storage_key: Option<String>,
+    desk: Desk,
 }
+
+const OPERATOR: &str = "operator@plixo.example";
 
 /// Runs a command and answers what to print.
 pub(crate) async fn run(command: Command) -> anyhow::Result<Value> {
     let env = Env::default();
     let (ledger, events) = (env.required("LEDGER_TABLE"), env.required("WEBHOOK_EVENTS_TABLE"));
     let (audit, key) = (env.required("AUDIT_TABLE"), env.required("ENVELOPE_KEY_ARN"));
-    let prefix = env.required("WEBHOOK_ENDPOINTS_PREFIX");
+    let (people, prefix) = (env.required("PEOPLE_TABLE"), env.required("WEBHOOK_ENDPOINTS_PREFIX"));
+    let (pool, client) = (env.required("USER_POOL_ID"), env.required("USER_POOL_CLIENT_ID"));
     let storage_key = env.optional("STORAGE_KEY_ARN");
     env.complete()?;
     let config = config::of_command().await;
     let kms = Kms::new(&config, key);
-    let tables = DynamoTables::new(&config, ledger, events, audit);
+    let tables = DynamoTables::new(&config, ledger, events, audit).with_people(people.clone());
     let store = Store::new(tables, kms.clone(), entropy::bytes_32);
-    let stack = Stack { store, kms, vault: Vault::new(&config, prefix), storage_key };
+    let beside = prefix.strip_suffix("webhook-endpoints/").context("an odd WEBHOOK_ENDPOINTS_PREFIX")?;
+    let desk = Desk {
+        pool: UserPool::new(&config, pool.clone(), client.clone()),
+        verifier: Verifier::of_pool(&pool, client),
+        people: DynamoPeople::new(&config, people),
+        vault: Vault::new(&config, format!("{beside}demo-accounts/")),
+        storage_key: storage_key.clone(),
+    };
+    let stack = Stack { store, kms, vault: Vault::new(&config, prefix), storage_key, desk };
     match command {
         Command::Seed { base_url } => {
             let mut orgs = Vec::new();
@@ -86,7 +105,9 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<Value> {
                 let n = u8::try_from(n).unwrap_or(u8::MAX);
                 orgs.push(seed(&stack, n, plan, base_url.trim_end_matches('/')).await?);
             }
-            Ok(json!({ "orgs": orgs }))
+            let Account { email, password, totp_secret, .. } = stack.desk.account(OPERATOR, true).await?;
+            let operator = json!({"email": email, "password": password, "totp_secret": totp_secret});
+            Ok(json!({ "operator": operator, "orgs": orgs }))
         }
         Command::Ledger(wanted) => show::ledger(&stack, &wanted).await,
     }
@@ -96,6 +117,7 @@ struct Plan {
     name: &'static str,
     currency: &'static str,
     prefix: &'static str,
+    domain: &'static str,
     customers: &'static [(&'static str, &'static str, [&'static str; 4])],
     invoices: &'static [PlannedInvoice],
 }
@@ -121,6 +143,7 @@ const PLANS: [Plan; 2] = [
         name: "Nordlicht Maschinenbau GmbH",
         currency: "EUR",
         prefix: "RE-2026-",
+        domain: "nordlicht.example",
         customers: &[
             (
                 "Bäckerei Sonnenschein GmbH",
@@ -152,6 +175,7 @@ const PLANS: [Plan; 2] = [
         name: "Blue Harbor Supply Co.",
         currency: "USD",
         prefix: "BH-",
+        domain: "blueharbor.example",
         customers: &[
             (
                 "Cedar & Pine Outfitters",
@@ -181,6 +205,11 @@ async fn seed(stack: &Stack, number: u8, plan: &Plan, base_url: &str) -> anyhow:
     let endpoint: EndpointId = ids.make();
     let customers: Vec<CustomerId> = plan.customers.iter().map(|_| ids.make()).collect();
     let invoices: Vec<InvoiceId> = plan.invoices.iter().map(|_| ids.make()).collect();
+    let mut members: Vec<(MemberId, Role, Account)> = Vec::new();
+    for role in Role::ALL {
+        let email = format!("{}@{}", role.as_str().replace('_', "."), plan.domain);
+        members.push((ids.make(), *role, stack.desk.account(&email, false).await?));
+    }
     stack.store.create_data_key(&org, &stack.kms).await?;
 
     let mut book = Book::default();
@@ -188,6 +217,10 @@ async fn seed(stack: &Stack, number: u8, plan: &Plan, base_url: &str) -> anyhow:
     names.extend(customers.iter().map(|id| RowKey::Customer(*id)));
     names.extend(invoices.iter().map(|id| RowKey::Invoice(*id)));
     names.extend((1..=invoices.len()).map(|n| RowKey::InvoiceNumber(number_of(plan, n))));
+    for (id, _, account) in &members {
+        let (pointer, user) = (RowKey::MemberPointer(*id), account.user);
+        names.extend([pointer, RowKey::Member(user), RowKey::UserOrganisation(user)]);
+    }
     for (name, stored) in stack.store.read(&org, names).await? {
         book.learn(name, stored);
     }
@@ -199,6 +232,12 @@ async fn seed(stack: &Stack, number: u8, plan: &Plan, base_url: &str) -> anyhow:
         settings: Default::default(),
     };
     add(&mut book, organisation)?;
+    for (id, role, account) in &members {
+        let (user, email) = (account.user, Private::Plain(account.email.clone()));
+        if book.get::<Member>(&user).ok().context("a member that was not read")?.is_none() {
+            add_member(&mut book, Member { id: *id, user, role: *role, state: MemberState::Active, email })?;
+        }
+    }
     let (provider, state) = (Provider::Stripe, EndpointState::Enabled);
     add(&mut book, WebhookEndpoint { id: endpoint, provider, state, account: None })?;
     for (id, (name, email, address)) in customers.iter().zip(plan.customers) {
@@ -227,7 +266,7 @@ async fn seed(stack: &Stack, number: u8, plan: &Plan, base_url: &str) -> anyhow:
     Ok(json!({
         "id": org,
         "name": plan.name,
-        "members": [],
+        "members": members.iter().map(member).collect::<Vec<_>>(),
         "webhook_endpoints": [{
             "id": endpoint,
             "provider": "stripe",
@@ -237,6 +276,11 @@ async fn seed(stack: &Stack, number: u8, plan: &Plan, base_url: &str) -> anyhow:
         "customers": emails.collect::<Vec<_>>(),
         "invoices": invoices.collect::<anyhow::Result<Vec<_>>>()?,
     }))
+}
+
+fn member((id, role, account): &(MemberId, Role, Account)) -> Value {
+    let Account { email, password, totp_secret, .. } = account;
+    json!({"id": id, "role": role, "email": email, "password": password, "totp_secret": totp_secret})
 }
 
 fn number_of(plan: &Plan, n: usize) -> String {
@@ -305,6 +349,7 @@ fn object(row: &Row, org: OrgId) -> Option<Object> {
         Row::WebhookEndpoint(row) => Object::new("webhook_endpoint", row.id),
         Row::Customer(row) => Object::new("customer", row.id),
         Row::Invoice(row) => Object::new("invoice", row.id),
+        Row::Member(row) => Object::new("member", row.id),
         _ => return None,
     })
 }

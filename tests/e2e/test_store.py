@@ -1,4 +1,4 @@
-"""The tables' contract, on the local stack and on Amazon's own DynamoDB Local."""
+"""The contract of the tables and of people, on the local stack and on Amazon's own DynamoDB Local."""
 
 import os
 import socket
@@ -10,7 +10,7 @@ import pytest
 
 from conftest import ROOT, wait_for
 
-TABLES = {"LEDGER_TABLE": "ledger", "WEBHOOK_EVENTS_TABLE": "webhook-events", "AUDIT_TABLE": "audit"}
+TABLES = {"LEDGER_TABLE": "ledger", "WEBHOOK_EVENTS_TABLE": "webhook-events", "AUDIT_TABLE": "audit", "PEOPLE_TABLE": "people"}
 
 
 def hold(env):

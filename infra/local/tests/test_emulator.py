@@ -52,6 +52,11 @@ def test_encryption_contexts_become_condition_keys():
     assert keys == {"kms:EncryptionContext:org": "org_1", "kms:EncryptionContextKeys": ["org"]}
 
 
+def test_a_kind_of_hash_becomes_a_condition_key():
+    body = json.dumps({"KeyId": "k", "MacAlgorithm": "HMAC_SHA_256", "Message": "bQ=="}).encode()
+    assert emulator.kms_condition_keys(body) == {"kms:MacAlgorithm": "HMAC_SHA_256"}
+
+
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b'{"EncryptionContext":{}}'])
 def test_no_encryption_context_is_no_condition_key(body):
     assert emulator.kms_condition_keys(body) == {}

@@ -173,6 +173,14 @@ def test_routes_keep_their_authorizers(expanded):
     }
 
 
+def test_an_authorizer_without_an_identity_source_has_none():
+    scheme = {"x-amazon-apigateway-authorizer": {"type": "request", "authorizerUri": "uri"}}
+    body = {"info": {"title": "api"}, "paths": {}, "components": {"securitySchemes": {"Session": scheme}}}
+    api = {"Type": "AWS::ApiGatewayV2::Api", "Properties": {"Body": body}}
+    [session] = of_type(templates.explicit_routes({"Resources": {"Api": api}}), "Authorizer").values()
+    assert session["IdentitySource"] == []
+
+
 def test_an_integration_that_is_not_understood_is_refused():
     operation = {
         "x-amazon-apigateway-integration": {"type": "http_proxy", "httpMethod": "GET", "uri": "https://x.example"}

@@ -1,0 +1,224 @@
+#![doc = include_str!("../README.md")]
+
+#[cfg(test)]
+mod tests;
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use plixo_aws::AwsError;
+use plixo_aws::jwks::FetchKeys;
+use plixo_identity::token::{Keys, Session, TokenError, Verifier};
+use plixo_lambda::line::{Embedded, Level, Line, millis};
+use plixo_lambda::{clock, line};
+use serde::{Deserialize, Serialize};
+
+/// This function's name.
+pub const FUNCTION: &str = "authorizer";
+/// The cookie in which browsers carry the access token.
+pub const COOKIE: &str = "__Host-plixo-access";
+/// Keys that are not known are asked for this often at most.
+const ASK_AGAIN: SignedDuration = SignedDuration::from_secs(60);
+
+/// What API Gateway asks
+/// ([payload 2.0](https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-lambda-authorizer.html)).
+#[derive(Debug, Clone, Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Question {
+    headers: std::collections::HashMap<String, String>,
+    cookies: Vec<String>,
+    request_context: Context,
+}
+
+#[derive(Debug, Clone, Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct Context {
+    request_id: String,
+    http: HttpContext,
+}
+
+#[derive(Debug, Clone, Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct HttpContext {
+    source_ip: Option<String>,
+}
+
+/// What API Gateway hands on. It always lets the request through: functions answer 401 themselves, because the gateway's
+/// own 401 is no problem+json.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Verdict {
+    is_authorized: bool,
+    context: Said,
+}
+
+/// What functions learn: a session, or why there is none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Said {
+    /// Somebody.
+    Known {
+        /// The person's `sub`.
+        user: String,
+        /// The sign-in's name.
+        session: String,
+        /// When it was, RFC 3339.
+        signed_in_at: String,
+        /// When the token ends, RFC 3339.
+        expires_at: String,
+        /// `bearer` or `cookie`: where the token stood. A browser sends a cookie by itself, whoever makes it do so.
+        by: &'static str,
+        /// `true` for an operator.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        operator: Option<&'static str>,
+    },
+    /// Nobody.
+    Refused {
+        /// `missing`, `invalid`, `expired`, or `unavailable` where nobody can tell.
+        refused: &'static str,
+    },
+}
+
+impl Verdict {
+    fn known(session: Session, by: &'static str) -> Self {
+        let context = Said::Known {
+            user: session.user.to_string(),
+            session: session.session,
+            signed_in_at: session.signed_in_at.to_string(),
+            expires_at: session.expires_at.to_string(),
+            by,
+            operator: session.operator.then_some("true"),
+        };
+        Self { is_authorized: true, context }
+    }
+
+    fn refused(refused: &'static str) -> Self {
+        Self { is_authorized: true, context: Said::Refused { refused } }
+    }
+
+    /// What functions learn.
+    #[must_use]
+    pub fn said(&self) -> &Said {
+        &self.context
+    }
+}
+
+/// Believes tokens with keys that it keeps.
+#[derive(Debug)]
+pub struct Authorizer<F> {
+    verifier: Verifier,
+    source: F,
+    kept: RefCell<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    keys: Arc<Keys>,
+    asked_at: Option<Timestamp>,
+}
+
+impl<F: FetchKeys> Authorizer<F> {
+    /// An authorizer without keys, which asks `source` for them when it needs them.
+    pub fn new(verifier: Verifier, source: F) -> Self {
+        Self { verifier, source, kept: RefCell::default() }
+    }
+
+    /// Fetches the keys.
+    ///
+    /// # Errors
+    /// [`AwsError`]; the keys that were kept stay.
+    pub async fn fetch(&self, now: Timestamp) -> Result<(), AwsError> {
+        self.kept.borrow_mut().asked_at = Some(now);
+        let fetched = self.source.fetch_keys().await?;
+        let keys = Keys::parse(&fetched)
+            .map_err(|error| AwsError::Refused { service: "Cognito's keys", cause: error.to_string() })?;
+        self.kept.borrow_mut().keys = Arc::new(keys);
+        Ok(())
+    }
+
+    /// Answers one question, and writes its line.
+    pub async fn answer(&self, question: Question) -> Verdict {
+        let (began, at) = (clock::instant(), clock::now());
+        let line = Line {
+            function: FUNCTION,
+            span: "request",
+            timestamp: at,
+            request_id: question.request_context.request_id.clone(),
+            ip: question.request_context.http.source_ip.clone(),
+            embedded: Embedded { timestamp: at.as_millisecond() },
+            metrics: line::Metrics { requests: 1, ..line::Metrics::default() },
+            ..Line::default()
+        };
+        let (verdict, mut line) = self.judge(&question, line).await;
+        line.metrics.duration_ms = millis(began.elapsed());
+        line.emit();
+        verdict
+    }
+
+    /// Answers one question at the line's time.
+    pub async fn judge(&self, question: &Question, mut line: Line) -> (Verdict, Line) {
+        let Some((by, token)) = token(question) else {
+            line.outcome = "token_missing";
+            return (Verdict::refused("missing"), line);
+        };
+        match self.verify(token, &mut line).await {
+            Ok(session) => {
+                line.outcome = "known";
+                line.who = Some(format!("user:{}", session.user));
+                (Verdict::known(session, by), line)
+            }
+            Err(error) => {
+                if line.level == Level::Error {
+                    line.outcome = "keys_unavailable";
+                    return (Verdict::refused("unavailable"), line);
+                }
+                line.outcome = error.code();
+                line.level = Level::Warn;
+                line.metrics.refused = 1;
+                (Verdict::refused(if error == TokenError::Expired { "expired" } else { "invalid" }), line)
+            }
+        }
+    }
+
+    async fn verify(&self, token: &str, line: &mut Line) -> Result<Session, TokenError> {
+        let now = line.timestamp;
+        let keys = Arc::clone(&self.kept.borrow().keys);
+        match self.verifier.verify(token, &keys, now) {
+            Err(TokenError::UnknownKey) if self.may_ask(now) => {}
+            done => return done,
+        }
+        if let Err(error) = self.fetch(now).await {
+            line.level = Level::Error;
+            line.metrics.errors = 1;
+            line.error = Some(error.to_string());
+        }
+        let keys = Arc::clone(&self.kept.borrow().keys);
+        self.verifier.verify(token, &keys, now)
+    }
+
+    fn may_ask(&self, now: Timestamp) -> bool {
+        self.kept.borrow().asked_at.is_none_or(|asked| now.duration_since(asked) >= ASK_AGAIN)
+    }
+}
+
+/// The bearer token, or that of the cookie where there is no header; and which of them it is.
+fn token(question: &Question) -> Option<(&'static str, &str)> {
+    let header = |name: &str| {
+        question
+            .headers
+            .iter()
+            .find(|(own, _)| own.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    };
+    if let Some(authorization) = header("authorization") {
+        let (scheme, token) = authorization.trim().split_once(' ').unwrap_or((authorization, ""));
+        // Another scheme is a token that nobody believes, not a missing one.
+        return Some(("bearer", if scheme.eq_ignore_ascii_case("bearer") { token.trim() } else { "" }));
+    }
+    // API Gateway puts cookies beside the headers; the local stack leaves them in theirs.
+    let in_header = header("cookie").into_iter().flat_map(|cookies| cookies.split(';'));
+    let mut cookies = question.cookies.iter().map(String::as_str).chain(in_header);
+    let token = cookies.find_map(|cookie| cookie.trim().strip_prefix(COOKIE)?.strip_prefix('='));
+    token.map(|token| ("cookie", token))
+}

@@ -1,0 +1,79 @@
+//! Sign-ins of demo people: real accounts, with real passwords and TOTP, whose secrets are kept in the vault.
+
+use anyhow::{Context, bail};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use jiff::Timestamp;
+use plixo_aws::cognito::{Directory, DirectoryError, Register, SignIn, UserPool};
+use plixo_aws::secrets::{ReadSecret, Vault};
+use plixo_domain::people::UserId;
+use plixo_domain::secret::Secret;
+use plixo_identity::token::Verifier;
+use plixo_identity::totp;
+use plixo_lambda::{clock, entropy};
+use plixo_store::people::{DynamoPeople, People, TotpNote};
+use serde::{Deserialize, Serialize};
+
+/// Characters of a password.
+const LENGTH: usize = 24;
+
+/// Where people are let in.
+pub(super) struct Desk {
+    pub(super) pool: UserPool,
+    pub(super) verifier: Verifier,
+    pub(super) people: DynamoPeople,
+    pub(super) vault: Vault,
+    pub(super) storage_key: Option<String>,
+}
+
+/// What somebody signs in with.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Account {
+    pub(super) user: UserId,
+    pub(super) email: String,
+    pub(super) password: Secret,
+    pub(super) totp_secret: Secret,
+}
+
+impl Desk {
+    /// The account of that email: the one that the vault remembers, or a new one.
+    pub(super) async fn account(&self, email: &str, operator: bool) -> anyhow::Result<Account> {
+        // The vault takes no @ in a name.
+        let name = email.replace('@', "/");
+        if let Some(kept) = self.vault.read_secret(&name).await? {
+            return serde_json::from_str(kept.reveal()).context("the vault's entry of a demo account");
+        }
+        let password = password()?;
+        let user = match self.pool.invite(email, &password).await {
+            // An earlier seeding was interrupted before the vault had the account.
+            Err(DirectoryError::Exists) => {
+                self.pool.find(email).await?.context("an account that is and is not there")?.user
+            }
+            made => made?,
+        };
+        self.pool.set_password(email, &password).await?;
+        if operator {
+            self.pool.make_operator(email).await?;
+        }
+        let SignIn::Done(tokens) = self.pool.sign_in(email, &password).await? else {
+            bail!("{email} has TOTP already, with a secret that nobody knows");
+        };
+        let totp_secret = self.pool.associate_totp(&tokens.access).await?;
+        let now: Timestamp = clock::now();
+        let code = totp::code_at(totp_secret.reveal(), now).context("a TOTP secret that is not base32")?;
+        let account = Account { user, email: email.to_owned(), password, totp_secret };
+        let entry = Secret::new(serde_json::to_string(&account)?);
+        self.vault.put(&name, &entry, self.storage_key.as_deref()).await?;
+        self.pool.verify_totp(&tokens.access, code.reveal()).await?;
+        let session = self.verifier.read_from_issuer(tokens.access.reveal(), now)?.session;
+        self.people.note_totp(&user, &TotpNote { at: now, session }).await?;
+        self.pool.revoke(tokens.refresh.as_ref().context("a sign-in without a refresh token")?).await?;
+        Ok(account)
+    }
+}
+
+fn password() -> anyhow::Result<Secret> {
+    let random = entropy::bytes_32().context("no randomness to be had")?;
+    let letters = STANDARD_NO_PAD.encode(random);
+    Ok(Secret::new(letters.chars().filter(char::is_ascii_alphanumeric).take(LENGTH).collect()))
+}
