@@ -11,8 +11,8 @@ use plixo_domain::audit::Actor;
 use plixo_domain::id::{AllocationId, CustomerId, InvoiceId, MemberId, PaymentId, bytes_of};
 use plixo_domain::ledger::{
     Allocation, Choice, Claim, Customer, DisputeState, Invoice, InvoiceBody, InvoiceState, InvoiceStatus,
-    Link, Payer, Payment, PaymentStatus, Personal, Private, RefundState, Row, Stage, Stamp, Statement,
-    Witness,
+    Link, Payer, Payment, PaymentStatus, Personal, Private, RefundState, Row, RowKey, Stage, Stamp,
+    Statement, Witness,
 };
 use plixo_domain::money::Money;
 use plixo_domain::people::{Member, MemberState, Role, UserId};
@@ -141,7 +141,7 @@ struct MemberItem {
 struct AnswerItem {
     key: String,
     #[serde_as(as = "Base64")]
-    request: Vec<u8>,
+    request: [u8; 32],
     status: u16,
     #[serde_as(as = "Base64")]
     body: Vec<u8>,
@@ -315,8 +315,7 @@ pub(crate) fn of_row(row: &Row, version: u64, sealer: Option<&Sealer<'_>>) -> Re
                     sealer()?.seal(&Place { record: &row.key.0, field: "answer" }, body.as_bytes())?
                 }
             };
-            let request = row.request.to_vec();
-            let key = row.key.0.clone();
+            let (key, request) = (row.key.0.clone(), row.request);
             ("answer", item(&AnswerItem { key, request, status: row.status, body, at: row.at })?)
         }
         Row::Customer(row) => ("customer", item(&sealer()?.customer(row)?)?),
@@ -376,6 +375,16 @@ pub(crate) fn of_row(row: &Row, version: u64, sealer: Option<&Sealer<'_>>) -> Re
     Ok(framed(item, kind, version))
 }
 
+/// [`to_row`], of the item under that name. A row of another name there is no row that is absent.
+pub(crate) fn to_named_row(name: &RowKey, stored: &Item) -> Result<(Row, u64), StoreError> {
+    let (row, version) = to_row(stored)?;
+    if name.is_of(&row) {
+        Ok((row, version))
+    } else {
+        Err(StoreError::Corrupt("a row under another's key".to_owned()))
+    }
+}
+
 /// The row of an item, as its `kind` says, with its version.
 pub(crate) fn to_row(stored: &Item) -> Result<(Row, u64), StoreError> {
     let (form, version): (u8, u64) = (number(stored, "v")?, number(stored, "version")?);
@@ -399,9 +408,6 @@ pub(crate) fn to_row(stored: &Item) -> Result<(Row, u64), StoreError> {
         }
         "answer" => {
             let AnswerItem { key, request, status, body, at } = from_item(stored)?;
-            let request = request.try_into();
-            let request =
-                request.map_err(|_| StoreError::Corrupt("a field of the wrong length".to_owned()))?;
             Row::Answer(Answer { key: AnswerKey(key), request, status, body: Private::Sealed(body), at })
         }
         "customer" => {

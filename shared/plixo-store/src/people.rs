@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use plixo_aws::from_sdk;
 use plixo_domain::people::UserId;
 
-use crate::{Item, Key, StoreError, keys};
+use crate::{Item, Key, StoreError, items, keys};
 
 const SERVICE: &str = "DynamoDB";
 
@@ -323,7 +323,7 @@ impl People for DynamoPeople {
             _ => return Err(from_sdk(SERVICE, error).into()),
         };
         let before = before.ok_or_else(|| corrupt("a condition failed on nothing"))?;
-        let count = number_of(before, "tries")?;
+        let count = items::number(before, "tries")?;
         let last = text_of(before, "last_at")?.parse().map_err(|_| corrupt("a try without its time"))?;
         // One that should be gone by now starts anew: with no try counted, at the time at which the last one was.
         let count = if is_gone(before, now) { 0 } else { count };
@@ -467,13 +467,6 @@ fn seconds(at: Timestamp) -> AttributeValue {
 fn text_of(item: &Item, name: &str) -> Result<String, StoreError> {
     match item.get(name) {
         Some(AttributeValue::S(text)) => Ok(text.clone()),
-        _ => Err(corrupt(&format!("an item without its {name}"))),
-    }
-}
-
-fn number_of(item: &Item, name: &str) -> Result<u32, StoreError> {
-    match item.get(name) {
-        Some(AttributeValue::N(digits)) => digits.parse().map_err(|_| corrupt(&format!("an odd {name}"))),
         _ => Err(corrupt(&format!("an item without its {name}"))),
     }
 }

@@ -133,8 +133,11 @@ impl<T: Tables, K: KeyService> Store<T, K> {
         }
         let keys: Vec<Key> = names.iter().map(|(org, name)| keys::row(org, name)).collect();
         let found = self.tables.get(keys.clone()).await?;
-        let rows = keys.iter().map(|key| found.get(key).map(items::to_row).transpose());
-        Ok(names.into_iter().zip(rows).collect())
+        let row = |((org, name), key): ((OrgId, RowKey), &Key)| {
+            let row = found.get(key).map(|item| items::to_named_row(&name, item)).transpose();
+            ((org, name), row)
+        };
+        Ok(names.into_iter().zip(&keys).map(row).collect())
     }
 
     /// [`Store::read`], and in the same request how the session stands in which somebody asks.
@@ -154,7 +157,10 @@ impl<T: Tables, K: KeyService> Store<T, K> {
         wanted.extend(people::standing_keys(user, session));
         let found = self.tables.get(wanted).await?;
         let standing = Standing::read(&found, user, session, now)?;
-        let row = |(name, key)| Ok((name, found.get(key).map(items::to_row).transpose()?));
+        let row = |(name, key): (RowKey, &Key)| {
+            let row = found.get(key).map(|item| items::to_named_row(&name, item)).transpose()?;
+            Ok((name, row))
+        };
         let rows = names.into_iter().zip(&keys).map(row).collect::<Result<_, StoreError>>()?;
         Ok((rows, standing))
     }

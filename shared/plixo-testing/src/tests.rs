@@ -159,6 +159,21 @@ fn a_sealed_field_that_was_moved_does_not_open() {
 }
 
 #[test]
+fn a_row_under_anothers_key_is_an_error_and_not_absent() {
+    block_on(async {
+        let stack = stack().await;
+        let dump = stack.tables.dump();
+        let [a, b] = stack.customers.map(|id| Customer::key(&id));
+        let invoice = dump[&keys::row(&stack.org, &Invoice::key(&stack.invoice))].clone();
+        for other in [invoice, dump[&keys::row(&stack.org, &b)].clone()] {
+            stack.overwrite(keys::row(&stack.org, &a), other).await;
+            let read = stack.store.read(&stack.org, vec![a.clone()]).await;
+            assert!(matches!(read, Err(StoreError::Corrupt(_))), "{read:?}");
+        }
+    });
+}
+
+#[test]
 fn without_the_key_service_nothing_is_written() {
     block_on(async {
         let stack = stack().await;

@@ -85,7 +85,19 @@ pub trait Kept: Sized + PartialEq {
 }
 
 macro_rules! kept {
-    ($($kind:ident named $name:ty as |$it:ident| $own:expr;)*) => {$(
+    ($($kind:ident named $name:ty as |$it:ident| $own:expr;)*) => {
+    impl RowKey {
+        /// Whether the row is the one of this name.
+        #[must_use]
+        pub fn is_of(&self, row: &Row) -> bool {
+            match (self, row) {
+                (Self::Organisation, Row::Organisation(_)) => true,
+                $((Self::$kind(name), Row::$kind(row)) => row.name() == *name,)*
+                _ => false,
+            }
+        }
+    }
+    $(
         impl Kept for $kind {
             type Name = $name;
             fn key(name: &$name) -> RowKey {
