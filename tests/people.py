@@ -56,6 +56,42 @@ def sign_in(stack, who):
     return told
 
 
+_signed_in = {}
+
+
+def token(stack, who):
+    """An access token of somebody of `stack.json`, who signs in once a run."""
+    key = (stack.base_url, who["email"])
+    if key not in _signed_in:
+        _signed_in[key] = sign_in(stack, who)["access_token"]
+    return _signed_in[key]
+
+
+class Staff:
+    """A member who calls the API of their organisation."""
+
+    def __init__(self, stack, role, org=0):
+        self.stack, self.org, self.who = stack, stack.orgs[org]["id"], member(stack, role, org)
+        self.token = token(stack, self.who)
+
+    def ask(self, method, path, body=None, org=None, **headers):
+        """Status, headers and JSON of the answer to a request below `/v1/orgs/{org}`."""
+        headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        return call(self.stack, f"/v1/orgs/{org or self.org}{path}", body, self.token, method, **headers)
+
+    def get(self, path):
+        """What is shown."""
+        status, _, told = self.ask("GET", path)
+        assert status == 200, told
+        return told
+
+    def make(self, path, body):
+        """What was made."""
+        status, _, told = self.ask("POST", path, body)
+        assert status == 201, told
+        return told
+
+
 def member(stack, role, org=0):
     """Somebody of that role."""
     return next(who for who in stack.orgs[org]["members"] if who["role"] == role)

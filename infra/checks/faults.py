@@ -244,7 +244,7 @@ HARMLESS = {
     "a secret": add(SECRET),
 }
 
-FUNCTIONS = ("ApiAuth", "Authorizer", "WebhookStripe", "WorkerStripe")
+FUNCTIONS = ("ApiAuth", "ApiLedger", "Authorizer", "WebhookStripe", "WorkerStripe")
 STAGE = "ApiApiGatewayDefaultStage"
 POLICY = "Policies.0.PolicyDocument.Statement"
 

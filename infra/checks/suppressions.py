@@ -30,16 +30,16 @@ SUPPRESSIONS = (
         "would throttle, and count attempts against events that nobody looked at.",
     ),
     Suppression(
-        "CKV_AWS_115", ("ApiAuth", "Authorizer"),
+        "CKV_AWS_115", ("ApiAuth", "ApiLedger", "Authorizer"),
         "The API's throttling bounds them. A reservation would be a limit that one noisy sender uses up for everybody.",
     ),
     Suppression(
-        "CKV_AWS_116", ("ApiAuth", "Authorizer", "WebhookStripe", "WorkerStripe"),
+        "CKV_AWS_116", ("ApiAuth", "ApiLedger", "Authorizer", "WebhookStripe", "WorkerStripe"),
         "Lambda's own dead-letter queue takes failed asynchronous calls. API Gateway waits for answers, and the "
         "worker's events have their queue's dead-letter queue.",
     ),
     Suppression(
-        "CKV_AWS_117", ("ApiAuth", "Authorizer", "WebhookStripe", "WorkerStripe"),
+        "CKV_AWS_117", ("ApiAuth", "ApiLedger", "Authorizer", "WebhookStripe", "WorkerStripe"),
         "They reach nothing but AWS's own APIs, over TLS, with rights on exact resources. A VPC adds endpoints to pay "
         "and keep, and no boundary.",
     ),
@@ -60,7 +60,7 @@ SUPPRESSIONS = (
         "SAM's transform writes the authorizer's URI, with the partition of the region that it runs in.",
     ),
     Suppression(
-        "WS1004", ("ApiAuth", "Authorizer", "WebhookStripe", "WorkerStripe"),
+        "WS1004", ("ApiAuth", "ApiLedger", "Authorizer", "WebhookStripe", "WorkerStripe"),
         "It looks for a log group named after the function. Ours are named in LoggingConfig; our rule `function-logs` "
         "looks there, and asks for a year.",
     ),

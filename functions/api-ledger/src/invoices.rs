@@ -1,0 +1,189 @@
+//! `/v1/orgs/{org}/invoices`.
+
+use jiff::tz::TimeZone;
+use plixo_api::document::{ChangeProblems, Problems};
+use plixo_api::input::{self, Failed, Limit};
+use plixo_api::output::{self, List as Part, made, shown};
+use plixo_api::staff::{Staff, deed};
+use plixo_authz::Action;
+use plixo_domain::audit::Object;
+use plixo_domain::id::{CustomerId, InvoiceId};
+use plixo_domain::ledger::staff::{
+    Changed, Stopped, create_invoice, finalize_invoice, mark_uncollectible, update_invoice, void_invoice,
+};
+use plixo_domain::ledger::{Invoice, InvoiceStatus, Row, RowKey};
+use plixo_envelope::KeyService;
+use plixo_lambda::http::Response;
+use plixo_staff::{Answered, Entered, Made, Not, Refusal};
+use plixo_store::{List, Tables};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use crate::shape::{InvoiceChange, InvoiceOrder, InvoiceShape};
+
+/// Which part of the invoices.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Query {
+    /// Only those of this status, earliest due first.
+    #[param(value_type = Option<String>)]
+    status: Option<InvoiceStatus>,
+    /// Only this customer's. Not together with `status`.
+    #[param(value_type = Option<String>)]
+    customer_id: Option<CustomerId>,
+    /// 1 to 100, 25 if absent.
+    #[serde(default)]
+    #[param(value_type = Option<u8>, minimum = 1, maximum = 100)]
+    limit: Limit,
+    /// `next_cursor` of the part before.
+    cursor: Option<String>,
+}
+
+/// The invoices, the youngest first.
+#[utoipa::path(get, path = "/v1/orgs/{org}/invoices", tag = "invoices", params(("org" = String, Path), Query),
+    responses((status = 200, body = Part<InvoiceShape>), Problems), security(("bearer" = [])))]
+pub(crate) async fn list<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
+    let Query { status, customer_id, limit, cursor } = input::query(staff.request)?;
+    let (list, filter) = match (status, customer_id) {
+        (None, None) => (List::Invoices, "invoices".to_owned()),
+        (Some(status), None) => (List::InvoicesOf(status), format!("invoices status={}", status.as_str())),
+        (None, Some(customer)) => {
+            (List::InvoicesOfCustomer(customer), format!("invoices customer={customer}"))
+        }
+        (Some(_), Some(_)) => {
+            return Err(input::invalid("/status", "ask by status or by customer, not by both"));
+        }
+    };
+    let deed = deed(Action::ReadLedger, "invoice.list", Object::new("organisation", staff.org));
+    let (rows, next_cursor) = staff.list(&deed, &list, &filter, (limit, cursor.as_deref())).await?;
+    let mut data = Vec::with_capacity(rows.len());
+    for (row, _) in rows {
+        if let Row::Invoice(invoice) = row {
+            data.push(shape(staff, &invoice).await?);
+        }
+    }
+    Ok(Response::json(200, output::json(&Part { data, next_cursor })))
+}
+
+/// Makes a draft.
+#[utoipa::path(post, path = "/v1/orgs/{org}/invoices", tag = "invoices",
+    params(("org" = String, Path), ("Idempotency-Key" = Option<String>, Header)), request_body = InvoiceOrder,
+    responses((status = 201, body = InvoiceShape), Problems, ChangeProblems), security(("bearer" = [])))]
+pub(crate) async fn create<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
+    let body = input::bytes(staff.request)?;
+    let order: InvoiceOrder = input::body(staff.request)?;
+    let deed = deed(Action::WriteLedger, "invoice.create", Object::new("organisation", staff.org));
+    let work = async |entered: Entered<'_>| {
+        let created = create_invoice(entered.book, order.clone().into(), entered.ids);
+        answered(staff, entered.book, created, 201).await
+    };
+    Ok(made(staff.change(&deed, &[], &body, work).await?))
+}
+
+/// One invoice.
+#[utoipa::path(get, path = "/v1/orgs/{org}/invoices/{id}", tag = "invoices",
+    params(("org" = String, Path), ("id" = String, Path)),
+    responses((status = 200, body = InvoiceShape), Problems), security(("bearer" = [])))]
+pub(crate) async fn show<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
+    let id: InvoiceId = input::id(staff.request, "id")?;
+    let deed = deed(Action::ReadLedger, "invoice.read", Object::new("invoice", id));
+    let (invoice, version, _) = staff.read::<Invoice>(&deed, &id).await?;
+    Ok(shown(&shape(staff, &invoice).await?, version))
+}
+
+/// Changes a draft.
+#[utoipa::path(patch, path = "/v1/orgs/{org}/invoices/{id}", tag = "invoices",
+    params(("org" = String, Path), ("id" = String, Path), ("If-Match" = Option<String>, Header)),
+    request_body = InvoiceChange,
+    responses((status = 200, body = InvoiceShape), Problems, ChangeProblems), security(("bearer" = [])))]
+pub(crate) async fn update<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
+    let change: InvoiceChange = input::body(staff.request)?;
+    let versions = input::if_match(staff.request);
+    act(staff, "invoice.update", async |entered, id| {
+        let Some(invoice) = entered.book.get::<Invoice>(id)?.cloned() else {
+            return Err(Not::Refused(Refusal::NotFound));
+        };
+        let version = entered.book.version::<Invoice>(id).unwrap_or_default();
+        if versions.as_ref().is_some_and(|versions| !versions.contains(&version)) {
+            return Err(Not::Refused(Refusal::Stale));
+        }
+        let kept = staff.store().open_body(&staff.org, &invoice, staff.caller.now).await;
+        Ok(update_invoice(entered.book, id, &kept.map_err(Refusal::from)?, change.clone().into()))
+    })
+    .await
+}
+
+/// Issues a draft: from then on it is owed.
+#[utoipa::path(post, path = "/v1/orgs/{org}/invoices/{id}/finalize", tag = "invoices",
+    params(("org" = String, Path), ("id" = String, Path)),
+    responses((status = 200, body = InvoiceShape), Problems, ChangeProblems), security(("bearer" = [])))]
+pub(crate) async fn finalize<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
+    input::no_body(staff.request)?;
+    let today = staff.caller.now.to_zoned(TimeZone::UTC).date();
+    act(staff, "invoice.finalize", async |entered, id| {
+        Ok(finalize_invoice(entered.book, id, entered.by, today))
+    })
+    .await
+}
+
+/// Withdraws an invoice to which no money is applied.
+#[utoipa::path(post, path = "/v1/orgs/{org}/invoices/{id}/void", tag = "invoices",
+    params(("org" = String, Path), ("id" = String, Path)),
+    responses((status = 200, body = InvoiceShape), Problems, ChangeProblems), security(("bearer" = [])))]
+pub(crate) async fn void<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
+    input::no_body(staff.request)?;
+    act(staff, "invoice.void", async |entered, id| Ok(void_invoice(entered.book, id))).await
+}
+
+/// Gives an open invoice up. Money that comes all the same is taken.
+#[utoipa::path(post, path = "/v1/orgs/{org}/invoices/{id}/uncollectible", tag = "invoices",
+    params(("org" = String, Path), ("id" = String, Path)),
+    responses((status = 200, body = InvoiceShape), Problems, ChangeProblems), security(("bearer" = [])))]
+pub(crate) async fn uncollectible<T: Tables, K: KeyService>(
+    staff: &Staff<'_, T, K>,
+) -> Result<Response, Failed> {
+    input::no_body(staff.request)?;
+    act(staff, "invoice.uncollectible", async |entered, id| Ok(mark_uncollectible(entered.book, id))).await
+}
+
+/// Does something to the invoice that the path names, and shows it.
+async fn act<T: Tables, K: KeyService, F>(
+    staff: &Staff<'_, T, K>,
+    name: &'static str,
+    work: F,
+) -> Result<Response, Failed>
+where
+    F: AsyncFn(&mut Entered<'_>, &InvoiceId) -> Result<Result<Changed<InvoiceId>, Stopped>, Not>,
+{
+    let id: InvoiceId = input::id(staff.request, "id")?;
+    let deed = deed(Action::WriteLedger, name, Object::new("invoice", id));
+    let work = async |mut entered: Entered<'_>| {
+        let changed = work(&mut entered, &id).await?;
+        answered(staff, entered.book, changed, 200).await
+    };
+    Ok(made(staff.change(&deed, &[RowKey::Invoice(id)], &[], work).await?))
+}
+
+async fn answered<T: Tables, K: KeyService>(
+    staff: &Staff<'_, T, K>,
+    book: &plixo_domain::ledger::Book,
+    changed: Result<Changed<InvoiceId>, Stopped>,
+    status: u16,
+) -> Result<Made, Not> {
+    let Changed { id, fields } = changed?;
+    let Some(invoice) = book.get::<Invoice>(&id)? else { return Err(Not::Refused(Refusal::NotFound)) };
+    let body = staff.store().open_body(&staff.org, invoice, staff.caller.now).await.map_err(Refusal::from)?;
+    let before = book.version::<Invoice>(&id).unwrap_or_default();
+    let version = Some(before.saturating_add(u64::from(!fields.is_empty())));
+    let answer = Answered { status, body: output::json(&InvoiceShape::new(invoice, body)), version };
+    Ok(Made { changed: vec![(Object::new("invoice", id), fields)], answer })
+}
+
+async fn shape<T: Tables, K: KeyService>(
+    staff: &Staff<'_, T, K>,
+    invoice: &Invoice,
+) -> Result<InvoiceShape, Failed> {
+    let body = staff.store().open_body(&staff.org, invoice, staff.caller.now).await;
+    Ok(InvoiceShape::new(invoice, body.map_err(Refusal::from)?))
+}

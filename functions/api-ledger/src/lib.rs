@@ -1,0 +1,121 @@
+#![doc = include_str!("../README.md")]
+
+mod customers;
+mod invoices;
+mod payments;
+mod shape;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use plixo_api::document::{Bearer, Problem, ProblemField};
+use plixo_api::staff::Staff;
+use plixo_api::{Failed, answer};
+use plixo_envelope::KeyService;
+use plixo_lambda::http::{Request, Response};
+use plixo_lambda::line::Line;
+use plixo_staff::Desk;
+use plixo_store::Tables;
+use utoipa::OpenApi;
+
+/// This function's name.
+pub const FUNCTION: &str = "api-ledger";
+
+/// The routes that it answers, as the gateway names them.
+pub const ROUTES: [&str; 16] = [
+    "GET /v1/orgs/{org}/customers",
+    "POST /v1/orgs/{org}/customers",
+    "GET /v1/orgs/{org}/customers/{id}",
+    "PATCH /v1/orgs/{org}/customers/{id}",
+    "GET /v1/orgs/{org}/invoices",
+    "POST /v1/orgs/{org}/invoices",
+    "GET /v1/orgs/{org}/invoices/{id}",
+    "PATCH /v1/orgs/{org}/invoices/{id}",
+    "POST /v1/orgs/{org}/invoices/{id}/finalize",
+    "POST /v1/orgs/{org}/invoices/{id}/void",
+    "POST /v1/orgs/{org}/invoices/{id}/uncollectible",
+    "GET /v1/orgs/{org}/payments",
+    "POST /v1/orgs/{org}/payments",
+    "GET /v1/orgs/{org}/payments/{id}",
+    "POST /v1/orgs/{org}/payments/{id}/allocations",
+    "DELETE /v1/orgs/{org}/payments/{id}/allocations/{allocation}",
+];
+
+/// Its part of the OpenAPI document.
+#[derive(OpenApi)]
+#[openapi(
+    paths(
+        customers::list,
+        customers::create,
+        customers::show,
+        customers::update,
+        invoices::list,
+        invoices::create,
+        invoices::show,
+        invoices::update,
+        invoices::finalize,
+        invoices::void,
+        invoices::uncollectible,
+        payments::list,
+        payments::record,
+        payments::show,
+        payments::allocate,
+        payments::deallocate,
+    ),
+    components(schemas(Problem, ProblemField)),
+    modifiers(&Bearer)
+)]
+#[derive(Debug)]
+pub struct Document;
+
+/// The API.
+#[derive(Debug)]
+pub struct Api<T, K> {
+    desk: Arc<Desk<T, K>>,
+}
+
+impl<T: Tables, K: KeyService> Api<T, K> {
+    /// The API of that desk.
+    pub fn new(desk: Arc<Desk<T, K>>) -> Self {
+        Self { desk }
+    }
+
+    /// Answers one request.
+    pub async fn handle(&self, request: &Request, mut line: Line) -> (Response, Line) {
+        let route = ROUTES.into_iter().find(|route| *route == request.route());
+        line.route = route.or(Some("none"));
+        let done = self.work(route, request, &mut line).await;
+        answer(done, request, line)
+    }
+
+    async fn work(
+        &self,
+        route: Option<&'static str>,
+        request: &Request,
+        line: &mut Line,
+    ) -> Result<Response, Failed> {
+        let route = route.ok_or(Failed::NoRoute)?;
+        let staff = Staff::of(&self.desk, request, line)?;
+        let (method, path) = route.split_once(" /v1/orgs/{org}/").ok_or(Failed::NoRoute)?;
+        match (method, path) {
+            ("GET", "customers") => customers::list(&staff).await,
+            ("POST", "customers") => customers::create(&staff).await,
+            ("GET", "customers/{id}") => customers::show(&staff).await,
+            ("PATCH", "customers/{id}") => customers::update(&staff).await,
+            ("GET", "invoices") => invoices::list(&staff).await,
+            ("POST", "invoices") => invoices::create(&staff).await,
+            ("GET", "invoices/{id}") => invoices::show(&staff).await,
+            ("PATCH", "invoices/{id}") => invoices::update(&staff).await,
+            ("POST", "invoices/{id}/finalize") => invoices::finalize(&staff).await,
+            ("POST", "invoices/{id}/void") => invoices::void(&staff).await,
+            ("POST", "invoices/{id}/uncollectible") => invoices::uncollectible(&staff).await,
+            ("GET", "payments") => payments::list(&staff).await,
+            ("POST", "payments") => payments::record(&staff).await,
+            ("GET", "payments/{id}") => payments::show(&staff).await,
+            ("POST", "payments/{id}/allocations") => payments::allocate(&staff).await,
+            ("DELETE", "payments/{id}/allocations/{allocation}") => payments::deallocate(&staff).await,
+            _ => Err(Failed::NoRoute),
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! `/v1/orgs/{org}/payments`.
+
+use plixo_api::document::{ChangeProblems, Problems};
+use plixo_api::input::{self, Failed, Limit};
+use plixo_api::output::{self, List as Part, made, shown};
+use plixo_api::staff::{Staff, deed};
+use plixo_authz::Action;
+use plixo_domain::audit::{Object, Outcome};
+use plixo_domain::id::{AllocationId, PaymentId};
+use plixo_domain::ledger::staff::{allocate as apply, deallocate as take_back, record_payment};
+use plixo_domain::ledger::{Kept, Payment, PaymentPointer, Row, RowKey};
+use plixo_envelope::KeyService;
+use plixo_lambda::http::Response;
+use plixo_staff::{Answered, Entered, Made, Not, Refusal};
+use plixo_store::{List, Tables};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use crate::shape::{AllocationOrder, AllocationShape, PaymentOrder, PaymentShape, allocations};
+
+/// Which part of the payments.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Query {
+    /// Only those with something left to apply.
+    #[serde(default)]
+    unapplied: bool,
+    /// 1 to 100, 25 if absent.
+    #[serde(default)]
+    #[param(value_type = Option<u8>, minimum = 1, maximum = 100)]
+    limit: Limit,
+    /// `next_cursor` of the part before.
+    cursor: Option<String>,
+}
+
+/// The payments, the youngest first.
+#[utoipa::path(get, path = "/v1/orgs/{org}/payments", tag = "payments", params(("org" = String, Path), Query),
+    responses((status = 200, body = Part<PaymentShape>), Problems), security(("bearer" = [])))]
+pub(crate) async fn list<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
+    let Query { unapplied, limit, cursor } = input::query(staff.request)?;
+    let (list, filter) = match unapplied {
+        true => (List::UnappliedPayments, "payments unapplied"),
+        false => (List::Payments, "payments"),
+    };
+    let deed = deed(Action::ReadLedger, "payment.list", Object::new("organisation", staff.org));
+    let (rows, next_cursor) = staff.list(&deed, &list, filter, (limit, cursor.as_deref())).await?;
+    let mut data = Vec::with_capacity(rows.len());
+    for (row, _) in rows {
+        if let Row::Payment(payment) = row {
+            data.push(shape(staff, &payment).await?);
+        }
+    }
+    Ok(Response::json(200, output::json(&Part { data, next_cursor })))
+}
+
+/// Records money that no provider tells of.
+#[utoipa::path(post, path = "/v1/orgs/{org}/payments", tag = "payments",
+    params(("org" = String, Path), ("Idempotency-Key" = Option<String>, Header)), request_body = PaymentOrder,
+    responses((status = 201, body = PaymentShape), Problems, ChangeProblems), security(("bearer" = [])))]
+pub(crate) async fn record<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
+    let body = input::bytes(staff.request)?;
+    let order: PaymentOrder = input::body(staff.request)?;
+    let deed = deed(Action::WriteLedger, "payment.record", Object::new("organisation", staff.org));
+    let work = async |entered: Entered<'_>| {
+        let recorded = record_payment(entered.book, order.clone().into(), entered.ids, staff.caller.now)?;
+        let payment = found(entered.book, &recorded.id)?;
+        let body = output::json(&opened(staff, payment).await?);
+        let changed = vec![(Object::new("payment", recorded.id), recorded.fields)];
+        Ok(Made { changed, answer: Answered { status: 201, body, version: Some(1) } })
+    };
+    Ok(made(staff.change(&deed, &[], &body, work).await?))
+}
+
+/// One payment.
+#[utoipa::path(get, path = "/v1/orgs/{org}/payments/{id}", tag = "payments",
+    params(("org" = String, Path), ("id" = String, Path)),
+    responses((status = 200, body = PaymentShape), Problems), security(("bearer" = [])))]
+pub(crate) async fn show<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
+    let id: PaymentId = input::id(staff.request, "id")?;
+    let deed = deed(Action::ReadLedger, "payment.read", Object::new("payment", id));
+    let rows = vec![PaymentPointer::key(&id)];
+    let mut visit = staff.desk.enter(&staff.caller, &staff.org, &deed, rows).await?;
+    let reference = visit.book.get::<PaymentPointer>(&id).ok().flatten().map(|it| it.reference.clone());
+    let mut payment = None;
+    if let Some(reference) = reference {
+        let read = staff.store().read(&staff.org, vec![Payment::key(&reference)]).await;
+        for (name, stored) in read.map_err(Refusal::from)? {
+            visit.book.learn(name, stored);
+        }
+        let version = visit.book.version::<Payment>(&reference).unwrap_or_default();
+        payment = visit.book.get::<Payment>(&reference).ok().flatten().map(|it| (it.clone(), version));
+    }
+    let outcome = if payment.is_some() { Outcome::Allowed } else { Outcome::Failed };
+    staff.desk.record(&staff.caller, &visit, &deed, outcome).await?;
+    let (payment, version) = payment.ok_or(Refusal::NotFound)?;
+    Ok(shown(&shape(staff, &payment).await?, version))
+}
+
+/// Applies parts of a payment to invoices: all of them or none.
+#[utoipa::path(post, path = "/v1/orgs/{org}/payments/{id}/allocations", tag = "payments",
+    params(("org" = String, Path), ("id" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
+    request_body = AllocationOrder,
+    responses((status = 201, body = Part<AllocationShape>), Problems, ChangeProblems), security(("bearer" = [])))]
+pub(crate) async fn allocate<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
+    let id: PaymentId = input::id(staff.request, "id")?;
+    let body = input::bytes(staff.request)?;
+    let order: AllocationOrder = input::body(staff.request)?;
+    let wanted: Vec<_> = order.allocations.iter().map(|share| (share.invoice_id, share.amount)).collect();
+    let deed = deed(Action::WriteLedger, "allocation.create", Object::new("payment", id));
+    let work = async |entered: Entered<'_>| {
+        let made = apply(entered.book, &id, &wanted, entered.by, entered.ids)?;
+        let payment = found(entered.book, &id)?;
+        let mut data = allocations(payment);
+        data.retain(|allocation| allocation.is_of(&made.id));
+        let body = output::json(&Part { data, next_cursor: None });
+        let mut changed = vec![(Object::new("payment", id), made.fields.clone())];
+        changed
+            .extend(wanted.iter().map(|(invoice, _)| (Object::new("invoice", invoice), made.fields.clone())));
+        Ok(Made { changed, answer: Answered { status: 201, body, version: None } })
+    };
+    Ok(made(staff.change(&deed, &[RowKey::PaymentPointer(id)], &body, work).await?))
+}
+
+/// Takes an allocation back: all is as it was before it.
+#[utoipa::path(delete, path = "/v1/orgs/{org}/payments/{id}/allocations/{allocation}", tag = "payments",
+    params(("org" = String, Path), ("id" = String, Path), ("allocation" = String, Path)),
+    responses((status = 204), Problems, ChangeProblems), security(("bearer" = [])))]
+pub(crate) async fn deallocate<T: Tables, K: KeyService>(
+    staff: &Staff<'_, T, K>,
+) -> Result<Response, Failed> {
+    input::no_body(staff.request)?;
+    let id: PaymentId = input::id(staff.request, "id")?;
+    let allocation: AllocationId = input::id(staff.request, "allocation")?;
+    let deed = deed(Action::WriteLedger, "allocation.delete", Object::new("allocation", allocation));
+    let work = async |entered: Entered<'_>| {
+        let undone = take_back(entered.book, &id, &allocation, entered.by, entered.ids)?;
+        let changed = vec![(Object::new("allocation", undone.id), undone.fields)];
+        Ok(Made { changed, answer: Answered { status: 204, body: String::new(), version: None } })
+    };
+    Ok(made(staff.change(&deed, &[RowKey::PaymentPointer(id)], &[], work).await?))
+}
+
+fn found<'b>(book: &'b plixo_domain::ledger::Book, id: &PaymentId) -> Result<&'b Payment, Not> {
+    let missing = || Not::Refused(Refusal::NotFound);
+    let reference = book.get::<PaymentPointer>(id)?.ok_or_else(missing)?.reference.clone();
+    book.get::<Payment>(&reference)?.ok_or_else(missing)
+}
+
+async fn opened<T: Tables, K: KeyService>(
+    staff: &Staff<'_, T, K>,
+    payment: &Payment,
+) -> Result<PaymentShape, Refusal> {
+    let payer = staff.store().open_payer(&staff.org, payment, staff.caller.now).await?;
+    Ok(PaymentShape::new(payment, payer))
+}
+
+async fn shape<T: Tables, K: KeyService>(
+    staff: &Staff<'_, T, K>,
+    payment: &Payment,
+) -> Result<PaymentShape, Failed> {
+    Ok(opened(staff, payment).await?)
+}

@@ -1,0 +1,480 @@
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use plixo_authz::Authz;
+use plixo_domain::audit::{AuditEvent, Outcome};
+use plixo_domain::id::{Ids, OrgId};
+use plixo_domain::ledger::{Book, Organisation, Private, Residency, RowKey};
+use plixo_domain::people::{Member, MemberState, Role, UserId, add_member};
+use plixo_store::{Store, Table};
+use plixo_testing::{FakeKms, FakeTables, Fault, Faults, entropy};
+use serde_json::{Value, json};
+
+use super::*;
+
+fn now() -> Timestamp {
+    "2026-06-15T12:00:00Z".parse().unwrap()
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work)
+}
+
+fn user(n: u8) -> UserId {
+    format!("00000000-0000-4000-8000-0000000000{n:02x}").parse().unwrap()
+}
+
+/// Two organisations: of the first the users 0 to 4 are members, a role each, of the second the users 16 to 20.
+struct World {
+    tables: FakeTables,
+    kms: FakeKms,
+    api: Api<FakeTables, FakeKms>,
+    orgs: [OrgId; 2],
+}
+
+struct Answer {
+    status: u16,
+    headers: Value,
+    body: Value,
+}
+
+fn world() -> World {
+    let (tables, kms) = (FakeTables::default(), FakeKms::default());
+    let orgs = [1_u8, 2].map(|seed| {
+        let mut ids = Ids::new(now(), [seed; 10]);
+        let id: OrgId = ids.make();
+        let mut book = Book::default();
+        book.learn(RowKey::Organisation, None);
+        let (name, settings) = ("Nordlicht".to_owned(), Default::default());
+        book.put(Organisation { id, name, residency: Residency::Eu, controllers: BTreeSet::new(), settings })
+            .unwrap();
+        for (role, n) in Role::ALL.iter().copied().zip(0_u8..) {
+            let user = user(n + (seed - 1) * 16);
+            book.learn(RowKey::Member(user), None);
+            book.learn(RowKey::UserOrganisation(user), None);
+            let email = Private::Plain("somebody@example.com".to_owned());
+            add_member(&mut book, Member { id: ids.make(), user, role, state: MemberState::Active, email })
+                .unwrap();
+        }
+        let store = Store::new(tables.clone(), kms.clone(), entropy);
+        block_on(async {
+            store.create_data_key(&id, &kms).await.unwrap();
+            store.commit(&id, &book, None, &[], now()).await.unwrap();
+        });
+        id
+    });
+    let api = api(&tables, &kms);
+    World { tables, kms, api, orgs }
+}
+
+fn api(tables: &FakeTables, kms: &FakeKms) -> Api<FakeTables, FakeKms> {
+    let store = Store::new(tables.clone(), kms.clone(), entropy);
+    Api::new(Arc::new(Desk::new(store, Authz::new().unwrap(), entropy)))
+}
+
+/// Which user has a role in the first organisation.
+fn of(role: Role) -> u8 {
+    u8::try_from(Role::ALL.iter().position(|it| *it == role).unwrap()).unwrap()
+}
+
+const ADMIN: Role = Role::BillingAdmin;
+
+/// A request as the gateway hands it over, of a path without its `/v1/orgs/{org}/`.
+#[derive(Clone)]
+struct Asked {
+    who: Option<u8>,
+    org: String,
+    method: &'static str,
+    path: String,
+    headers: Vec<(&'static str, String)>,
+    body: Option<String>,
+}
+
+impl World {
+    fn ask(&self, method: &'static str, path: &str) -> Asked {
+        Asked {
+            who: Some(of(ADMIN)),
+            org: self.orgs[0].to_string(),
+            method,
+            path: path.to_owned(),
+            headers: vec![("content-type", "application/json".to_owned())],
+            body: None,
+        }
+    }
+
+    fn get(&self, path: &str) -> Answer {
+        self.ask("GET", path).of(&self.api)
+    }
+
+    fn post(&self, path: &str, body: Value) -> Answer {
+        self.ask("POST", path).saying(&body).of(&self.api)
+    }
+
+    fn made(&self, path: &str, body: Value) -> Value {
+        let answer = self.post(path, body);
+        assert_eq!(answer.status, 201, "{}", answer.body);
+        answer.body
+    }
+
+    fn customer(&self) -> String {
+        text(&self.made("customers", json!({"name": "Möbel Weber", "email": "rechnung@weber.example"}))["id"])
+    }
+
+    /// A draft of 119.00 EUR.
+    fn draft(&self, customer: &str) -> String {
+        text(&self.made("invoices", json!({"customer_id": customer, "lines": [line(10_000)]}))["id"])
+    }
+
+    fn open_invoice(&self) -> String {
+        let id = self.draft(&self.customer());
+        let answer = self.ask("POST", &format!("invoices/{id}/finalize")).of(&self.api);
+        assert_eq!((answer.status, &answer.body["status"]), (200, &json!("open")), "{}", answer.body);
+        id
+    }
+
+    fn payment(&self, amount: i64) -> String {
+        let amount = json!({"amount": amount, "currency": "EUR"});
+        let body =
+            json!({"source": "bank", "amount": amount, "received_on": "2026-06-14", "remittance": "RE 1"});
+        text(&self.made("payments", body)["id"])
+    }
+
+    fn audit(&self) -> Vec<AuditEvent> {
+        let dump = self.tables.dump();
+        let items = dump.iter().filter(|(key, _)| key.table == Table::Audit);
+        items.map(|(_, item)| serde_json::from_str(item["row"].as_s().unwrap()).unwrap()).collect()
+    }
+}
+
+fn line(amount: i64) -> Value {
+    let price = json!({"amount": amount, "currency": "EUR"});
+    json!({"description": "Stühle", "quantity": "1", "unit_price": price, "tax_percent": "19"})
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap().to_owned()
+}
+
+impl Asked {
+    fn saying(mut self, body: &Value) -> Self {
+        self.body = Some(body.to_string());
+        self
+    }
+
+    fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.retain(|(own, _)| *own != name);
+        self.headers.push((name, value.to_owned()));
+        self
+    }
+
+    fn by(mut self, who: u8) -> Self {
+        self.who = Some(who);
+        self
+    }
+
+    fn request(&self) -> Request {
+        let (path, query) = self.path.split_once('?').unwrap_or((&self.path, ""));
+        let parts: Vec<&str> = path.split('/').collect();
+        let mut named = json!({"org": self.org});
+        let mut route = format!("{} /v1/orgs/{{org}}", self.method);
+        for (n, part) in parts.iter().enumerate() {
+            let name = ["", "id", "", "allocation"][n];
+            if name.is_empty() {
+                route = format!("{route}/{part}");
+            } else {
+                named[name] = (*part).into();
+                route = format!("{route}/{{{name}}}");
+            }
+        }
+        let said = match self.who {
+            Some(who) => json!({"user": user(who).0, "session": "s1",
+                "signed_in_at": "2026-06-15T11:00:00Z", "expires_at": "2026-06-15T13:00:00Z"}),
+            None => json!({"refused": "missing"}),
+        };
+        let headers: serde_json::Map<String, Value> =
+            self.headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_str().into())).collect();
+        serde_json::from_value(json!({
+            "headers": headers, "pathParameters": named, "rawQueryString": query, "body": self.body,
+            "isBase64Encoded": false,
+            "requestContext": {"requestId": "r1", "routeKey": route, "authorizer": {"lambda": said},
+                "http": {"sourceIp": "203.0.113.7", "userAgent": "test"}},
+        }))
+        .unwrap()
+    }
+
+    fn of(&self, api: &Api<FakeTables, FakeKms>) -> Answer {
+        let line = Line { timestamp: now(), ..Line::default() };
+        let (response, _) = block_on(api.handle(&self.request(), line));
+        let shown = serde_json::to_value(&response).unwrap();
+        let body = serde_json::from_str(shown["body"].as_str().unwrap()).unwrap_or(Value::Null);
+        Answer { status: response.status(), headers: shown["headers"].clone(), body }
+    }
+}
+
+#[test]
+fn an_invoice_from_draft_to_paid_and_back() {
+    let world = world();
+    let id = world.open_invoice();
+    let paid = world.payment(20_000);
+    let shares =
+        json!({"allocations": [{"invoice_id": id, "amount": {"amount": 11_900, "currency": "EUR"}}]});
+    let made = world.made(&format!("payments/{paid}/allocations"), shares);
+    let allocation = text(&made["data"][0]["id"]);
+    assert_eq!(made["data"][0]["applied_by"]["role"], "billing_admin");
+
+    let shown = world.get(&format!("invoices/{id}"));
+    assert_eq!((&shown.body["status"], &shown.body["balance"]["amount"]), (&json!("paid"), &json!(0)));
+    assert_eq!(
+        (&shown.body["number"], &shown.body["issued_on"]),
+        (&json!("INV-000001"), &json!("2026-06-15"))
+    );
+    let shown = world.get(&format!("payments/{paid}")).body;
+    assert_eq!((&shown["unapplied"]["amount"], &shown["remittance"]), (&json!(8_100), &json!("RE 1")));
+    assert_eq!(world.get("payments?unapplied=true").body["data"][0]["id"], json!(paid));
+    assert_eq!(world.get("invoices?status=paid").body["data"][0]["id"], json!(id));
+    assert_eq!(world.get("invoices?status=open").body["data"], json!([]));
+
+    let refused = world.ask("POST", &format!("invoices/{id}/void")).of(&world.api);
+    assert_eq!((refused.status, &refused.body["code"]), (409, &json!("invoice_has_allocations")));
+    let undone = world.ask("DELETE", &format!("payments/{paid}/allocations/{allocation}")).of(&world.api);
+    assert_eq!(undone.status, 204);
+    let shown = world.get(&format!("invoices/{id}")).body;
+    assert_eq!((&shown["status"], &shown["balance"]["amount"]), (&json!("open"), &json!(11_900)));
+    let given_up = world.ask("POST", &format!("invoices/{id}/uncollectible")).of(&world.api);
+    assert_eq!(given_up.body["status"], "uncollectible");
+}
+
+#[test]
+fn what_no_route_takes_is_refused_with_a_pointer() {
+    let world = world();
+    let customer = world.customer();
+    let lines = json!([line(1)]);
+    let mut odd = lines.clone();
+    odd[0]["unit_price"]["amount"] = json!(1.5);
+    for (path, body, pointer) in [
+        ("customers", json!({"name": "A", "nickname": "B"}), "/nickname"),
+        ("customers", json!({"name": 7}), "/name"),
+        ("customers", json!({}), "/name"),
+        ("customers", json!({"name": "4242 4242 4242 4242"}), "/name"),
+        ("customers", json!([]), ""),
+        ("invoices", json!({"customer_id": "cus_1", "lines": lines}), "/customer_id"),
+        ("invoices", json!({"customer_id": customer, "lines": odd}), "/lines/0/unit_price/amount"),
+        ("invoices", json!({"customer_id": customer, "lines": []}), "/lines"),
+        (
+            "payments",
+            json!({"source": "stripe", "amount": {"amount": 1, "currency": "EUR"}, "received_on": "2026-06-14"}),
+            "/source",
+        ),
+        (
+            "payments",
+            json!({"source": "bank", "amount": {"amount": 1, "currency": "EUR"}, "received_on": "14.6.2026"}),
+            "/received_on",
+        ),
+    ] {
+        let answer = world.post(path, body.clone());
+        assert_eq!((answer.status, &answer.body["code"]), (400, &json!("invalid_request")), "{body}");
+        let pointers: Vec<_> =
+            answer.body["errors"].as_array().unwrap().iter().map(|it| &it["pointer"]).collect();
+        assert!(pointers.contains(&&json!(pointer)), "{body}: {pointers:?}");
+        assert_eq!(answer.headers["content-type"], "application/problem+json");
+    }
+    let post = world.ask("POST", "customers");
+    for (asked, status) in [
+        (Asked { body: Some("{\"name\": \"A\"} x".to_owned()), ..post.clone() }, 400),
+        (Asked { body: Some("{\"name\": \"A\", \"name\": \"B\"}".to_owned()), ..post.clone() }, 400),
+        (Asked { body: Some("[".repeat(100_000)), ..post.clone() }, 400),
+        (Asked { body: None, ..post.clone() }, 400),
+        (post.clone().saying(&json!({"name": "x".repeat(300_000)})), 413),
+        (post.clone().saying(&json!({"name": "A"})).with("content-type", "text/plain"), 415),
+        (post.clone().saying(&json!({"name": "A"})).with("idempotency-key", ""), 400),
+        (post.saying(&json!({"name": "A"})).with("idempotency-key", "a b"), 400),
+        (world.ask("GET", "customers?limit=0"), 400),
+        (world.ask("GET", "customers?limit=101"), 400),
+        (world.ask("GET", "customers?limit=ten"), 400),
+        (world.ask("GET", "customers?order=up"), 400),
+        (world.ask("GET", "customers?cursor=x"), 400),
+        (world.ask("GET", "invoices?status=lost"), 400),
+        (world.ask("GET", "invoices/inv_1"), 404),
+        (world.ask("PUT", "invoices"), 404),
+    ] {
+        let answer = asked.of(&world.api);
+        assert_eq!(answer.status, status, "{} {} {}", asked.method, asked.path, answer.body);
+        assert_eq!(answer.headers["content-type"], "application/problem+json");
+    }
+    assert_eq!(world.get("customers").body["data"].as_array().unwrap().len(), 1, "nothing else was made");
+}
+
+#[test]
+fn another_organisation_is_as_one_that_does_not_exist() {
+    let world = world();
+    let (customer, invoice, payment) = (world.customer(), world.open_invoice(), world.payment(100));
+    let stranger = 16 + of(Role::Controller);
+    let missing: OrgId = Ids::new(now(), [9; 10]).make();
+    let paths = ["customers", "invoices", "payments"].map(str::to_owned);
+    let ids = [format!("customers/{customer}"), format!("invoices/{invoice}"), format!("payments/{payment}")];
+    for path in paths.iter().chain(&ids) {
+        let foreign = world.ask("GET", path).by(stranger).of(&world.api);
+        let nowhere = Asked { org: missing.to_string(), ..world.ask("GET", path) }.of(&world.api);
+        assert_eq!((foreign.status, &foreign.body), (404, &nowhere.body), "{path}");
+    }
+    // The ids of one organisation under another, in path and body.
+    for path in &ids {
+        let own =
+            Asked { org: world.orgs[1].to_string(), ..world.ask("GET", path).by(stranger) }.of(&world.api);
+        assert_eq!(own.status, 404, "{path}");
+    }
+    let body = json!({"customer_id": customer, "lines": [line(1)]});
+    let there = Asked { org: world.orgs[1].to_string(), ..world.ask("POST", "invoices").by(stranger) };
+    assert_eq!(there.saying(&body).of(&world.api).status, 400);
+    for _ in 0..2 {
+        world.customer();
+    }
+    let cursor = text(&world.get("customers?limit=1").body["next_cursor"]);
+    let there = world.ask("GET", &format!("customers?cursor={cursor}")).by(stranger);
+    assert_eq!(Asked { org: world.orgs[1].to_string(), ..there }.of(&world.api).status, 400);
+    assert_eq!(world.get(&format!("invoices?cursor={cursor}")).status, 400, "of another list");
+    assert_eq!(Asked { who: None, ..world.ask("GET", "customers") }.of(&world.api).status, 401);
+}
+
+#[test]
+fn roles_may_what_the_contract_says() {
+    let world = world();
+    let customer = world.customer();
+    for role in Role::ALL.iter().copied() {
+        let may_write = matches!(role, Role::Controller | Role::BillingAdmin);
+        let write = world.ask("POST", "customers").by(of(role)).saying(&json!({"name": "A"})).of(&world.api);
+        let read = world.ask("GET", &format!("customers/{customer}")).by(of(role)).of(&world.api);
+        assert_eq!((write.status, read.status), (if may_write { 201 } else { 403 }, 200), "{role:?}");
+        if !may_write {
+            assert_eq!(write.body["code"], "forbidden");
+        }
+    }
+    let denied = world.audit().into_iter().filter(|event| event.outcome == Outcome::Denied).count();
+    assert_eq!(denied, 3);
+}
+
+#[test]
+fn a_stale_change_is_refused_and_a_repeated_one_is_done_once() {
+    let world = world();
+    let draft = world.draft(&world.customer());
+    let path = format!("invoices/{draft}");
+    let tag = text(&world.get(&path).headers["etag"]);
+    let patch = |memo: &str, tag: &str| {
+        world.ask("PATCH", &path).saying(&json!({"memo": memo})).with("if-match", tag).of(&world.api)
+    };
+    assert_eq!(patch("one", &tag).body["memo"], "one");
+    let stale = patch("two", &tag);
+    assert_eq!((stale.status, &stale.body["code"]), (412, &json!("stale")));
+    assert_eq!(patch("three", "W/\"2\"").status, 412);
+    let changed = patch("three and a half", "*");
+    let tag = text(&world.get(&path).headers["etag"]);
+    assert_eq!(changed.headers["etag"], json!(tag), "an answer names the version that it shows");
+    assert_eq!(patch("four", &format!("\"1\", {tag}")).status, 200);
+    assert_eq!(patch("five", "*").body["memo"], "five");
+    let cleared = world.ask("PATCH", &path).saying(&json!({"memo": null})).of(&world.api);
+    assert_eq!(cleared.body.get("memo"), None);
+
+    let create = world.ask("POST", "customers").with("idempotency-key", "k-1");
+    let first = create.clone().saying(&json!({"name": "A"})).of(&world.api);
+    let again = create.clone().saying(&json!({"name": "A"})).of(&world.api);
+    assert_eq!((first.status, again.status, &first.body), (201, 201, &again.body));
+    let reused = create.saying(&json!({"name": "B"})).of(&world.api);
+    assert_eq!((reused.status, &reused.body["code"]), (422, &json!("idempotency_key_reused")));
+}
+
+#[test]
+fn lists_show_all_once() {
+    let world = world();
+    let made: BTreeSet<String> = (0..7).map(|_| world.customer()).collect();
+    let (mut seen, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = world.get(&format!("customers?limit=3{cursor}")).body;
+        seen.extend(page["data"].as_array().unwrap().iter().map(|it| text(&it["id"])));
+        match &page["next_cursor"] {
+            Value::String(next) => cursor = format!("&cursor={next}"),
+            end => break assert!(end.is_null()),
+        }
+    }
+    assert_eq!(seen.len(), 7);
+    assert_eq!(seen.into_iter().collect::<BTreeSet<_>>(), made);
+}
+
+/// Each route with a request that it takes, in an order in which they can be done.
+fn one_of_each(world: &World) -> Vec<Asked> {
+    let (customer, invoice, paid) = (world.customer(), world.open_invoice(), world.payment(100));
+    let draft = world.draft(&customer);
+    let amount = json!({"amount": 50, "currency": "EUR"});
+    let shares = json!({"allocations": [{"invoice_id": invoice, "amount": amount}]});
+    let made = world.made(&format!("payments/{paid}/allocations"), shares.clone());
+    let allocation = text(&made["data"][0]["id"]);
+    let payment = json!({"source": "manual", "amount": amount, "received_on": "2026-06-14"});
+    vec![
+        world.ask("GET", "customers"),
+        world.ask("POST", "customers").saying(&json!({"name": "A"})),
+        world.ask("GET", &format!("customers/{customer}")),
+        world.ask("PATCH", &format!("customers/{customer}")).saying(&json!({"phone": "+49 4131 555"})),
+        world.ask("GET", "invoices"),
+        world.ask("POST", "invoices").saying(&json!({"customer_id": customer, "lines": [line(1)]})),
+        world.ask("GET", &format!("invoices/{draft}")),
+        world.ask("PATCH", &format!("invoices/{draft}")).saying(&json!({"memo": "B"})),
+        world.ask("POST", &format!("invoices/{draft}/finalize")),
+        world.ask("POST", &format!("invoices/{draft}/void")),
+        world.ask("GET", "payments"),
+        world.ask("POST", "payments").saying(&payment),
+        world.ask("GET", &format!("payments/{paid}")),
+        world.ask("POST", &format!("payments/{paid}/allocations")).saying(&shares),
+        world.ask("DELETE", &format!("payments/{paid}/allocations/{allocation}")),
+        world.ask("POST", &format!("invoices/{invoice}/uncollectible")),
+    ]
+}
+
+#[test]
+fn every_route_writes_who_did_what() {
+    let world = world();
+    let mut routes = BTreeSet::new();
+    for asked in one_of_each(&world) {
+        let before = world.audit().len();
+        let answer = asked.of(&world.api);
+        assert!(answer.status < 300, "{} {}: {}", asked.method, asked.path, answer.body);
+        let events = world.audit();
+        assert!(events.len() > before, "{} {}", asked.method, asked.path);
+        let last = &events[events.len() - 1];
+        assert_eq!(last.actor.role.as_deref(), Some("billing_admin"));
+        assert_eq!((last.ip.as_deref(), last.user_agent.as_deref()), (Some("203.0.113.7"), Some("test")));
+        routes.insert(asked.request().route().to_owned());
+    }
+    assert_eq!(routes, ROUTES.map(str::to_owned).into());
+}
+
+#[test]
+fn nothing_is_shown_that_cannot_be_audited() {
+    let world = world();
+    for asked in one_of_each(&world) {
+        let faults = Faults::default();
+        let tables = world.tables.fork(faults.clone());
+        let calls = {
+            asked.of(&api(&tables, &world.kms));
+            faults.calls()
+        };
+        for call in 0..calls {
+            let faults = Faults::default();
+            faults.plan(call, Fault::Refuses);
+            let tables = world.tables.fork(faults);
+            let answer = asked.of(&api(&tables, &world.kms));
+            assert_eq!(answer.status, 503, "{} {}, call {call} of {calls}", asked.method, asked.path);
+            assert_eq!(answer.body["code"], "unavailable");
+        }
+    }
+}
+
+#[test]
+fn the_document_has_the_routes_and_no_others() {
+    let document = serde_json::to_value(Document::openapi()).unwrap();
+    let mut routes = BTreeSet::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for method in methods.as_object().unwrap().keys() {
+            routes.insert(format!("{} {path}", method.to_uppercase()));
+        }
+    }
+    assert_eq!(routes, ROUTES.map(str::to_owned).into());
+}

@@ -1,0 +1,204 @@
+//! What a request says.
+
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use plixo_domain::people::UserId;
+use plixo_lambda::http::Request;
+use plixo_lambda::line::Line;
+use plixo_staff::{Caller, FieldError, Refusal};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+use serde_path_to_error::{Path, Segment};
+
+/// The longest body, bytes: an invoice of 200 lines fits many times.
+pub const MAX_BODY: usize = 256 * 1024;
+/// The longest idempotency key, characters.
+const MAX_KEY: usize = 255;
+/// How many rows a list shows if nobody says.
+const LIMIT: u8 = 25;
+
+/// Why a request is not done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failed {
+    /// Nobody asks. The word is for the log.
+    Unauthenticated(&'static str),
+    /// There is no such route.
+    NoRoute,
+    /// The body is longer than [`MAX_BODY`].
+    TooLarge,
+    /// The body is not said to be JSON.
+    NotJson,
+    /// It was refused.
+    Refused(Refusal),
+}
+
+impl From<Refusal> for Failed {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// A request with one wrong field.
+#[must_use]
+pub fn invalid(pointer: impl Into<String>, detail: impl Into<String>) -> Failed {
+    Failed::Refused(Refusal::Invalid(vec![FieldError::new(pointer, detail)]))
+}
+
+/// Who asks, as the authorizer and the gateway say. The line learns it too.
+///
+/// # Errors
+/// [`Failed::Unauthenticated`].
+pub fn caller(request: &Request, line: &mut Line) -> Result<Caller, Failed> {
+    match request.authorized("refused") {
+        None => {}
+        Some("expired") => return Err(Failed::Unauthenticated("token_expired")),
+        Some("missing") => return Err(Failed::Unauthenticated("token_missing")),
+        Some("unavailable") => {
+            return Err(Refusal::Unavailable("the authorizer could not tell".to_owned()).into());
+        }
+        Some(_) => return Err(Failed::Unauthenticated("token_refused")),
+    }
+    // A browser sends cookies by itself, whoever makes it. Pages defend themselves against that; the API takes none.
+    if request.authorized("by") == Some("cookie") {
+        return Err(Failed::Unauthenticated("token_in_cookie"));
+    }
+    let caller = (|| {
+        let user: UserId = request.authorized("user")?.parse().ok()?;
+        Some(Caller {
+            user,
+            session: request.authorized("session")?.to_owned(),
+            signed_in_at: request.authorized("signed_in_at")?.parse().ok()?,
+            ip: request.ip().and_then(|ip| ip.parse::<IpAddr>().ok()),
+            user_agent: request.user_agent(),
+            request_id: request.id().to_owned(),
+            now: line.timestamp,
+        })
+    })();
+    // A route without the authorizer lets nobody in.
+    let caller = caller.ok_or(Failed::Unauthenticated("authorizer_missing"))?;
+    line.who = Some(format!("user:{}", caller.user));
+    Ok(caller)
+}
+
+/// The id in the path. One that is none is of nothing.
+///
+/// # Errors
+/// [`Refusal::NotFound`].
+pub fn id<T: FromStr>(request: &Request, name: &str) -> Result<T, Failed> {
+    request.path(name).and_then(|text| text.parse().ok()).ok_or(Failed::Refused(Refusal::NotFound))
+}
+
+/// The body.
+///
+/// # Errors
+/// [`Failed`], with a JSON pointer to what is wrong.
+pub fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Failed> {
+    let bytes = bytes(request)?;
+    let mut json = serde_json::Deserializer::from_slice(&bytes);
+    let read = serde_path_to_error::deserialize(&mut json).map_err(|error| wrong(&error))?;
+    json.end().map_err(|_| invalid("", "something follows the JSON value"))?;
+    Ok(read)
+}
+
+/// The bytes of the body: JSON by its content type.
+///
+/// # Errors
+/// [`Failed::TooLarge`], [`Failed::NotJson`], [`Refusal::Invalid`] for what is no base64 though the gateway says so.
+pub fn bytes(request: &Request) -> Result<Vec<u8>, Failed> {
+    if request.body_len() > MAX_BODY {
+        return Err(Failed::TooLarge);
+    }
+    let kind = request.header("content-type").unwrap_or_default().split(';').next().unwrap_or_default();
+    if !kind.trim().eq_ignore_ascii_case("application/json") {
+        return Err(Failed::NotJson);
+    }
+    Ok(request.body().map_err(|_| invalid("", "the body is not readable"))?.into_owned())
+}
+
+/// Refuses a body where the route takes none.
+///
+/// # Errors
+/// [`Refusal::Invalid`].
+pub fn no_body(request: &Request) -> Result<(), Failed> {
+    if request.body_len() == 0 { Ok(()) } else { Err(invalid("", "this route takes no body")) }
+}
+
+/// The query.
+///
+/// # Errors
+/// [`Refusal::Invalid`].
+pub fn query<T: DeserializeOwned>(request: &Request) -> Result<T, Failed> {
+    let pairs = serde_urlencoded::Deserializer::new(form_urlencoded::parse(request.query().as_bytes()));
+    serde_path_to_error::deserialize(pairs).map_err(|error| wrong(&error))
+}
+
+fn wrong<E: std::fmt::Display>(error: &serde_path_to_error::Error<E>) -> Failed {
+    // serde_json names line and column, which says less than the pointer.
+    let said = error.inner().to_string();
+    let said = said.split(" at line ").next().unwrap_or_default().to_owned();
+    invalid(pointer(error.path()), said)
+}
+
+/// A path as an [RFC 6901](https://www.rfc-editor.org/rfc/rfc6901) pointer.
+fn pointer(path: &Path) -> String {
+    let part = |segment: &Segment| match segment {
+        Segment::Seq { index } => format!("/{index}"),
+        Segment::Map { key } => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
+        Segment::Enum { .. } | Segment::Unknown => String::new(),
+    };
+    path.iter().map(part).collect()
+}
+
+/// The idempotency key: up to 255 visible ASCII characters.
+///
+/// # Errors
+/// [`Refusal::Invalid`].
+pub fn idempotency_key(request: &Request) -> Result<Option<&str>, Failed> {
+    match request.header("idempotency-key") {
+        None => Ok(None),
+        Some(key) if !key.is_empty() && key.len() <= MAX_KEY && key.bytes().all(|b| b.is_ascii_graphic()) => {
+            Ok(Some(key))
+        }
+        Some(_) => Err(invalid("", "Idempotency-Key is 1 to 255 visible ASCII characters")),
+    }
+}
+
+/// The versions that `If-Match` names
+/// ([RFC 9110, 13.1.1](https://www.rfc-editor.org/rfc/rfc9110#section-13.1.1)); `None` where any will do.
+#[must_use]
+pub fn if_match(request: &Request) -> Option<Vec<u64>> {
+    let header = request.header("if-match")?.trim();
+    if header == "*" {
+        return None;
+    }
+    // What is no version of ours matches none, and so does a weak one.
+    let version = |tag: &str| tag.trim().strip_prefix('"')?.strip_suffix('"')?.parse().ok();
+    Some(header.split(',').filter_map(version).collect())
+}
+
+/// How many rows a list shows: 1 to 100, 25 if nobody says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit(u8);
+
+impl Default for Limit {
+    fn default() -> Self {
+        Self(LIMIT)
+    }
+}
+
+impl Limit {
+    /// As a number.
+    #[must_use]
+    pub fn get(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Limit {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let limit = String::deserialize(from)?;
+        let limit = limit.parse().ok().filter(|limit| (1..=100).contains(limit));
+        limit.map(Self).ok_or_else(|| serde::de::Error::custom("limit is a number from 1 to 100"))
+    }
+}

@@ -1,0 +1,114 @@
+//! One request of a member, let in.
+
+use plixo_authz::Action;
+use plixo_domain::audit::{Object, Outcome};
+use plixo_domain::id::OrgId;
+use plixo_domain::ledger::{Kept, Row, RowKey};
+use plixo_envelope::KeyService;
+use plixo_lambda::http::Request;
+use plixo_lambda::line::Line;
+use plixo_staff::{Answered, Caller, Deed, Desk, Entered, Key, Made, Not, Refusal, Visit};
+use plixo_store::{List, Listed, Page, Store, Tables};
+
+use crate::input::{self, Failed, Limit};
+
+/// A request about an organisation, and who asks.
+#[derive(Debug)]
+pub struct Staff<'a, T, K> {
+    /// Where it is decided.
+    pub desk: &'a Desk<T, K>,
+    /// What came.
+    pub request: &'a Request,
+    /// Who asks.
+    pub caller: Caller,
+    /// About which organisation.
+    pub org: OrgId,
+}
+
+impl<'a, T: Tables, K: KeyService> Staff<'a, T, K> {
+    /// The caller, and the organisation that the path names.
+    ///
+    /// # Errors
+    /// [`Failed::Unauthenticated`], [`Refusal::NotFound`].
+    pub fn of(desk: &'a Desk<T, K>, request: &'a Request, line: &mut Line) -> Result<Self, Failed> {
+        let caller = input::caller(request, line)?;
+        let org: OrgId = input::id(request, "org")?;
+        line.org = Some(org.to_string());
+        Ok(Self { desk, request, caller, org })
+    }
+
+    /// The store, for opening what is sealed.
+    pub fn store(&self) -> &Store<T, K> {
+        self.desk.store()
+    }
+
+    /// Lets the member in to read one row, and writes that it was read.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn read<R: Kept + Clone>(
+        &self,
+        deed: &Deed,
+        name: &R::Name,
+    ) -> Result<(R, u64, Visit), Failed> {
+        let visit = self.desk.enter(&self.caller, &self.org, deed, vec![R::key(name)]).await?;
+        let found = visit.book.get::<R>(name).ok().flatten().cloned();
+        let version = visit.book.version::<R>(name).unwrap_or_default();
+        let outcome = if found.is_some() { Outcome::Allowed } else { Outcome::Failed };
+        self.desk.record(&self.caller, &visit, deed, outcome).await?;
+        let found = found.ok_or(Refusal::NotFound)?;
+        Ok((found, version, visit))
+    }
+
+    /// Lets the member in to read a list, and writes that it was read. `filter` names the list and all that narrows it.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn list(
+        &self,
+        deed: &Deed,
+        list: &List,
+        filter: &str,
+        (limit, cursor): (Limit, Option<&str>),
+    ) -> Result<(Vec<(Row, u64)>, Option<String>), Failed> {
+        let visit = self.desk.enter(&self.caller, &self.org, deed, Vec::new()).await?;
+        let now = self.caller.now;
+        let after = match cursor {
+            Some(cursor) => Some(self.desk.place(&self.org, filter, cursor, now).await?),
+            None => None,
+        };
+        let page = Page { after, descending: !matches!(list, List::InvoicesOf(_)), limit: limit.get() };
+        let listed = self.store().list(&self.org, list, page).await.map_err(Refusal::from)?;
+        let Listed { rows, next } = listed;
+        let next = match next {
+            Some(place) => Some(self.desk.cursor(&self.org, filter, &place, now).await?),
+            None => None,
+        };
+        self.desk.record(&self.caller, &visit, deed, Outcome::Allowed).await?;
+        Ok((rows, next))
+    }
+
+    /// Makes a change, once for each idempotency key.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn change<F>(
+        &self,
+        deed: &Deed,
+        rows: &[RowKey],
+        body: &[u8],
+        work: F,
+    ) -> Result<Answered, Failed>
+    where
+        F: AsyncFn(Entered<'_>) -> Result<Made, Not>,
+    {
+        let key = input::idempotency_key(self.request)?.map(|key| Key { key, body });
+        Ok(self.desk.change(&self.caller, &self.org, deed, rows, key, work).await?)
+    }
+}
+
+/// A deed.
+#[must_use]
+pub fn deed(action: Action, name: &'static str, object: Object) -> Deed {
+    Deed { action, name, object }
+}
