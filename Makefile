@@ -50,7 +50,7 @@ test: needs-test functions-dev .venv/.ready tests/node_modules/.ready $(TOOLS)/.
 
 .PHONY: needs-test
 needs-test:
-	@$(PYTHON) infra/needs.py cargo python node java
+	@$(PYTHON) infra/needs.py cargo python node java chromium
 
 .PHONY: fuzz
 fuzz: ## fuzz the header parser, the verifier and the redaction (SECONDS_EACH=60)
@@ -59,6 +59,11 @@ fuzz: ## fuzz the header parser, the verifier and the redaction (SECONDS_EACH=60
 .PHONY: bench
 bench: needs-test ## measure the functions beside Node and Python, hold the goals, write docs/PERFORMANCE.md
 	$(PYTHON) benches/lambda/run.py
+
+.PHONY: openapi
+openapi: ## write docs/openapi.json as the handlers say it
+	cargo run --quiet --locked -p pages-docs --example openapi > docs/openapi.json.new
+	mv docs/openapi.json.new docs/openapi.json
 
 # ---- Checking ----------------------------------------------------------------------------------------------------------
 

@@ -1,13 +1,28 @@
 """People who sign in: over HTTP, with real codes."""
 
+import http.client
 import json
+import re
 import time
 import urllib.error
 import urllib.request
 
 import pyotp
+import zxingcpp
 
 from conftest import wait_for
+
+
+def call_from(address, stack, path, token):
+    """Status and JSON of the answer to a GET from another address of this machine."""
+    host, port = stack.base_url.removeprefix("http://").split(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=30, source_address=(address, 0))
+    try:
+        connection.request("GET", path, headers={"authorization": f"Bearer {token}", "x-forwarded-for": "127.0.0.1"})
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read())
+    finally:
+        connection.close()
 
 
 def call(stack, path, body=None, token=None, method="POST", **headers):
@@ -90,6 +105,17 @@ class Staff:
         status, _, told = self.ask("POST", path, body)
         assert status == 201, told
         return told
+
+
+def scanned(svg):
+    """What a camera reads of the picture."""
+    side = int(re.search(r'width="(\d+)"', svg)[1])
+    pixels = bytearray(b"\xff" * (side * side))
+    for left, top, width, height in (map(int, rect) for rect in re.findall(r"M(\d+) (\d+)h(\d+)v(\d+)", svg)):
+        for row in range(top, top + height):
+            pixels[row * side + left:row * side + left + width] = bytes(width)
+    [code] = zxingcpp.read_barcodes(memoryview(bytes(pixels)).cast("B", (side, side)))
+    return code.text
 
 
 def member(stack, role, org=0):

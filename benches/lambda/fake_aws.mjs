@@ -1,5 +1,5 @@
-// A fake of the four AWS services that the functions call (awsJson 1.0 and 1.1). It answers at once, keeps nothing, and
-// counts. Its contents (the vault's entry, a wrapped data key, an open invoice) come from the file that WORLD names.
+// A fake of the four AWS services that the functions call (awsJson 1.0 and 1.1). It answers at once, keeps nothing but what
+// goes into tables that the world names as kept, and counts. Its contents (the vault's entry, a wrapped data key, an open invoice) come from the file that WORLD names.
 //
 //   GET /_counts   {"SQS.SendMessage": 12, …}; `puts` counts the items of all transactions
 //   GET /_reset    zeroes the counts
@@ -50,7 +50,22 @@ function item({ pk, sk }, ours) {
   return sk.S === 'invoice' && pk.S.startsWith(`${world.org}#`) ? invoice(pk, sk, ours) : undefined;
 }
 
-const found = (ours) => ([table, { Keys }]) => [table, Keys.map((key) => item(key, ours)).filter(Boolean)];
+const kept = new Map(Object.entries(world.kept).map(([table, items]) => [table, new Map(items.map((item) => [name(item), item]))]));
+
+function name({ pk, sk }) {
+  return `${pk.S}\n${sk.S}`;
+}
+
+const lookUp = (table, key, ours) => (kept.get(table)?.get(name(key)) ?? item(key, ours));
+const found = (ours) => ([table, { Keys }]) => [table, Keys.map((key) => lookUp(table, key, ours)).filter(Boolean)];
+
+// One page of a list, in an index's order.
+function query({ TableName, ExpressionAttributeNames: names, ExpressionAttributeValues: values, ScanIndexForward, Limit }) {
+  const [partition, sort] = [names['#partition'], names['#sort']];
+  const items = [...kept.get(TableName).values()].filter((row) => row[partition]?.S === values[':partition'].S);
+  items.sort((a, b) => (a[sort].S < b[sort].S ? -1 : 1) * (ScanIndexForward === false ? -1 : 1));
+  return { Items: items.slice(0, Limit).map((row) => ({ pk: row.pk, sk: row.sk, [sort]: row[sort] })) };
+}
 
 const operations = {
   'SQS.GetQueueAttributes': () => ({ Attributes: { QueueArn: 'arn:aws:sqs:eu-central-1:000000000000:stripe-events' } }),
@@ -66,11 +81,13 @@ const operations = {
     CiphertextBlob === world.dataKeyItem.wrapped.B && EncryptionContext?.org === world.org
       ? { KeyId, Plaintext: world.dataKey, EncryptionAlgorithm: 'SYMMETRIC_DEFAULT' }
       : refuse('InvalidCiphertextException')),
+  'DynamoDB.Query': query,
   'DynamoDB.GetItem': ({ Key }) => ({ Item: item(Key) }),
   'DynamoDB.BatchGetItem': ({ RequestItems }, ours) => (
     { Responses: Object.fromEntries(Object.entries(RequestItems).map(found(ours))), UnprocessedKeys: {} }),
   'DynamoDB.TransactWriteItems': ({ TransactItems }) => {
     counts.puts = (counts.puts ?? 0) + TransactItems.filter(({ Put }) => Put.ConditionExpression).length;
+    for (const { Put } of TransactItems) kept.get(Put.TableName)?.set(name(Put.Item), Put.Item);
     return {};
   },
 };

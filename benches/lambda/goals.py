@@ -55,6 +55,13 @@ def verdicts(results: list[dict], zipped_mb: dict[str, float]) -> list[Verdict]:
         Verdict("worker: KMS calls of one organisation in the whole run", "≤ 1 in 5 minutes", str(kms), kms <= 1),
         *(
             Verdict(f"{name}: zipped, MB", "≤ 5", f"{size:.2f}", size <= 5)
-            for name, size in zipped_mb.items()
+            for name, size in zipped_mb.items() if name in ("webhook-stripe", "worker-stripe")
         ),
+        *(goal for workload, reads in (("read", {"DynamoDB.BatchGetItem": 1}), ("list", {"DynamoDB.BatchGetItem": 2, "DynamoDB.Query": 1}))
+          for goal in (
+              most(rows, workload, "cpu_to_first_ms", 30, f"{start}, ms"),
+              most(rows, workload, "cpu_per_1000_s", 2, cpu),
+              most(rows, workload, "peak_memory_mb", 30, memory),
+              calls(rows, workload, {**reads, "DynamoDB.TransactWriteItems": 1}),
+          )),
     ]

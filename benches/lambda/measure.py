@@ -29,6 +29,7 @@ class Target:
     directory: pathlib.Path
     receiver: list[str]
     worker: list[str]
+    ledger: list[str] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,12 +42,16 @@ class Workload:
     done: Callable[[dict], bool]
     invocations: int
     events: int = 1
+    variables: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
+KEPT = {"LEDGER_TABLE": world.KEPT_TABLE}
 WORKLOADS = [
     Workload("webhook", "receiver", world.Events.delivery, lambda answer: answer["statusCode"] == 200, 2000),
     Workload("webhook_bad", "receiver", world.Events.forged, lambda answer: answer["statusCode"] == 400, 2000),
     Workload("worker", "worker", world.Events.batch, lambda answer: answer["batchItemFailures"] == [], 400, world.BATCH),
+    Workload("read", "ledger", world.Staff.read, lambda answer: answer["statusCode"] == 200, 2000, variables=KEPT),
+    Workload("list", "ledger", world.Staff.list, lambda answer: len(json.loads(answer["body"])["data"]) == world.LIST, 1000, variables=KEPT),
 ]
 
 
@@ -141,18 +146,24 @@ def measure(targets: list[Target], workloads: list[Workload], plan: Plan, delay_
         os.sched_setaffinity(0, {own_cpu})
     try:
         with FakeAws(own_cpu, delay_ms) as aws:
-            events = world.Events(HERE.parent.parent / "events" / "stripe")
-            return [row for workload in workloads for row in _Run(aws, events, function_cpu, plan, workload, targets).rows()]
+            events = world.Staff(HERE.parent.parent / "events" / "stripe")
+            runs = (_Run(aws, events, function_cpu, plan, workload, targets) for workload in workloads)
+            return [row for run in runs for row in run.rows()]
     finally:
         os.sched_setaffinity(0, set(cpus))
 
 
 class _Run:
     def __init__(self, aws: FakeAws, events: world.Events, cpu: int | None, plan: Plan, workload: Workload, targets: list[Target]):
-        self.aws, self.events, self.cpu, self.plan, self.workload, self.targets = aws, events, cpu, plan, workload, targets
-        self.samples = {target.name: _Samples() for target in targets}
+        self.aws, self.events, self.cpu, self.plan, self.workload = aws, events, cpu, plan, workload
+        # The peers have no staff.
+        self.targets = [target for target in targets if getattr(target, workload.function)]
+        self.samples = {target.name: _Samples() for target in self.targets}
 
     def rows(self) -> list[dict]:
+        if self.workload.function == "ledger":
+            with self._start(self.targets[0]) as environment:
+                self.events.open(lambda request: self._made(environment, request))
         self._cold()
         self._warm()
         return [self._row(target.name) for target in self.targets]
@@ -165,10 +176,17 @@ class _Run:
     def _start(self, target: Target) -> Environment:
         command = getattr(target, self.workload.function)
         handler = {"_HANDLER": f"{self.workload.function}.handler"}
-        return Environment(command, target.directory, self.aws.variables | handler, self.cpu)
+        return Environment(command, target.directory, self.aws.variables | self.workload.variables | handler, self.cpu)
 
     def _event(self, n: int) -> bytes:
         return json.dumps(self.workload.event(self.events, n)).encode()
+
+    @staticmethod
+    def _made(environment: Environment, request: dict) -> dict:
+        answer = json.loads(environment.invoke(json.dumps(request).encode())[1])
+        if answer["statusCode"] != 201:
+            raise SystemExit(f"not made: {answer}")
+        return json.loads(answer["body"])
 
     def _invoke(self, environment: Environment, event: bytes) -> float:
         seconds, answer = environment.invoke(event)

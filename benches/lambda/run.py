@@ -1,4 +1,4 @@
-"""Measures the release builds of the receiver and the worker beside the same handlers in Node and Python.
+"""Measures the release builds of the receiver and the worker beside the same handlers in Node and Python, and api-ledger alone.
 
     python3 benches/lambda/run.py            builds, measures, holds the goals, rewrites docs/PERFORMANCE.md's figures
     python3 benches/lambda/run.py --quick    a tenth of the samples; rewrites nothing
@@ -24,7 +24,7 @@ from measure import HERE, WORKLOADS, Plan, Target, measure
 
 PROJECT = HERE.parent.parent
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "plixo" / "bench"
-PACKAGES = {"receiver": "webhook-stripe", "worker": "worker-stripe"}
+PACKAGES = {"receiver": "webhook-stripe", "worker": "worker-stripe", "ledger": "api-ledger"}
 
 
 def install(name: str, make) -> pathlib.Path:

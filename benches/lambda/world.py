@@ -15,7 +15,11 @@ CUSTOMER = "cus_01h2xcejqtf2nbrexx3vqjhp43"
 SECRET = "whsec_aBenchmarkSecretOfTheUsualLen00"
 SECRETS_PREFIX = "plixo/bench/webhook-endpoints/"
 ENVELOPE_KEY_ARN = "arn:aws:kms:eu-central-1:000000000000:key/3f2b8c1e-0000-4000-8000-000000000001"
-TABLES = {"LEDGER_TABLE": "ledger", "WEBHOOK_EVENTS_TABLE": "webhook-events", "AUDIT_TABLE": "audit"}
+# What staff make stays, so that they find it: the fake keeps what is put into this table.
+KEPT_TABLE = "kept-ledger"
+MEMBER, USER = "mem_01h2xcejqtf2nbrexx3vqjhp44", "0190c5e3-0000-4000-8000-000000000001"
+LIST = 25
+TABLES = {"PEOPLE_TABLE": "people", "LEDGER_TABLE": "ledger", "WEBHOOK_EVENTS_TABLE": "webhook-events", "AUDIT_TABLE": "audit"}
 BATCH = 10
 BASE32 = "0123456789abcdefghjkmnpqrstvwxyz"
 
@@ -41,6 +45,7 @@ def contents() -> dict:
         "dataKeyItem": _data_key_item(data_key, wrapped),
         "invoiceItem": _invoice_item(),
         "invoiceRow": _invoice_row(),
+        "kept": {KEPT_TABLE: [_organisation_item(), _member_item()]},
     }
 
 
@@ -70,6 +75,22 @@ def _data_key_item(data_key: bytes, wrapped: bytes) -> dict:
         "row": {"S": json.dumps(row)},
         "wrapped": {"B": _text(wrapped)},
     }
+
+
+def _framed(kind: str, pk: str, sk: str, row: dict) -> dict:
+    frame = {"kind": {"S": kind}, "v": {"N": "1"}, "version": {"N": "1"}}
+    return {"pk": {"S": pk}, "sk": {"S": sk}, **frame, "row": {"S": json.dumps(row)}}
+
+
+def _organisation_item() -> dict:
+    row = {"id": ORG, "name": "Bench", "residency": "eu", "controllers": [MEMBER]}
+    return _framed("organisation", ORG, "organisation", row)
+
+
+def _member_item() -> dict:
+    """A Controller; nobody opens the email."""
+    row = {"id": MEMBER, "user": USER, "role": "controller", "state": "active", "email": _text(bytes(range(128)))}
+    return _framed("member", f"{ORG}#{USER}", "member", row)
 
 
 def _invoice_row() -> dict:
@@ -225,4 +246,62 @@ class Events:
             "eventSource": "aws:sqs",
             "eventSourceARN": "arn:aws:sqs:eu-central-1:000000000000:stripe-events",
             "awsRegion": "eu-central-1",
+        }
+
+
+class Staff(Events):
+    """Requests of a Controller to api-ledger, as API Gateway hands them over."""
+
+    invoice = ""
+
+    def open(self, ask):
+        """Makes a customer and as many invoices as a list shows, unless they are there."""
+        if self.invoice:
+            return
+        customer = ask(self._request("POST", "customers", {"name": "Bäckerei Sonnenschein GmbH", "email": "ap@example.com"}))["id"]
+        price = {"amount": 12_500, "currency": "EUR"}
+        lines = [{"description": f"Item {n}", "quantity": "2", "unit_price": price, "tax_percent": "19"} for n in range(5)]
+        for _ in range(LIST):
+            self.invoice = ask(self._request("POST", "invoices", {"customer_id": customer, "lines": lines}))["id"]
+
+    def read(self, n: int) -> dict:
+        """One invoice."""
+        return self._request("GET", "invoices/{id}", id=self.invoice)
+
+    def list(self, n: int) -> dict:
+        """A page of invoices."""
+        return self._request("GET", "invoices")
+
+    def _request(self, method: str, path: str, body: dict | None = None, **named: str) -> dict:
+        now, route = time.time(), f"{method} /v1/orgs/{{org}}/{path}"
+
+        def at(seconds: float) -> str:
+            return time.strftime("%FT%TZ", time.gmtime(now + seconds))
+
+        host, agent = "bench.execute-api.eu-central-1.amazonaws.com", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36"
+        who = {"user": USER, "session": "0190c5e3-0000-4000-8000-000000000002", "by": "bearer"}
+        return {
+            "version": "2.0",
+            "routeKey": route,
+            "rawPath": route.split(" ")[1].replace("{org}", ORG).replace("{id}", named.get("id", "")),
+            "rawQueryString": "",
+            "headers": {
+                "accept": "*/*",
+                "authorization": "Bearer " + "t" * 1000,
+                "content-type": "application/json",
+                "host": host,
+                "user-agent": agent,
+                "x-forwarded-for": "3.18.12.63",
+            },
+            "requestContext": {
+                "authorizer": {"lambda": {**who, "signed_in_at": at(-600), "expires_at": at(3000)}},
+                "domainName": host,
+                "http": {"method": method, "path": "/", "protocol": "HTTP/1.1", "sourceIp": "3.18.12.63", "userAgent": agent},
+                "requestId": str(uuid.uuid4()),
+                "routeKey": route,
+                "stage": "$default",
+            },
+            "pathParameters": {"org": ORG, **named},
+            "body": json.dumps(body) if body else None,
+            "isBase64Encoded": False,
         }

@@ -24,6 +24,17 @@ PUBLIC_ROUTES = {
     "POST /v1/auth/sign-in": "email and password; wrong tries slow the next one down",
     "POST /v1/auth/sign-in/challenge": "the challenge's session and a code; wrong tries slow the next one down",
     "POST /v1/auth/refresh": "the refresh token",
+    "GET /openapi.json": "it is for everybody",
+    "GET /docs/api": "it is for everybody",
+    "$default": "there is nothing",
+    "GET /sign-in": "a page for everybody",
+    "POST /sign-in": "email and password, in a form of ours; wrong tries slow the next one down",
+    "GET /sign-in/code": "a page for everybody",
+    "POST /sign-in/code": "the challenge's session and a code, in a form of ours; wrong tries slow the next one down",
+    "GET /sign-in/refresh": "the refresh token, in a cookie",
+    "POST /sign-in/refresh": "the refresh token, in a cookie that comes with a form of ours",
+    "GET /": "it leads to the organisations",
+    "GET /assets/{file}": "style and icon, for everybody",
 }
 # Actions that AWS offers for all resources only
 # (https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsx-ray.html).
@@ -32,6 +43,8 @@ UNSCOPED_ACTIONS = {"xray:PutTelemetryRecords", "xray:PutTraceSegments"}
 ENVELOPE_KEY = "EnvelopeKey"
 HASH_KEY = "HashKey"
 AUDIT_TABLE = "AuditTable"
+# Whom email comes from; its identity is not this stack's, for its domain is not.
+SENDER = "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:identity/${SenderEmail}"
 APPENDING_ACTIONS = {"dynamodb:BatchGetItem", "dynamodb:ConditionCheckItem", "dynamodb:GetItem", "dynamodb:PutItem",
                      "dynamodb:Query"}
 SCANNING_ACTIONS = {"dynamodb:ExportTableToPointInTime", "dynamodb:PartiQLDelete", "dynamodb:PartiQLInsert",
@@ -123,6 +136,20 @@ class Stack:
             function = self.target(properties.get("FunctionName"), "AWS::Lambda::Function")
             if queue and function:
                 yield name, queue, function
+
+    def followers(self) -> Iterator[tuple[str, str, str]]:
+        """Event source mappings, the tables whose streams they read, the functions that they call."""
+        for name, properties in self.of("AWS::Lambda::EventSourceMapping"):
+            table = self.target(properties.get("EventSourceArn"), "AWS::DynamoDB::Table")
+            function = self.target(properties.get("FunctionName"), "AWS::Lambda::Function")
+            if table and function:
+                yield name, table, function
+
+    def failure_queues(self) -> dict[str, str]:
+        """Queues for what could not be worked on of a stream, and the event source mappings that use them."""
+        pairs = ((self.target(self.properties(name).get("DestinationConfig", {}).get("OnFailure", {}).get("Destination"),
+                              "AWS::SQS::Queue"), name) for name, _, _ in self.followers())
+        return {queue: mapping for queue, mapping in pairs if queue}
 
     def dead_letter_queues(self) -> dict[str, str]:
         """Dead-letter queues, and the queues whose messages end there."""
@@ -476,12 +503,12 @@ def rights_exact_resources(stack: Stack) -> Objections:
 
 def _is_exact(stack: Stack, resource) -> bool:
     match resource:
-        case {"Fn::GetAtt": [str(name), "Arn"]}:
+        case {"Fn::GetAtt": [str(name), "Arn" | "StreamArn"]}:
             return name in stack.resources
         # Everything below a path that is this stack's.
         case {"Fn::Sub": str(text)}:
             path = text.removesuffix("/*")
-            within = "${AWS::StackName}" in path or any(f"${{{name}.Arn}}" in path for name in stack.resources)
+            within = text == SENDER or "${AWS::StackName}" in path or any(f"${{{name}.Arn}}" in path for name in stack.resources)
             return within and "*" not in path and "?" not in path
     return False
 
@@ -574,7 +601,7 @@ def _at_least(stack: Stack, value, least: int) -> bool:
 def queue_redrive(stack: Stack) -> Objections:
     dead = stack.dead_letter_queues()
     for name, p in stack.of("AWS::SQS::Queue"):
-        if name in dead:
+        if name in dead or name in stack.failure_queues():
             continue
         if name not in dead.values():
             yield name, "no dead-letter queue"
@@ -595,6 +622,9 @@ def dead_letter_queue(stack: Stack) -> Objections:
         arn = {"Fn::Sub": f"arn:${{AWS::Partition}}:sqs:${{AWS::Region}}:${{AWS::AccountId}}:{name}"}
         if p.get("RedriveAllowPolicy") != {"redrivePermission": "byQueue", "sourceQueueArns": [arn]}:
             yield dead, f"takes letters of others than {source}"
+    for queue in stack.failure_queues():
+        if stack.properties(queue).get("MessageRetentionPeriod") != DEAD_LETTER_SECONDS:
+            yield queue, f"keeps letters {stack.properties(queue).get('MessageRetentionPeriod')} s"
 
 
 @rule("queue-visibility", "a message that shows again while it is worked on is worked on twice")
@@ -613,6 +643,27 @@ def queue_consumer(stack: Stack) -> Objections:
             yield name, "no partial batch responses"
         if not isinstance(p.get("ScalingConfig", {}).get("MaximumConcurrency"), int):
             yield name, "no bound on its concurrency"
+
+
+# ---- Streams ---------------------------------------------------------------------------------------------------------
+
+
+@rule("stream-consumer", "one bad change holds up few others, not for ever, and is not lost in silence")
+def stream_consumer(stack: Stack) -> Objections:
+    for name, table, _ in stack.followers():
+        p = stack.properties(name)
+        if p.get("FunctionResponseTypes") != ["ReportBatchItemFailures"]:
+            yield name, "no partial batch responses"
+        if p.get("BisectBatchOnFunctionError") is not True:
+            yield name, "a batch that fails as a whole is not divided"
+        if not _at_least(stack, p.get("MaximumRetryAttempts"), ATTEMPTS):
+            yield name, f"{p.get('MaximumRetryAttempts')} attempts"
+        if name not in stack.failure_queues().values():
+            yield name, "what is given up goes nowhere"
+        if p.get("StartingPosition") != "TRIM_HORIZON":
+            yield name, "what changed before its first poll is left out"
+        if stack.properties(table).get("StreamSpecification") != {"StreamViewType": "KEYS_ONLY"}:
+            yield table, "its stream tells more than keys"
 
 
 # ---- API -------------------------------------------------------------------------------------------------------------
@@ -635,7 +686,8 @@ def _routes(stack: Stack) -> Iterator[tuple[str, str, bool]]:
         for path, item in p.get("Body", {}).get("paths", {}).items():
             for method, operation in item.items():
                 schemes = {name for scheme in operation.get("security", []) for name in scheme}
-                yield api, f"{method.upper()} {path}", bool(schemes - {"NONE"})
+                route = "$default" if path == "/$default" else f"{method.upper()} {path}"
+                yield api, route, bool(schemes - {"NONE"})
     for _, p in stack.of("AWS::ApiGatewayV2::Route"):
         yield (stack.target(p["ApiId"], "AWS::ApiGatewayV2::Api") or "?", p["RouteKey"],
                p.get("AuthorizationType", "NONE") != "NONE")
@@ -693,9 +745,16 @@ def function_watched(stack: Stack) -> Objections:
                 yield name, f"no alarm on {namespace} {metric}"
 
 
+@rule("stream-watched", "what waits in a stream is in nobody's sums")
+def stream_watched(stack: Stack) -> Objections:
+    for name, _, function in stack.followers():
+        if not stack.alarmed("AWS/Lambda", "IteratorAge", "FunctionName", {"Ref": function}):
+            yield name, "no alarm on IteratorAge"
+
+
 @rule("queue-watched", "what waits in a queue is in nobody's ledger")
 def queue_watched(stack: Stack) -> Objections:
-    dead = stack.dead_letter_queues()
+    dead = stack.dead_letter_queues() | stack.failure_queues()
     for name, _ in stack.of("AWS::SQS::Queue"):
         wanted = ["ApproximateAgeOfOldestMessage"] + ["ApproximateNumberOfMessagesVisible"] * (name in dead)
         for metric in wanted:

@@ -21,6 +21,7 @@ ADAPTERS = {
     ("plixo-aws", "cognito"): ("cognito-idp", "shared/plixo-aws/src/cognito.rs"),
     ("plixo-aws", "kms"): ("kms", "shared/plixo-aws/src/kms.rs"),
     ("plixo-aws", "mac"): ("kms", "shared/plixo-aws/src/mac.rs"),
+    ("plixo-aws", "ses"): ("ses", "shared/plixo-aws/src/ses.rs"),
     ("plixo-aws", "secrets"): ("secretsmanager", "shared/plixo-aws/src/secrets.rs"),
     ("plixo-aws", "sqs"): ("sqs", "shared/plixo-aws/src/sqs.rs"),
     ("plixo-store", None): ("dynamodb", "shared/plixo-store/src/dynamo.rs", "shared/plixo-store/src/people.rs"),
@@ -32,6 +33,7 @@ BY_LAMBDA = {
     "logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTelemetryRecords", "xray:PutTraceSegments",
 }
 BY_EVENT_SOURCE = {"sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"}
+BY_STREAM = {"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams", "sqs:SendMessage"}
 
 each_function = pytest.mark.parametrize("function", FUNCTIONS)
 
@@ -75,6 +77,8 @@ def on(resource) -> str:
     match resource:
         case {"Fn::GetAtt": [name, "Arn"]}:
             return name
+        case {"Fn::GetAtt": [name, "StreamArn"]}:
+            return f"{name}/stream"
         case {"Fn::Sub": text}:
             text = re.sub(r"\$\{(\w+)\.Arn\}", r"\1", text)
             return re.sub(r"\$\{AWS::(\w+)\}", r"<\1>", text).rpartition(":")[2]
@@ -82,9 +86,11 @@ def on(resource) -> str:
 
 
 def alarms(function: str) -> set[str]:
-    """The alarms that watch a function, the queues that it reads and where their messages end."""
+    """The alarms that watch a function, the queues that it reads and where what it gives up ends."""
     queues = {queue for _, queue, reader in STACK.consumers() if reader == function}
     queues |= {dead for dead, of in STACK.dead_letter_queues().items() if of in queues}
+    mappings = {mapping for mapping, _, follower in STACK.followers() if follower == function}
+    queues |= {queue for queue, mapping in STACK.failure_queues().items() if mapping in mappings}
     watched = [{"Ref": function}, kebab(function)] + [{"Fn::GetAtt": [queue, "QueueName"]} for queue in queues]
     found = STACK.of("AWS::CloudWatch::Alarm")
     return {name for name, p in found if any(d["Value"] in watched for d in p["Dimensions"])}
@@ -112,7 +118,8 @@ def test_one_name_for_folder_package_binary_and_code(function):
 def test_the_route_is_the_same_everywhere(function):
     routes = [f"{e['Properties']['Method']} {e['Properties']['Path']}"
               for e in FUNCTIONS[function].get("Events", {}).values() if e["Type"] == "HttpApi"]
-    assert re.findall(r'"((?:DELETE|GET|PATCH|POST|PUT) /[^"]*)"', source(function)) == routes
+    named = re.findall(r'"((?:DELETE|GET|PATCH|POST|PUT) /[^"]*|\$default)"', source(function))
+    assert list(dict.fromkeys(named)) == [route.removeprefix("ANY ") for route in routes]
     assert re.findall(r"^\| route \| `(.+)` \|$", (crate(function) / "README.md").read_text(), re.M) == routes
 
 
@@ -123,11 +130,19 @@ def test_the_queue_is_the_same_everywhere(function):
 
 
 @each_function
+def test_the_stream_is_the_same_everywhere(function):
+    tables = [table for _, table, follower in STACK.followers() if follower == function]
+    assert re.findall(r"^\| stream \| `(\w+)`", (crate(function) / "README.md").read_text(), re.M) == tables
+
+
+@each_function
 def test_environment(function):
     read = re.findall(r'\b(required|optional)\(\s*"([A-Z0-9_]+)"', source(function))
-    assert len(read) == len(set(read)) > 0
-    assert {(variable, kind) for variable, kind, _ in table(function, "Environment")} == {(v, k) for k, v in read}
-    assert set(FUNCTIONS[function]["Environment"]["Variables"]) == {variable for _, variable in read}
+    assert len(read) == len(set(read))
+    told = table(function, "Environment") if read else []
+    assert {(variable, kind) for variable, kind, _ in told} == {(v, k) for k, v in read}
+    set_here = FUNCTIONS[function].get("Environment", {}).get("Variables", {})
+    assert set(set_here) == {variable for _, variable in read}
 
 
 @each_function
@@ -155,7 +170,8 @@ def test_each_right_has_a_call_and_each_adapter_a_right(function):
                 used[service] = used.get(service, "") + "".join((ROOT / path).read_text() for path in paths)
 
     reads_queue = any(reader == function for _, _, reader in STACK.consumers())
-    by_lambda = BY_LAMBDA | (BY_EVENT_SOURCE if reads_queue else set())
+    reads_stream = any(follower == function for _, _, follower in STACK.followers())
+    by_lambda = BY_LAMBDA | (BY_EVENT_SOURCE if reads_queue else set()) | (BY_STREAM if reads_stream else set())
     own = {action for action, _, condition in rights(function) if condition != "kms:ViaService"} - by_lambda
     for action in own:
         service, _, operation = action.partition(":")

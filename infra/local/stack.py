@@ -155,9 +155,10 @@ def started(args: argparse.Namespace, needs: Needs) -> Iterator[Stack]:
             code = deploy.upload(aws, needs.packages, needs.binaries)
         with step(f"deploying {args.template.name}"):
             template = expanded(needs.template, code, args.without)
-            resources = deploy.deploy(aws, args.stack_name, template, parameters())
+            resources = deploy.deploy(aws, args.stack_name, template, parameters() | {"BaseUrl": aws.base_url})
             deploy.tidy(aws, code)
             variables = deploy.environment(aws, resources, list(needs.packages))
+            deploy.verify(aws, variables["SENDER_EMAIL"])
             aws.serve_api(resources["Api"])
         env = aws.env | {name: variables[name] for name in VARIABLES}
         env["STORAGE_KEY_ARN"] = deploy.outputs(aws, args.stack_name)["StorageKeyArn"]

@@ -2,14 +2,12 @@
 
 import base64
 import json
-import re
 from concurrent.futures import ThreadPoolExecutor
 
 import pyotp
 import pytest
-import zxingcpp
 
-from people import call, challenged, fresh_code, member, sign_in
+from people import call, challenged, fresh_code, member, scanned, sign_in
 
 UNKNOWN = "nobody.canary@example.com"
 # What these tests have seen, and no log and no table may hold.
@@ -155,17 +153,6 @@ def test_without_a_token_that_holds_everything_is_closed(stack):
         assert refused(call(stack, path, {}, authorization=f"Basic {token}")) == (401, "unauthenticated")
         assert refused(call(stack, path, {}, cookie=f"__Host-plixo-access={token}")) == (401, "unauthenticated")
     assert {line["outcome"] for line in stack.lines("authorizer")} >= {"known", "token_missing", "token_malformed", "token_signature"}
-
-
-def scanned(svg):
-    """What a camera reads of the picture."""
-    side = int(re.search(r'width="(\d+)"', svg)[1])
-    pixels = bytearray(b"\xff" * (side * side))
-    for left, top, width, height in (map(int, rect) for rect in re.findall(r"M(\d+) (\d+)h(\d+)v(\d+)", svg)):
-        for row in range(top, top + height):
-            pixels[row * side + left:row * side + left + width] = bytes(width)
-    [code] = zxingcpp.read_barcodes(memoryview(bytes(pixels)).cast("B", (side, side)))
-    return code.text
 
 
 def test_a_newcomer_chooses_a_password_and_sets_totp_up(stack, newcomer):

@@ -5,20 +5,20 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
+from browser import Visitor
 from conftest import ROOT, Stack, wait_for
 from events import deliver, event
-from people import Staff, call, fresh_code, member
+from people import Staff, call, fresh_code, member, token
 
 RIGHTS = subprocess.run([sys.executable, "-m", "infra.local", "rights"], cwd=ROOT, check=True, capture_output=True, text=True).stdout.split()
 
 # What the local stack does not ask for: rights that AWS's own services use on a function's behalf. The template's checks
 # hold these.
 NOT_ASKED_HERE = {
-    *(f"{function}:{right}" for function in ("ApiAuth", "ApiLedger", "Authorizer", "WebhookStripe", "WorkerStripe") for right in (
-        f"logs:CreateLogStream@{function}Logs", f"logs:PutLogEvents@{function}Logs",
-        "xray:PutTelemetryRecords@*", "xray:PutTraceSegments@*")),
-    *(f"{function}:kms:Decrypt@StorageKey" for function in ("ApiAuth", "ApiLedger", "WebhookStripe", "WorkerStripe")),
+    *(right for right in RIGHTS if right.partition(":")[2].startswith(("logs:", "xray:"))),
+    *(right for right in RIGHTS if right.endswith(":kms:Decrypt@StorageKey")),
     *(f"WorkerStripe:sqs:{right}@StripeEventsQueue" for right in ("DeleteMessage", "GetQueueAttributes", "ReceiveMessage")),
+    "ApiWebhooks:kms:GenerateDataKey@StorageKey", "PagesConsole:kms:GenerateDataKey@StorageKey",
 }
 
 
@@ -56,8 +56,75 @@ def work_on_the_ledger(stack):
     yield staff.ask("PATCH", f"/invoices/{made[2]['id']}", {"number": "B"})
 
 
+def work_on_webhooks(stack):
+    """All that api-webhooks does."""
+    staff, sent = Staff(stack, "controller"), event("payout.paid")
+    yield staff.ask("GET", "/webhook-endpoints")
+    yield (made := staff.ask("POST", "/webhook-endpoints", {"provider": "stripe"}))
+    yield staff.ask("POST", f"/webhook-endpoints/{made[2]['id']}/rotate")
+    assert deliver(stack.orgs[0]["webhook_endpoints"][0], sent) == 200
+    wait_for(lambda: stack.worked(sent["id"]), 10, "work")
+    yield (listed := staff.ask("GET", "/webhook-events"))
+    yield staff.ask("POST", f"/webhook-events/{listed[2]['data'][0]['id']}/replay")
+
+
+def work_on_the_audit_log(stack):
+    """All that api-audit does."""
+    yield Staff(stack, "controller").ask("GET", "/audit-events")
+
+
+def work_on_organisations(stack):
+    """All that api-organisations does."""
+    staff, email = Staff(stack, "controller"), "weber.canary@example.com"
+    order = {"name": "Weber", "residency": "eu", "controller_email": email}
+    yield call(stack, "/v1/orgs", order, token(stack, stack.json["operator"]))
+    yield call(stack, "/v1/orgs", token=staff.token, method="GET")
+    yield staff.ask("GET", "/members")
+    yield (made := staff.ask("POST", "/members", {"email": email, "role": "viewer"}))
+    yield staff.ask("DELETE", f"/members/{made[2]['id']}")
+
+
+def work_on_signing_in(stack):
+    """What pages-sign-in does."""
+    visitor, who = Visitor(stack), member(stack, "viewer")
+    yield (asked := visitor.post("/sign-in", email=who["email"], password=who["password"]))
+    session = re.search(r'name="session" value="([^"]+)"', asked[2])[1]
+    yield visitor.post("/sign-in/code", session=session, code=fresh_code(who["totp_secret"]))
+    new = "velvet turbine octopus ladder"
+    yield visitor.post("/password", current=who["password"], password=new, repeat=new)
+    yield visitor.post("/sign-out")
+
+
+def work_on_the_console(stack):
+    """What pages-console does."""
+    org, sent = stack.orgs[0], event("payout.paid")
+    page = f"/orgs/{org['id']}"
+    visitor = Visitor(stack, {"__Host-plixo-access": token(stack, member(stack, "controller"))})
+    yield visitor.get("/orgs")
+    yield visitor.get(f"{page}/invoices?status=open")
+    yield visitor.get(f"{page}/invoices?customer={org['customers'][0]['id']}")
+    line = {"lines__0__description": "Chair", "lines__0__quantity": "1", "lines__0__unit_price": "1"}
+    draft = {"do": "save", "customer_id": org["customers"][0]["id"], "currency": "EUR", **line}
+    yield (made := visitor.post(f"{page}/invoices/new", number="A", **draft))
+    yield visitor.post(made[1]["location"].partition("?")[0] + "/edit", number="B", **draft)
+    email = "weber.canary@example.com"
+    yield visitor.post(f"{page}/members", do="invite", email=email, role="viewer")
+    yield (listed := visitor.get(f"{page}/members"))
+    # The youngest comes first.
+    yield visitor.post(f"{page}/members", do="remove", member=re.search(r'name="member" value="([^"]+)"', listed[2])[1])
+    yield visitor.post(f"{page}/members", do="invite", email=email, role="viewer")
+    yield (made := visitor.post(f"{page}/integrations", do="add", provider="stripe"))
+    yield visitor.post(f"{page}/integrations", do="rotate", endpoint=re.search(r'name="endpoint" value="([^"]+)"', made[2])[1])
+    yield visitor.get(f"{page}/audit")
+    assert deliver(org["webhook_endpoints"][0], sent) == 200
+    wait_for(lambda: stack.worked(sent["id"]), 10, "work")
+    yield (listed := visitor.get(f"{page}/webhook-events"))
+    yield visitor.post(re.search(rf'href="({page}/webhook-events/evt_[^"]+)"', listed[2])[1], do="replay")
+
+
 # What the functions of staff's APIs do, each request's answer; the first that fails is the last.
-WORK = {"ApiLedger": work_on_the_ledger}
+WORK = {"ApiAudit": work_on_the_audit_log, "ApiLedger": work_on_the_ledger, "ApiOrganisations": work_on_organisations,
+        "ApiWebhooks": work_on_webhooks, "PagesConsole": work_on_the_console, "PagesSignIn": work_on_signing_in}
 
 
 def missed(right, directory):

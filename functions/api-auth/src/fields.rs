@@ -2,8 +2,10 @@
 
 use std::fmt;
 
+use plixo_api::Failed;
 use plixo_domain::secret::Secret;
-use plixo_lambda::http::{FieldError, Request};
+use plixo_lambda::http::Request;
+use plixo_staff::{FieldError, Refusal};
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -30,14 +32,6 @@ pub(crate) const fn needed(name: &'static str) -> Field {
 /// A field that may be there.
 pub(crate) const fn optional(name: &'static str) -> Field {
     Field { name, needed: false }
-}
-
-/// Why a body is refused.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Bad {
-    TooLarge,
-    NotJsonType,
-    Invalid(Vec<FieldError>),
 }
 
 /// The texts of a request, by name. All of them are secrets here.
@@ -89,18 +83,23 @@ pub(crate) fn mistake(name: &str, detail: &str) -> FieldError {
     FieldError { pointer, detail: detail.to_owned() }
 }
 
+/// A request with these mistakes.
+pub(crate) fn invalid(mistakes: Vec<FieldError>) -> Failed {
+    Failed::Refused(Refusal::Invalid(mistakes))
+}
+
 /// Reads a request's body. Without a field that is needed, an empty body will do.
-pub(crate) fn read(request: &Request, fields: &[Field]) -> Result<Texts, Bad> {
+pub(crate) fn read(request: &Request, fields: &[Field]) -> Result<Texts, Failed> {
     if request.body_len() > MAX_BODY {
-        return Err(Bad::TooLarge);
+        return Err(Failed::TooLarge(MAX_BODY));
     }
-    let not_an_object = || Bad::Invalid(vec![mistake("", "The body is a JSON object.")]);
+    let not_an_object = || invalid(vec![mistake("", "The body is a JSON object.")]);
     let body = request.body().map_err(|_| not_an_object())?;
     if body.trim_ascii().is_empty() && !fields.iter().any(|field| field.needed) {
         return Ok(Texts::default());
     }
     if !is_json(request.header("content-type")) {
-        return Err(Bad::NotJsonType);
+        return Err(Failed::NotJson);
     }
     let Pairs(pairs) = serde_json::from_slice(&body).map_err(|_| not_an_object())?;
     let (mut texts, mut mistakes) = (Texts::default(), Vec::new());
@@ -126,7 +125,7 @@ pub(crate) fn read(request: &Request, fields: &[Field]) -> Result<Texts, Bad> {
         return Ok(texts);
     }
     mistakes.truncate(TOLD);
-    Err(Bad::Invalid(mistakes))
+    Err(invalid(mistakes))
 }
 
 fn is_json(content_type: Option<&str>) -> bool {

@@ -2,24 +2,12 @@
 
 use plixo_domain::ledger::{Row, RowKey};
 use plixo_domain::people::UserId;
-use plixo_envelope::{GeneratedKey, KeyFailure, KeyService, Secret};
 use plixo_store::{Store, StoreError, Tables};
 
 use crate::desk::OrganisationNames;
 
-/// No keys: nothing that is sealed is opened here.
-#[derive(Debug, Clone, Copy)]
-pub struct NoKeys;
-
-impl KeyService for NoKeys {
-    async fn generate_key(&self, _: &str) -> Result<GeneratedKey, KeyFailure> {
-        Err(KeyFailure::refused("this function makes no keys"))
-    }
-
-    async fn unwrap_key(&self, _: &str, _: &[u8]) -> Result<Secret, KeyFailure> {
-        Err(KeyFailure::refused("this function opens no keys"))
-    }
-}
+/// Nothing that is sealed is opened here.
+pub use plixo_envelope::NoKeys;
 
 impl<T: Tables> OrganisationNames for Store<T, NoKeys> {
     async fn names_of(&self, user: &UserId) -> Result<Vec<String>, StoreError> {

@@ -1,10 +1,11 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 
-use jiff::ToSpan;
+use jiff::{Timestamp, ToSpan};
 use plixo_domain::id::{Ids, OrgId};
 use plixo_domain::ledger::{Book, Organisation, Residency};
 use plixo_domain::people::{UserId, UserOrganisation};
+use plixo_domain::secret::Secret;
 use plixo_identity::token::Verifier;
 use plixo_store::Store;
 use plixo_testing::{FakeDirectory, FakeKms, FakePeople, FakeTables, Fault, Faults, Mint, entropy};

@@ -53,7 +53,6 @@ pub(crate) async fn list<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> R
     params(("org" = String, Path), ("Idempotency-Key" = Option<String>, Header)), request_body = PersonalShape,
     responses((status = 201, body = CustomerShape), Problems, ChangeProblems), security(("bearer" = [])))]
 pub(crate) async fn create<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
-    let body = input::bytes(staff.request)?;
     let shape: PersonalShape = input::body(staff.request)?;
     let personal = Personal::from(shape);
     let deed = deed(Action::WriteLedger, "customer.create", Object::new("organisation", staff.org));
@@ -64,7 +63,7 @@ pub(crate) async fn create<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) ->
         let changed = vec![(Object::new("customer", created.id), created.fields)];
         Ok(Made { changed, answer: Answered { status: 201, body, version: Some(1) } })
     };
-    Ok(made(staff.change(&deed, &[], &body, work).await?))
+    Ok(made(staff.change(&deed, &[], work).await?))
 }
 
 /// One customer.
@@ -111,7 +110,7 @@ pub(crate) async fn update<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) ->
         Ok(Made { changed, answer: Answered { status: 200, body, version } })
     };
     let rows = [RowKey::Customer(id)];
-    Ok(made(staff.change(&deed, &rows, &[], work).await?))
+    Ok(made(staff.change(&deed, &rows, work).await?))
 }
 
 async fn shape<T: Tables, K: KeyService>(

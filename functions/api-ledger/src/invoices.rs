@@ -6,12 +6,12 @@ use plixo_api::input::{self, Failed, Limit};
 use plixo_api::output::{self, List as Part, made, shown};
 use plixo_api::staff::{Staff, deed};
 use plixo_authz::Action;
-use plixo_domain::audit::Object;
+use plixo_domain::audit::{Object, Outcome};
 use plixo_domain::id::{CustomerId, InvoiceId};
 use plixo_domain::ledger::staff::{
     Changed, Stopped, create_invoice, finalize_invoice, mark_uncollectible, update_invoice, void_invoice,
 };
-use plixo_domain::ledger::{Invoice, InvoiceStatus, Row, RowKey};
+use plixo_domain::ledger::{Invoice, InvoiceNumber, InvoiceStatus, Kept, Row, RowKey};
 use plixo_envelope::KeyService;
 use plixo_lambda::http::Response;
 use plixo_staff::{Answered, Entered, Made, Not, Refusal};
@@ -19,6 +19,7 @@ use plixo_store::{List, Tables};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use crate::expand::{self, Expand, OfInvoice, OfList};
 use crate::shape::{InvoiceChange, InvoiceOrder, InvoiceShape};
 
 /// Which part of the invoices.
@@ -32,6 +33,12 @@ struct Query {
     /// Only this customer's. Not together with `status`.
     #[param(value_type = Option<String>)]
     customer_id: Option<CustomerId>,
+    /// Only the one of this number.
+    number: Option<String>,
+    /// `customer`: each with its customer's name.
+    #[serde(default)]
+    #[param(value_type = Option<String>)]
+    expand: Expand<OfList>,
     /// 1 to 100, 25 if absent.
     #[serde(default)]
     #[param(value_type = Option<u8>, minimum = 1, maximum = 100)]
@@ -40,11 +47,28 @@ struct Query {
     cursor: Option<String>,
 }
 
+/// What to show besides.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Besides {
+    /// `payments`: with its allocations, each with its payment.
+    #[serde(default)]
+    #[param(value_type = Option<String>)]
+    expand: Expand<OfInvoice>,
+}
+
 /// The invoices, the youngest first.
 #[utoipa::path(get, path = "/v1/orgs/{org}/invoices", tag = "invoices", params(("org" = String, Path), Query),
     responses((status = 200, body = Part<InvoiceShape>), Problems), security(("bearer" = [])))]
 pub(crate) async fn list<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
-    let Query { status, customer_id, limit, cursor } = input::query(staff.request)?;
+    let Query { status, customer_id, number, expand, limit, cursor } = input::query(staff.request)?;
+    if let Some(number) = number {
+        if status.is_some() || customer_id.is_some() || cursor.is_some() {
+            return Err(input::invalid("/number", "ask by number, or by something else"));
+        }
+        return list_one(staff, number, &expand).await;
+    }
     let (list, filter) = match (status, customer_id) {
         (None, None) => (List::Invoices, "invoices".to_owned()),
         (Some(status), None) => (List::InvoicesOf(status), format!("invoices status={}", status.as_str())),
@@ -57,13 +81,25 @@ pub(crate) async fn list<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> R
     };
     let deed = deed(Action::ReadLedger, "invoice.list", Object::new("organisation", staff.org));
     let (rows, next_cursor) = staff.list(&deed, &list, &filter, (limit, cursor.as_deref())).await?;
-    let mut data = Vec::with_capacity(rows.len());
-    for (row, _) in rows {
-        if let Row::Invoice(invoice) = row {
-            data.push(shape(staff, &invoice).await?);
-        }
-    }
+    let data = shapes(staff, rows.into_iter().map(|(row, _)| row), &expand).await?;
     Ok(Response::json(200, output::json(&Part { data, next_cursor })))
+}
+
+/// The list of the one invoice that has a number.
+async fn list_one<T: Tables, K: KeyService>(
+    staff: &Staff<'_, T, K>,
+    number: String,
+    expand: &Expand<OfList>,
+) -> Result<Response, Failed> {
+    let deed = deed(Action::ReadLedger, "invoice.list", Object::new("organisation", staff.org));
+    let rows = vec![InvoiceNumber::key(&number)];
+    let visit = staff.desk.enter(&staff.caller, &staff.org, &deed, rows).await?;
+    let named = visit.book.get::<InvoiceNumber>(&number).ok().flatten().map(|it| Invoice::key(&it.invoice));
+    let read = staff.store().read(&staff.org, named.into_iter().collect()).await;
+    let rows = read.map_err(Refusal::from)?.into_iter().filter_map(|(_, row)| row.map(|(row, _)| row));
+    let data = shapes(staff, rows, expand).await?;
+    staff.desk.record(&staff.caller, &visit, &deed, Outcome::Allowed).await?;
+    Ok(Response::json(200, output::json(&Part { data, next_cursor: None })))
 }
 
 /// Makes a draft.
@@ -71,25 +107,29 @@ pub(crate) async fn list<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> R
     params(("org" = String, Path), ("Idempotency-Key" = Option<String>, Header)), request_body = InvoiceOrder,
     responses((status = 201, body = InvoiceShape), Problems, ChangeProblems), security(("bearer" = [])))]
 pub(crate) async fn create<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
-    let body = input::bytes(staff.request)?;
     let order: InvoiceOrder = input::body(staff.request)?;
     let deed = deed(Action::WriteLedger, "invoice.create", Object::new("organisation", staff.org));
     let work = async |entered: Entered<'_>| {
         let created = create_invoice(entered.book, order.clone().into(), entered.ids);
         answered(staff, entered.book, created, 201).await
     };
-    Ok(made(staff.change(&deed, &[], &body, work).await?))
+    Ok(made(staff.change(&deed, &[], work).await?))
 }
 
 /// One invoice.
 #[utoipa::path(get, path = "/v1/orgs/{org}/invoices/{id}", tag = "invoices",
-    params(("org" = String, Path), ("id" = String, Path)),
+    params(("org" = String, Path), ("id" = String, Path), Besides),
     responses((status = 200, body = InvoiceShape), Problems), security(("bearer" = [])))]
 pub(crate) async fn show<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
     let id: InvoiceId = input::id(staff.request, "id")?;
+    let Besides { expand } = input::query(staff.request)?;
     let deed = deed(Action::ReadLedger, "invoice.read", Object::new("invoice", id));
     let (invoice, version, _) = staff.read::<Invoice>(&deed, &id).await?;
-    Ok(shown(&shape(staff, &invoice).await?, version))
+    let mut shape = shape(staff, &invoice).await?;
+    if expand.has(&OfInvoice::Payments) {
+        shape.allocations = Some(expand::applied(staff, &invoice).await?);
+    }
+    Ok(shown(&shape, version))
 }
 
 /// Changes a draft.
@@ -162,7 +202,7 @@ where
         let changed = work(&mut entered, &id).await?;
         answered(staff, entered.book, changed, 200).await
     };
-    Ok(made(staff.change(&deed, &[RowKey::Invoice(id)], &[], work).await?))
+    Ok(made(staff.change(&deed, &[RowKey::Invoice(id)], work).await?))
 }
 
 async fn answered<T: Tables, K: KeyService>(
@@ -178,6 +218,24 @@ async fn answered<T: Tables, K: KeyService>(
     let version = Some(before.saturating_add(u64::from(!fields.is_empty())));
     let answer = Answered { status, body: output::json(&InvoiceShape::new(invoice, body)), version };
     Ok(Made { changed: vec![(Object::new("invoice", id), fields)], answer })
+}
+
+async fn shapes<T: Tables, K: KeyService>(
+    staff: &Staff<'_, T, K>,
+    rows: impl Iterator<Item = Row>,
+    expand: &Expand<OfList>,
+) -> Result<Vec<InvoiceShape>, Failed> {
+    let mut shapes = Vec::new();
+    for row in rows {
+        if let Row::Invoice(invoice) = row {
+            shapes.push(shape(staff, &invoice).await?);
+        }
+    }
+    if expand.has(&OfList::Customer) {
+        let names = expand::names(staff, shapes.iter().map(|it| it.customer_id), []).await?;
+        shapes.iter_mut().for_each(|it| it.customer = names.customer(&it.customer_id));
+    }
+    Ok(shapes)
 }
 
 async fn shape<T: Tables, K: KeyService>(

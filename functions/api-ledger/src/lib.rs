@@ -1,7 +1,9 @@
 #![doc = include_str!("../README.md")]
 
 mod customers;
+mod expand;
 mod invoices;
+mod overview;
 mod payments;
 mod shape;
 #[cfg(test)]
@@ -23,7 +25,7 @@ use utoipa::OpenApi;
 pub const FUNCTION: &str = "api-ledger";
 
 /// The routes that it answers, as the gateway names them.
-pub const ROUTES: [&str; 16] = [
+pub const ROUTES: [&str; 17] = [
     "GET /v1/orgs/{org}/customers",
     "POST /v1/orgs/{org}/customers",
     "GET /v1/orgs/{org}/customers/{id}",
@@ -40,6 +42,7 @@ pub const ROUTES: [&str; 16] = [
     "GET /v1/orgs/{org}/payments/{id}",
     "POST /v1/orgs/{org}/payments/{id}/allocations",
     "DELETE /v1/orgs/{org}/payments/{id}/allocations/{allocation}",
+    "GET /v1/orgs/{org}/overview",
 ];
 
 /// Its part of the OpenAPI document.
@@ -62,6 +65,7 @@ pub const ROUTES: [&str; 16] = [
         payments::show,
         payments::allocate,
         payments::deallocate,
+        overview::show,
     ),
     components(schemas(Problem, ProblemField)),
     modifiers(&Bearer)
@@ -115,6 +119,7 @@ impl<T: Tables, K: KeyService> Api<T, K> {
             ("GET", "payments/{id}") => payments::show(&staff).await,
             ("POST", "payments/{id}/allocations") => payments::allocate(&staff).await,
             ("DELETE", "payments/{id}/allocations/{allocation}") => payments::deallocate(&staff).await,
+            ("GET", "overview") => overview::show(&staff).await,
             _ => Err(Failed::NoRoute),
         }
     }

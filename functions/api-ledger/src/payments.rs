@@ -16,6 +16,7 @@ use plixo_store::{List, Tables};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use crate::expand::{self, Expand, OfList, OfPayment};
 use crate::shape::{AllocationOrder, AllocationShape, PaymentOrder, PaymentShape, allocations};
 
 /// Which part of the payments.
@@ -26,6 +27,10 @@ struct Query {
     /// Only those with something left to apply.
     #[serde(default)]
     unapplied: bool,
+    /// `customer`: each with its customer's name, where it is known.
+    #[serde(default)]
+    #[param(value_type = Option<String>)]
+    expand: Expand<OfList>,
     /// 1 to 100, 25 if absent.
     #[serde(default)]
     #[param(value_type = Option<u8>, minimum = 1, maximum = 100)]
@@ -34,11 +39,22 @@ struct Query {
     cursor: Option<String>,
 }
 
+/// What to show besides.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Besides {
+    /// `customer`: with its customer's name; `invoices`: each allocation with its invoice's number. Both with a comma between.
+    #[serde(default)]
+    #[param(value_type = Option<String>)]
+    expand: Expand<OfPayment>,
+}
+
 /// The payments, the youngest first.
 #[utoipa::path(get, path = "/v1/orgs/{org}/payments", tag = "payments", params(("org" = String, Path), Query),
     responses((status = 200, body = Part<PaymentShape>), Problems), security(("bearer" = [])))]
 pub(crate) async fn list<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
-    let Query { unapplied, limit, cursor } = input::query(staff.request)?;
+    let Query { unapplied, expand, limit, cursor } = input::query(staff.request)?;
     let (list, filter) = match unapplied {
         true => (List::UnappliedPayments, "payments unapplied"),
         false => (List::Payments, "payments"),
@@ -51,6 +67,10 @@ pub(crate) async fn list<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> R
             data.push(shape(staff, &payment).await?);
         }
     }
+    if expand.has(&OfList::Customer) {
+        let names = expand::names(staff, data.iter().filter_map(|it| it.customer_id), []).await?;
+        data = data.into_iter().map(|it| names.put_into(it)).collect();
+    }
     Ok(Response::json(200, output::json(&Part { data, next_cursor })))
 }
 
@@ -59,7 +79,6 @@ pub(crate) async fn list<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> R
     params(("org" = String, Path), ("Idempotency-Key" = Option<String>, Header)), request_body = PaymentOrder,
     responses((status = 201, body = PaymentShape), Problems, ChangeProblems), security(("bearer" = [])))]
 pub(crate) async fn record<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
-    let body = input::bytes(staff.request)?;
     let order: PaymentOrder = input::body(staff.request)?;
     let deed = deed(Action::WriteLedger, "payment.record", Object::new("organisation", staff.org));
     let work = async |entered: Entered<'_>| {
@@ -69,15 +88,16 @@ pub(crate) async fn record<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) ->
         let changed = vec![(Object::new("payment", recorded.id), recorded.fields)];
         Ok(Made { changed, answer: Answered { status: 201, body, version: Some(1) } })
     };
-    Ok(made(staff.change(&deed, &[], &body, work).await?))
+    Ok(made(staff.change(&deed, &[], work).await?))
 }
 
 /// One payment.
 #[utoipa::path(get, path = "/v1/orgs/{org}/payments/{id}", tag = "payments",
-    params(("org" = String, Path), ("id" = String, Path)),
+    params(("org" = String, Path), ("id" = String, Path), Besides),
     responses((status = 200, body = PaymentShape), Problems), security(("bearer" = [])))]
 pub(crate) async fn show<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
     let id: PaymentId = input::id(staff.request, "id")?;
+    let Besides { expand } = input::query(staff.request)?;
     let deed = deed(Action::ReadLedger, "payment.read", Object::new("payment", id));
     let rows = vec![PaymentPointer::key(&id)];
     let mut visit = staff.desk.enter(&staff.caller, &staff.org, &deed, rows).await?;
@@ -94,7 +114,12 @@ pub(crate) async fn show<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> R
     let outcome = if payment.is_some() { Outcome::Allowed } else { Outcome::Failed };
     staff.desk.record(&staff.caller, &visit, &deed, outcome).await?;
     let (payment, version) = payment.ok_or(Refusal::NotFound)?;
-    Ok(shown(&shape(staff, &payment).await?, version))
+    let shape = shape(staff, &payment).await?;
+    let customer = shape.customer_id.filter(|_| expand.has(&OfPayment::Customer));
+    let invoices = shape.allocations.iter().map(|it| it.invoice_id);
+    let invoices: Vec<_> = invoices.filter(|_| expand.has(&OfPayment::Invoices)).collect();
+    let names = expand::names(staff, customer, invoices).await?;
+    Ok(shown(&names.put_into(shape), version))
 }
 
 /// Applies parts of a payment to invoices: all of them or none.
@@ -104,7 +129,6 @@ pub(crate) async fn show<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> R
     responses((status = 201, body = Part<AllocationShape>), Problems, ChangeProblems), security(("bearer" = [])))]
 pub(crate) async fn allocate<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
     let id: PaymentId = input::id(staff.request, "id")?;
-    let body = input::bytes(staff.request)?;
     let order: AllocationOrder = input::body(staff.request)?;
     let wanted: Vec<_> = order.allocations.iter().map(|share| (share.invoice_id, share.amount)).collect();
     let deed = deed(Action::WriteLedger, "allocation.create", Object::new("payment", id));
@@ -119,7 +143,7 @@ pub(crate) async fn allocate<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) 
             .extend(wanted.iter().map(|(invoice, _)| (Object::new("invoice", invoice), made.fields.clone())));
         Ok(Made { changed, answer: Answered { status: 201, body, version: None } })
     };
-    Ok(made(staff.change(&deed, &[RowKey::PaymentPointer(id)], &body, work).await?))
+    Ok(made(staff.change(&deed, &[RowKey::PaymentPointer(id)], work).await?))
 }
 
 /// Takes an allocation back: all is as it was before it.
@@ -138,7 +162,7 @@ pub(crate) async fn deallocate<T: Tables, K: KeyService>(
         let changed = vec![(Object::new("allocation", undone.id), undone.fields)];
         Ok(Made { changed, answer: Answered { status: 204, body: String::new(), version: None } })
     };
-    Ok(made(staff.change(&deed, &[RowKey::PaymentPointer(id)], &[], work).await?))
+    Ok(made(staff.change(&deed, &[RowKey::PaymentPointer(id)], work).await?))
 }
 
 fn found<'b>(book: &'b plixo_domain::ledger::Book, id: &PaymentId) -> Result<&'b Payment, Not> {

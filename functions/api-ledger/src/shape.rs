@@ -3,16 +3,20 @@
 use std::collections::BTreeMap;
 
 use jiff::civil::Date;
+use plixo_api::document::{
+    AllocationIdText, CurrencyText, CustomerIdText, DayText, DecimalText, InvoiceIdText, InvoiceStatusText,
+    MonthText, PaymentIdText, PaymentSourceText, PaymentStatusText, RecordedSourceText,
+};
 use plixo_domain::audit::Actor;
 use plixo_domain::id::{AllocationId, CustomerId, InvoiceId, PaymentId};
 use plixo_domain::ledger::staff::{
     CustomerPatch, InvoicePatch, NewInvoice, NewPayment, Patch, RecordedSource,
 };
 use plixo_domain::ledger::{
-    Address, Customer, Invoice, InvoiceBody, InvoiceStatus, Line, Payer, Payment, PaymentSource,
+    Address, Customer, Invoice, InvoiceBody, InvoiceStatus, Line, Overview, Payer, Payment, PaymentSource,
     PaymentStatus, Personal,
 };
-use plixo_domain::money::Money;
+use plixo_domain::money::{Currency, Money};
 use plixo_domain::webhook::ExternalId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -21,19 +25,8 @@ use utoipa::ToSchema;
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Customer)]
 pub(crate) struct CustomerShape {
-    #[schema(value_type = String)]
+    #[schema(value_type = CustomerIdText)]
     id: CustomerId,
-    #[serde(flatten)]
-    #[schema(inline)]
-    personal: PersonalShape,
-    /// Its names at providers: `{"stripe": "cus_…"}`.
-    external_ids: BTreeMap<&'static str, String>,
-}
-
-/// What is known of a customer.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct PersonalShape {
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,6 +37,26 @@ pub(crate) struct PersonalShape {
     #[schema(value_type = Option<AddressShape>)]
     address: Option<Address>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    tax_id: Option<String>,
+    /// Its names at providers: `{"stripe": "cus_…"}`.
+    external_ids: BTreeMap<&'static str, String>,
+}
+
+/// A customer to be made.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = CustomerOrder)]
+pub(crate) struct PersonalShape {
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    email: Option<String>,
+    #[serde(default)]
+    phone: Option<String>,
+    #[serde(default)]
+    #[schema(value_type = Option<AddressShape>)]
+    address: Option<Address>,
+    #[serde(default)]
     tax_id: Option<String>,
 }
 
@@ -67,7 +80,7 @@ pub(crate) struct AddressShape {
 pub(crate) struct MoneyShape {
     /// Minor units.
     amount: i64,
-    /// ISO 4217.
+    #[schema(value_type = CurrencyText)]
     currency: String,
 }
 
@@ -77,10 +90,10 @@ pub(crate) struct MoneyShape {
 #[expect(dead_code, reason = "its schema is what is used")]
 pub(crate) struct LineShape {
     description: String,
-    /// A decimal.
+    #[schema(value_type = DecimalText)]
     quantity: String,
     unit_price: MoneyShape,
-    /// A decimal.
+    #[schema(value_type = Option<DecimalText>)]
     tax_percent: Option<String>,
 }
 
@@ -96,7 +109,11 @@ impl CustomerShape {
         let Personal { name, email, phone, address, tax_id } = personal;
         Self {
             id: customer.id,
-            personal: PersonalShape { name, email, phone, address, tax_id },
+            name,
+            email,
+            phone,
+            address,
+            tax_id,
             external_ids: customer.links.keys().map(|of| (of.provider.as_str(), of.id.to_string())).collect(),
         }
     }
@@ -134,12 +151,12 @@ impl From<CustomerChange> for CustomerPatch {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Invoice)]
 pub(crate) struct InvoiceShape {
-    #[schema(value_type = String)]
+    #[schema(value_type = InvoiceIdText)]
     id: InvoiceId,
     number: String,
-    #[schema(value_type = String)]
-    customer_id: CustomerId,
-    #[schema(value_type = String)]
+    #[schema(value_type = CustomerIdText)]
+    pub(crate) customer_id: CustomerId,
+    #[schema(value_type = InvoiceStatusText)]
     status: InvoiceStatus,
     #[schema(value_type = Vec<LineShape>)]
     lines: Vec<Line>,
@@ -147,17 +164,79 @@ pub(crate) struct InvoiceShape {
     total: Money,
     #[schema(value_type = MoneyShape)]
     balance: Money,
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<DayText>)]
     issued_on: Option<Date>,
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<DayText>)]
     due_on: Option<Date>,
     #[serde(skip_serializing_if = "Option::is_none")]
     memo: Option<String>,
+    /// With `expand=customer`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) customer: Option<CustomerName>,
+    /// With `expand=payments`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) allocations: Option<Vec<AppliedShape>>,
+}
+
+/// Who a customer is.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct CustomerName {
+    #[schema(value_type = CustomerIdText)]
+    pub(crate) id: CustomerId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) name: Option<String>,
+}
+
+/// Which invoice it is.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct InvoiceName {
+    #[schema(value_type = InvoiceIdText)]
+    pub(crate) id: InvoiceId,
+    pub(crate) number: String,
+}
+
+/// An allocation with what its payment is.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct AppliedShape {
+    #[serde(flatten)]
+    #[schema(inline)]
+    allocation: AllocationShape,
+    payment: PaymentName,
+}
+
+/// Which payment it is.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PaymentName {
+    #[schema(value_type = PaymentIdText)]
+    id: PaymentId,
+    #[schema(value_type = PaymentSourceText)]
+    source: PaymentSource,
+    #[schema(value_type = Option<DayText>)]
+    received_on: Option<Date>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payer_name: Option<String>,
+}
+
+impl AppliedShape {
+    /// What of a payment was applied to that invoice.
+    pub(crate) fn of(payment: &Payment, payer: &Payer, invoice: &InvoiceId) -> Vec<Self> {
+        let mut own = allocations(payment);
+        own.retain(|allocation| allocation.invoice_id == *invoice);
+        let name = || PaymentName {
+            id: payment.id,
+            source: payment.source(),
+            received_on: payment.received_on(),
+            payer_name: payer.name.clone(),
+        };
+        own.into_iter().map(|allocation| Self { allocation, payment: name() }).collect()
+    }
 }
 
 impl InvoiceShape {
     pub(crate) fn new(invoice: &Invoice, body: InvoiceBody) -> Self {
         Self {
+            customer: None,
+            allocations: None,
             id: invoice.id,
             number: invoice.number.clone(),
             customer_id: invoice.customer_id,
@@ -176,7 +255,7 @@ impl InvoiceShape {
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct InvoiceOrder {
-    #[schema(value_type = String)]
+    #[schema(value_type = CustomerIdText)]
     customer_id: CustomerId,
     /// Made when the invoice is finalised, if there is none.
     #[serde(default)]
@@ -186,7 +265,7 @@ pub(crate) struct InvoiceOrder {
     #[serde(default)]
     memo: Option<String>,
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<DayText>)]
     due_on: Option<Date>,
 }
 
@@ -202,7 +281,7 @@ impl From<InvoiceOrder> for NewInvoice {
 #[serde(deny_unknown_fields)]
 pub(crate) struct InvoiceChange {
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<CustomerIdText>)]
     customer_id: Patch<CustomerId>,
     #[serde(default)]
     #[schema(value_type = Option<String>)]
@@ -214,7 +293,7 @@ pub(crate) struct InvoiceChange {
     #[schema(value_type = Option<String>)]
     memo: Patch<String>,
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<DayText>)]
     due_on: Patch<Date>,
 }
 
@@ -229,41 +308,51 @@ impl From<InvoiceChange> for InvoicePatch {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Payment)]
 pub(crate) struct PaymentShape {
-    #[schema(value_type = String)]
+    #[schema(value_type = PaymentIdText)]
     id: PaymentId,
-    #[schema(value_type = String)]
+    #[schema(value_type = PaymentSourceText)]
     source: PaymentSource,
-    #[schema(value_type = String)]
+    #[schema(value_type = PaymentStatusText)]
     status: PaymentStatus,
     /// Null while only refunds or disputes of it were heard of.
     #[schema(value_type = Option<MoneyShape>)]
     amount: Option<Money>,
     #[schema(value_type = Option<MoneyShape>)]
     unapplied: Option<Money>,
+    /// What went back: refunds, and disputes that were lost.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
-    customer_id: Option<CustomerId>,
+    #[schema(value_type = Option<MoneyShape>)]
+    refunded: Option<Money>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<CustomerIdText>)]
+    pub(crate) customer_id: Option<CustomerId>,
+    /// With `expand=customer`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) customer: Option<CustomerName>,
     #[serde(skip_serializing_if = "Option::is_none")]
     payer_name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     remittance: Option<String>,
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<DayText>)]
     received_on: Option<Date>,
     #[serde(skip_serializing_if = "Option::is_none")]
     external_id: Option<String>,
-    allocations: Vec<AllocationShape>,
+    pub(crate) allocations: Vec<AllocationShape>,
 }
 
 /// A part of a payment applied to an invoice.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Allocation)]
 pub(crate) struct AllocationShape {
-    #[schema(value_type = String)]
+    #[schema(value_type = AllocationIdText)]
     id: AllocationId,
-    #[schema(value_type = String)]
+    #[schema(value_type = PaymentIdText)]
     payment_id: PaymentId,
-    #[schema(value_type = String)]
-    invoice_id: InvoiceId,
+    #[schema(value_type = InvoiceIdText)]
+    pub(crate) invoice_id: InvoiceId,
+    /// With `expand=invoices`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) invoice: Option<InvoiceName>,
     #[schema(value_type = MoneyShape)]
     amount: Money,
     #[schema(value_type = ActorShape)]
@@ -296,7 +385,12 @@ impl PaymentShape {
             status: payment.status(),
             amount: payment.amount(),
             unapplied: payment.unapplied(),
+            refunded: payment.amount().and_then(|amount| {
+                let back = payment.refunded().saturating_add(payment.lost());
+                (back > 0).then(|| Money::new(back, amount.currency))
+            }),
             customer_id: payment.customer_id,
+            customer: None,
             payer_name: payer.name,
             remittance: payer.remittance,
             received_on: payment.received_on(),
@@ -313,6 +407,7 @@ pub(crate) fn allocations(payment: &Payment) -> Vec<AllocationShape> {
         id: allocation.id,
         payment_id: payment.id,
         invoice_id: allocation.invoice,
+        invoice: None,
         amount: Money::new(allocation.amount, amount.currency),
         applied_by: allocation.applied_by.clone(),
     };
@@ -323,14 +418,14 @@ pub(crate) fn allocations(payment: &Payment) -> Vec<AllocationShape> {
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PaymentOrder {
-    #[schema(value_type = String)]
+    #[schema(value_type = RecordedSourceText)]
     source: RecordedSource,
     #[schema(value_type = MoneyShape)]
     amount: Money,
-    #[schema(value_type = String)]
+    #[schema(value_type = DayText)]
     received_on: Date,
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<CustomerIdText>)]
     customer_id: Option<CustomerId>,
     #[serde(default)]
     payer_name: Option<String>,
@@ -358,10 +453,58 @@ pub(crate) struct AllocationOrder {
 
 /// A part of a payment.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub(crate) struct Share {
-    #[schema(value_type = String)]
+    #[schema(value_type = InvoiceIdText)]
     pub(crate) invoice_id: InvoiceId,
     #[schema(value_type = MoneyShape)]
     pub(crate) amount: Money,
+}
+
+plixo_domain::objects!(read Share);
+
+/// An organisation's money.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Overview)]
+pub(crate) struct OverviewShape {
+    /// One for each currency that there is money in.
+    pub(crate) currencies: Vec<CurrencyOverviewShape>,
+}
+
+/// The money of one currency.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CurrencyOverview)]
+pub(crate) struct CurrencyOverviewShape {
+    #[schema(value_type = CurrencyText)]
+    currency: Currency,
+    /// What is owed in all: the balances of open and partially paid invoices.
+    #[schema(value_type = MoneyShape)]
+    open: Money,
+    /// What of that was due before today.
+    #[schema(value_type = MoneyShape)]
+    overdue: Money,
+    /// The last twelve, the running one last.
+    months: Vec<MonthShape>,
+}
+
+/// What was received in a month.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Month)]
+struct MonthShape {
+    #[schema(value_type = MonthText)]
+    month: String,
+    /// Less what went back: refunds, and disputes that were lost.
+    #[schema(value_type = MoneyShape)]
+    received: Money,
+}
+
+impl From<Overview> for CurrencyOverviewShape {
+    fn from(overview: Overview) -> Self {
+        let Overview { currency, open, overdue, months } = overview;
+        let month = |(first, received): (Date, Money)| MonthShape {
+            month: first.strftime("%Y-%m").to_string(),
+            received,
+        };
+        Self { currency, open, overdue, months: months.into_iter().map(month).collect() }
+    }
 }

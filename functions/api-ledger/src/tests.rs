@@ -6,7 +6,7 @@ use plixo_domain::audit::{AuditEvent, Outcome};
 use plixo_domain::id::{Ids, OrgId};
 use plixo_domain::ledger::{Book, Organisation, Private, Residency, RowKey};
 use plixo_domain::people::{Member, MemberState, Role, UserId, add_member};
-use plixo_store::{Store, Table};
+use plixo_store::{AttributeValue, Key, Store, Table};
 use plixo_testing::{FakeKms, FakeTables, Fault, Faults, entropy};
 use serde_json::{Value, json};
 
@@ -477,4 +477,109 @@ fn the_document_has_the_routes_and_no_others() {
         }
     }
     assert_eq!(routes, ROUTES.map(str::to_owned).into());
+}
+
+#[test]
+fn with_expand_an_answer_shows_what_stands_in_other_rows() {
+    let world = world();
+    let id = world.open_invoice();
+    let customer = text(&world.get(&format!("invoices/{id}")).body["customer_id"]);
+    let order = json!({"source": "bank", "amount": {"amount": 5_000, "currency": "EUR"}, "received_on": "2026-06-14",
+        "payer_name": "Weber", "customer_id": customer});
+    let paid = text(&world.made("payments", order)["id"]);
+    let shares = json!({"allocations": [{"invoice_id": id, "amount": {"amount": 3_000, "currency": "EUR"}}]});
+    let made = world.made(&format!("payments/{paid}/allocations"), shares);
+    let named = json!({"id": customer, "name": "Möbel Weber"});
+
+    for list in ["invoices?expand=customer", "payments?unapplied=true&expand=customer"] {
+        assert_eq!(world.get(list).body["data"][0]["customer"], named, "{list}");
+    }
+    let plain = world.get("invoices").body;
+    assert_eq!(
+        (&plain["data"][0]["customer"], &plain["data"][0]["allocations"]),
+        (&Value::Null, &Value::Null)
+    );
+
+    let shown = world.get(&format!("invoices/{id}?expand=payments")).body;
+    let [applied] = shown["allocations"].as_array().unwrap().as_slice() else { panic!("{shown}") };
+    assert_eq!((&applied["id"], &applied["payment_id"]), (&made["data"][0]["id"], &json!(paid)));
+    assert_eq!(applied["amount"]["amount"], 3_000);
+    let payment = json!({"id": paid, "source": "bank", "received_on": "2026-06-14", "payer_name": "Weber"});
+    assert_eq!(applied["payment"], payment);
+
+    let shown = world.get(&format!("payments/{paid}?expand=customer,invoices")).body;
+    let number = world.get(&format!("invoices/{id}")).body["number"].clone();
+    assert_eq!(shown["customer"], named);
+    assert_eq!(shown["allocations"][0]["invoice"], json!({"id": id, "number": number}));
+
+    for wrong in [
+        "invoices?expand=payments",
+        "invoices?expand=",
+        "payments?expand=customer,x",
+        "invoices/{id}?expand=customer",
+    ] {
+        let answer = world.get(&wrong.replace("{id}", &id));
+        assert_eq!(
+            (answer.status, &answer.body["errors"][0]["pointer"]),
+            (400, &json!("/expand")),
+            "{wrong}"
+        );
+    }
+}
+
+#[test]
+fn an_invoice_is_found_by_its_number() {
+    let world = world();
+    let id = world.open_invoice();
+    let found = world.get("invoices?number=INV-000001&expand=customer").body;
+    assert_eq!((&found["data"][0]["id"], &found["next_cursor"]), (&json!(id), &Value::Null));
+    assert_eq!(found["data"][0]["customer"]["name"], "Möbel Weber");
+    assert_eq!(world.get("invoices?number=INV-1").body["data"], json!([]));
+    let both = world.get("invoices?number=INV-000001&status=open");
+    assert_eq!((both.status, &both.body["errors"][0]["pointer"]), (400, &json!("/number")));
+}
+
+#[test]
+fn a_key_counts_with_its_body_whatever_the_method() {
+    let world = world();
+    let customer = world.customer();
+    let patch = |body: Value| {
+        let path = format!("customers/{customer}");
+        world.ask("PATCH", &path).saying(&body).with("idempotency-key", "k").of(&world.api)
+    };
+    assert_eq!(patch(json!({"phone": "+49 30 1"})).status, 200);
+    assert_eq!(patch(json!({"phone": "+49 30 1"})).status, 200);
+    let other = patch(json!({"phone": "+49 30 2"}));
+    assert_eq!((other.status, &other.body["code"]), (422, &json!("idempotency_key_reused")));
+    assert_eq!(world.get(&format!("customers/{customer}")).body["phone"], "+49 30 1");
+}
+
+#[test]
+fn a_page_takes_as_many_calls_among_a_hundred_thousand_invoices() {
+    let world = world();
+    let customer = world.customer();
+    let ids: Vec<String> = (0..30).map(|_| world.draft(&customer)).collect();
+    let shown_by = |tables: &FakeTables, faults: &Faults| {
+        let api = api(tables, &world.kms);
+        world.ask("GET", "invoices").of(&api);
+        let before = faults.calls();
+        let shown = world.ask("GET", "invoices").of(&api).body;
+        (shown, faults.calls() - before)
+    };
+    let faults = Faults::default();
+    let few = shown_by(&world.tables.fork(faults.clone()), &faults);
+    assert_eq!(few.1, 4, "the member, the list, its rows, the audit event");
+
+    let faults = Faults::default();
+    let tables = world.tables.fork(faults.clone());
+    let (key, item) = tables.dump().into_iter().find(|(key, _)| key.pk.ends_with(&ids[0])).unwrap();
+    for n in 0..100_000 {
+        // Made years before those that the page shows.
+        let older = format!("inv_01a0000000{n:016}");
+        let mut item = item.clone();
+        item.insert("kind_sk".to_owned(), AttributeValue::S(older.clone()));
+        tables.place(Key { pk: key.pk.replace(&ids[0], &older), ..key.clone() }, item);
+    }
+    let many = shown_by(&tables, &faults);
+    assert_eq!((many.1, &many.0["data"]), (few.1, &few.0["data"]));
 }

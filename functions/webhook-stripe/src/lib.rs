@@ -162,8 +162,10 @@ fn live_secrets(entry: &VaultEntry, now: Timestamp) -> impl Iterator<Item = &[u8
     live.map(|secret| secret.secret.reveal().as_bytes())
 }
 
-/// The event as a queue message: as it is, or packed where SQS could not carry it so. `None`: not even packed.
-fn message(text: Cow<'_, str>, mut envelope: Envelope) -> Option<(String, String)> {
+/// The event as a queue message, body and attribute: as it is, or packed where SQS could not carry it so. `None`: not even
+/// packed.
+#[must_use]
+pub fn message(text: Cow<'_, str>, mut envelope: Envelope) -> Option<(String, String)> {
     let attribute = serde_json::to_string(&envelope).ok()?;
     let room =
         Queue::MAX_MESSAGE.checked_sub(Envelope::ATTRIBUTE.len() + "String".len() + attribute.len())?;

@@ -46,6 +46,13 @@ def test_the_sender_cannot_hide_where_it_is(front):
     assert dict(front.in_api(scope())["headers"])[b"x-forwarded-for"] == b"127.0.0.1"
 
 
+def test_functions_learn_the_address_that_the_front_saw():
+    event = {"headers": {"x-forwarded-for": "203.0.113.7, 127.0.0.2"}, "requestContext": {"http": {"sourceIp": "127.0.0.1"}}}
+    assert emulator.from_sender(event)["requestContext"]["http"]["sourceIp"] == "127.0.0.2"
+    for other in ({"Records": []}, {"headers": {}, "requestContext": {"http": {"sourceIp": "127.0.0.1"}}}, ["no object"]):
+        assert emulator.from_sender(json.loads(json.dumps(other))) == other
+
+
 def test_encryption_contexts_become_condition_keys():
     body = json.dumps({"KeyId": "k", "EncryptionContext": {"org": "org_1"}}).encode()
     keys = emulator.kms_condition_keys(body)

@@ -1,7 +1,12 @@
 //! What all parts of the OpenAPI document share. Each function's document is made from its handlers; nothing is written by hand.
 
+use std::borrow::Cow;
+
+use plixo_domain::money::Currency;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::{IntoResponses, Modify, ToSchema};
+use utoipa::{IntoResponses, Modify, PartialSchema, ToSchema};
 
 /// An [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457) problem.
 #[derive(ToSchema)]
@@ -29,6 +34,85 @@ pub struct ProblemField {
     /// An [RFC 6901](https://www.rfc-editor.org/rfc/rfc6901) pointer.
     pointer: String,
     detail: String,
+}
+
+/// Gives texts of a certain form their place in the document.
+macro_rules! texts {
+    ($($(#[$doc:meta])* $text:ident = $name:literal, $schema:expr;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub struct $text;
+
+        impl PartialSchema for $text {
+            fn schema() -> RefOr<Schema> {
+                let schema: ObjectBuilder = $schema;
+                schema.schema_type(Type::String).into()
+            }
+        }
+
+        impl ToSchema for $text {
+            fn name() -> Cow<'static, str> {
+                $name.into()
+            }
+        }
+    )*};
+}
+
+/// A TypeID of that kind.
+fn id(prefix: &str) -> ObjectBuilder {
+    ObjectBuilder::new().pattern(Some(format!("^{prefix}_[0-7][0-9a-hjkmnp-tv-z]{{25}}$")))
+}
+
+fn words(words: &[&str]) -> ObjectBuilder {
+    ObjectBuilder::new().enum_values(Some(words.iter().copied()))
+}
+
+texts! {
+    /// An organisation's id.
+    OrganisationIdText = "OrganisationId", id("org");
+    /// A member's id.
+    MemberIdText = "MemberId", id("mem");
+    /// What a member is in an organisation.
+    RoleText = "Role", words(&["controller", "billing_admin", "cfo", "compliance", "viewer"]);
+    /// Whether a member has come in yet.
+    MemberStateText = "MemberState", words(&["invited", "active"]);
+    /// Where an organisation's data stays.
+    ResidencyText = "Residency", words(&["eu", "us"]);
+    /// One email address in ASCII.
+    EmailText = "Email",
+        ObjectBuilder::new().format(Some(SchemaFormat::Custom("email".to_owned()))).max_length(Some(254));
+    /// A customer's id.
+    CustomerIdText = "CustomerId", id("cus");
+    /// An invoice's id.
+    InvoiceIdText = "InvoiceId", id("inv");
+    /// A payment's id.
+    PaymentIdText = "PaymentId", id("pay");
+    /// An allocation's id.
+    AllocationIdText = "AllocationId", id("alo");
+    /// A day.
+    DayText = "Day", ObjectBuilder::new().format(Some(SchemaFormat::KnownFormat(KnownFormat::Date)));
+    /// A month.
+    MonthText = "Month", ObjectBuilder::new().pattern(Some("^[0-9]{4}-(0[1-9]|1[0-2])$"));
+    /// A decimal.
+    DecimalText = "Decimal", ObjectBuilder::new().pattern(Some("^-?[0-9]+([.][0-9]+)?$"));
+    /// A currency of ISO 4217.
+    CurrencyText = "Currency", ObjectBuilder::new().enum_values(Some(currencies()));
+    /// How an invoice stands.
+    InvoiceStatusText = "InvoiceStatus", words(&["draft", "open", "partially_paid", "paid", "void", "uncollectible"]);
+    /// Where a payment came from.
+    PaymentSourceText = "PaymentSource", words(&["stripe", "erp", "bank", "manual"]);
+    /// Where a payment that people record came from.
+    RecordedSourceText = "RecordedSource", words(&["bank", "manual"]);
+    /// How a payment stands.
+    PaymentStatusText = "PaymentStatus",
+        words(&["pending", "succeeded", "failed", "refunded", "partially_refunded", "disputed"]);
+}
+
+/// The codes that amounts may have.
+fn currencies() -> Vec<String> {
+    let letters = || 'A'..='Z';
+    let codes = letters().flat_map(|a| letters().flat_map(move |b| letters().map(move |c| [a, b, c])));
+    codes.map(|code| code.iter().collect()).filter(|code: &String| code.parse::<Currency>().is_ok()).collect()
 }
 
 /// What any request may be answered.

@@ -25,8 +25,8 @@ pub enum Failed {
     Unauthenticated(&'static str),
     /// There is no such route.
     NoRoute,
-    /// The body is longer than [`MAX_BODY`].
-    TooLarge,
+    /// The body is longer than that, bytes.
+    TooLarge(usize),
     /// The body is not said to be JSON.
     NotJson,
     /// It was refused.
@@ -50,15 +50,7 @@ pub fn invalid(pointer: impl Into<String>, detail: impl Into<String>) -> Failed 
 /// # Errors
 /// [`Failed::Unauthenticated`].
 pub fn caller(request: &Request, line: &mut Line) -> Result<Caller, Failed> {
-    match request.authorized("refused") {
-        None => {}
-        Some("expired") => return Err(Failed::Unauthenticated("token_expired")),
-        Some("missing") => return Err(Failed::Unauthenticated("token_missing")),
-        Some("unavailable") => {
-            return Err(Refusal::Unavailable("the authorizer could not tell".to_owned()).into());
-        }
-        Some(_) => return Err(Failed::Unauthenticated("token_refused")),
-    }
+    believed(request)?;
     // A browser sends cookies by itself, whoever makes it. Pages defend themselves against that; the API takes none.
     if request.authorized("by") == Some("cookie") {
         return Err(Failed::Unauthenticated("token_in_cookie"));
@@ -81,6 +73,20 @@ pub fn caller(request: &Request, line: &mut Line) -> Result<Caller, Failed> {
     Ok(caller)
 }
 
+/// Whether the authorizer believed the token.
+///
+/// # Errors
+/// [`Failed::Unauthenticated`], [`Refusal::Unavailable`] where it could not tell.
+pub fn believed(request: &Request) -> Result<(), Failed> {
+    match request.authorized("refused") {
+        None => Ok(()),
+        Some("expired") => Err(Failed::Unauthenticated("token_expired")),
+        Some("missing") => Err(Failed::Unauthenticated("token_missing")),
+        Some("unavailable") => Err(Refusal::Unavailable("the authorizer could not tell".to_owned()).into()),
+        Some(_) => Err(Failed::Unauthenticated("token_refused")),
+    }
+}
+
 /// The id in the path. One that is none is of nothing.
 ///
 /// # Errors
@@ -89,12 +95,16 @@ pub fn id<T: FromStr>(request: &Request, name: &str) -> Result<T, Failed> {
     request.path(name).and_then(|text| text.parse().ok()).ok_or(Failed::Refused(Refusal::NotFound))
 }
 
-/// The body.
+/// The body: a JSON object.
 ///
 /// # Errors
 /// [`Failed`], with a JSON pointer to what is wrong.
 pub fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Failed> {
     let bytes = bytes(request)?;
+    // serde would read a struct from a list of its fields' values too.
+    if !bytes.trim_ascii_start().starts_with(b"{") {
+        return Err(invalid("", "the body is a JSON object"));
+    }
     let mut json = serde_json::Deserializer::from_slice(&bytes);
     let read = serde_path_to_error::deserialize(&mut json).map_err(|error| wrong(&error))?;
     json.end().map_err(|_| invalid("", "something follows the JSON value"))?;
@@ -107,7 +117,7 @@ pub fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Failed> {
 /// [`Failed::TooLarge`], [`Failed::NotJson`], [`Refusal::Invalid`] for what is no base64 though the gateway says so.
 pub fn bytes(request: &Request) -> Result<Vec<u8>, Failed> {
     if request.body_len() > MAX_BODY {
-        return Err(Failed::TooLarge);
+        return Err(Failed::TooLarge(MAX_BODY));
     }
     let kind = request.header("content-type").unwrap_or_default().split(';').next().unwrap_or_default();
     if !kind.trim().eq_ignore_ascii_case("application/json") {
@@ -137,7 +147,9 @@ fn wrong<E: std::fmt::Display>(error: &serde_path_to_error::Error<E>) -> Failed 
     // serde_json names line and column, which says less than the pointer.
     let said = error.inner().to_string();
     let said = said.split(" at line ").next().unwrap_or_default().to_owned();
-    invalid(pointer(error.path()), said)
+    let missing = said.strip_prefix("missing field `").and_then(|name| name.strip_suffix('`'));
+    let at = pointer(error.path());
+    invalid(missing.map_or_else(|| at.clone(), |name| format!("{at}/{name}")), said.clone())
 }
 
 /// A path as an [RFC 6901](https://www.rfc-editor.org/rfc/rfc6901) pointer.

@@ -8,4 +8,4 @@ pub mod staff;
 mod tests;
 
 pub use input::Failed;
-pub use output::{List, answer};
+pub use output::{List, answer, problem};

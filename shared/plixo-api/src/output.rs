@@ -5,7 +5,7 @@ use plixo_lambda::line::Line;
 use plixo_staff::{Answered, Refusal};
 use serde::Serialize;
 
-use crate::input::{Failed, MAX_BODY};
+use crate::input::Failed;
 
 /// A part of a list.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
@@ -58,7 +58,8 @@ pub fn answer(done: Result<Response, Failed>, request: &Request, mut line: Line)
     }
 }
 
-fn problem(failed: Failed, id: &str, line: &mut Line) -> Response {
+/// The problem that its sender is told of; the line learns the rest.
+pub fn problem(failed: Failed, id: &str, line: &mut Line) -> Response {
     let refusal = match failed {
         Failed::Unauthenticated(why) => {
             line.outcome = why;
@@ -68,9 +69,9 @@ fn problem(failed: Failed, id: &str, line: &mut Line) -> Response {
             line.outcome = "route_unknown";
             return Response::problem(404, "not_found", "Not Found", "There is nothing here.", id);
         }
-        Failed::TooLarge => {
+        Failed::TooLarge(most) => {
             line.outcome = "body_too_large";
-            let detail = format!("A body has at most {MAX_BODY} bytes here.");
+            let detail = format!("A body has at most {most} bytes here.");
             return Response::problem(413, "body_too_large", "Content Too Large", &detail, id);
         }
         Failed::NotJson => {

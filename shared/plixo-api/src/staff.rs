@@ -3,7 +3,7 @@
 use plixo_authz::Action;
 use plixo_domain::audit::{Object, Outcome};
 use plixo_domain::id::OrgId;
-use plixo_domain::ledger::{Kept, Row, RowKey};
+use plixo_domain::ledger::{Customer, Kept, Row, RowKey};
 use plixo_envelope::KeyService;
 use plixo_lambda::http::Request;
 use plixo_lambda::line::Line;
@@ -71,7 +71,18 @@ impl<'a, T: Tables, K: KeyService> Staff<'a, T, K> {
         filter: &str,
         (limit, cursor): (Limit, Option<&str>),
     ) -> Result<(Vec<(Row, u64)>, Option<String>), Failed> {
-        let visit = self.desk.enter(&self.caller, &self.org, deed, Vec::new()).await?;
+        let customer = match list {
+            List::InvoicesOfCustomer(customer) => Some(*customer),
+            _ => None,
+        };
+        let rows = customer.iter().map(Customer::key).collect();
+        let visit = self.desk.enter(&self.caller, &self.org, deed, rows).await?;
+        if let Some(customer) = customer
+            && !matches!(visit.book.get::<Customer>(&customer), Ok(Some(_)))
+        {
+            self.desk.record(&self.caller, &visit, deed, Outcome::Failed).await?;
+            return Err(input::invalid("/customer_id", "there is no such customer"));
+        }
         let now = self.caller.now;
         let after = match cursor {
             Some(cursor) => Some(self.desk.place(&self.org, filter, cursor, now).await?),
@@ -88,21 +99,16 @@ impl<'a, T: Tables, K: KeyService> Staff<'a, T, K> {
         Ok((rows, next))
     }
 
-    /// Makes a change, once for each idempotency key.
+    /// Makes a change, once for each idempotency key and body.
     ///
     /// # Errors
     /// [`Refusal`].
-    pub async fn change<F>(
-        &self,
-        deed: &Deed,
-        rows: &[RowKey],
-        body: &[u8],
-        work: F,
-    ) -> Result<Answered, Failed>
+    pub async fn change<F>(&self, deed: &Deed, rows: &[RowKey], work: F) -> Result<Answered, Failed>
     where
         F: AsyncFn(Entered<'_>) -> Result<Made, Not>,
     {
-        let key = input::idempotency_key(self.request)?.map(|key| Key { key, body });
+        let body = self.request.body().map_err(|_| input::invalid("", "the body is not readable"))?;
+        let key = input::idempotency_key(self.request)?.map(|key| Key { key, body: &body });
         Ok(self.desk.change(&self.caller, &self.org, deed, rows, key, work).await?)
     }
 }

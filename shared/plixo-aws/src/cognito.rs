@@ -8,14 +8,14 @@ use aws_config::SdkConfig;
 use aws_sdk_cognitoidentityprovider::Client;
 use aws_sdk_cognitoidentityprovider::types::{
     AttributeType, AuthFlowType, AuthenticationResultType, ChallengeNameType, MessageActionType,
-    SoftwareTokenMfaSettingsType, VerifySoftwareTokenResponseType,
+    SoftwareTokenMfaSettingsType, UserStatusType, VerifySoftwareTokenResponseType,
 };
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use plixo_domain::people::UserId;
 use plixo_domain::secret::Secret;
 
-use crate::{AwsError, from_sdk};
+use crate::{AwsError, from_sdk_by_code};
 
 const SERVICE: &str = "Cognito";
 /// The pool's group of operators.
@@ -90,6 +90,8 @@ pub struct Person {
     pub email: Secret,
     /// Whether the person is in, and not disabled.
     pub enabled: bool,
+    /// Whether the person has a temporary password only, and so never signed in.
+    pub waits: bool,
 }
 
 /// The port to the directory, for people who sign in.
@@ -178,6 +180,17 @@ pub trait Register: Send + Sync {
         temporary: &Secret,
     ) -> impl Future<Output = Result<UserId, DirectoryError>> + Send;
 
+    /// Gives a person who never signed in their temporary password anew, so that it is good for its full time again. Ask
+    /// [`Directory::find`] before: it takes their own password from anybody else.
+    ///
+    /// # Errors
+    /// [`DirectoryError`].
+    fn invite_again(
+        &self,
+        email: &str,
+        temporary: &Secret,
+    ) -> impl Future<Output = Result<(), DirectoryError>> + Send;
+
     /// Makes a person an operator.
     ///
     /// # Errors
@@ -213,6 +226,17 @@ impl UserPool {
         Self { client: Client::from_conf(config), pool_id, client_id }
     }
 
+    async fn give_password(
+        &self,
+        email: &str,
+        password: &Secret,
+        permanent: bool,
+    ) -> Result<(), DirectoryError> {
+        let asked = self.client.admin_set_user_password().user_pool_id(&self.pool_id).username(email);
+        let asked = asked.password(password.reveal()).permanent(permanent);
+        asked.send().await.map(drop).map_err(failure)
+    }
+
     /// Who is challenged. A pool whose people sign in with an email names them by their `sub`; where a name is none, the
     /// pool is asked.
     async fn challenged(
@@ -233,8 +257,7 @@ where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     R: std::fmt::Debug + Send + Sync + 'static,
 {
-    let code = error.as_service_error().map(|error| error.meta().code().unwrap_or("no code").to_owned());
-    match code.as_deref() {
+    match error.as_service_error().and_then(|error| error.meta().code()) {
         Some(
             "NotAuthorizedException"
             | "UserNotFoundException"
@@ -252,11 +275,7 @@ where
             DirectoryError::WeakPassword
         }
         Some("UsernameExistsException" | "AliasExistsException") => DirectoryError::Exists,
-        _ => DirectoryError::Aws(match (from_sdk(SERVICE, error), code) {
-            (AwsError::Refused { service, .. }, Some(cause)) => AwsError::Refused { service, cause },
-            (AwsError::Unavailable { service, .. }, Some(cause)) => AwsError::Unavailable { service, cause },
-            (error, None) => error,
-        }),
+        _ => DirectoryError::Aws(from_sdk_by_code(SERVICE, error)),
     }
 }
 
@@ -397,7 +416,8 @@ impl Directory for UserPool {
         let email = attribute("email").ok_or_else(|| odd("a person without an email"))?;
         let user = attribute("sub").and_then(|sub| sub.parse().ok());
         let user = user.ok_or_else(|| odd("a person without a sub"))?;
-        Ok(Some(Person { user, email: Secret::new(email.to_owned()), enabled: found.enabled }))
+        let waits = found.user_status == Some(UserStatusType::ForceChangePassword);
+        Ok(Some(Person { user, email: Secret::new(email.to_owned()), enabled: found.enabled, waits }))
     }
 }
 
@@ -418,15 +438,17 @@ impl Register for UserPool {
             .ok_or_else(|| odd("a person without a sub"))
     }
 
+    async fn invite_again(&self, email: &str, temporary: &Secret) -> Result<(), DirectoryError> {
+        self.give_password(email, temporary, false).await
+    }
+
     async fn make_operator(&self, email: &str) -> Result<(), DirectoryError> {
         let asked = self.client.admin_add_user_to_group().user_pool_id(&self.pool_id);
         asked.username(email).group_name(OPERATORS).send().await.map(drop).map_err(failure)
     }
 
     async fn set_password(&self, email: &str, password: &Secret) -> Result<(), DirectoryError> {
-        let asked = self.client.admin_set_user_password().user_pool_id(&self.pool_id).username(email);
-        let asked = asked.password(password.reveal()).permanent(true);
-        asked.send().await.map(drop).map_err(failure)
+        self.give_password(email, password, true).await
     }
 }
 

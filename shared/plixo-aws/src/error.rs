@@ -49,6 +49,20 @@ where
     AwsError::Unavailable { service, cause }
 }
 
+/// [`from_sdk`], for services whose texts may name a person: of what the service said, the cause holds the code alone.
+pub fn from_sdk_by_code<E, R>(service: &'static str, error: SdkError<E, R>) -> AwsError
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    R: std::fmt::Debug + Send + Sync + 'static,
+{
+    let code = error.as_service_error().map(|error| error.meta().code().unwrap_or("no code").to_owned());
+    match (from_sdk(service, error), code) {
+        (AwsError::Refused { service, .. }, Some(cause)) => AwsError::Refused { service, cause },
+        (AwsError::Unavailable { service, .. }, Some(cause)) => AwsError::Unavailable { service, cause },
+        (error, None) => error,
+    }
+}
+
 fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
@@ -61,6 +75,8 @@ fn is_a_decision(code: &str) -> bool {
         code,
         "AccessDenied"
             | "AccessDeniedException"
+            | "AccountSuspendedException"
+            | "BadRequestException"
             | "ConditionalCheckFailedException"
             | "DisabledException"
             | "IncorrectKeyException"
@@ -69,6 +85,8 @@ fn is_a_decision(code: &str) -> bool {
             | "InvalidParameterException"
             | "InvalidParameterValue"
             | "KMSInvalidStateException"
+            | "MailFromDomainNotVerifiedException"
+            | "MessageRejected"
             | "NotFoundException"
             | "ResourceNotFoundException"
             | "ValidationException"

@@ -13,10 +13,12 @@ pub mod kms;
 pub mod mac;
 #[cfg(feature = "secrets")]
 pub mod secrets;
+#[cfg(feature = "ses")]
+pub mod ses;
 #[cfg(feature = "sqs")]
 pub mod sqs;
 
-pub use error::{AwsError, from_sdk};
+pub use error::{AwsError, from_sdk, from_sdk_by_code};
 
 #[cfg(test)]
 #[cfg(all(feature = "kms", feature = "secrets", feature = "sqs"))]

@@ -18,11 +18,46 @@ pub trait ReadSecret: Send + Sync {
     fn read_secret(&self, name: &str) -> impl Future<Output = Result<Option<Secret>, AwsError>> + Send;
 }
 
+/// The port to a vault whose secrets are made and changed.
+pub trait KeepSecret: ReadSecret {
+    /// Makes a secret of a name that was drawn this moment.
+    ///
+    /// # Errors
+    /// [`AwsError`].
+    fn create_secret(&self, name: &str, value: &Secret) -> impl Future<Output = Result<(), AwsError>> + Send;
+
+    /// The secret of that name with its version, or `None` where there is none.
+    ///
+    /// # Errors
+    /// [`AwsError`].
+    fn read_version(
+        &self,
+        name: &str,
+    ) -> impl Future<Output = Result<Option<(Secret, String)>, AwsError>> + Send;
+
+    /// Gives a secret a new value if it still has the version `seen`. False where it has moved on: read it again.
+    ///
+    /// # Errors
+    /// [`AwsError`]: nobody knows whether it has the new value.
+    fn replace_secret(
+        &self,
+        name: &str,
+        value: &Secret,
+        seen: &str,
+    ) -> impl Future<Output = Result<bool, AwsError>> + Send;
+}
+
+/// The label of the version that readers get.
+const CURRENT: &str = "AWSCURRENT";
+/// The label of a version that is to become current.
+const PENDING: &str = "AWSPENDING";
+
 /// The secrets whose names begin with one prefix.
 #[derive(Debug, Clone)]
 pub struct Vault {
     client: Client,
     prefix: String,
+    key_arn: Option<String>,
 }
 
 impl Vault {
@@ -31,7 +66,13 @@ impl Vault {
     pub fn new(config: &SdkConfig, prefix: String) -> Self {
         let config =
             aws_sdk_secretsmanager::config::Builder::from(config).interceptor(crate::calls::Calls).build();
-        Self { client: Client::from_conf(config), prefix }
+        Self { client: Client::from_conf(config), prefix, key_arn: None }
+    }
+
+    /// New secrets are encrypted under the KMS key `key_arn`.
+    #[must_use]
+    pub fn under(self, key_arn: String) -> Self {
+        Self { key_arn: Some(key_arn), ..self }
     }
 
     /// Makes a secret, or gives the one of that name a new value, encrypted under the KMS key `key_arn`.
@@ -59,10 +100,43 @@ fn is_gone(error: &GetSecretValueError) -> bool {
 
 impl ReadSecret for Vault {
     async fn read_secret(&self, name: &str) -> Result<Option<Secret>, AwsError> {
+        Ok(self.read_version(name).await?.map(|(secret, _)| secret))
+    }
+}
+
+impl KeepSecret for Vault {
+    async fn create_secret(&self, name: &str, value: &Secret) -> Result<(), AwsError> {
+        let create = self.client.create_secret().name(format!("{}{name}", self.prefix));
+        let create = create.secret_string(value.reveal()).set_kms_key_id(self.key_arn.clone());
+        create.send().await.map(drop).map_err(|error| from_sdk(SERVICE, error))
+    }
+
+    async fn read_version(&self, name: &str) -> Result<Option<(Secret, String)>, AwsError> {
         let asked = self.client.get_secret_value().secret_id(format!("{}{name}", self.prefix));
         match asked.send().await {
-            Ok(found) => Ok(found.secret_string.map(Secret::new)),
+            Ok(found) => {
+                let version = found.version_id.unwrap_or_default();
+                Ok(found.secret_string.map(|text| (Secret::new(text), version)))
+            }
             Err(error) if error.as_service_error().is_some_and(is_gone) => Ok(None),
+            Err(error) => Err(from_sdk(SERVICE, error)),
+        }
+    }
+
+    // A new version becomes current only where the one that was read still is: Secrets Manager moves the label off that
+    // version or not at all
+    // (https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecretVersionStage.html).
+    async fn replace_secret(&self, name: &str, value: &Secret, seen: &str) -> Result<bool, AwsError> {
+        let name = format!("{}{name}", self.prefix);
+        let put = self.client.put_secret_value().secret_id(&name).secret_string(value.reveal());
+        let put = put.version_stages(PENDING).send().await.map_err(|error| from_sdk(SERVICE, error))?;
+        let version = put.version_id.unwrap_or_default();
+        let moved = self.client.update_secret_version_stage().secret_id(name).version_stage(CURRENT);
+        match moved.move_to_version_id(version).remove_from_version_id(seen).send().await {
+            Ok(_) => Ok(true),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_invalid_parameter_exception()) => {
+                Ok(false)
+            }
             Err(error) => Err(from_sdk(SERVICE, error)),
         }
     }

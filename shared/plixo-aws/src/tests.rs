@@ -188,5 +188,5 @@ fn a_trace_is_handed_on_with_every_call() {
     assert_eq!(*server.traces.lock().unwrap(), ["root=1-5bef4de7"]);
 }
 
-#[cfg(all(feature = "cognito", feature = "jwks", feature = "mac"))]
+#[cfg(all(feature = "cognito", feature = "jwks", feature = "mac", feature = "ses"))]
 mod people;

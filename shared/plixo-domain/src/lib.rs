@@ -5,6 +5,7 @@ pub mod audit;
 pub mod id;
 pub mod ledger;
 pub mod money;
+mod object;
 pub mod people;
 pub mod secret;
 pub mod webhook;

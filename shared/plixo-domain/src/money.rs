@@ -56,13 +56,15 @@ impl fmt::Debug for Currency {
 
 /// An amount in minor units (cents of EUR, whole JPY) of one currency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub struct Money {
     /// Minor units.
     pub amount: i64,
     /// Of this currency.
     pub currency: Currency,
 }
+
+crate::objects!(Money);
 
 impl Money {
     /// `amount` minor units of `currency`.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
+use email_address::{EmailAddress, Options};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -91,6 +92,71 @@ words! {
     }
 }
 
+/// The longest email address, characters
+/// ([RFC 3696, erratum 1690](https://www.rfc-editor.org/errata_search.php?rfc=3696&eid=1690)).
+const LONGEST_EMAIL: usize = 254;
+
+/// One email address: ASCII, without comments, quotes or a display name. Its domain is in lower case.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Email(String);
+
+impl TryFrom<String> for Email {
+    type Error = EmailError;
+
+    fn try_from(text: String) -> Result<Self, EmailError> {
+        text.parse()
+    }
+}
+
+impl Email {
+    /// The address, to write to and to show.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The address as the directory names its person: people sign in with it in whatever case.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.0.to_lowercase()
+    }
+}
+
+impl fmt::Debug for Email {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Email(…)")
+    }
+}
+
+/// Why a text is no [`Email`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum EmailError {
+    /// It is none, or a rare form that mail does not reach everywhere.
+    #[error("is not one email address of at most {LONGEST_EMAIL} ASCII characters, like name@example.com")]
+    Malformed,
+    /// It holds a card number.
+    #[error("holds a card number, which is kept nowhere")]
+    HoldsCard,
+}
+
+impl FromStr for Email {
+    type Err = EmailError;
+
+    fn from_str(text: &str) -> Result<Self, EmailError> {
+        let options = Options::default().without_display_text().without_domain_literal().with_required_tld();
+        let fits = text.len() <= LONGEST_EMAIL && text.is_ascii() && !text.contains(['"', '(', ')']);
+        if !fits || EmailAddress::parse_with_options(text, options).is_err() {
+            return Err(EmailError::Malformed);
+        }
+        if plixo_cards::contains(text) {
+            return Err(EmailError::HoldsCard);
+        }
+        let (local, domain) = text.rsplit_once('@').ok_or(EmailError::Malformed)?;
+        Ok(Self(format!("{local}@{}", domain.to_lowercase())))
+    }
+}
+
 /// A member: a user's role in one organisation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
@@ -133,8 +199,10 @@ pub enum PeopleError {
     /// The person is a member already.
     #[error("the person is a member already")]
     AlreadyMember,
-    /// It would leave the organisation without a Controller.
-    #[error("an organisation keeps at least one Controller: make another member Controller first")]
+    /// It would leave the organisation without a Controller who has come in.
+    #[error(
+        "an organisation keeps at least one Controller who has come in: let another member become one first"
+    )]
     LastController,
     /// These rows are needed as well.
     #[error("rows are unread")]
@@ -175,13 +243,24 @@ pub fn change_member(book: &mut Book, member: Member) -> Result<(), PeopleError>
     if before.id != member.id {
         return Err(PeopleError::NotFound);
     }
+    let counted = org.controllers.len();
     count(&mut org.controllers, &member);
-    if org.controllers.is_empty() {
+    if org.controllers.is_empty() && counted > 0 {
         return Err(PeopleError::LastController);
     }
     book.put(org)?;
     book.put(member)?;
     Ok(())
+}
+
+/// Notes that an invited member has come in. One who is active already stays as they are.
+///
+/// # Errors
+/// [`PeopleError`]; nothing was changed.
+pub fn come_in(book: &mut Book, user: UserId) -> Result<(), PeopleError> {
+    let member = book.get::<Member>(&user)?.ok_or(PeopleError::NotFound)?;
+    let member = Member { state: MemberState::Active, ..member.clone() };
+    change_member(book, member)
 }
 
 /// Takes a member out of the organisation.
@@ -193,8 +272,7 @@ pub fn remove_member(book: &mut Book, user: UserId) -> Result<Member, PeopleErro
     let member = book.get::<Member>(&user)?.ok_or(PeopleError::NotFound)?.clone();
     book.get::<MemberPointer>(&member.id)?;
     book.get::<UserOrganisation>(&user)?;
-    org.controllers.remove(&member.id);
-    if org.controllers.is_empty() {
+    if org.controllers.remove(&member.id) && org.controllers.is_empty() {
         return Err(PeopleError::LastController);
     }
     book.put(org)?;
@@ -208,9 +286,10 @@ fn organisation(book: &Book) -> Result<Organisation, PeopleError> {
     book.get::<Organisation>(&())?.cloned().ok_or(PeopleError::NotFound)
 }
 
-/// The organisation's row names its Controllers, so that two changes at once cannot take the last two away.
+/// The organisation's row names its Controllers, so that two changes at once cannot take the last two away. One who is only
+/// invited can do nothing yet, and may never come in: they do not count.
 fn count(controllers: &mut BTreeSet<MemberId>, member: &Member) {
-    if member.role == Role::Controller {
+    if member.role == Role::Controller && member.state == MemberState::Active {
         controllers.insert(member.id);
     } else {
         controllers.remove(&member.id);

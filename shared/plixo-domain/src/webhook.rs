@@ -68,6 +68,9 @@ pub enum Provider {
 }
 
 impl Provider {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Stripe, Self::Member];
+
     /// The contract's word for it.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -16,7 +16,7 @@ pub use keyring::{Keyring, Limits, MAX_AGE};
 pub use lookup::LookupKey;
 pub use organisation::{FIRST_VERSION, OrganisationKeys, WrappedKey, WrappedKeys};
 pub use sealed::{Place, Salt, Sealed};
-pub use service::{ENCRYPTION_CONTEXT_KEY, GeneratedKey, KeyFailure, KeyService};
+pub use service::{ENCRYPTION_CONTEXT_KEY, GeneratedKey, KeyFailure, KeyService, NoKeys};
 
 #[cfg(test)]
 mod tests;

@@ -43,6 +43,20 @@ impl<S: KeyService> KeyService for Arc<S> {
     }
 }
 
+/// No keys: nothing that is sealed is opened.
+#[derive(Debug, Clone, Copy)]
+pub struct NoKeys;
+
+impl KeyService for NoKeys {
+    async fn generate_key(&self, _: &str) -> Result<GeneratedKey, KeyFailure> {
+        Err(KeyFailure::refused("this function makes no keys"))
+    }
+
+    async fn unwrap_key(&self, _: &str, _: &[u8]) -> Result<Secret, KeyFailure> {
+        Err(KeyFailure::refused("this function opens no keys"))
+    }
+}
+
 /// A key just made.
 #[derive(Debug)]
 pub struct GeneratedKey {

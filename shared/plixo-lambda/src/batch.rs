@@ -101,33 +101,50 @@ where
     F: Fn(usize, Line) -> A,
     A: Future<Output = (Result<(), TaskError>, Line)>,
 {
-    let done =
-        join_all(batch.records.iter().enumerate().map(|(n, message)| one(function, n, message, &handle)))
-            .await;
-    let failed = batch.records.iter().zip(done).filter(|(_, done)| !done);
-    let failures = failed.map(|(message, _)| ItemFailure { item_identifier: message.message_id.clone() });
+    let at = clock::now();
+    let works = batch.records.iter().map(|message| {
+        let sent: Option<i64> = message.attributes.sent_timestamp.parse().ok();
+        let mut blank = Line {
+            function,
+            span: "message",
+            message_id: Some(message.message_id.clone()),
+            receive_count: message.attributes.approximate_receive_count.parse().ok(),
+            queued_ms: sent.map(|sent| at.as_millisecond().saturating_sub(sent)),
+            size_bytes: Some(message.body.len()),
+            ..Line::default()
+        };
+        blank.metrics.requests = 1;
+        (blank, vec![message.message_id.as_str()])
+    });
+    side_by_side(works, handle).await
+}
+
+/// Runs pieces of work side by side: of each its blank line, and the items of the batch that are handed out again if it fails.
+pub(crate) async fn side_by_side<'a, F, A>(
+    works: impl Iterator<Item = (Line, Vec<&'a str>)>,
+    handle: F,
+) -> BatchResponse
+where
+    F: Fn(usize, Line) -> A,
+    A: Future<Output = (Result<(), TaskError>, Line)>,
+{
+    let handle = &handle;
+    let work = |(n, (blank, items)): (usize, (Line, Vec<&'a str>))| async move {
+        if one(n, blank, handle).await { Vec::new() } else { items }
+    };
+    let failed = join_all(works.enumerate().map(work)).await.into_iter().flatten();
+    let failures = failed.map(|item| ItemFailure { item_identifier: item.to_owned() });
     BatchResponse { batch_item_failures: failures.collect() }
 }
 
-async fn one<F, A>(function: &'static str, n: usize, message: &Message, handle: &F) -> bool
+async fn one<F, A>(n: usize, blank: Line, handle: &F) -> bool
 where
     F: Fn(usize, Line) -> A,
     A: Future<Output = (Result<(), TaskError>, Line)>,
 {
     let (began, at) = (clock::instant(), clock::now());
-    let sent: Option<i64> = message.attributes.sent_timestamp.parse().ok();
-    let mut blank = Line {
-        function,
-        span: "message",
-        timestamp: at,
-        message_id: Some(message.message_id.clone()),
-        receive_count: message.attributes.approximate_receive_count.parse().ok(),
-        queued_ms: sent.map(|sent| at.as_millisecond().saturating_sub(sent)),
-        size_bytes: Some(message.body.len()),
-        embedded: Embedded { timestamp: at.as_millisecond() },
-        ..Line::default()
-    };
-    blank.metrics.requests = 1;
+    let embedded = Embedded { timestamp: at.as_millisecond() };
+    let blank = Line { timestamp: at, embedded, ..blank };
     let spare = blank.clone();
     // Boxed, because what wraps it moves it on, and the future of an AWS call is some 10 KB.
     let work = AssertUnwindSafe(async { tokio::time::timeout(BUDGET, Box::pin(handle(n, blank))).await });
@@ -140,7 +157,7 @@ where
             (Err(error), Line { outcome: "out_of_time", ..spare })
         }
         Err(_) => {
-            let error = TaskError::Permanent("the message made its handler panic".to_owned());
+            let error = TaskError::Permanent("it made its handler panic".to_owned());
             (Err(error), Line { outcome: "panic", ..spare })
         }
     };

@@ -21,7 +21,9 @@ use crate::{Error, clock, line};
 #[serde(rename_all = "camelCase", default)]
 pub struct Request {
     headers: Headers,
+    cookies: Vec<String>,
     path_parameters: Headers,
+    raw_path: String,
     raw_query_string: String,
     body: Option<String>,
     is_base64_encoded: bool,
@@ -33,6 +35,7 @@ pub struct Request {
 struct Context {
     request_id: String,
     route_key: String,
+    domain_name: Option<String>,
     authorizer: Authorizer,
     http: HttpContext,
 }
@@ -63,6 +66,62 @@ impl Request {
         self.headers.get(name)
     }
 
+    /// The cookie of that name.
+    #[must_use]
+    pub fn cookie(&self, name: &str) -> Option<&str> {
+        // API Gateway puts cookies beside the headers; the local stack leaves them in theirs.
+        let in_header = self.header("cookie").into_iter().flat_map(|cookies| cookies.split(';'));
+        let mut cookies = self.cookies.iter().map(String::as_str).chain(in_header);
+        cookies.find_map(|cookie| cookie.trim().strip_prefix(name)?.strip_prefix('='))
+    }
+
+    /// The path and query, as they came.
+    #[must_use]
+    pub fn target(&self) -> String {
+        match self.query() {
+            "" => self.raw_path.clone(),
+            query => format!("{}?{query}", self.raw_path),
+        }
+    }
+
+    /// Another request of the same caller, from the same address and under the same id, for a function that asks another
+    /// one in process. Where the token stood is left out: whoever makes such a request has looked at that.
+    #[must_use]
+    pub fn asking(&self, route: impl Into<String>) -> Self {
+        let mut request_context = self.request_context.clone();
+        request_context.route_key = route.into();
+        request_context.authorizer.lambda.0.retain(|(name, _)| name != "by");
+        Self { request_context, ..Self::default() }
+    }
+
+    /// With a part of the path.
+    #[must_use]
+    pub fn at(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.path_parameters.0.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// With a query.
+    #[must_use]
+    pub fn with_query(mut self, query: impl Into<String>) -> Self {
+        self.raw_query_string = query.into();
+        self
+    }
+
+    /// With a header.
+    #[must_use]
+    pub fn with_header(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers.0.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// With a body of JSON.
+    #[must_use]
+    pub fn with_json(mut self, body: String) -> Self {
+        self.body = Some(body);
+        self.with_header("content-type", "application/json")
+    }
+
     /// The part of the path that the route calls `name`.
     #[must_use]
     pub fn path(&self, name: &str) -> Option<&str> {
@@ -79,6 +138,12 @@ impl Request {
     #[must_use]
     pub fn route(&self) -> &str {
         &self.request_context.route_key
+    }
+
+    /// The API's domain name that was asked, as the gateway knows it.
+    #[must_use]
+    pub fn domain(&self) -> Option<&str> {
+        self.request_context.domain_name.as_deref()
     }
 
     /// What the authorizer said of who asks, by its name for it.
@@ -170,6 +235,8 @@ pub struct Response {
     status_code: u16,
     #[serde(serialize_with = "pairs::serialize")]
     headers: Vec<Header>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    cookies: Vec<String>,
     body: String,
     is_base64_encoded: bool,
 }
@@ -207,12 +274,25 @@ impl Response {
     /// An answer without a body.
     #[must_use]
     pub fn empty(status: u16) -> Self {
-        Self { status_code: status, headers: Vec::new(), body: String::new(), is_base64_encoded: false }
+        Self {
+            status_code: status,
+            headers: Vec::new(),
+            cookies: Vec::new(),
+            body: String::new(),
+            is_base64_encoded: false,
+        }
     }
 
-    fn of(status: u16, content_type: &str, body: String) -> Self {
-        let headers = vec![("content-type", content_type.to_owned())];
-        Self { status_code: status, headers, body, is_base64_encoded: false }
+    /// An answer with a text body of some other kind.
+    #[must_use]
+    pub fn of(status: u16, content_type: &str, body: String) -> Self {
+        Self { body, ..Self::empty(status) }.with("content-type", content_type.to_owned())
+    }
+
+    /// Sends a browser elsewhere: 303 to get what is there, 307 to send the same form there.
+    #[must_use]
+    pub fn redirect(status: u16, to: String) -> Self {
+        Self::empty(status).with("location", to)
     }
 
     /// The status.
@@ -227,6 +307,19 @@ impl Response {
         &self.body
     }
 
+    /// The header of that name, lower case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(own, _)| *own == name).map(|(_, value)| value.as_str())
+    }
+
+    /// With one cookie more, as `set-cookie` takes it.
+    #[must_use]
+    pub fn with_cookie(mut self, cookie: String) -> Self {
+        self.cookies.push(cookie);
+        self
+    }
+
     /// With one header more.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: String) -> Self {
@@ -235,10 +328,14 @@ impl Response {
     }
 
     fn with_common_headers(self, request_id: &str) -> Self {
-        self.with("x-request-id", request_id.to_owned())
+        let response = self
+            .with("x-request-id", request_id.to_owned())
             .with("strict-transport-security", "max-age=63072000; includeSubDomains".to_owned())
-            .with("x-content-type-options", "nosniff".to_owned())
-            .with("cache-control", "no-store".to_owned())
+            .with("x-content-type-options", "nosniff".to_owned());
+        if response.header("cache-control").is_some() {
+            return response;
+        }
+        response.with("cache-control", "no-store".to_owned())
     }
 }
 

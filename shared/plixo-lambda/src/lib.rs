@@ -7,6 +7,7 @@ pub mod env;
 pub mod http;
 pub mod line;
 mod runtime;
+pub mod stream;
 
 use std::future::Future;
 

@@ -80,15 +80,15 @@ impl Totp {
     }
 }
 
-/// `GET /password`; posts `password`, `repeat` and what is carried to `/password`.
+/// `GET /password`; posts `password`, `repeat`, what is carried, and `current` unless it is the first one, to `/password`.
 #[derive(Clone, Template)]
 #[template(path = "password.html")]
 pub struct NewPassword {
     /// The frame.
     pub frame: Frame,
-    /// Whose password it is, for password managers.
-    pub email: String,
-    /// Whether the person came in with a temporary password.
+    /// Whose password it is, for password managers, where that is known.
+    pub email: Option<String>,
+    /// Whether the person came in with a temporary password, which is then not asked for.
     pub is_first: bool,
     /// Hidden fields.
     pub carried: Vec<Carried>,

@@ -60,8 +60,8 @@ pub struct Membership {
     pub id: OrgId,
     /// Its name.
     pub name: String,
-    /// The person's email.
-    pub email: String,
+    /// The person's email, where that is known.
+    pub email: Option<String>,
     /// The person's role in it.
     pub role: Role,
     /// What the role allows: nothing else is offered.
@@ -159,7 +159,7 @@ mod tests {
         let org = Membership {
             id,
             name: String::new(),
-            email: String::new(),
+            email: None,
             role: Role::Cfo,
             may,
             has_others: false,

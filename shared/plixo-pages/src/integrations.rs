@@ -68,7 +68,7 @@ pub struct EndpointForm {
     pub account: String,
 }
 
-/// `GET /orgs/{org}/webhook-events?status=&endpoint=&cursor=`.
+/// `GET /orgs/{org}/webhook-events?cursor=`.
 #[derive(Clone, Template)]
 #[template(path = "events.html")]
 pub struct EventList {
@@ -76,16 +76,10 @@ pub struct EventList {
     pub frame: Frame,
     /// Who looks.
     pub org: Membership,
-    /// What the list is narrowed to.
-    pub filter: EventFilter,
-    /// The endpoints to narrow it to.
-    pub endpoints: Vec<Choice>,
     /// The events.
     pub rows: Vec<EventRow>,
     /// Where this page stands.
     pub paging: Paging,
-    /// What is wrong with the filter.
-    pub errors: Errors,
 }
 
 impl Integrations {
@@ -97,42 +91,6 @@ impl Integrations {
 impl EventList {
     fn path(&self) -> String {
         format!("/orgs/{}/webhook-events", self.org.id)
-    }
-}
-
-/// What a list of events is narrowed to.
-#[derive(Clone, Default)]
-pub struct EventFilter {
-    /// A status.
-    pub status: Option<EventStatus>,
-    /// An endpoint.
-    pub endpoint: Option<EndpointId>,
-}
-
-impl EventFilter {
-    fn any(&self) -> bool {
-        self.status.is_some() || self.endpoint.is_some()
-    }
-
-    fn has_status(&self, status: &EventStatus) -> bool {
-        self.status == Some(*status)
-    }
-
-    fn has_endpoint(&self, id: &str) -> bool {
-        self.endpoint.is_some_and(|endpoint| endpoint.to_string() == id)
-    }
-
-    /// The filter as the beginning of a query.
-    fn query(&self) -> String {
-        let mut query = String::new();
-        let words = crate::show::event_statuses();
-        if let Some((word, _)) = words.iter().find(|(_, status)| self.has_status(status)) {
-            query.push_str(&format!("status={word}&"));
-        }
-        if let Some(endpoint) = self.endpoint {
-            query.push_str(&format!("endpoint={endpoint}&"));
-        }
-        query
     }
 }
 

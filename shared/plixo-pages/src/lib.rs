@@ -16,6 +16,7 @@ mod overview;
 mod page;
 mod payments;
 mod problem;
+mod reference;
 mod settings;
 mod show;
 
@@ -27,7 +28,7 @@ pub use customers::{CustomerForm, CustomerList, CustomerPage, CustomerRow};
 pub use form::{Choice, Errors, Paging};
 pub use frame::{Banner, Frame, May, Membership, Severity};
 pub use integrations::{
-    EndpointForm, EndpointRow, EventFilter, EventList, EventPage, EventRow, FreshSecret, Integrations,
+    EndpointForm, EndpointRow, EventList, EventPage, EventRow, FreshSecret, Integrations,
 };
 pub use invoices::{
     Applied, HistoryRow, InvoiceFilter, InvoiceForm, InvoiceLine, InvoiceList, InvoicePage, InvoiceRow,
@@ -40,4 +41,5 @@ pub use payments::{
     AllocateForm, AllocationRow, Candidate, CustomerLink, PaymentForm, PaymentList, PaymentPage, PaymentRow,
 };
 pub use problem::{Problem, ProblemKind};
+pub use reference::{ApiAnswer, ApiField, ApiShape, ApiType, Operation, OperationGroup, Reference};
 pub use settings::SettingsPage;

@@ -14,8 +14,8 @@ use crate::page::pages;
 pub struct Organisations {
     /// The frame.
     pub frame: Frame,
-    /// The person's email.
-    pub email: String,
+    /// The person's email, where that is known.
+    pub email: Option<String>,
     /// The organisations.
     pub rows: Vec<OrganisationRow>,
 }

@@ -198,17 +198,6 @@ pub(crate) fn invoice_statuses() -> [(&'static str, InvoiceStatus); 6] {
     ]
 }
 
-/// The statuses that a list of webhook events can be narrowed to: the contract's words.
-pub(crate) fn event_statuses() -> [(&'static str, EventStatus); 5] {
-    [
-        ("applied", EventStatus::Applied),
-        ("ignored", EventStatus::Ignored),
-        ("superseded", EventStatus::Superseded),
-        ("conflict", EventStatus::Conflict),
-        ("failed", EventStatus::Failed),
-    ]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,14 +6,14 @@ use plixo_domain::audit::{Actor, Object, Outcome};
 use plixo_domain::id::{Ids, OrgId};
 use plixo_domain::ledger::staff::Stopped;
 use plixo_domain::ledger::{Book, Private, RowKey, Unread};
-use plixo_domain::people::{Member, MemberState, PeopleError};
+use plixo_domain::people::PeopleError;
 use plixo_envelope::KeyService;
 use plixo_store::{CommitError, Tables};
 
 use crate::{Caller, Deed, Desk, Refusal, Visit, audit};
 
 /// How often a change is done anew because somebody else changed a row meanwhile.
-const TRIES: u32 = 8;
+pub(crate) const TRIES: u32 = 8;
 /// How often more rows turn out to be needed.
 const READS: u32 = 6;
 
@@ -125,15 +125,16 @@ impl<T: Tables, K: KeyService> Desk<T, K> {
     where
         F: AsyncFn(Entered<'_>) -> Result<Made, Not>,
     {
-        let key = key.map(|key| (answer_key(caller, deed, org, key.key), sha256(&[key.body])));
+        let key = key.map(|key| {
+            (answer_key(caller, deed, org, key.key), sha256(&[deed.object.id.as_bytes(), key.body]))
+        });
         let mut rows = rows.to_vec();
         rows.extend(key.as_ref().map(|(key, _)| RowKey::Answer(key.clone())));
         for _ in 0..TRIES {
             let mut visit = self.enter(caller, org, deed, rows.clone()).await?;
             if let Some((key, request)) = &key
                 && let Ok(Some(answer)) = visit.book.get::<Answer>(key)
-                && answer.at.duration_until(caller.now)
-                    < jiff::SignedDuration::from_hours(plixo_domain::answer::ANSWER_HOURS)
+                && is_remembered(answer.at, caller.now)
             {
                 if answer.request != *request {
                     return Err(Refusal::KeyReused);
@@ -196,18 +197,26 @@ impl<T: Tables, K: KeyService> Desk<T, K> {
             let (key, body) = (key.clone(), Private::Plain(body));
             book.put(Answer { key, request: *request, status, body, at: caller.now }).map_err(unread)?;
         }
-        if let Ok(Some(member)) = book.get::<Member>(&caller.user)
-            && member.state == MemberState::Invited
-        {
-            let member = Member { state: MemberState::Active, ..member.clone() };
-            book.put(member).map_err(unread)?;
-        }
         match self.store.commit(&org, &book, None, &events, caller.now).await {
             Ok(()) => Ok(Done::As(made.answer)),
             Err(CommitError::Conflict) => Ok(Done::Overtaken),
             Err(CommitError::Store(error)) => Err(error.into()),
         }
     }
+}
+
+/// The key of what an operator makes.
+pub(crate) fn founding_key(caller: &Caller, key: &str) -> AnswerKey {
+    AnswerKey(hex::encode(sha256(&[
+        caller.user.to_string().as_bytes(),
+        b"organisation.create",
+        key.as_bytes(),
+    ])))
+}
+
+/// Whether what was kept of a key at that time still counts.
+pub(crate) fn is_remembered(at: jiff::Timestamp, now: jiff::Timestamp) -> bool {
+    at.duration_until(now) < jiff::SignedDuration::from_hours(plixo_domain::answer::ANSWER_HOURS)
 }
 
 /// Keys of different callers, organisations and deeds never meet.
@@ -217,7 +226,7 @@ fn answer_key(caller: &Caller, deed: &Deed, org: &OrgId, key: &str) -> AnswerKey
 }
 
 /// SHA-256 of parts, each with its length before it.
-fn sha256(parts: &[&[u8]]) -> [u8; 32] {
+pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     let mut bytes = Vec::new();
     for part in parts {
         bytes.extend_from_slice(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());

@@ -26,9 +26,7 @@ impl<T: Tables, K: KeyService> Desk<T, K> {
         place: &str,
         now: Timestamp,
     ) -> Result<String, Refusal> {
-        let mut bytes = self.tag(org, list, place, now).await?.to_vec();
-        bytes.extend_from_slice(place.as_bytes());
-        Ok(URL_SAFE_NO_PAD.encode(bytes))
+        Ok(written(self.hash(org, list, place, now).await?, place))
     }
 
     /// The place that a cursor names in that list.
@@ -42,26 +40,50 @@ impl<T: Tables, K: KeyService> Desk<T, K> {
         cursor: &str,
         now: Timestamp,
     ) -> Result<String, Refusal> {
-        let wrong = || {
-            let detail = "not a cursor of this list: begin again without one";
-            Refusal::Invalid(vec![FieldError::new("/cursor", detail)])
-        };
+        let read = Read::of(cursor)?;
+        let right = self.hash(org, list, &read.place, now).await?;
+        read.checked(right)
+    }
+
+    async fn hash(&self, org: &OrgId, list: &str, place: &str, now: Timestamp) -> Result<[u8; 32], Refusal> {
+        // No list has a line feed in its name.
+        Ok(self.store.keyed_hash(org, "cursor", &format!("{list}\n{place}"), now).await?)
+    }
+}
+
+/// The cursor of a place, with a keyed hash of what it is bound to.
+pub(crate) fn written(hash: [u8; 32], place: &str) -> String {
+    let tag = hash.into_iter().take(TAG);
+    URL_SAFE_NO_PAD.encode(tag.chain(place.bytes()).collect::<Vec<u8>>())
+}
+
+/// A cursor that was read, and not checked yet.
+pub(crate) struct Read {
+    tag: [u8; TAG],
+    /// The place, as it may be.
+    pub(crate) place: String,
+}
+
+impl Read {
+    pub(crate) fn of(cursor: &str) -> Result<Self, Refusal> {
         if cursor.len() > MAX_CURSOR {
             return Err(wrong());
         }
         let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| wrong())?;
         let (tag, place) = bytes.split_first_chunk::<TAG>().ok_or_else(wrong)?;
-        let place = std::str::from_utf8(place).map_err(|_| wrong())?;
-        let right = self.tag(org, list, place, now).await?;
-        aws_lc_rs::constant_time::verify_slices_are_equal(tag, &right).map_err(|_| wrong())?;
-        Ok(place.to_owned())
+        let place = std::str::from_utf8(place).map_err(|_| wrong())?.to_owned();
+        Ok(Self { tag: *tag, place })
     }
 
-    async fn tag(&self, org: &OrgId, list: &str, place: &str, now: Timestamp) -> Result<[u8; TAG], Refusal> {
-        // No list has a line feed in its name.
-        let hash = self.store.keyed_hash(org, "cursor", &format!("{list}\n{place}"), now).await?;
-        let mut tag = [0; TAG];
-        tag.iter_mut().zip(hash).for_each(|(to, from)| *to = from);
-        Ok(tag)
+    /// The place, if the hash is the right one.
+    pub(crate) fn checked(self, right: [u8; 32]) -> Result<String, Refusal> {
+        let right: Vec<u8> = right.into_iter().take(TAG).collect();
+        aws_lc_rs::constant_time::verify_slices_are_equal(&self.tag, &right).map_err(|_| wrong())?;
+        Ok(self.place)
     }
+}
+
+fn wrong() -> Refusal {
+    let detail = "not a cursor of this list: begin again without one";
+    Refusal::Invalid(vec![FieldError::new("/cursor", detail)])
 }

@@ -2,6 +2,7 @@
 
 mod change;
 mod cursor;
+mod organisations;
 mod refusal;
 #[cfg(test)]
 mod tests;
@@ -13,11 +14,12 @@ use plixo_authz::{Action, Authz, Principal, Resource};
 use plixo_domain::audit::{Actor, ActorKind, AuditEvent, Object, Outcome};
 use plixo_domain::id::{Ids, OrgId};
 use plixo_domain::ledger::{Book, Organisation, RowKey};
-use plixo_domain::people::{Member, MemberState, UserId};
+use plixo_domain::people::{Member, MemberState, UserId, come_in};
 use plixo_envelope::KeyService;
-use plixo_store::{CommitError, Entropy, Store, Tables};
+use plixo_store::{Entropy, Store, Tables};
 
 pub use change::{Answered, Entered, Key, Made, Not};
+pub use organisations::{Own, Wanted};
 pub use refusal::{FieldError, Refusal};
 
 /// Who asks, as the authorizer and the gateway say.
@@ -59,6 +61,8 @@ pub struct Visit {
     pub org_version: u64,
     /// The member.
     pub member: Member,
+    /// Whether the session has shown two factors.
+    pub two_factor: bool,
     /// The rows that were read.
     pub book: Book,
 }
@@ -67,8 +71,12 @@ impl Visit {
     /// The member as the audit log names it.
     #[must_use]
     pub fn actor(&self) -> Actor {
-        let role = Some(self.member.role.as_str().to_owned());
-        Actor { kind: ActorKind::Member, id: self.member.id.to_string(), role }
+        actor(&self.member)
+    }
+
+    fn principal(&self) -> Principal {
+        let Member { id, role, state, .. } = self.member;
+        Principal { member: id, org: self.org.id, role, state }
     }
 }
 
@@ -91,7 +99,7 @@ impl<T: Tables, K: KeyService> Desk<T, K> {
         &self.store
     }
 
-    /// Lets a member in, with the rows of those names read in the same request.
+    /// Lets a member in, with the rows of those names read in the same request. Who was invited is active from then on.
     ///
     /// # Errors
     /// [`Refusal`]. A member's denied try is in the audit log.
@@ -106,6 +114,35 @@ impl<T: Tables, K: KeyService> Desk<T, K> {
         names.extend(rows);
         names.sort();
         names.dedup();
+        let visit = self.look(caller, org, deed, names.clone()).await?;
+        let member = visit.book.get::<Member>(&caller.user).ok().flatten();
+        if member.is_none_or(|member| member.state == MemberState::Active) {
+            return Ok(visit);
+        }
+        match self.welcome(caller, &visit).await {
+            Ok(()) => self.look(caller, org, deed, names).await,
+            // It can be noted the next time as well.
+            Err(_) => Ok(visit),
+        }
+    }
+
+    /// Notes that an invited member has come in.
+    async fn welcome(&self, caller: &Caller, visit: &Visit) -> Result<(), Refusal> {
+        let mut book = visit.book.clone();
+        come_in(&mut book, caller.user).map_err(|error| Refusal::Internal(error.to_string()))?;
+        let (by, object) = (visit.actor(), Object::new("member", visit.member.id));
+        let mut ids = self.ids(caller)?;
+        let event = audit(caller, by, &mut ids, "member.join", object, Outcome::Allowed, &["state"]);
+        self.store.commit(&visit.org.id, &book, None, &[event], caller.now).await.map_err(Refusal::from)
+    }
+
+    async fn look(
+        &self,
+        caller: &Caller,
+        org: &OrgId,
+        deed: &Deed,
+        names: Vec<RowKey>,
+    ) -> Result<Visit, Refusal> {
         let Caller { user, session, now, .. } = caller;
         let (rows, standing) = self.store.read_with_standing(org, names, user, session, *now).await?;
         if standing.revoked {
@@ -125,9 +162,9 @@ impl<T: Tables, K: KeyService> Desk<T, K> {
         let org_version = book.version::<Organisation>(&()).unwrap_or_default();
         // Whoever gets here has signed in: that is what an invitation waits for.
         let member = Member { state: MemberState::Active, ..member };
-        let visit = Visit { org: organisation, org_version, member, book };
         let two_factor = standing.two_factor(session, caller.signed_in_at);
-        match self.decide(caller, two_factor, deed.action, &visit) {
+        let visit = Visit { org: organisation, org_version, member, two_factor, book };
+        match self.decide(caller, deed.action, &visit) {
             Ok(()) => Ok(visit),
             Err(refusal) => {
                 self.record(caller, &visit, deed, Outcome::Denied).await?;
@@ -136,22 +173,14 @@ impl<T: Tables, K: KeyService> Desk<T, K> {
         }
     }
 
-    fn decide(
-        &self,
-        caller: &Caller,
-        two_factor: bool,
-        action: Action,
-        visit: &Visit,
-    ) -> Result<(), Refusal> {
+    fn decide(&self, caller: &Caller, action: Action, visit: &Visit) -> Result<(), Refusal> {
         if !visit.org.settings.allows(caller.ip) {
             return Err(Refusal::IpNotAllowed);
         }
-        if visit.org.settings.require_two_factor && !two_factor {
+        if visit.org.settings.require_two_factor && !visit.two_factor {
             return Err(Refusal::TwoFactorRequired);
         }
-        let Member { id, role, state, .. } = visit.member;
-        let principal = Principal { member: id, org: visit.org.id, role, state };
-        if self.authz.allows(&principal, action, &Resource::Organisation(visit.org.id)) {
+        if self.authz.allows(&visit.principal(), action, &Resource::Organisation(visit.org.id)) {
             Ok(())
         } else {
             Err(Refusal::Forbidden)
@@ -171,11 +200,10 @@ impl<T: Tables, K: KeyService> Desk<T, K> {
     ) -> Result<(), Refusal> {
         let (actor, object) = (visit.actor(), deed.object.clone());
         let event = audit(caller, actor, &mut self.ids(caller)?, deed.name, object, outcome, &[]);
-        match self.store.commit(&visit.org.id, &Book::default(), None, &[event], caller.now).await {
-            Ok(()) => Ok(()),
-            Err(CommitError::Conflict) => Err(Refusal::Overtaken),
-            Err(CommitError::Store(error)) => Err(error.into()),
-        }
+        self.store
+            .commit(&visit.org.id, &Book::default(), None, &[event], caller.now)
+            .await
+            .map_err(Refusal::from)
     }
 
     /// New ids for this request.
@@ -185,6 +213,11 @@ impl<T: Tables, K: KeyService> Desk<T, K> {
         seed.iter_mut().zip(random).for_each(|(to, from)| *to = from);
         Ok(Ids::new(caller.now, seed))
     }
+}
+
+fn actor(member: &Member) -> Actor {
+    let role = Some(member.role.as_str().to_owned());
+    Actor { kind: ActorKind::Member, id: member.id.to_string(), role }
 }
 
 fn audit(

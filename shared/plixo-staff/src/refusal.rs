@@ -1,7 +1,7 @@
 //! Why staff did not get what they asked for. Nothing here knows of HTTP.
 
 use plixo_domain::ledger::staff::StaffError;
-use plixo_store::StoreError;
+use plixo_store::{CommitError, StoreError};
 
 /// A field that cannot be used: where it is and what is wrong, never what it holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +74,15 @@ impl From<StoreError> for Refusal {
             Self::Unavailable(error.to_string())
         } else {
             Self::Internal(error.to_string())
+        }
+    }
+}
+
+impl From<CommitError> for Refusal {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Conflict => Self::Overtaken,
+            CommitError::Store(error) => error.into(),
         }
     }
 }

@@ -327,6 +327,57 @@ fn a_down_store_shows_nothing() {
 }
 
 #[test]
+fn that_somebody_came_in_is_noted_when_it_can_be() {
+    let office = office(Settings::default());
+    let viewer = office.of(Role::Viewer).clone();
+    let at = plixo_store::keys::row(&office.org, &RowKey::Member(viewer.user));
+    let mut item = office.tables.dump()[&at].clone();
+    let row = item["row"].as_s().unwrap().replace("active", "invited");
+    item.insert("row".to_owned(), plixo_store::AttributeValue::S(row));
+    office.tables.place(at.clone(), item);
+    let state = |tables: &FakeTables| tables.dump()[&at]["row"].as_s().unwrap().contains("\"active\"");
+    for fault in [Fault::Refuses, Fault::LosesAnswer] {
+        let faults = Faults::default();
+        let tables = office.tables.fork(faults.clone());
+        let store = Store::new(tables.clone(), FakeKms::default(), plixo_testing::entropy);
+        let desk = Desk::new(store, Authz::new().unwrap(), plixo_testing::entropy);
+        faults.plan(1, fault);
+        let deed = deed_of(READ, &Object::new("organisation", office.org));
+        for _ in 0..2 {
+            let visit = block_on(desk.enter(&caller(&viewer), &office.org, &deed, Vec::new())).unwrap();
+            assert_eq!(visit.member.state, MemberState::Active, "they are in all the same");
+        }
+        assert!(state(&tables), "{fault:?}");
+        assert_eq!(tables.dump().len(), office.tables.dump().len() + 1, "with one audit event");
+    }
+    let denied = block_on(office.desk.enter(
+        &caller(&viewer),
+        &office.org,
+        &deed_of(MEMBERS, &Object::new("member", viewer.id)),
+        Vec::new(),
+    ));
+    assert_eq!(denied.unwrap_err(), Refusal::Forbidden);
+    assert!(!state(&office.tables));
+}
+
+#[test]
+fn a_key_is_for_one_thing() {
+    let office = office(Settings::default());
+    let admin = caller(office.of(Role::BillingAdmin));
+    let change = |object: &str| {
+        let deed = deed_of(WRITE, &Object::new("invoice", object));
+        let key = Some(Key { key: "a-key-of-theirs", body: b"" });
+        let answer = Answered { status: 200, body: object.to_owned(), version: None };
+        block_on(office.desk.change(&admin, &office.org, &deed, &[], key, async |_| {
+            Ok(Made { changed: Vec::new(), answer: answer.clone() })
+        }))
+    };
+    assert_eq!(change("inv_1").unwrap().body, "inv_1");
+    assert_eq!(change("inv_1").unwrap().body, "inv_1");
+    assert_eq!(change("inv_2"), Err(Refusal::KeyReused));
+}
+
+#[test]
 fn a_cursor_is_good_for_its_own_list_only() {
     let (tables, kms) = (FakeTables::default(), FakeKms::default());
     let (office, other) =
@@ -419,7 +470,13 @@ fn an_invited_member_is_active_after_the_first_change() {
     ));
     assert_eq!(added, Ok(answer));
     let newcomer = caller(&invited);
+    let counted = || office.enter(&controller, READ).unwrap().org.controllers.len();
+    assert_eq!(counted(), 1);
     office.create(&newcomer, None).unwrap();
+    let joined = |(action, outcome, _): &(String, Outcome, String)| {
+        action == "member.join" && *outcome == Outcome::Allowed
+    };
+    assert_eq!(office.audit().iter().filter(|event| joined(event)).count(), 1);
     let visit = office.enter(&newcomer, READ).unwrap();
     let stored = visit.book.get::<Member>(&invited.user).unwrap().unwrap();
     assert_eq!(stored.state, MemberState::Active);

@@ -67,6 +67,53 @@ impl DynamoTables {
             .find(|table| self.name(*table) == name)
     }
 
+    /// The items in a range, whole or as far as `projection` names their attributes.
+    async fn query(&self, range: &Range, projection: Option<&str>) -> Result<Vec<Item>, StoreError> {
+        let (index, partition, sort) = range.index.names();
+        let text = |value: &str| AttributeValue::S(value.to_owned());
+        let mut values = HashMap::from([(":partition".to_owned(), text(&range.partition))]);
+        let bounds = [(":from", &range.from), (":to", &range.to)];
+        values
+            .extend(bounds.iter().filter_map(|(name, at)| Some(((*name).to_owned(), text(at.as_deref()?)))));
+        let bounds = match (&range.from, &range.to) {
+            (None, None) => "",
+            (Some(_), None) => " AND #sort >= :from",
+            (None, Some(_)) => " AND #sort <= :to",
+            (Some(_), Some(_)) => " AND #sort BETWEEN :from AND :to",
+        };
+        let mut names = HashMap::from([("#partition".to_owned(), partition.to_owned())]);
+        if !bounds.is_empty() || projection.is_some_and(|wanted| wanted.contains("#sort")) {
+            names.insert("#sort".to_owned(), sort.to_owned());
+        }
+        let (mut found, mut start) = (Vec::new(), None);
+        while found.len() < range.limit {
+            let limit = i32::try_from(range.limit.saturating_sub(found.len())).unwrap_or(i32::MAX);
+            let request = self
+                .client
+                .query()
+                .table_name(self.name(range.table))
+                .set_index_name(index.map(str::to_owned));
+            let answer = request
+                .key_condition_expression(format!("#partition = :partition{bounds}"))
+                .set_expression_attribute_names(Some(names.clone()))
+                .set_expression_attribute_values(Some(values.clone()))
+                .set_projection_expression(projection.map(str::to_owned))
+                .consistent_read(index.is_none())
+                .scan_index_forward(!range.descending)
+                .limit(limit)
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(|error| from_sdk(SERVICE, error))?;
+            found.extend(answer.items.unwrap_or_default());
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
     async fn get_100(&self, keys: &[Key], found: &mut HashMap<Key, Item>) -> Result<(), StoreError> {
         let mut wanted: HashMap<String, Vec<Item>> = HashMap::new();
         for key in keys {
@@ -159,54 +206,20 @@ impl Tables for DynamoTables {
     }
 
     async fn range(&self, range: Range) -> Result<Vec<(String, Key)>, StoreError> {
-        let (index, partition, sort) = range.index.names();
-        let text = |value: &str| AttributeValue::S(value.to_owned());
-        let mut values = HashMap::from([(":partition".to_owned(), text(&range.partition))]);
-        let bounds = [(":from", &range.from), (":to", &range.to)];
-        values
-            .extend(bounds.iter().filter_map(|(name, at)| Some(((*name).to_owned(), text(at.as_deref()?)))));
-        let bounds = match (&range.from, &range.to) {
-            (None, None) => "",
-            (Some(_), None) => " AND #sort >= :from",
-            (None, Some(_)) => " AND #sort <= :to",
-            (Some(_), Some(_)) => " AND #sort BETWEEN :from AND :to",
+        let (index, _, sort) = range.index.names();
+        let projection = if index.is_some() { "pk, sk, #sort" } else { "pk, sk" };
+        let key = |mut item: Item| {
+            let at = item.get(sort).cloned();
+            let (pk, sk) = (text(item.remove("pk"))?, text(item.remove("sk"))?);
+            Ok((text(at)?, Key { table: range.table, pk, sk }))
         };
-        let mut names = HashMap::from([("#partition".to_owned(), partition.to_owned())]);
-        if !bounds.is_empty() || index.is_some() {
-            names.insert("#sort".to_owned(), sort.to_owned());
-        }
-        let (mut found, mut start) = (Vec::new(), None);
-        while found.len() < range.limit {
-            let limit = i32::try_from(range.limit.saturating_sub(found.len())).unwrap_or(i32::MAX);
-            let projection = if index.is_some() { "pk, sk, #sort" } else { "pk, sk" };
-            let request = self
-                .client
-                .query()
-                .table_name(self.name(range.table))
-                .set_index_name(index.map(str::to_owned));
-            let answer = request
-                .key_condition_expression(format!("#partition = :partition{bounds}"))
-                .set_expression_attribute_names(Some(names.clone()))
-                .set_expression_attribute_values(Some(values.clone()))
-                .projection_expression(projection)
-                .consistent_read(index.is_none())
-                .scan_index_forward(!range.descending)
-                .limit(limit)
-                .set_exclusive_start_key(start)
-                .send()
-                .await
-                .map_err(|error| from_sdk(SERVICE, error))?;
-            for mut item in answer.items.unwrap_or_default() {
-                let at = item.get(sort).cloned();
-                let (pk, sk) = (self::text(item.remove("pk"))?, self::text(item.remove("sk"))?);
-                found.push((self::text(at)?, Key { table: range.table, pk, sk }));
-            }
-            start = answer.last_evaluated_key;
-            if start.is_none() {
-                break;
-            }
-        }
-        Ok(found)
+        self.query(&range, Some(projection)).await?.into_iter().map(key).collect()
+    }
+
+    async fn items(&self, range: Range) -> Result<Vec<(String, Item)>, StoreError> {
+        let (_, _, sort) = range.index.names();
+        let named = |item: Item| Ok((text(item.get(sort).cloned())?, item));
+        self.query(&range, None).await?.into_iter().map(named).collect()
     }
 }
 

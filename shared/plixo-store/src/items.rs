@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use plixo_domain::answer::{Answer, AnswerKey};
-use plixo_domain::audit::Actor;
+use plixo_domain::audit::{Actor, AuditEvent};
 use plixo_domain::id::{AllocationId, CustomerId, InvoiceId, MemberId, PaymentId, bytes_of};
 use plixo_domain::ledger::{
     Allocation, Choice, Claim, Customer, DisputeState, Invoice, InvoiceBody, InvoiceState, InvoiceStatus,
@@ -299,6 +299,9 @@ pub(crate) fn of_row(row: &Row, version: u64, sealer: Option<&Sealer<'_>>) -> Re
         Row::WebhookEvent(row) => ("webhook_event", item(row)?),
         Row::MemberPointer(row) => ("member_pointer", item(row)?),
         Row::UserOrganisation(row) => ("user_organisation", item(row)?),
+        Row::Founding(row) => ("founding", item(row)?),
+        Row::Totals(row) => ("totals", item(row)?),
+        Row::Counted(row) => ("counted", item(row)?),
         Row::Member(row) => {
             let email = match &row.email {
                 Private::Sealed(sealed) => sealed.clone(),
@@ -385,13 +388,25 @@ pub(crate) fn to_named_row(name: &RowKey, stored: &Item) -> Result<(Row, u64), S
     }
 }
 
-/// The row of an item, as its `kind` says, with its version.
-pub(crate) fn to_row(stored: &Item) -> Result<(Row, u64), StoreError> {
-    let (form, version): (u8, u64) = (number(stored, "v")?, number(stored, "version")?);
+/// An audit event.
+pub(crate) fn to_audit_event(stored: &Item) -> Result<AuditEvent, StoreError> {
+    is_readable(stored)?;
+    from_item(stored)
+}
+
+fn is_readable(stored: &Item) -> Result<(), StoreError> {
+    let form: u8 = number(stored, "v")?;
     if form > FORM {
         let why = format!("a row of form {form}, and this code reads up to {FORM}");
         return Err(StoreError::Corrupt(why));
     }
+    Ok(())
+}
+
+/// The row of an item, as its `kind` says, with its version.
+pub(crate) fn to_row(stored: &Item) -> Result<(Row, u64), StoreError> {
+    is_readable(stored)?;
+    let version: u64 = number(stored, "version")?;
     let kind = stored.get("kind").and_then(|kind| kind.as_s().ok());
     let row = match kind.map_or("", String::as_str) {
         "organisation" => Row::Organisation(from_item(stored)?),
@@ -402,6 +417,9 @@ pub(crate) fn to_row(stored: &Item) -> Result<(Row, u64), StoreError> {
         "webhook_event" => Row::WebhookEvent(from_item(stored)?),
         "member_pointer" => Row::MemberPointer(from_item(stored)?),
         "user_organisation" => Row::UserOrganisation(from_item(stored)?),
+        "founding" => Row::Founding(from_item(stored)?),
+        "totals" => Row::Totals(from_item(stored)?),
+        "counted" => Row::Counted(from_item(stored)?),
         "member" => {
             let MemberItem { id, user, role, state, email } = from_item(stored)?;
             Row::Member(Member { id, user, role, state, email: Private::Sealed(email) })

@@ -2,13 +2,14 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use plixo_domain::answer::AnswerKey;
 use plixo_domain::audit::AuditEvent;
 use plixo_domain::id::{CustomerId, OrgId, bytes_of};
-use plixo_domain::ledger::{InvoiceStatus, Row, RowKey};
+use plixo_domain::ledger::{Countable, InvoiceStatus, Row, RowKey};
 use plixo_domain::people::UserId;
-use plixo_domain::webhook::{EventKey, Fingerprint};
+use plixo_domain::webhook::{EventKey, ExternalRef, Fingerprint, Provider};
 
 use crate::people::Counter;
 use crate::tables::{Index, Key, Table};
@@ -46,10 +47,30 @@ pub fn row(org: &OrgId, name: &RowKey) -> Key {
         },
         RowKey::Member(user) => key(Table::Ledger, format!("{org}#{user}"), "member"),
         RowKey::MemberPointer(id) => key(Table::Ledger, format!("{org}#{id}"), "member-pointer"),
-        // A person's organisations are found by the person: the one partition that does not begin with an organisation.
+        // A person's organisations are found by the person.
         RowKey::UserOrganisation(user) => key(Table::People, user_partition(user), &format!("org#{org}")),
+        // There is no organisation before it is made.
+        RowKey::Founding(AnswerKey(hash)) => key(Table::People, format!("founding#{hash}"), "founding"),
         RowKey::Answer(AnswerKey(hash)) => key(Table::Ledger, format!("{org}#answer#{hash}"), "answer"),
+        RowKey::Totals => key(Table::Ledger, org.to_string(), "totals"),
+        RowKey::Counted(of) => Key { sk: "counted".to_owned(), ..row(org, &of.row()) },
     }
+}
+
+/// Which row with a part in the totals has this key, as the ledger's stream tells it; `None` for any other row.
+#[must_use]
+pub fn countable(pk: &str, sk: &str) -> Option<(OrgId, Countable)> {
+    let (org, name) = pk.split_once('#')?;
+    let of = match sk {
+        "invoice" => Countable::Invoice(name.parse().ok()?),
+        "payment" => {
+            let (provider, id) = name.split_once('#')?;
+            let provider = Provider::ALL.into_iter().find(|it| it.as_str() == provider)?;
+            Countable::Payment(ExternalRef { provider, id: id.parse().ok()? })
+        }
+        _ => return None,
+    };
+    Some((org.parse().ok()?, of))
 }
 
 /// The partition of what is kept of a person.
@@ -187,11 +208,16 @@ pub fn payload(org: &OrgId, event: &EventKey, fingerprint: Fingerprint, n: usize
 #[must_use]
 pub fn audit(org: &OrgId, event: &AuditEvent) -> Key {
     let [.., last] = bytes_of(&event.id);
-    let shard = last % AUDIT_SHARDS;
-    key(Table::Audit, format!("{org}#{}#{shard:02}", day(event.at)), &event.id.to_string())
+    key(Table::Audit, audit_partition(org, day(event.at), last % AUDIT_SHARDS), &event.id.to_string())
 }
 
-fn day(at: Timestamp) -> jiff::civil::Date {
+/// One of the partitions of an organisation's audit events of a day.
+pub(crate) fn audit_partition(org: &OrgId, day: Date, shard: u8) -> String {
+    format!("{org}#{day}#{shard:02}")
+}
+
+/// The day, in UTC.
+pub(crate) fn day(at: Timestamp) -> Date {
     at.to_zoned(TimeZone::UTC).date()
 }
 

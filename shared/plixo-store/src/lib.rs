@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod audit;
 pub mod dynamo;
 mod error;
 mod items;
@@ -8,6 +9,7 @@ pub mod people;
 pub mod store;
 pub mod tables;
 
+pub use audit::{AuditPage, AuditSpan};
 pub use error::{CommitError, StoreError};
 pub use items::Entropy;
 pub use keys::List;

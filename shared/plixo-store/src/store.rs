@@ -78,7 +78,7 @@ const MAX_PAYLOAD: usize = 2 << 20;
 /// The store of a stack: its tables, and its organisations' keys.
 #[derive(Debug)]
 pub struct Store<T, K> {
-    tables: T,
+    pub(crate) tables: T,
     keyring: Keyring<K>,
     entropy: Entropy,
 }
@@ -203,23 +203,66 @@ impl<T: Tables, K: KeyService> Store<T, K> {
         Ok(Listed { rows, next })
     }
 
+    /// The row at one place of a list, with its version.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn find(&self, org: &OrgId, list: &List, at: &str) -> Result<Option<(Row, u64)>, StoreError> {
+        let (table, index, partition) = list.place(org);
+        let (from, to) = (Some(at.to_owned()), Some(at.to_owned()));
+        let range = Range { table, index, partition, from, to, descending: false, limit: 1 };
+        let Some((_, key)) = self.tables.range(range).await?.pop() else { return Ok(None) };
+        let Some(item) = self.tables.get(vec![key.clone()]).await?.remove(&key) else { return Ok(None) };
+        let (row, version) = items::to_row(&item)?;
+        let listed = keys::lists(&row).contains(&(list.clone(), at.to_owned()));
+        Ok(listed.then_some((row, version)))
+    }
+
     /// The organisations that a person is in, up to 100.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn organisations_of(&self, user: &UserId) -> Result<Vec<OrgId>, StoreError> {
+        self.organisations_after(user, None, 100).await
+    }
+
+    /// The organisations that a person is in, by their ids, those that come after one of them, up to `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn organisations_after(
+        &self,
+        user: &UserId,
+        after: Option<&OrgId>,
+        limit: usize,
+    ) -> Result<Vec<OrgId>, StoreError> {
         let range = Range {
             table: Table::People,
             index: Index::Primary,
             partition: keys::user_partition(user),
-            from: Some("org#".to_owned()),
+            from: Some(after.map_or_else(|| "org#".to_owned(), |org| format!("org#{org}"))),
             to: Some("org#~".to_owned()),
             descending: false,
-            limit: 100,
+            limit: limit.saturating_add(1),
         };
         let found = self.tables.range(range).await?;
         let ids = found.iter().filter_map(|(at, _)| at.strip_prefix("org#")?.parse().ok());
-        Ok(ids.collect())
+        // The range begins with the place itself.
+        Ok(ids.filter(|id| Some(id) != after).take(limit).collect())
+    }
+
+    /// How the session stands in which somebody asks.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn standing(
+        &self,
+        user: &UserId,
+        session: &str,
+        now: Timestamp,
+    ) -> Result<Standing, StoreError> {
+        let found = self.tables.get(people::standing_keys(user, session).to_vec()).await?;
+        Standing::read(&found, user, session, now)
     }
 
     /// Writes what `book` changed, the payload and the audit events, all or nothing, if every row is still as it was read.
@@ -287,25 +330,47 @@ impl<T: Tables, K: KeyService> Store<T, K> {
         self.with_keys(org, now, open).await.map(Some)
     }
 
+    /// Writes audit events that go with no change, of several organisations, all or none. At most 100.
+    ///
+    /// # Errors
+    /// [`CommitError`].
+    pub async fn append(&self, events: &[(OrgId, AuditEvent)]) -> Result<(), CommitError> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let writes: Result<_, StoreError> =
+            events.iter().map(|(org, event)| audit_write(org, event)).collect();
+        Ok(self.tables.write_all(writes?).await?)
+    }
+
+    /// Writes what makes an organisation: its data key, its first rows and the audit events, all or nothing.
+    ///
+    /// # Errors
+    /// [`CommitError`].
+    pub async fn found(
+        &self,
+        org: &OrgId,
+        service: &K,
+        book: &Book,
+        audit: &[AuditEvent],
+    ) -> Result<(), CommitError> {
+        let wrapped = WrappedKeys::create(service, &org.to_string(), KeyId::new(bytes_of(org))).await;
+        let wrapped = wrapped.map_err(StoreError::from)?;
+        // What is sealed under the key is stored together with it, or not at all.
+        let keys = wrapped.unlock(service, &org.to_string()).await.map_err(StoreError::from)?;
+        let sealer = Sealer { keys: &keys, entropy: self.entropy };
+        let mut writes = writes(org, book, None, audit, Some(&sealer))?;
+        writes.push(data_key_write(org, wrapped)?);
+        Ok(self.tables.write_all(writes).await?)
+    }
+
     /// Makes an organisation's data key, unless it has one.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn create_data_key(&self, org: &OrgId, service: &K) -> Result<(), StoreError> {
         let wrapped = WrappedKeys::create(service, &org.to_string(), KeyId::new(bytes_of(org))).await?;
-        let stored = DataKeyItem {
-            id: *wrapped.newest.key.id.as_bytes(),
-            newest: wrapped.newest.key.version,
-            wrapped: wrapped.newest.wrapped,
-            check: wrapped.newest.check,
-            older: wrapped.older.into_iter().map(Sealed::into_bytes).collect(),
-        };
-        let item = items::framed(items::item(&stored)?, "data_key", 1);
-        match self
-            .tables
-            .write_all(vec![Write { key: keys::data_key(org), item: Some(item), guard: Guard::Absent }])
-            .await
-        {
+        match self.tables.write_all(vec![data_key_write(org, wrapped)?]).await {
             Ok(()) | Err(WriteError::Conflict) => Ok(()),
             Err(WriteError::Store(error)) => Err(error),
         }
@@ -464,6 +529,23 @@ fn as_key_failure(error: StoreError) -> KeyFailure {
     if error.is_passing() { KeyFailure::retryable(error) } else { KeyFailure::refused(error) }
 }
 
+fn data_key_write(org: &OrgId, wrapped: WrappedKeys) -> Result<Write, StoreError> {
+    let stored = DataKeyItem {
+        id: *wrapped.newest.key.id.as_bytes(),
+        newest: wrapped.newest.key.version,
+        wrapped: wrapped.newest.wrapped,
+        check: wrapped.newest.check,
+        older: wrapped.older.into_iter().map(Sealed::into_bytes).collect(),
+    };
+    let item = items::framed(items::item(&stored)?, "data_key", 1);
+    Ok(Write { key: keys::data_key(org), item: Some(item), guard: Guard::Absent })
+}
+
+fn audit_write(org: &OrgId, event: &AuditEvent) -> Result<Write, StoreError> {
+    let item = items::framed(items::item(event)?, "audit_event", 1);
+    Ok(Write { key: keys::audit(org, event), item: Some(item), guard: Guard::Absent })
+}
+
 fn wrapped_keys(item: &Item) -> Result<WrappedKeys, StoreError> {
     let stored: DataKeyItem = items::from_item(item)?;
     let older = stored.older.into_iter().map(Sealed::try_from);
@@ -491,6 +573,7 @@ fn writes(
         match row {
             Row::WebhookEvent(event) => expire(&mut item, event.received_at, EVENT_DAYS * 24)?,
             Row::Answer(answer) => expire(&mut item, answer.at, ANSWER_HOURS)?,
+            Row::Founding(founding) => expire(&mut item, founding.at, ANSWER_HOURS)?,
             _ => {}
         }
         item.extend(keys::places(org, row));
@@ -503,8 +586,7 @@ fn writes(
         writes.extend(pieces(org, &payload, sealer)?);
     }
     for event in audit {
-        let item = items::framed(items::item(event)?, "audit_event", 1);
-        writes.push(Write { key: keys::audit(org, event), item: Some(item), guard: Guard::Absent });
+        writes.push(audit_write(org, event)?);
     }
     Ok(writes)
 }

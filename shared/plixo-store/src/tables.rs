@@ -120,6 +120,9 @@ pub trait Tables: Send + Sync {
 
     /// The keys in a range, each with its sort key there. An index follows its table with some delay.
     fn range(&self, range: Range) -> impl Future<Output = Result<Vec<(String, Key)>, StoreError>> + Send;
+
+    /// The items in a range of a table's own keys, each with its sort key, as of now.
+    fn items(&self, range: Range) -> impl Future<Output = Result<Vec<(String, Item)>, StoreError>> + Send;
 }
 
 impl<T: Tables> Tables for std::sync::Arc<T> {
@@ -133,5 +136,9 @@ impl<T: Tables> Tables for std::sync::Arc<T> {
 
     fn range(&self, range: Range) -> impl Future<Output = Result<Vec<(String, Key)>, StoreError>> + Send {
         T::range(self, range)
+    }
+
+    fn items(&self, range: Range) -> impl Future<Output = Result<Vec<(String, Item)>, StoreError>> + Send {
+        T::items(self, range)
     }
 }

@@ -189,7 +189,10 @@ async fn ranges_come_in_order(tables: &impl Tables, run: &str) {
     tables.write_all(rows.iter().map(|key| put(key, 1, "x", Guard::Absent)).collect()).await.unwrap();
     let [_, two, three, four, _] = rows;
     let expected = [four, three, two].map(|key| (key.sk.clone(), key));
-    assert_eq!(tables.range(own).await.unwrap(), expected);
+    assert_eq!(tables.range(own.clone()).await.unwrap(), expected);
+    let whole = tables.items(own).await.unwrap();
+    assert!(whole.iter().all(|(_, item)| item.get("text") == Some(&AttributeValue::S("x".to_owned()))));
+    assert_eq!(whole.into_iter().map(|(sort, _)| sort).collect::<Vec<_>>(), ["4", "3", "2"]);
 }
 
 fn at(seconds: i64) -> Timestamp {

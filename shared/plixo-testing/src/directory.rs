@@ -285,6 +285,7 @@ impl Directory for FakeDirectory {
                 user: found.user,
                 email: Secret::new(found.email.clone()),
                 enabled: found.enabled,
+                waits: found.temporary,
             }))
         })
         .await
@@ -296,6 +297,15 @@ impl Register for FakeDirectory {
         self.call(|pool, _| match pool.named(email) {
             Some(_) => Err(DirectoryError::Exists),
             None => Ok(pool.make(email, temporary.reveal(), true)),
+        })
+        .await
+    }
+
+    async fn invite_again(&self, email: &str, temporary: &Secret) -> Result<(), DirectoryError> {
+        self.call(|pool, _| {
+            let person = pool.named(email).ok_or(DirectoryError::Wrong)?;
+            (person.password, person.temporary) = (temporary.reveal().to_owned(), true);
+            Ok(())
         })
         .await
     }

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
 use plixo_aws::AwsError;
-use plixo_aws::secrets::ReadSecret;
+use plixo_aws::secrets::{KeepSecret, ReadSecret};
 use plixo_aws::sqs::SendMessage;
 use plixo_domain::secret::Secret;
 use plixo_envelope::{GeneratedKey, KeyFailure, KeyService, Secret as Key32};
@@ -114,6 +114,18 @@ impl Tables for FakeTables {
     }
 
     async fn range(&self, range: Range) -> Result<Vec<(String, Key)>, StoreError> {
+        let found = self.within(range).await?;
+        Ok(found.into_iter().map(|(sort, key, _)| (sort, key)).collect())
+    }
+
+    async fn items(&self, range: Range) -> Result<Vec<(String, Item)>, StoreError> {
+        let found = self.within(range).await?;
+        Ok(found.into_iter().map(|(sort, _, item)| (sort, item)).collect())
+    }
+}
+
+impl FakeTables {
+    async fn within(&self, range: Range) -> Result<Vec<(String, Key, Item)>, StoreError> {
         let (_, partition, sort) = range.index.names();
         let place = |key: &Key, item: &Item| match range.index {
             Index::Primary => Some((key.pk.clone(), key.sk.clone())),
@@ -124,13 +136,13 @@ impl Tables for FakeTables {
             let mut found: Vec<_> = items
                 .iter()
                 .filter(|(key, _)| key.table == range.table)
-                .filter_map(|(key, item)| Some((place(key, item)?, key.clone())))
-                .filter(|((partition, _), _)| *partition == range.partition)
-                .map(|((_, sort), key)| (sort, key))
-                .filter(|(sort, _)| range.from.as_ref().is_none_or(|from| sort >= from))
-                .filter(|(sort, _)| range.to.as_ref().is_none_or(|to| sort <= to))
+                .filter_map(|(key, item)| Some((place(key, item)?, key, item)))
+                .filter(|((partition, _), ..)| *partition == range.partition)
+                .map(|((_, sort), key, item)| (sort, key.clone(), item.clone()))
+                .filter(|(sort, ..)| range.from.as_ref().is_none_or(|from| sort >= from))
+                .filter(|(sort, ..)| range.to.as_ref().is_none_or(|to| sort <= to))
                 .collect();
-            found.sort();
+            found.sort_by(|(a, one, _), (b, other, _)| (a, one).cmp(&(b, other)));
             if range.descending {
                 found.reverse();
             }
@@ -206,7 +218,8 @@ impl KeyService for FakeKms {
 /// The vault.
 #[derive(Debug, Clone, Default)]
 pub struct FakeVault {
-    secrets: Arc<Mutex<BTreeMap<String, String>>>,
+    /// Each with the version that it has.
+    secrets: Arc<Mutex<BTreeMap<String, (u64, String)>>>,
     faults: Faults,
 }
 
@@ -217,16 +230,61 @@ impl FakeVault {
         Self { secrets: Arc::default(), faults }
     }
 
+    /// The same vault, whose calls go wrong as planned elsewhere.
+    #[must_use]
+    pub fn with(&self, faults: Faults) -> Self {
+        Self { faults, ..self.clone() }
+    }
+
     /// Puts a secret in.
     pub fn put(&self, name: &str, value: String) {
-        self.secrets.lock().unwrap().insert(name.to_owned(), value);
+        let mut secrets = self.secrets.lock().unwrap();
+        let version = secrets.get(name).map_or(0, |(version, _)| version + 1);
+        secrets.insert(name.to_owned(), (version, value));
+    }
+
+    /// Everything that it holds, by name.
+    #[must_use]
+    pub fn dump(&self) -> BTreeMap<String, String> {
+        let secrets = self.secrets.lock().unwrap();
+        secrets.iter().map(|(name, (_, value))| (name.clone(), value.clone())).collect()
+    }
+
+    async fn call<R>(&self, work: impl FnOnce() -> R) -> Result<R, AwsError> {
+        self.faults.call(|| unavailable("Secrets Manager"), || Ok(work())).await
     }
 }
 
 impl ReadSecret for FakeVault {
     async fn read_secret(&self, name: &str) -> Result<Option<Secret>, AwsError> {
-        let down = || unavailable("Secrets Manager");
-        self.faults.call(down, || Ok(self.secrets.lock().unwrap().get(name).cloned().map(Secret::new))).await
+        Ok(self.read_version(name).await?.map(|(secret, _)| secret))
+    }
+}
+
+impl KeepSecret for FakeVault {
+    async fn create_secret(&self, name: &str, value: &Secret) -> Result<(), AwsError> {
+        self.call(|| self.put(name, value.reveal().to_owned())).await
+    }
+
+    async fn read_version(&self, name: &str) -> Result<Option<(Secret, String)>, AwsError> {
+        let found = |(version, value): (u64, String)| (Secret::new(value), version.to_string());
+        self.call(|| self.secrets.lock().unwrap().get(name).cloned().map(found)).await
+    }
+
+    async fn replace_secret(&self, name: &str, value: &Secret, seen: &str) -> Result<bool, AwsError> {
+        self.call(|| {
+            let same = self
+                .secrets
+                .lock()
+                .unwrap()
+                .get(name)
+                .is_some_and(|(version, _)| version.to_string() == seen);
+            if same {
+                self.put(name, value.reveal().to_owned());
+            }
+            same
+        })
+        .await
     }
 }
 

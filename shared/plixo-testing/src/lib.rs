@@ -5,12 +5,14 @@ pub mod contract;
 mod directory;
 mod fakes;
 mod faults;
+mod mail;
 mod mint;
 mod people;
 
 pub use directory::FakeDirectory;
 pub use fakes::{FakeKms, FakeQueue, FakeTables, FakeVault, entropy};
 pub use faults::{Fault, Faults};
+pub use mail::FakeMail;
 pub use mint::Mint;
 pub use people::FakePeople;
 

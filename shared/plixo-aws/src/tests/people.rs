@@ -5,6 +5,7 @@ use crate::AwsError;
 use crate::cognito::{Challenge, Directory, DirectoryError, Question, Register, SignIn, UserPool};
 use crate::jwks::{FetchKeys, PublishedKeys};
 use crate::mac::MacKey;
+use crate::ses::{Email, Mailer, SendEmail};
 
 const SUB: &str = "0b6f2a6c-8e11-4b7e-9d55-5f1c6d3e0a3b";
 
@@ -56,6 +57,50 @@ fn what_the_directory_says_is_sorted_and_its_text_is_not_kept() {
     assert!(matches!(done, Err(DirectoryError::Exists)));
     let server = Server::start(said("UserNotFoundException"));
     assert!(block_on(pool(&server).find("canary@example.com")).unwrap().is_none());
+}
+
+#[test]
+fn who_never_chose_a_password_waits() {
+    for (status, waits) in [("FORCE_CHANGE_PASSWORD", true), ("CONFIRMED", false), ("RESET_REQUIRED", false)]
+    {
+        let text = format!(
+            r#"{{"Username":"x","Enabled":true,"UserStatus":"{status}","UserAttributes":[
+            {{"Name":"email","Value":"canary@example.com"}},{{"Name":"sub","Value":"{SUB}"}}]}}"#
+        );
+        let server = Server::start(Some((200, text.leak())));
+        let found = block_on(pool(&server).find("canary@example.com")).unwrap().unwrap();
+        assert_eq!(found.waits, waits, "{status}");
+        assert!(!format!("{found:?}").contains("canary"));
+    }
+}
+
+#[test]
+fn an_email_is_sent_or_it_is_said_why_and_to_whom_is_not() {
+    let letter = Email {
+        to: "canary@example.com".to_owned(),
+        subject: "canary".to_owned(),
+        text: "canary".to_owned(),
+    };
+    let send = |answer: Answer| {
+        let server = Server::start(answer);
+        block_on(Mailer::new(&block_on(server.config()), "plixo@example.com".to_owned()).send_email(&letter))
+    };
+    send(Some((200, r#"{"MessageId":"m1"}"#))).unwrap();
+    for (code, unavailable) in [
+        ("MessageRejected", false),
+        ("MailFromDomainNotVerifiedException", false),
+        ("BadRequestException", false),
+        ("AccountSuspendedException", false),
+        ("AccessDeniedException", false),
+        ("TooManyRequestsException", true),
+        ("LimitExceededException", true),
+    ] {
+        let text = format!(r#"{{"__type":"{code}","message":"canary@example.com is not verified"}}"#);
+        let error = send(Some((400, text.leak()))).unwrap_err();
+        assert_eq!(matches!(error, AwsError::Unavailable { .. }), unavailable, "{code}");
+        let shown = format!("{error} {error:?} {letter:?}");
+        assert!(shown.contains(code) && !shown.contains("canary"), "{shown}");
+    }
 }
 
 #[test]

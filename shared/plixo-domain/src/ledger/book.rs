@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{Customer, CustomerRef, Invoice, InvoiceNumber, Organisation, Payment, PaymentPointer};
-use crate::answer::{Answer, AnswerKey};
+use super::{
+    Countable, Counted, Customer, CustomerRef, Invoice, InvoiceNumber, Organisation, Payment, PaymentPointer,
+    Totals,
+};
+use crate::answer::{Answer, AnswerKey, Founding};
 use crate::id::{CustomerId, EndpointId, InvoiceId, MemberId, PaymentId};
 use crate::people::{Member, MemberPointer, UserId, UserOrganisation};
 use crate::webhook::{EventKey, ExternalRef, WebhookEndpoint, WebhookEvent};
@@ -37,6 +40,12 @@ pub enum RowKey {
     UserOrganisation(UserId),
     /// What an idempotency key was answered.
     Answer(AnswerKey),
+    /// Which organisation came of an operator's idempotency key.
+    Founding(AnswerKey),
+    /// What is owed and was received, summed up.
+    Totals,
+    /// What a row last added to the totals.
+    Counted(Countable),
 }
 
 /// A row.
@@ -68,6 +77,12 @@ pub enum Row {
     UserOrganisation(UserOrganisation),
     /// What an idempotency key was answered.
     Answer(Answer),
+    /// Which organisation came of an operator's idempotency key.
+    Founding(Founding),
+    /// What is owed and was received, summed up.
+    Totals(Totals),
+    /// What a row last added to the totals.
+    Counted(Counted),
 }
 
 /// What can be kept as a row.
@@ -91,7 +106,7 @@ macro_rules! kept {
         #[must_use]
         pub fn is_of(&self, row: &Row) -> bool {
             match (self, row) {
-                (Self::Organisation, Row::Organisation(_)) => true,
+                (Self::Organisation, Row::Organisation(_)) | (Self::Totals, Row::Totals(_)) => true,
                 $((Self::$kind(name), Row::$kind(row)) => row.name() == *name,)*
                 _ => false,
             }
@@ -133,24 +148,33 @@ kept! {
     MemberPointer named MemberId as |it| it.id;
     UserOrganisation named UserId as |it| it.user;
     Answer named AnswerKey as |it| it.key.clone();
+    Founding named AnswerKey as |it| it.key.clone();
+    Counted named Countable as |it| it.of.clone();
 }
 
-impl Kept for Organisation {
-    type Name = ();
-    fn key((): &()) -> RowKey {
-        RowKey::Organisation
-    }
-    fn name(&self) {}
-    fn of(row: &Row) -> Option<&Self> {
-        match row {
-            Row::Organisation(row) => Some(row),
-            _ => None,
+/// What an organisation has one of.
+macro_rules! kept_once {
+    ($($kind:ident)*) => {$(
+        impl Kept for $kind {
+            type Name = ();
+            fn key((): &()) -> RowKey {
+                RowKey::$kind
+            }
+            fn name(&self) {}
+            fn of(row: &Row) -> Option<&Self> {
+                match row {
+                    Row::$kind(row) => Some(row),
+                    _ => None,
+                }
+            }
+            fn into_row(self) -> Row {
+                Row::$kind(self)
+            }
         }
-    }
-    fn into_row(self) -> Row {
-        Row::Organisation(self)
-    }
+    )*};
 }
+
+kept_once!(Organisation Totals);
 
 /// A row was asked for that nobody has read yet: read it, and ask again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -246,6 +270,14 @@ impl Book {
     #[must_use]
     pub fn version<T: Kept>(&self, name: &T::Name) -> Option<u64> {
         self.slots.get(&T::key(name)).and_then(|slot| slot.version)
+    }
+
+    /// The version that a row has when what was changed is committed.
+    #[must_use]
+    pub fn next_version<T: Kept>(&self, name: &T::Name) -> u64 {
+        let slot = self.slots.get(&T::key(name));
+        let before = slot.and_then(|slot| slot.version).unwrap_or_default();
+        before.saturating_add(u64::from(slot.is_some_and(|slot| slot.changed)))
     }
 
     /// All rows that are there.

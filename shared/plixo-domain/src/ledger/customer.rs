@@ -10,7 +10,7 @@ use crate::webhook::ExternalRef;
 
 /// A postal address.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 #[expect(missing_docs, reason = "the contract's words")]
 pub struct Address {
     pub line1: String,
@@ -20,6 +20,8 @@ pub struct Address {
     pub postal_code: String,
     pub country: String,
 }
+
+crate::objects!(Address);
 
 /// A customer's personal data: sealed under the customer's own key.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

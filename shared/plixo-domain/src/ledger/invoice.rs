@@ -55,17 +55,46 @@ impl InvoiceStatus {
 
 /// One line of an invoice.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub struct Line {
     /// What was sold.
     pub description: String,
     /// How many: a decimal.
+    #[serde(deserialize_with = "decimal::read")]
     pub quantity: Decimal,
     /// The price of one, before tax.
     pub unit_price: Money,
     /// The tax rate in percent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "decimal::read_some", skip_serializing_if = "Option::is_none")]
     pub tax_percent: Option<Decimal>,
+}
+
+crate::objects!(Line);
+
+/// Decimals as people and programs write them: digits, and a point. The library would take `1_000` and `+1` as well.
+mod decimal {
+    use rust_decimal::Decimal;
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer};
+
+    pub(super) fn read<'de, D: Deserializer<'de>>(from: D) -> Result<Decimal, D::Error> {
+        parse(&String::deserialize(from)?)
+    }
+
+    pub(super) fn read_some<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Decimal>, D::Error> {
+        Option::<String>::deserialize(from)?.map(|text| parse(&text)).transpose()
+    }
+
+    fn parse<E: Error>(text: &str) -> Result<Decimal, E> {
+        let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        let unsigned = text.strip_prefix('-').unwrap_or(text);
+        let plain = match unsigned.split_once('.') {
+            Some((whole, rest)) => digits(whole) && digits(rest),
+            None => digits(unsigned),
+        };
+        let number = plain.then(|| text.parse().ok()).flatten();
+        number.ok_or_else(|| E::custom("has to be a decimal such as 1.5"))
+    }
 }
 
 /// What an invoice says in words: sealed under the organisation's key.

@@ -9,6 +9,7 @@ mod settle;
 pub mod staff;
 #[cfg(test)]
 mod tests;
+mod totals;
 
 pub use book::{Book, Kept, Row, RowKey, Unread};
 pub use customer::{Address, Customer, CustomerNews, CustomerRef, Link, Personal, tell_customer};
@@ -19,6 +20,7 @@ pub use payment::{
     PaymentSource, PaymentStatus, RefundState, Stage, Statement, Witness, tell_payment,
 };
 pub use settle::MAX_TOUCHED;
+pub use totals::{CountError, Countable, Counted, KEPT_MONTHS, MAX_DAYS, Overview, Share, Totals, recount};
 
 use serde::{Deserialize, Serialize};
 

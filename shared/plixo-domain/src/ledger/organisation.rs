@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::str::FromStr;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{InvoiceId, MemberId, OrgId};
+use crate::people::UnknownWord;
 
 /// Where an organisation's data stays. Fixed when the organisation is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +20,25 @@ pub enum Residency {
     Us,
 }
 
+impl Residency {
+    /// The contract's word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Eu => "eu",
+            Self::Us => "us",
+        }
+    }
+}
+
+impl FromStr for Residency {
+    type Err = UnknownWord;
+
+    fn from_str(text: &str) -> Result<Self, UnknownWord> {
+        [Self::Eu, Self::Us].into_iter().find(|residency| residency.as_str() == text).ok_or(UnknownWord)
+    }
+}
+
 /// An organisation: the tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Organisation {
@@ -27,7 +48,7 @@ pub struct Organisation {
     pub name: String,
     /// Where its data stays.
     pub residency: Residency,
-    /// Its Controllers.
+    /// Its Controllers who have come in.
     #[serde(default)]
     pub controllers: BTreeSet<MemberId>,
     /// What its Controllers may set.

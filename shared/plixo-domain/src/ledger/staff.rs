@@ -30,6 +30,7 @@
 mod customers;
 mod fields;
 mod invoices;
+mod organisations;
 mod payments;
 #[cfg(test)]
 mod tests;
@@ -39,6 +40,10 @@ pub use fields::{FieldError, Patch};
 pub use invoices::{
     InvoicePatch, MAX_LINES, NewInvoice, create_invoice, finalize_invoice, mark_uncollectible,
     update_invoice, void_invoice,
+};
+pub use organisations::{
+    MAX_NETS, NewOrganisation, OrganisationPatch, Position, SettingsPatch, create_organisation,
+    update_organisation,
 };
 pub use payments::{
     MAX_ALLOCATIONS, MAX_CHOICES, NewPayment, RecordedSource, allocate, deallocate, record_payment,
@@ -117,6 +122,14 @@ pub enum StaffError {
         /// What the invoice is.
         status: InvoiceStatus,
     },
+    /// Whoever wants the change could not come in after it.
+    #[error("with this you could not come in yourself any more; {advice}")]
+    WouldLockOut {
+        /// Where in the request.
+        pointer: &'static str,
+        /// What to do instead.
+        advice: &'static str,
+    },
     /// Payment, allocation and invoice are to be of one currency.
     #[error("payment, allocation and invoice are not of one currency")]
     OtherCurrency {
@@ -167,6 +180,7 @@ impl StaffError {
             Self::WrongStatus(_) => "invoice_status",
             Self::AlreadyRecorded(_) => "already_recorded",
             Self::NotOwed { .. } => "invoice_not_owed",
+            Self::WouldLockOut { .. } => "would_lock_you_out",
             Self::OtherCurrency { .. } => "currency_mismatch",
             Self::OverUnapplied { .. } => "exceeds_unapplied",
             Self::Kept(_) => "kept_for_allocation",
@@ -182,6 +196,7 @@ impl StaffError {
         match self {
             Self::NumberTaken => Some("/number"),
             Self::AlreadyRecorded(_) => Some("/external_id"),
+            Self::WouldLockOut { pointer, .. } => Some(pointer),
             Self::NotOwed { pointer, .. }
             | Self::OtherCurrency { pointer }
             | Self::OverUnapplied { pointer }

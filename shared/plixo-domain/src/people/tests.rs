@@ -54,6 +54,75 @@ fn the_last_controller_stays() {
 }
 
 #[test]
+fn a_controller_who_has_not_come_in_does_not_count_as_one() {
+    let mut ids = ids();
+    let mut book = book(&mut ids, 2);
+    let invited =
+        |ids: &mut Ids, n| Member { state: MemberState::Invited, ..person(ids, n, Role::Controller) };
+    let (first, second) = (invited(&mut ids, 0), invited(&mut ids, 1));
+    add_member(&mut book, first.clone()).unwrap();
+    let controllers = |book: &Book| book.get::<Organisation>(&()).unwrap().unwrap().controllers.len();
+    assert_eq!(controllers(&book), 0);
+    come_in(&mut book, first.user).unwrap();
+    assert_eq!(controllers(&book), 1);
+    add_member(&mut book, second.clone()).unwrap();
+    let demoted = Member { role: Role::Viewer, state: MemberState::Active, ..first.clone() };
+    assert_eq!(change_member(&mut book, demoted.clone()), Err(PeopleError::LastController));
+    assert_eq!(remove_member(&mut book, first.user), Err(PeopleError::LastController));
+    let once_more = Member { role: Role::Viewer, ..second.clone() };
+    change_member(&mut book, once_more).unwrap();
+    change_member(&mut book, second.clone()).unwrap();
+    come_in(&mut book, second.user).unwrap();
+    come_in(&mut book, second.user).unwrap();
+    change_member(&mut book, demoted).unwrap();
+    assert_eq!(remove_member(&mut book, second.user), Err(PeopleError::LastController));
+    assert_eq!(come_in(&mut book, user(7)), Err(PeopleError::Unread(Unread(vec![RowKey::Member(user(7))]))));
+}
+
+#[test]
+fn an_email_is_one_address() {
+    let email = |text: &str| text.parse::<Email>();
+    assert_eq!(email("Anna.Weber+x@Example.COM").unwrap().as_str(), "Anna.Weber+x@example.com");
+    assert_eq!(email("Anna@Example.com").unwrap().name(), "anna@example.com");
+    assert_eq!(format!("{:?}", email("canary@example.com")), "Ok(Email(…))");
+    let long = format!("{}@{}.example.com", "a".repeat(64), "b".repeat(63));
+    assert!(email(&long).is_ok());
+    for wrong in [
+        "",
+        "a",
+        "a@",
+        "@b.c",
+        "a@b",
+        "a@@b.c",
+        "a@b.c,d@e.f",
+        "a@b.c d@e.f",
+        " a@b.c",
+        "a@b.c ",
+        "a@b.c\n",
+        "Anna <a@b.c>",
+        "<a@b.c>",
+        "\"a b\"@c.de",
+        "a(b)@c.de",
+        "a@[127.0.0.1]",
+        "a..b@c.de",
+        ".a@b.de",
+        "ä@b.de",
+        "a@bücher.de",
+        "a@-b.de",
+        "a@b..de",
+        "a\u{0}@b.de",
+        &format!("{}@b.de", "a".repeat(65)),
+        &format!(
+            "a@{}.de",
+            ["b".repeat(60), "c".repeat(60), "d".repeat(60), "e".repeat(60), "f".repeat(60)].join(".")
+        ),
+    ] {
+        assert_eq!(email(wrong), Err(EmailError::Malformed), "{wrong:?}");
+    }
+    assert_eq!(email("4242424242424242@example.com"), Err(EmailError::HoldsCard));
+}
+
+#[test]
 fn what_is_unread_is_asked_for_and_nothing_changes() {
     let mut ids = ids();
     let mut book = book(&mut ids, 0);
@@ -89,6 +158,8 @@ fn words_are_the_contracts() {
 #[derive(Debug, Clone)]
 enum Step {
     Add(u128, Role),
+    Invite(u128, Role),
+    ComeIn(u128),
     Change(u128, Role),
     Remove(u128),
 }
@@ -97,8 +168,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let role = || prop::sample::select(Role::ALL.to_vec());
     let step = prop_oneof![
         (0..4_u128, role()).prop_map(|(n, role)| Step::Add(n, role)),
-        (0..4_u128, role()).prop_map(|(n, role)| Step::Change(n, role)),
-        (0..4_u128).prop_map(Step::Remove),
+        (0..4_u128, role()).prop_map(|(n, role)| Step::Invite(n, role)),
+        (0..4_u128).prop_map(Step::ComeIn),
+        (0..5_u128, role()).prop_map(|(n, role)| Step::Change(n, role)),
+        (0..5_u128).prop_map(Step::Remove),
     ];
     prop::collection::vec(step, 0..30)
 }
@@ -112,6 +185,11 @@ proptest! {
         for step in steps {
             let _ = match step {
                 Step::Add(n, role) => add_member(&mut book, person(&mut ids, n, role)),
+                Step::Invite(n, role) => {
+                    let invited = Member { state: MemberState::Invited, ..person(&mut ids, n, role) };
+                    add_member(&mut book, invited)
+                }
+                Step::ComeIn(n) => come_in(&mut book, user(n)),
                 Step::Change(n, role) => match book.get::<Member>(&user(n)).unwrap().cloned() {
                     Some(member) => change_member(&mut book, Member { role, ..member }),
                     None => Ok(()),
@@ -119,7 +197,7 @@ proptest! {
                 Step::Remove(n) => remove_member(&mut book, user(n)).map(drop),
             };
             let members = (0..5).filter_map(|n| book.get::<Member>(&user(n)).unwrap());
-            let controllers: BTreeSet<_> = members.filter(|member| member.role == Role::Controller).map(|member| member.id).collect();
+            let controllers: BTreeSet<_> = members.filter(|it| it.role == Role::Controller && it.state == MemberState::Active).map(|member| member.id).collect();
             let org = book.get::<Organisation>(&()).unwrap().unwrap();
             prop_assert_eq!(&org.controllers, &controllers);
             prop_assert!(!controllers.is_empty());

@@ -45,3 +45,43 @@ fn a_panic_is_a_500_that_tells_nothing() {
     assert_eq!(json["headers"]["content-type"], "application/problem+json");
     assert_eq!(serde_json::from_str::<serde_json::Value>(answered.body()).unwrap()["code"], "internal");
 }
+
+#[test]
+fn cookies_are_found_beside_the_headers_and_in_them() {
+    let beside = request(r#"{"cookies":["a=1","__Host-x=y=z"]}"#);
+    let within = request(r#"{"headers":{"Cookie":"a=1; __Host-x=y=z"}}"#);
+    for request in [beside, within] {
+        assert_eq!((request.cookie("__Host-x"), request.cookie("a")), (Some("y=z"), Some("1")));
+        assert_eq!((request.cookie("x"), request.cookie("__Host")), (None, None));
+    }
+}
+
+#[test]
+fn another_request_of_the_same_caller_has_their_context_and_nothing_else() {
+    let came = request(
+        r#"{"headers":{"cookie":"c","if-match":"1"},"cookies":["c"],"rawPath":"/a","rawQueryString":"b=1","body":"d",
+            "pathParameters":{"org":"o"},"requestContext":{"requestId":"r1","routeKey":"POST /a","http":
+            {"sourceIp":"203.0.113.9","userAgent":"u"},"authorizer":{"lambda":{"user":"x","by":"cookie"}}}}"#,
+    );
+    assert_eq!(came.target(), "/a?b=1");
+    let asked = came.asking("GET /v1/{id}").at("id", "7").with_query("q").with_json("{}".to_owned());
+    assert_eq!((asked.route(), asked.path("id"), asked.query()), ("GET /v1/{id}", Some("7"), "q"));
+    assert_eq!(
+        (asked.id(), asked.ip(), asked.user_agent().as_deref()),
+        ("r1", Some("203.0.113.9"), Some("u"))
+    );
+    assert_eq!((asked.authorized("user"), asked.authorized("by")), (Some("x"), None));
+    assert_eq!((asked.path("org"), asked.header("cookie"), asked.header("if-match")), (None, None, None));
+    assert_eq!((asked.cookie("c"), asked.body().unwrap().as_ref()), (None, b"{}".as_slice()));
+    assert_eq!(asked.header("content-type"), Some("application/json"));
+}
+
+#[test]
+fn an_answer_that_may_be_kept_says_so_itself() {
+    let kept = Response::of(200, "text/css", String::new()).with("cache-control", "immutable".to_owned());
+    for (response, cache) in [(kept, "immutable"), (Response::redirect(303, "/x".to_owned()), "no-store")] {
+        let json =
+            serde_json::to_value(response.with_cookie("a=1".to_owned()).with_common_headers("r1")).unwrap();
+        assert_eq!((&json["headers"]["cache-control"], &json["cookies"][0]), (&cache.into(), &"a=1".into()));
+    }
+}

@@ -14,11 +14,11 @@ use plixo_domain::webhook::{EndpointState, EventStatus};
 use plixo_pages::{
     AllocateForm, AllocationRow, Applied, AuditFilter, AuditLog, AuditRow, Banner, Candidate, Carried,
     Choice, Code, CustomerForm, CustomerLink, CustomerList, CustomerPage, CustomerRow, EndpointForm,
-    EndpointRow, Errors, EventFilter, EventList, EventPage, EventRow, Frame, FreshSecret, HistoryRow,
-    Integrations, InviteForm, InvoiceFilter, InvoiceForm, InvoiceLine, InvoiceList, InvoicePage, InvoiceRow,
-    LineRow, May, MemberRow, Members, Membership, MoneyOverview, Month, NewPassword, OrganisationRow,
-    Organisations, Overview, Paging, PaymentForm, PaymentList, PaymentPage, PaymentRow, Problem, ProblemKind,
-    Qr, SettingsPage, Severity, SignIn, Totp,
+    EndpointRow, Errors, EventList, EventPage, EventRow, Frame, FreshSecret, HistoryRow, Integrations,
+    InviteForm, InvoiceFilter, InvoiceForm, InvoiceLine, InvoiceList, InvoicePage, InvoiceRow, LineRow, May,
+    MemberRow, Members, Membership, MoneyOverview, Month, NewPassword, OrganisationRow, Organisations,
+    Overview, Paging, PaymentForm, PaymentList, PaymentPage, PaymentRow, Problem, ProblemKind, Qr,
+    SettingsPage, Severity, SignIn, Totp,
 };
 
 /// A page and what it is called.
@@ -109,7 +109,7 @@ impl Make<'_> {
         Membership {
             id: Ids::new(moment(), [1; 10]).make(),
             name: self.t("Nordwind Instruments GmbH"),
-            email: self.t("clara.controller@nordwind.example"),
+            email: self.some("clara.controller@nordwind.example"),
             role: Role::Controller,
             may: ALL,
             has_others: true,
@@ -187,7 +187,7 @@ impl Make<'_> {
 
         let password = NewPassword {
             frame: self.frame(),
-            email: self.t("clara.controller@nordwind.example"),
+            email: self.some("clara.controller@nordwind.example"),
             is_first: true,
             carried,
             errors: Errors::default(),
@@ -201,7 +201,13 @@ impl Make<'_> {
             ]),
             ..password
         };
-        self.add("password-wrong", wrong.render());
+        self.add("password-wrong", wrong.clone().render());
+        let unknown = NewPassword {
+            email: None,
+            errors: self.errors(&[("current", "It is not your password.")]),
+            ..wrong
+        };
+        self.add("password-unknown", unknown.render());
     }
 
     fn organisations(&mut self) {
@@ -215,11 +221,13 @@ impl Make<'_> {
             row(self, "Nordwind Instruments GmbH", Role::Controller, Residency::Eu),
             row(self, "Pacific Lens Company Inc.", Role::Cfo, Residency::Us),
         ];
-        let email = self.t("clara.controller@nordwind.example");
+        let email = self.some("clara.controller@nordwind.example");
         let page = Organisations { frame: self.frame(), email, rows };
         self.add("organisations", page.clone().render());
         let frame = self.done("You are signed in.");
-        self.add("organisations-empty", Organisations { frame, rows: Vec::new(), ..page }.render());
+        let empty = Organisations { frame, rows: Vec::new(), ..page };
+        self.add("organisations-empty", empty.clone().render());
+        self.add("organisations-nobody", Organisations { email: None, ..empty }.render());
     }
 
     fn banners(&self) -> Vec<Banner> {
@@ -883,19 +891,13 @@ impl Make<'_> {
         let page = EventList {
             frame: self.frame(),
             org: self.org(),
-            filter: EventFilter::default(),
-            endpoints: vec![Choice::new("whe_01kajw7k2pfh8b6q1yq3m9t5zr", self.t("Stripe"))],
             rows,
             paging: Paging { next: self.some("next"), is_first: true },
-            errors: Errors::default(),
         };
         self.add("events", page.clone().render());
         let empty = EventList { rows: Vec::new(), paging: first(), ..page };
         self.add("events-empty", empty.clone().render());
-        self.add("events-end", EventList { paging: Paging::default(), ..empty.clone() }.render());
-        let filter = EventFilter { status: Some(S::Failed), endpoint: Some(self.ids.make()) };
-        let errors = Errors::default().whole(self.t("There is no such endpoint."));
-        self.add("events-none-fits", EventList { filter, errors, ..empty }.render());
+        self.add("events-end", EventList { paging: Paging::default(), ..empty }.render());
 
         let page = EventPage {
             frame: self.frame(),

@@ -27,6 +27,12 @@ fn rows(external: &str, number: &str, seed: u8) -> Vec<RowKey> {
         RowKey::WebhookEndpoint(ids(seed).make()),
         RowKey::WebhookEvent(event),
         RowKey::WebhookEvent(conflict),
+        RowKey::Totals,
+        RowKey::Counted(Countable::Invoice(ids(seed).make())),
+        RowKey::Counted(Countable::Payment(ExternalRef {
+            provider: Provider::Member,
+            id: external.parse().unwrap(),
+        })),
     ]
 }
 
@@ -36,6 +42,7 @@ fn keys_are_what_they_were() {
     let org: OrgId = ids(1).make();
     let mut lines: Vec<_> = rows("pi_3Abc", "INV-1", 2).iter().map(|name| row(&org, name)).collect();
     lines.push(data_key(&org));
+    lines.push(row(&org, &RowKey::Founding(AnswerKey("0a1b".to_owned()))));
     let event =
         EventKey { endpoint: ids(2).make(), provider_event_id: "evt_1".parse().unwrap(), conflict: None };
     lines.push(payload(&org, &event, Fingerprint([7; 32]), 3));
@@ -67,13 +74,28 @@ fn keys_are_what_they_were() {
     Ledger | org_01m808twzze40r2081040g2081#whe_01m808twzze81840g2081040g2 | webhook-endpoint
     WebhookEvents | org_01m808twzze40r2081040g2081#whe_01m808twzze81840g2081040g2#pi_3Abc | event
     WebhookEvents | org_01m808twzze40r2081040g2081#whe_01m808twzze81840g2081040g2#pi_3Abc | conflict#0202020202020202020202020202020202020202020202020202020202020202
+    Ledger | org_01m808twzze40r2081040g2081 | totals
+    Ledger | org_01m808twzze40r2081040g2081#inv_01m808twzze81840g2081040g2 | counted
+    Ledger | org_01m808twzze40r2081040g2081#member#pi_3Abc | counted
     Ledger | org_01m808twzze40r2081040g2081 | data-key
+    People | founding#0a1b | founding
     WebhookEvents | org_01m808twzze40r2081040g2081#whe_01m808twzze81840g2081040g2#evt_1 | payload#0707070707070707070707070707070707070707070707070707070707070707#03
     Audit | org_01m808twzze40r2081040g2081#2026-11-21#03 | aud_01m808twzzec1r60r30c1g60r3
     ");
 }
 
 proptest! {
+    /// A row with a part in the totals is known by its key, and no other row is.
+    #[test]
+    fn keys_of_what_is_counted_are_read_back(a in "[A-Za-z0-9_.:-]{1,40}", n in "[ -~]{1,20}", x in 0..4_u8, y in 0..4_u8) {
+        let org: OrgId = ids(100 + x).make();
+        for name in rows(&a, &n, y) {
+            let Key { pk, sk, .. } = row(&org, &name);
+            let counted = matches!(name, RowKey::Invoice(_) | RowKey::Payment(_));
+            prop_assert_eq!(countable(&pk, &sk).map(|(org, of)| (org, of.row())), counted.then_some((org, name)));
+        }
+    }
+
     #[test]
     fn different_rows_have_different_keys_and_all_begin_with_their_organisation(
         a in "[A-Za-z0-9_.:-]{1,40}", b in "[A-Za-z0-9_.:-]{1,40}", m in "[ -~]{1,20}", n in "[ -~]{1,20}", x in 0..4_u8, y in 0..4_u8

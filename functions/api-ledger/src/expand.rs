@@ -1,0 +1,129 @@
+//! What an answer shows beside what was asked for, so that a page needs no request for each row.
+
+use std::collections::{BTreeSet, HashMap};
+
+use plixo_api::input::Failed;
+use plixo_api::staff::Staff;
+use plixo_domain::id::{CustomerId, InvoiceId};
+use plixo_domain::ledger::{Customer, Invoice, Kept, Payment, Row};
+use plixo_envelope::KeyService;
+use plixo_staff::Refusal;
+use plixo_store::Tables;
+use serde::de::{IntoDeserializer, value};
+use serde::{Deserialize, Deserializer};
+
+use crate::shape::{AppliedShape, CustomerName, InvoiceName, PaymentShape};
+
+/// The words of `expand`, separated by commas.
+#[derive(Debug)]
+pub(crate) struct Expand<W>(Vec<W>);
+
+impl<W> Default for Expand<W> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<W: PartialEq> Expand<W> {
+    pub(crate) fn has(&self, word: &W) -> bool {
+        self.0.contains(word)
+    }
+}
+
+impl<'de, W: Deserialize<'de>> Deserialize<'de> for Expand<W> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        let word = |word: &str| W::deserialize(word.to_owned().into_deserializer());
+        let words = text.split(',').map(word).collect::<Result<_, value::Error>>();
+        words.map(Self).map_err(serde::de::Error::custom)
+    }
+}
+
+/// What a list shows besides.
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum OfList {
+    Customer,
+}
+
+/// What an invoice shows besides.
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum OfInvoice {
+    Payments,
+}
+
+/// What a payment shows besides.
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum OfPayment {
+    Customer,
+    Invoices,
+}
+
+/// Names of other things.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    customers: HashMap<CustomerId, CustomerName>,
+    invoices: HashMap<InvoiceId, InvoiceName>,
+}
+
+impl Names {
+    pub(crate) fn customer(&self, id: &CustomerId) -> Option<CustomerName> {
+        self.customers.get(id).cloned()
+    }
+
+    /// A payment with the names that are known.
+    pub(crate) fn put_into(&self, mut payment: PaymentShape) -> PaymentShape {
+        payment.customer = payment.customer_id.as_ref().and_then(|id| self.customer(id));
+        for allocation in &mut payment.allocations {
+            allocation.invoice = self.invoices.get(&allocation.invoice_id).cloned();
+        }
+        payment
+    }
+}
+
+/// The names of customers and the numbers of invoices, in one read; none where nothing is asked for.
+pub(crate) async fn names<T: Tables, K: KeyService>(
+    staff: &Staff<'_, T, K>,
+    customers: impl IntoIterator<Item = CustomerId>,
+    invoices: impl IntoIterator<Item = InvoiceId>,
+) -> Result<Names, Failed> {
+    let customers = customers.into_iter().map(|id| Customer::key(&id));
+    let keys: BTreeSet<_> = customers.chain(invoices.into_iter().map(|id| Invoice::key(&id))).collect();
+    let rows = staff.store().read(&staff.org, keys.into_iter().collect()).await.map_err(Refusal::from)?;
+    let mut names = Names::default();
+    for (row, _) in rows.into_iter().filter_map(|(_, row)| row) {
+        match row {
+            Row::Customer(customer) => {
+                let opened = staff.store().open_personal(&staff.org, &customer, staff.caller.now).await;
+                let name = opened.map_err(Refusal::from)?.name;
+                names.customers.insert(customer.id, CustomerName { id: customer.id, name });
+            }
+            Row::Invoice(Invoice { id, number, .. }) => {
+                names.invoices.insert(id, InvoiceName { id, number });
+            }
+            _ => {}
+        }
+    }
+    Ok(names)
+}
+
+/// The payments that were applied to an invoice, in one read; none where nothing was.
+pub(crate) async fn applied<T: Tables, K: KeyService>(
+    staff: &Staff<'_, T, K>,
+    invoice: &Invoice,
+) -> Result<Vec<AppliedShape>, Failed> {
+    let claims = invoice.claims.values().filter(|claim| claim.applied > 0);
+    let keys: BTreeSet<_> = claims.map(|claim| Payment::key(&claim.payment)).collect();
+    let rows = staff.store().read(&staff.org, keys.into_iter().collect()).await.map_err(Refusal::from)?;
+    let mut shown = Vec::new();
+    for (row, _) in rows.into_iter().filter_map(|(_, row)| row) {
+        if let Row::Payment(payment) = row {
+            let opened = staff.store().open_payer(&staff.org, &payment, staff.caller.now).await;
+            let payer = opened.map_err(Refusal::from)?;
+            shown.extend(AppliedShape::of(&payment, &payer, &invoice.id));
+        }
+    }
+    Ok(shown)
+}

@@ -1,0 +1,135 @@
+//! `/v1/orgs/{org}/members`.
+
+use plixo_api::document::{ChangeProblems, Problems};
+use plixo_api::input::{self, Failed};
+use plixo_api::output::{self, List as Part, made};
+use plixo_api::staff::{Staff, deed};
+use plixo_authz::Action;
+use plixo_aws::cognito::{Directory, Register};
+use plixo_aws::ses::SendEmail;
+use plixo_domain::audit::Object;
+use plixo_domain::id::MemberId;
+use plixo_domain::ledger::{Book, Private, Row, RowKey};
+use plixo_domain::people::{
+    Member, MemberPointer, MemberState, UserId, add_member, change_member, remove_member,
+};
+use plixo_envelope::KeyService;
+use plixo_lambda::http::Response;
+use plixo_staff::{Answered, Entered, Made, Not, Refusal};
+use plixo_store::{List, Tables};
+
+use crate::invitation::Invitations;
+use crate::organisations::Query;
+use crate::shape::{MemberChange, MemberOrder, MemberShape};
+
+/// The members, the youngest first.
+#[utoipa::path(get, path = "/v1/orgs/{org}/members", tag = "members", params(("org" = String, Path), Query),
+    responses((status = 200, body = Part<MemberShape>), Problems), security(("bearer" = [])))]
+pub(crate) async fn list<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
+    let Query { limit, cursor } = input::query(staff.request)?;
+    let deed = deed(Action::ManageOrganisation, "member.list", Object::new("organisation", staff.org));
+    let page = (limit, cursor.as_deref());
+    let (rows, next_cursor) = staff.list(&deed, &List::Members, "members", page).await?;
+    let mut data = Vec::with_capacity(rows.len());
+    for (row, _) in rows {
+        if let Row::Member(member) = row {
+            data.push(shape(staff, &member).await?);
+        }
+    }
+    Ok(Response::json(200, output::json(&Part { data, next_cursor })))
+}
+
+/// Invites somebody by email. The same request with the same `Idempotency-Key` sends the email again.
+#[utoipa::path(post, path = "/v1/orgs/{org}/members", tag = "members",
+    params(("org" = String, Path), ("Idempotency-Key" = Option<String>, Header)), request_body = MemberOrder,
+    responses((status = 201, body = MemberShape), Problems, ChangeProblems), security(("bearer" = [])))]
+pub(crate) async fn invite<T: Tables, K: KeyService, D: Directory + Register, M: SendEmail>(
+    staff: &Staff<'_, T, K>,
+    invitations: &Invitations<D, M>,
+) -> Result<Response, Failed> {
+    let MemberOrder { email, role } = input::body(staff.request)?;
+    let deed = deed(Action::ManageOrganisation, "member.invite", Object::new("organisation", staff.org));
+    let visit = staff.desk.enter(&staff.caller, &staff.org, &deed, Vec::new()).await?;
+    let guest = invitations.guest(&email).await?;
+    let work = async |entered: Entered<'_>| {
+        let Entered { book, ids, .. } = entered;
+        let (user, state) = (guest.user, MemberState::Invited);
+        let private = Private::Plain(email.as_str().to_owned());
+        let member = Member { id: ids.make(), user, role, state, email: private };
+        add_member(book, member.clone())?;
+        let body = output::json(&MemberShape::new(&member, email.as_str().to_owned()));
+        let changed = vec![(Object::new("member", member.id), vec!["email", "role"])];
+        Ok(Made { changed, answer: Answered { status: 201, body, version: Some(1) } })
+    };
+    let rows = [RowKey::Member(guest.user), RowKey::UserOrganisation(guest.user)];
+    let answered = staff.change(&deed, &rows, work).await?;
+    // A repeated answer may be of somebody who was removed since.
+    if answered.version.is_some() || is_member(staff, guest.user).await? {
+        invitations.tell((&email, &guest), (&visit.org.name, role), staff.request).await?;
+    }
+    Ok(made(answered))
+}
+
+/// Gives a member another role.
+#[utoipa::path(patch, path = "/v1/orgs/{org}/members/{id}", tag = "members",
+    params(("org" = String, Path), ("id" = String, Path), ("If-Match" = Option<String>, Header)),
+    request_body = MemberChange,
+    responses((status = 200, body = MemberShape), Problems, ChangeProblems), security(("bearer" = [])))]
+pub(crate) async fn update<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
+    let id: MemberId = input::id(staff.request, "id")?;
+    let MemberChange { role } = input::body(staff.request)?;
+    let versions = input::if_match(staff.request);
+    let deed = deed(Action::ManageOrganisation, "member.update", Object::new("member", id));
+    let work = async |entered: Entered<'_>| {
+        let Entered { book, .. } = entered;
+        let before = found(book, &id)?.clone();
+        let version = book.version::<Member>(&before.user).unwrap_or_default();
+        if versions.as_ref().is_some_and(|versions| !versions.contains(&version)) {
+            return Err(Not::Refused(Refusal::Stale));
+        }
+        let after = Member { role, ..before.clone() };
+        change_member(book, after.clone())?;
+        let body = output::json(&shape(staff, &after).await?);
+        let fields = if before.role == role { vec![] } else { vec!["role"] };
+        let version = Some(book.next_version::<Member>(&after.user));
+        let changed = vec![(Object::new("member", id), fields)];
+        Ok(Made { changed, answer: Answered { status: 200, body, version } })
+    };
+    Ok(made(staff.change(&deed, &[RowKey::MemberPointer(id)], work).await?))
+}
+
+/// Takes a member out of the organisation. Their next request finds nothing.
+#[utoipa::path(delete, path = "/v1/orgs/{org}/members/{id}", tag = "members",
+    params(("org" = String, Path), ("id" = String, Path)),
+    responses((status = 204), Problems, ChangeProblems), security(("bearer" = [])))]
+pub(crate) async fn remove<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
+    input::no_body(staff.request)?;
+    let id: MemberId = input::id(staff.request, "id")?;
+    let deed = deed(Action::ManageOrganisation, "member.remove", Object::new("member", id));
+    let work = async |entered: Entered<'_>| {
+        let user = found(entered.book, &id)?.user;
+        remove_member(entered.book, user)?;
+        let changed = vec![(Object::new("member", id), Vec::new())];
+        Ok(Made { changed, answer: Answered { status: 204, body: String::new(), version: None } })
+    };
+    Ok(made(staff.change(&deed, &[RowKey::MemberPointer(id)], work).await?))
+}
+
+async fn is_member<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>, user: UserId) -> Result<bool, Refusal> {
+    let rows = staff.store().read(&staff.org, vec![RowKey::Member(user)]).await?;
+    Ok(rows.iter().any(|(_, stored)| stored.is_some()))
+}
+
+fn found<'b>(book: &'b Book, id: &MemberId) -> Result<&'b Member, Not> {
+    let missing = || Not::Refused(Refusal::NotFound);
+    let user = book.get::<MemberPointer>(id)?.ok_or_else(missing)?.user;
+    book.get::<Member>(&user)?.ok_or_else(missing)
+}
+
+async fn shape<T: Tables, K: KeyService>(
+    staff: &Staff<'_, T, K>,
+    member: &Member,
+) -> Result<MemberShape, Refusal> {
+    let email = staff.store().open_email(&staff.org, member, staff.caller.now).await?;
+    Ok(MemberShape::new(member, email))
+}

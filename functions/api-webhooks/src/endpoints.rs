@@ -1,0 +1,377 @@
+//! `/v1/orgs/{org}/webhook-endpoints`.
+
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use plixo_api::document::{ChangeProblems, Problems};
+use plixo_api::input::{self, Failed, Limit, invalid};
+use plixo_api::output::{self, List as Part, made, shown};
+use plixo_api::staff::{Staff, deed};
+use plixo_authz::Action;
+use plixo_aws::secrets::KeepSecret;
+use plixo_domain::audit::Object;
+use plixo_domain::id::EndpointId;
+use plixo_domain::ledger::{Row, RowKey};
+use plixo_domain::secret::Secret;
+use plixo_domain::webhook::{
+    EndpointSecret, EndpointState, ExternalId, Fingerprint, Provider, VaultEntry, WebhookEndpoint,
+};
+use plixo_envelope::KeyService;
+use plixo_lambda::http::{Request, Response};
+use plixo_staff::{Answered, Entered, Made, Refusal};
+use plixo_store::{List, Tables};
+use serde::{Deserialize, Serialize};
+use tokio::sync::OnceCell;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::{Outside, vault};
+
+/// What every signing secret of Stripe's begins with.
+const PREFIX: &str = "whsec_";
+
+/// Which part of the endpoints.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Query {
+    /// 1 to 100, 25 if absent.
+    #[serde(default)]
+    #[param(value_type = Option<u8>, minimum = 1, maximum = 100)]
+    limit: Limit,
+    /// `next_cursor` of the part before.
+    cursor: Option<String>,
+}
+
+/// A webhook endpoint.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = WebhookEndpoint)]
+pub(crate) struct EndpointShape {
+    #[schema(value_type = String)]
+    id: EndpointId,
+    #[schema(value_type = NewProvider)]
+    provider: Provider,
+    /// Where the provider sends to.
+    url: String,
+    #[schema(value_type = StateShape)]
+    state: EndpointState,
+    /// The one provider account whose events it takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    account: Option<ExternalId>,
+    /// The signing secret: in the answer to the request for which Plixo made it, and nowhere else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    secret: Option<Secret>,
+}
+
+/// Whether an endpoint takes events.
+#[derive(ToSchema)]
+#[schema(as = WebhookEndpointState, rename_all = "snake_case")]
+#[expect(dead_code, reason = "its schema is what is used")]
+pub(crate) enum StateShape {
+    Enabled,
+    Disabled,
+}
+
+/// The providers for which there is a receiver.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = WebhookProvider)]
+pub(crate) enum NewProvider {
+    /// Stripe.
+    Stripe,
+}
+
+/// What an endpoint is made of.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewWebhookEndpoint)]
+pub(crate) struct NewEndpoint {
+    provider: NewProvider,
+    /// The signing secret that the provider made: `whsec_…`. Without it Plixo makes one.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, min_length = 22, max_length = 256)]
+    secret: Option<Secret>,
+    /// The one provider account whose events it takes: `acct_…`. Without it, events that name an account are refused.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    account: Option<ExternalId>,
+}
+
+/// A new secret.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = WebhookEndpointRotation)]
+pub(crate) struct Rotation {
+    /// The signing secret that the provider made: `whsec_…`. Without it Plixo makes one.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, min_length = 22, max_length = 256)]
+    secret: Option<Secret>,
+}
+
+/// What is to change of an endpoint.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = WebhookEndpointChange)]
+pub(crate) struct EndpointChange {
+    #[schema(value_type = StateShape)]
+    state: EndpointState,
+}
+
+/// An answer as it is remembered for its idempotency key. Of a secret that Plixo made it holds the hash: the secret itself is
+/// in the vault and in no table.
+#[derive(Debug, Serialize, Deserialize)]
+struct Remembered {
+    shown: EndpointShape,
+    made: Option<Fingerprint>,
+}
+
+impl EndpointShape {
+    fn new<V, Q>(endpoint: &WebhookEndpoint, outside: &Outside<V, Q>, request: &Request) -> Self {
+        let WebhookEndpoint { id, provider, state, account } = endpoint.clone();
+        let base = match (&outside.base_url, request.domain()) {
+            (Some(base), _) => base.trim_end_matches('/').to_owned(),
+            (None, domain) => format!("https://{}", domain.unwrap_or_default()),
+        };
+        let url = format!("{base}/webhooks/{}/{id}", provider.as_str());
+        Self { id, provider, url, state, account, secret: None }
+    }
+}
+
+/// The webhook endpoints, the youngest first.
+#[utoipa::path(get, path = "/v1/orgs/{org}/webhook-endpoints", tag = "webhook-endpoints",
+    params(("org" = String, Path), Query),
+    responses((status = 200, body = Part<EndpointShape>), Problems), security(("bearer" = [])))]
+pub(crate) async fn list<T: Tables, K: KeyService, V, Q>(
+    staff: &Staff<'_, T, K>,
+    outside: &Outside<V, Q>,
+) -> Result<Response, Failed> {
+    let Query { limit, cursor } = input::query(staff.request)?;
+    let deed =
+        deed(Action::ManageIntegrations, "webhook_endpoint.list", Object::new("organisation", staff.org));
+    let page = (limit, cursor.as_deref());
+    let (rows, next_cursor) = staff.list(&deed, &List::WebhookEndpoints, "webhook-endpoints", page).await?;
+    let shape = |(row, _)| match row {
+        Row::WebhookEndpoint(endpoint) => Some(EndpointShape::new(&endpoint, outside, staff.request)),
+        _ => None,
+    };
+    let data: Vec<_> = rows.into_iter().filter_map(shape).collect();
+    Ok(Response::json(200, output::json(&Part { data, next_cursor })))
+}
+
+/// Makes a webhook endpoint.
+#[utoipa::path(post, path = "/v1/orgs/{org}/webhook-endpoints", tag = "webhook-endpoints",
+    params(("org" = String, Path), ("Idempotency-Key" = Option<String>, Header)), request_body = NewEndpoint,
+    responses((status = 201, body = EndpointShape), Problems, ChangeProblems), security(("bearer" = [])))]
+pub(crate) async fn create<T: Tables, K: KeyService, V: KeepSecret, Q>(
+    staff: &Staff<'_, T, K>,
+    outside: &Outside<V, Q>,
+) -> Result<Response, Failed> {
+    let NewEndpoint { provider, secret, account } = input::body(staff.request)?;
+    let given = secret.map(usable).transpose()?;
+    if account.as_ref().is_some_and(|account| !is_an_account(account)) {
+        return Err(invalid("/account", "is no account of Stripe's: acct_…"));
+    }
+    let provider = match provider {
+        NewProvider::Stripe => Provider::Stripe,
+    };
+    let deed =
+        deed(Action::ManageIntegrations, "webhook_endpoint.create", Object::new("organisation", staff.org));
+    // The vault comes first: an entry whose row was never written is of no use to anybody, for nobody was told its id. It is
+    // made once, however often the row is tried.
+    let kept = OnceCell::new();
+    let work = async |entered: Entered<'_>| {
+        let id: EndpointId = entered.ids.make();
+        let (id, secret) = kept
+            .get_or_try_init(async || {
+                let secret = given.clone().map_or_else(|| draw(outside), Ok)?;
+                let entry = VaultEntry {
+                    v: VaultEntry::VERSION,
+                    org: staff.org,
+                    provider,
+                    state: EndpointState::Enabled,
+                    account: account.clone(),
+                    secrets: vec![EndpointSecret { secret: secret.clone(), expires_at: None }],
+                };
+                vault::create(&outside.vault, &id, &entry).await.map(|()| (id, secret))
+            })
+            .await?;
+        let endpoint =
+            WebhookEndpoint { id: *id, provider, state: EndpointState::Enabled, account: account.clone() };
+        let shown = EndpointShape::new(&endpoint, outside, staff.request);
+        entered.book.put_new(endpoint);
+        let fields = vec!["provider", "state", "account", "secret"];
+        let made = given.is_none().then(|| fingerprint(secret));
+        let body = output::json(&Remembered { shown, made });
+        let changed = vec![(Object::new("webhook_endpoint", id), fields)];
+        Ok(Made { changed, answer: Answered { status: 201, body, version: Some(1) } })
+    };
+    let answered = staff.change(&deed, &[], work).await?;
+    told(outside, answered, kept.into_inner().map(|(_, secret)| secret)).await
+}
+
+/// One webhook endpoint.
+#[utoipa::path(get, path = "/v1/orgs/{org}/webhook-endpoints/{id}", tag = "webhook-endpoints",
+    params(("org" = String, Path), ("id" = String, Path)),
+    responses((status = 200, body = EndpointShape), Problems), security(("bearer" = [])))]
+pub(crate) async fn show<T: Tables, K: KeyService, V, Q>(
+    staff: &Staff<'_, T, K>,
+    outside: &Outside<V, Q>,
+) -> Result<Response, Failed> {
+    let id: EndpointId = input::id(staff.request, "id")?;
+    let deed = deed(Action::ManageIntegrations, "webhook_endpoint.read", Object::new("webhook_endpoint", id));
+    let (endpoint, version, _) = staff.read::<WebhookEndpoint>(&deed, &id).await?;
+    Ok(shown(&EndpointShape::new(&endpoint, outside, staff.request), version))
+}
+
+/// Enables or disables a webhook endpoint. Receivers know it five minutes later at the latest.
+#[utoipa::path(patch, path = "/v1/orgs/{org}/webhook-endpoints/{id}", tag = "webhook-endpoints",
+    params(("org" = String, Path), ("id" = String, Path), ("If-Match" = Option<String>, Header)),
+    request_body = EndpointChange,
+    responses((status = 200, body = EndpointShape), Problems, ChangeProblems), security(("bearer" = [])))]
+pub(crate) async fn update<T: Tables, K: KeyService, V: KeepSecret, Q>(
+    staff: &Staff<'_, T, K>,
+    outside: &Outside<V, Q>,
+) -> Result<Response, Failed> {
+    let id: EndpointId = input::id(staff.request, "id")?;
+    let EndpointChange { state } = input::body(staff.request)?;
+    let versions = input::if_match(staff.request);
+    let deed =
+        deed(Action::ManageIntegrations, "webhook_endpoint.update", Object::new("webhook_endpoint", id));
+    let work = async |entered: Entered<'_>| {
+        let endpoint = entered.book.get::<WebhookEndpoint>(&id)?.cloned();
+        let endpoint = endpoint.ok_or(Refusal::NotFound)?;
+        let version = entered.book.version::<WebhookEndpoint>(&id).unwrap_or_default();
+        let changes = endpoint.state != state;
+        // What is as it is wanted already was perhaps made so by this very caller, who did not hear of it
+        // (RFC 9110, 13.1.1); and asking again brings the vault after the row.
+        if changes && versions.as_ref().is_some_and(|versions| !versions.contains(&version)) {
+            return Err(Refusal::Stale.into());
+        }
+        if changes && state == EndpointState::Disabled {
+            // Off in the vault before the row says so, and on after it: nothing is taken by an endpoint that shows as off.
+            let off = async |entry: &mut VaultEntry| {
+                entry.state = EndpointState::Disabled;
+                Ok(())
+            };
+            vault::change(&outside.vault, &id, off).await?;
+        }
+        let endpoint = WebhookEndpoint { state, ..endpoint };
+        let body = output::json(&EndpointShape::new(&endpoint, outside, staff.request));
+        entered.book.put(endpoint)?;
+        let fields = if changes { vec!["state"] } else { Vec::new() };
+        let version = Some(version.saturating_add(u64::from(changes)));
+        let changed = vec![(Object::new("webhook_endpoint", id), fields)];
+        Ok(Made { changed, answer: Answered { status: 200, body, version } })
+    };
+    let rows = [RowKey::WebhookEndpoint(id)];
+    let answered = staff.change(&deed, &rows, work).await?;
+    // Whoever changes the row ends with this, so the last one does after the last change. It writes even what is there
+    // already, so that somebody who read an older row finds the entry moved on.
+    let follow = async |entry: &mut VaultEntry| {
+        let rows = staff.store().read(&staff.org, rows.to_vec()).await?;
+        let row = rows.into_iter().find_map(|(_, stored)| stored);
+        if let Some((Row::WebhookEndpoint(endpoint), _)) = row {
+            entry.state = endpoint.state;
+        }
+        Ok(())
+    };
+    vault::change(&outside.vault, &id, follow).await?;
+    Ok(made(answered))
+}
+
+/// Makes a new secret. The one before goes on verifying for 24 hours; receivers know the new one five minutes later at the
+/// latest.
+#[utoipa::path(post, path = "/v1/orgs/{org}/webhook-endpoints/{id}/rotate", tag = "webhook-endpoints",
+    params(("org" = String, Path), ("id" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
+    request_body = Option<Rotation>,
+    responses((status = 200, body = EndpointShape), Problems, ChangeProblems), security(("bearer" = [])))]
+pub(crate) async fn rotate<T: Tables, K: KeyService, V: KeepSecret, Q>(
+    staff: &Staff<'_, T, K>,
+    outside: &Outside<V, Q>,
+) -> Result<Response, Failed> {
+    let id: EndpointId = input::id(staff.request, "id")?;
+    let Rotation { secret } = match staff.request.body_len() {
+        0 => Rotation::default(),
+        _ => input::body(staff.request)?,
+    };
+    let given = secret.map(usable).transpose()?;
+    let deed =
+        deed(Action::ManageIntegrations, "webhook_endpoint.rotate", Object::new("webhook_endpoint", id));
+    // Once, however often the audit event is tried.
+    let kept = OnceCell::new();
+    let work = async |entered: Entered<'_>| {
+        let endpoint = entered.book.get::<WebhookEndpoint>(&id)?.cloned();
+        let endpoint = endpoint.ok_or(Refusal::NotFound)?;
+        let secret = kept
+            .get_or_try_init(async || {
+                let secret = given.clone().map_or_else(|| draw(outside), Ok)?;
+                let now = staff.caller.now;
+                let rotated = async |entry: &mut VaultEntry| vault::rotate(entry, &secret, now);
+                vault::change(&outside.vault, &id, rotated).await?;
+                Ok::<_, Refusal>(secret)
+            })
+            .await?;
+        let shown = EndpointShape::new(&endpoint, outside, staff.request);
+        let made = given.is_none().then(|| fingerprint(secret));
+        let body = output::json(&Remembered { shown, made });
+        let changed = vec![(Object::new("webhook_endpoint", id), vec!["secret"])];
+        let version = entered.book.version::<WebhookEndpoint>(&id);
+        Ok(Made { changed, answer: Answered { status: 200, body, version } })
+    };
+    let rows = [RowKey::WebhookEndpoint(id)];
+    let answered = staff.change(&deed, &rows, work).await?;
+    told(outside, answered, kept.into_inner()).await
+}
+
+/// The answer with the secret that Plixo made: as it was made this moment or, of a repeated answer, as the vault has it.
+async fn told<V: KeepSecret, Q>(
+    outside: &Outside<V, Q>,
+    answered: Answered,
+    fresh: Option<Secret>,
+) -> Result<Response, Failed> {
+    let odd = |_| Refusal::Internal("a remembered answer is none of this route".to_owned());
+    let Remembered { mut shown, made: hash } = serde_json::from_str(&answered.body).map_err(odd)?;
+    if let Some(hash) = hash {
+        shown.secret = match fresh {
+            Some(secret) => Some(secret),
+            None => {
+                let (entry, _) = vault::read(&outside.vault, &shown.id).await?;
+                entry.secrets.into_iter().map(|held| held.secret).find(|held| fingerprint(held) == hash)
+            }
+        };
+    }
+    Ok(made(Answered { body: output::json(&shown), ..answered }))
+}
+
+/// A secret of 32 random bytes, written as Stripe writes its own.
+fn draw<V, Q>(outside: &Outside<V, Q>) -> Result<Secret, Refusal> {
+    let bytes = (outside.entropy)().ok_or(Refusal::Unavailable("no randomness to be had".to_owned()))?;
+    Ok(Secret::new(format!("{PREFIX}{}", STANDARD.encode(bytes))))
+}
+
+/// A secret that somebody brings along, if it can be one: a short one could be guessed from one signature.
+fn usable(secret: Secret) -> Result<Secret, Failed> {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=' | b'-' | b'_');
+    let rest = secret.reveal().strip_prefix(PREFIX).unwrap_or_default();
+    if (16..=250).contains(&rest.len()) && rest.bytes().all(fits) {
+        Ok(secret)
+    } else {
+        Err(invalid(
+            "/secret",
+            "is no signing secret of Stripe's: whsec_ and 16 to 250 letters, digits or +/=-_",
+        ))
+    }
+}
+
+fn is_an_account(account: &ExternalId) -> bool {
+    let rest = account.as_str().strip_prefix("acct_");
+    rest.is_some_and(|rest| !rest.is_empty() && !plixo_cards::contains(rest))
+}
+
+fn fingerprint(secret: &Secret) -> Fingerprint {
+    let mut hash = [0; 32];
+    let digest = digest(&SHA256, secret.reveal().as_bytes());
+    hash.iter_mut().zip(digest.as_ref()).for_each(|(to, from)| *to = *from);
+    Fingerprint(hash)
+}

@@ -1,0 +1,112 @@
+#![doc = include_str!("../README.md")]
+
+mod endpoints;
+mod events;
+#[cfg(test)]
+mod tests;
+mod vault;
+
+use std::sync::Arc;
+
+use plixo_api::document::{Bearer, Problem, ProblemField};
+use plixo_api::staff::Staff;
+use plixo_api::{Failed, answer};
+use plixo_aws::secrets::KeepSecret;
+use plixo_aws::sqs::SendMessage;
+use plixo_envelope::KeyService;
+use plixo_lambda::http::{Request, Response};
+use plixo_lambda::line::Line;
+use plixo_staff::Desk;
+use plixo_store::{Entropy, Tables};
+use utoipa::OpenApi;
+
+/// This function's name.
+pub const FUNCTION: &str = "api-webhooks";
+
+/// The routes that it answers, as the gateway names them.
+pub const ROUTES: [&str; 8] = [
+    "GET /v1/orgs/{org}/webhook-endpoints",
+    "POST /v1/orgs/{org}/webhook-endpoints",
+    "GET /v1/orgs/{org}/webhook-endpoints/{id}",
+    "PATCH /v1/orgs/{org}/webhook-endpoints/{id}",
+    "POST /v1/orgs/{org}/webhook-endpoints/{id}/rotate",
+    "GET /v1/orgs/{org}/webhook-events",
+    "GET /v1/orgs/{org}/webhook-events/{id}",
+    "POST /v1/orgs/{org}/webhook-events/{id}/replay",
+];
+
+/// Its part of the OpenAPI document.
+#[derive(OpenApi)]
+#[openapi(
+    paths(
+        endpoints::list,
+        endpoints::create,
+        endpoints::show,
+        endpoints::update,
+        endpoints::rotate,
+        events::list,
+        events::show,
+        events::replay,
+    ),
+    components(schemas(Problem, ProblemField)),
+    modifiers(&Bearer)
+)]
+#[derive(Debug)]
+pub struct Document;
+
+/// What stands outside the tables.
+#[derive(Debug)]
+pub struct Outside<V, Q> {
+    /// Where endpoints' secrets are.
+    pub vault: V,
+    /// Where the worker's events are.
+    pub queue: Q,
+    /// Where providers reach Plixo, without a slash at the end. Without it, at the domain name that was asked.
+    pub base_url: Option<String>,
+    /// Of which secrets are made.
+    pub entropy: Entropy,
+}
+
+/// The API.
+#[derive(Debug)]
+pub struct Api<T, K, V, Q> {
+    desk: Arc<Desk<T, K>>,
+    outside: Outside<V, Q>,
+}
+
+impl<T: Tables, K: KeyService, V: KeepSecret, Q: SendMessage> Api<T, K, V, Q> {
+    /// The API of that desk.
+    pub fn new(desk: Arc<Desk<T, K>>, outside: Outside<V, Q>) -> Self {
+        Self { desk, outside }
+    }
+
+    /// Answers one request.
+    pub async fn handle(&self, request: &Request, mut line: Line) -> (Response, Line) {
+        let route = ROUTES.into_iter().find(|route| *route == request.route());
+        line.route = route.or(Some("none"));
+        let done = self.work(route, request, &mut line).await;
+        answer(done, request, line)
+    }
+
+    async fn work(
+        &self,
+        route: Option<&'static str>,
+        request: &Request,
+        line: &mut Line,
+    ) -> Result<Response, Failed> {
+        let route = route.ok_or(Failed::NoRoute)?;
+        let (staff, outside) = (Staff::of(&self.desk, request, line)?, &self.outside);
+        let (method, path) = route.split_once(" /v1/orgs/{org}/").ok_or(Failed::NoRoute)?;
+        match (method, path) {
+            ("GET", "webhook-endpoints") => endpoints::list(&staff, outside).await,
+            ("POST", "webhook-endpoints") => endpoints::create(&staff, outside).await,
+            ("GET", "webhook-endpoints/{id}") => endpoints::show(&staff, outside).await,
+            ("PATCH", "webhook-endpoints/{id}") => endpoints::update(&staff, outside).await,
+            ("POST", "webhook-endpoints/{id}/rotate") => endpoints::rotate(&staff, outside).await,
+            ("GET", "webhook-events") => events::list(&staff).await,
+            ("GET", "webhook-events/{id}") => events::show(&staff).await,
+            ("POST", "webhook-events/{id}/replay") => events::replay(&staff, &outside.queue).await,
+            _ => Err(Failed::NoRoute),
+        }
+    }
+}

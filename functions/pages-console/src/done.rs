@@ -1,0 +1,26 @@
+//! What was done, told on the page that comes next. A code stands in its address, never a sentence.
+
+const SENTENCES: [(&str, &str); 18] = [
+    ("invoice", "The draft is saved."),
+    ("finalized", "The invoice is finalized: it is owed from now on."),
+    ("voided", "The invoice is void."),
+    ("customer", "The customer is saved."),
+    ("payment", "The payment is recorded."),
+    ("applied", "The payment is applied."),
+    ("taken-back", "The allocation is taken back."),
+    ("invited", "The invitation is sent."),
+    ("role", "The role is changed."),
+    ("removed", "The member is removed."),
+    ("settings", "The settings are saved."),
+    ("endpoint", "The endpoint is added."),
+    ("rotated", "The secret is rotated."),
+    ("enabled", "The endpoint is enabled."),
+    ("disabled", "The endpoint is disabled."),
+    ("replayed", "The event is on its way again. Look at it in a few seconds."),
+    ("password", "Your password is changed."),
+    ("totp", "Your second factor is set up."),
+];
+
+pub(crate) fn sentence(code: &str) -> Option<&'static str> {
+    SENTENCES.into_iter().find(|(own, _)| *own == code).map(|(_, sentence)| sentence)
+}

@@ -1,0 +1,144 @@
+//! Webhook endpoints and events.
+
+use plixo_lambda::http::Response;
+use plixo_pages::{
+    Choice, EndpointForm, EndpointRow, Errors, EventList, EventPage, EventRow, FreshSecret, Integrations,
+    ProblemKind,
+};
+use plixo_web::form::Form;
+use serde_json::{Value, json};
+
+use crate::shape::{Endpoint, Event, List};
+use crate::visit::{Failed, Visit, among, tried};
+
+/// Providers, as the API and as people name them, and which of them a receiver is there for.
+const PROVIDERS: [(&str, &str); 1] = [("stripe", "Stripe")];
+
+fn provider(word: &str) -> String {
+    let known = PROVIDERS.into_iter().find(|(own, _)| *own == word);
+    known.map_or(word, |(_, name)| name).to_owned()
+}
+
+pub(crate) async fn list(visit: &Visit<'_>) -> Result<Response, Failed> {
+    page(visit, None, EndpointForm::default(), Errors::default()).await
+}
+
+async fn page(
+    visit: &Visit<'_>,
+    fresh: Option<FreshSecret>,
+    form: EndpointForm,
+    errors: Errors,
+) -> Result<Response, Failed> {
+    let ask = visit.ask("GET", "webhook-endpoints").query(&[("limit", "100")]);
+    let (org, listed) = futures::try_join!(visit.membership(), ask.send::<List<Endpoint>>())?;
+    let row = |it: Endpoint| EndpointRow {
+        id: it.id,
+        version: String::new(),
+        provider: provider(&it.provider),
+        url: it.url,
+        account: it.account,
+        state: it.state,
+    };
+    let endpoints = listed.body.data.into_iter().map(row).collect();
+    let providers = PROVIDERS.into_iter().map(|(word, name)| Choice::new(word, name)).collect();
+    let shown = Integrations { frame: visit.frame()?, org, endpoints, fresh, providers, form, errors };
+    Ok(Visit::shown(&shown.errors, shown.render()))
+}
+
+/// What the forms of the page do. A secret that Plixo made is on this answer and never again, so that it is no redirect.
+pub(crate) async fn act(visit: &Visit<'_>, form: &Form) -> Result<Response, Failed> {
+    let endpoint = form.text("endpoint");
+    let of_endpoint = |method, below: &str| {
+        visit.ask(method, &format!("webhook-endpoints/{{id}}{below}")).id("id", endpoint).of_form(form)
+    };
+    let verb = form.text("do");
+    let asked = match verb {
+        "add" => {
+            let optional =
+                ["account", "secret"].into_iter().filter_map(|name| Some((name, form.some(name)?)));
+            let fields = optional.chain([("provider", form.text("provider"))]);
+            let body: Value = fields.map(|(name, text)| (name.to_owned(), Value::from(text))).collect();
+            visit.ask("POST", "webhook-endpoints").of_form(form).body(&body).send::<Endpoint>().await
+        }
+        "rotate" => {
+            let body = form.some("secret").map_or(json!({}), |secret| json!({"secret": secret}));
+            of_endpoint("POST", "/rotate").body(&body).send().await
+        }
+        "disable" => of_endpoint("PATCH", "").body(&json!({"state": "disabled"})).send().await,
+        "enable" => of_endpoint("PATCH", "").body(&json!({"state": "enabled"})).send().await,
+        _ => return Err(Failed::Own(ProblemKind::BadRequest)),
+    };
+    let field = |pointer: &str| match verb {
+        "add" => among(&["provider", "account", "secret"])(pointer),
+        "rotate" => Some(format!("secret-{endpoint}")),
+        _ => None,
+    };
+    let (errors, typed) = match tried(asked, field)? {
+        Ok(_) if verb == "disable" => return Ok(visit.done("/integrations", "disabled")),
+        Ok(_) if verb == "enable" => return Ok(visit.done("/integrations", "enabled")),
+        Ok(made) => {
+            let Endpoint { url, secret, .. } = made.body;
+            let fresh = FreshSecret { url, secret, is_rotated: verb == "rotate" };
+            return page(visit, Some(fresh), EndpointForm::default(), Errors::default()).await;
+        }
+        Err(errors) if verb == "add" => (errors, form),
+        Err(errors) => (errors, &Form::default()),
+    };
+    let typed = EndpointForm {
+        provider: typed.text("provider").to_owned(),
+        account: typed.raw("account").to_owned(),
+    };
+    page(visit, None, typed, errors).await
+}
+
+pub(crate) async fn events(visit: &Visit<'_>) -> Result<Response, Failed> {
+    let (org, list) = futures::try_join!(visit.membership(), visit.list::<Event>("webhook-events", &[]))?;
+    let (rows, paging) = list;
+    let row = |it: Event| EventRow {
+        id: it.id,
+        kind: it.kind,
+        provider: provider(&it.provider),
+        status: it.status,
+        received_at: it.received_at,
+    };
+    let rows = rows.into_iter().map(row).collect();
+    let shown = EventList { frame: visit.frame()?, org, rows, paging };
+    Ok(Visit::shown(&Errors::default(), shown.render()))
+}
+
+pub(crate) async fn event(visit: &Visit<'_>) -> Result<Response, Failed> {
+    event_page(visit, Errors::default()).await
+}
+
+pub(crate) async fn replay(visit: &Visit<'_>, form: &Form) -> Result<Response, Failed> {
+    if form.text("do") != "replay" {
+        return Err(Failed::Own(ProblemKind::BadRequest));
+    }
+    let id = visit.path("id");
+    let asked = visit.ask("POST", "webhook-events/{id}/replay").id("id", id).of_form(form).tell().await;
+    match tried(asked, |_| None)? {
+        Ok(()) => Ok(visit.done(&format!("/webhook-events/{id}"), "replayed")),
+        Err(errors) => event_page(visit, errors).await,
+    }
+}
+
+async fn event_page(visit: &Visit<'_>, errors: Errors) -> Result<Response, Failed> {
+    let ask = visit.ask("GET", "webhook-events/{id}").id("id", visit.path("id"));
+    let (org, found) = futures::try_join!(visit.membership(), ask.send::<Event>())?;
+    let it = found.body;
+    let shown = EventPage {
+        frame: visit.frame()?,
+        can_replay: org.may.manage_integrations,
+        org,
+        id: it.id,
+        endpoint_id: it.endpoint_id,
+        provider: provider(&it.provider),
+        provider_event_id: it.provider_event_id,
+        kind: it.kind,
+        status: it.status,
+        received_at: it.received_at,
+        applied_at: it.applied_at,
+        errors,
+    };
+    Ok(Visit::shown(&shown.errors, shown.render()))
+}

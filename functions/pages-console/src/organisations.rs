@@ -1,0 +1,151 @@
+//! Organisations, their members and settings.
+
+use plixo_domain::people::{MemberState, Role};
+use plixo_lambda::http::Response;
+use plixo_pages::{
+    Errors, InviteForm, MemberRow, Members, MoneyOverview, Month, OrganisationRow, Organisations,
+    ProblemKind, SettingsPage,
+};
+use plixo_web::form::Form;
+use serde::de::IgnoredAny;
+use serde_json::json;
+
+use crate::shape::{CurrencyOverview, List, Member, Overview, OwnOrganisation};
+use crate::visit::{Failed, Visit, allowed, among, membership, tried};
+
+pub(crate) async fn list(visit: &Visit<'_>) -> Result<Response, Failed> {
+    let ask = visit.ask_at_large("GET", "/v1/orgs").query(&[("limit", "100")]);
+    let own = ask.send::<List<OwnOrganisation>>().await?.body.data;
+    let row = |it: OwnOrganisation| OrganisationRow {
+        id: it.id,
+        name: it.name,
+        role: it.role,
+        residency: it.residency,
+    };
+    let rows = own.into_iter().map(row).collect();
+    let shown = Organisations { frame: visit.frame()?, email: None, rows };
+    Ok(Visit::shown(&Errors::default(), shown.render()))
+}
+
+/// The overview: of a new organisation without figures, for there is no money yet.
+pub(crate) async fn overview(visit: &Visit<'_>) -> Result<Response, Failed> {
+    let (org, overview) =
+        futures::try_join!(visit.membership(), visit.ask("GET", "overview").send::<Overview>())?;
+    let month = |it: crate::shape::Month| {
+        let first_day = format!("{}-01", it.month).parse().ok()?;
+        Some(Month { first_day, received: it.received.amount })
+    };
+    let money = |it: CurrencyOverview| MoneyOverview {
+        currency: it.currency,
+        months: it.months.into_iter().filter_map(month).collect(),
+        open: it.open.amount,
+        overdue: it.overdue.amount,
+    };
+    let currencies = overview.body.currencies.into_iter().map(money).collect();
+    let shown = plixo_pages::Overview { frame: visit.frame()?, org, currencies };
+    Ok(Visit::shown(&Errors::default(), shown.render()))
+}
+
+pub(crate) async fn members(visit: &Visit<'_>) -> Result<Response, Failed> {
+    let invite = InviteForm { email: String::new(), role: Role::Viewer };
+    members_page(visit, invite, Errors::default()).await
+}
+
+async fn members_page(visit: &Visit<'_>, invite: InviteForm, errors: Errors) -> Result<Response, Failed> {
+    let ask = visit.ask("GET", "members").query(&[("limit", "100")]);
+    let (own, list) = futures::try_join!(visit.organisation(), ask.send::<List<Member>>())?;
+    let (own, list) = (own.body, list.body);
+    let active = |it: &&Member| it.role == Role::Controller && it.state == MemberState::Active;
+    // Of more than a page of members, the API knows which Controller is the last.
+    let is_last = list.next_cursor.is_none() && list.data.iter().filter(active).count() < 2;
+    let row = |it: Member| MemberRow {
+        is_last_controller: is_last && active(&&it),
+        is_self: it.id == own.you.member_id,
+        id: it.id,
+        version: String::new(),
+        email: it.email.unwrap_or_default(),
+        role: it.role,
+        state: it.state,
+    };
+    let rows = list.data.into_iter().map(row).collect();
+    let shown = Members { frame: visit.frame()?, org: membership(&own), rows, invite, errors };
+    Ok(Visit::shown(&shown.errors, shown.render()))
+}
+
+pub(crate) async fn change_members(visit: &Visit<'_>, form: &Form) -> Result<Response, Failed> {
+    let (member, role) = (form.text("member"), form.text("role"));
+    let of_member = |method| visit.ask(method, "members/{id}").id("id", member).of_form(form);
+    let (asked, code) = match form.text("do") {
+        "invite" => {
+            let body = json!({"email": form.text("email"), "role": role});
+            (visit.ask("POST", "members").of_form(form).body(&body).tell().await, "invited")
+        }
+        "change_role" => (of_member("PATCH").body(&json!({"role": role})).tell().await, "role"),
+        "remove" => (of_member("DELETE").tell().await, "removed"),
+        _ => return Err(Failed::Own(ProblemKind::BadRequest)),
+    };
+    let field = |pointer: &str| match code {
+        "invited" => among(&["email", "role"])(pointer),
+        "role" => Some(format!("role-{member}")),
+        _ => None,
+    };
+    match tried(asked, field)? {
+        Ok(()) => Ok(visit.done("/members", code)),
+        Err(errors) => {
+            let typed = if code == "invited" { form.text("email") } else { "" };
+            let role = role.parse().ok().filter(|_| code == "invited").unwrap_or(Role::Viewer);
+            members_page(visit, InviteForm { email: typed.to_owned(), role }, errors).await
+        }
+    }
+}
+
+pub(crate) async fn settings(visit: &Visit<'_>) -> Result<Response, Failed> {
+    let found = visit.organisation().await?;
+    let org = membership(&found.body);
+    allowed(org.may.manage_organisation)?;
+    let shown = SettingsPage {
+        frame: visit.frame()?,
+        version: found.version,
+        name: org.name.clone(),
+        ip_allow_list: found.body.settings.ip_allow_list.join("\n"),
+        require_two_factor: found.body.settings.require_two_factor,
+        residency: found.body.residency,
+        own_ip: visit.request.ip().map(str::to_owned),
+        org,
+        errors: Errors::default(),
+    };
+    Ok(Visit::shown(&shown.errors, shown.render()))
+}
+
+pub(crate) async fn save_settings(visit: &Visit<'_>, form: &Form) -> Result<Response, Failed> {
+    let networks: Vec<_> =
+        form.raw("ip_allow_list").lines().map(str::trim).filter(|it| !it.is_empty()).collect();
+    let require_two_factor = form.text("require_two_factor") == "on";
+    let body = json!({
+        "name": form.text("name"),
+        "settings": {"ip_allow_list": networks, "require_two_factor": require_two_factor},
+    });
+    let saved = visit.ask("PATCH", "").of_form(form).body(&body).send::<IgnoredAny>().await;
+    // A network's pointer ends with its place in the list.
+    let field = |pointer: &str| match pointer.strip_prefix("/settings/ip_allow_list") {
+        Some(_) => Some("ip_allow_list".to_owned()),
+        None => among(&["name", "require_two_factor"])(pointer),
+    };
+    let errors = match tried(saved, field)? {
+        Ok(_) => return Ok(visit.done("/settings", "settings")),
+        Err(errors) => errors,
+    };
+    let found = visit.organisation().await?.body;
+    let shown = SettingsPage {
+        frame: visit.frame()?,
+        org: membership(&found),
+        version: form.text("version").to_owned(),
+        name: form.raw("name").to_owned(),
+        ip_allow_list: form.raw("ip_allow_list").to_owned(),
+        require_two_factor,
+        residency: found.residency,
+        own_ip: visit.request.ip().map(str::to_owned),
+        errors,
+    };
+    Ok(Visit::shown(&shown.errors, shown.render()))
+}

@@ -1,0 +1,263 @@
+//! Payments, and what of them is applied to which invoice.
+
+use plixo_domain::money::Money;
+use plixo_lambda::http::Response;
+use plixo_pages::{
+    AllocateForm, AllocationRow, Candidate, CustomerLink, Errors, PaymentForm, PaymentList, PaymentPage,
+    PaymentRow, ProblemKind,
+};
+use plixo_web::ask::Problem;
+use plixo_web::form::Form;
+use serde_json::{Value, json};
+
+use crate::audit::People;
+use crate::fields::{amount_of, currencies, customers, name};
+use crate::invoices::is_overdue;
+use crate::shape::{Invoice, List, Payment};
+use crate::visit::{Failed, Visit, allowed, among, tried};
+
+/// So many invoices are offered to apply a payment to.
+const CANDIDATES: usize = 20;
+
+pub(crate) async fn list(visit: &Visit<'_>, is_unapplied: bool) -> Result<Response, Failed> {
+    let unapplied = if is_unapplied { "true" } else { "" };
+    let asked = [("unapplied", unapplied), ("expand", "customer")];
+    let (org, (rows, paging)) =
+        futures::try_join!(visit.membership(), visit.list::<Payment>("payments", &asked))?;
+    let rows = rows.into_iter().map(row).collect();
+    let shown = PaymentList { frame: visit.frame()?, org, is_unapplied, rows, paging };
+    Ok(Visit::shown(&Errors::default(), shown.render()))
+}
+
+fn row(it: Payment) -> PaymentRow {
+    PaymentRow {
+        id: it.id,
+        received_on: it.received_on,
+        payer: it.customer.and_then(|customer| customer.name).or(it.payer_name),
+        source: it.source,
+        status: it.status,
+        amount: it.amount,
+        unapplied: it.unapplied,
+    }
+}
+
+pub(crate) async fn show(visit: &Visit<'_>) -> Result<Response, Failed> {
+    page(visit, &Form::default(), Errors::default()).await
+}
+
+/// What the forms of a payment do.
+pub(crate) async fn act(visit: &Visit<'_>, form: &Form) -> Result<Response, Failed> {
+    match form.text("do") {
+        "apply" => apply(visit, form).await,
+        "take_back" => take_back(visit, form).await,
+        _ => Err(Failed::Own(ProblemKind::BadRequest)),
+    }
+}
+
+async fn take_back(visit: &Visit<'_>, form: &Form) -> Result<Response, Failed> {
+    let id = visit.path("id");
+    let ask = visit.ask("DELETE", "payments/{id}/allocations/{allocation}").id("id", id);
+    let asked = ask.id("allocation", form.text("allocation")).of_form(form).tell().await;
+    match tried(asked, |_| None)? {
+        Ok(()) => Ok(visit.done(&format!("/payments/{id}"), "taken-back")),
+        Err(errors) => page(visit, &Form::default(), errors).await,
+    }
+}
+
+async fn apply(visit: &Visit<'_>, form: &Form) -> Result<Response, Failed> {
+    let mut errors = Errors::default();
+    let currency = visit.payment("").await?.body.amount.map(|it| it.currency.to_string());
+    let currency = currency.unwrap_or_default();
+    let (mut shares, mut fields) = (Vec::new(), Vec::new());
+    for n in 0..CANDIDATES {
+        let field = format!("allocations.{n}.amount");
+        let (id, text) = (form.text(&format!("allocations.{n}.invoice_id")), form.text(&field));
+        if !id.is_empty() && !text.is_empty() {
+            let amount = amount_of(&field, text, &currency, &mut errors);
+            shares.push(json!({"invoice_id": id, "amount": amount}));
+            fields.push(field);
+        }
+    }
+    let (other, text) = (form.text("other_number"), form.text("other_amount"));
+    if !other.is_empty() || !text.is_empty() {
+        match visit.invoice_of(other).await? {
+            None => errors = errors.field("other_number", "There is no invoice of this number"),
+            Some(invoice) => {
+                let amount = amount_of("other_amount", text, &currency, &mut errors);
+                shares.push(json!({"invoice_id": invoice.id, "amount": amount}));
+                fields.push("other_amount".to_owned());
+            }
+        }
+    }
+    if shares.is_empty() && !errors.any() {
+        errors = errors.whole("Enter how much of the payment an invoice gets");
+    }
+    if errors.any() {
+        return page(visit, form, errors).await;
+    }
+    let id = visit.path("id");
+    let ask = visit.ask("POST", "payments/{id}/allocations").id("id", id).of_form(form);
+    let asked = ask.body(&json!({"allocations": shares})).tell().await;
+    let field = |pointer: &str| {
+        let line = pointer.strip_prefix("/allocations/")?.split('/').next()?.parse::<usize>().ok()?;
+        fields.get(line).cloned()
+    };
+    match tried(asked, field)? {
+        Ok(()) => Ok(visit.done(&format!("/payments/{id}"), "applied")),
+        Err(errors) => page(visit, form, errors).await,
+    }
+}
+
+impl Visit<'_> {
+    async fn payment(&self, expand: &str) -> Result<plixo_web::ask::Shown<Payment>, Problem> {
+        self.ask("GET", "payments/{id}").id("id", self.path("id")).query(&[("expand", expand)]).send().await
+    }
+
+    async fn invoice_of(&self, number: &str) -> Result<Option<Invoice>, Problem> {
+        if number.is_empty() {
+            return Ok(None);
+        }
+        let ask = self.ask("GET", "invoices").query(&[("number", number)]);
+        Ok(ask.send::<List<Invoice>>().await?.body.data.into_iter().next())
+    }
+
+    async fn invoices_that_are(&self, status: &str) -> Result<Vec<Invoice>, Problem> {
+        let query = [("status", status), ("expand", "customer"), ("limit", "50")];
+        Ok(self.ask("GET", "invoices").query(&query).send::<List<Invoice>>().await?.body.data)
+    }
+}
+
+async fn page(visit: &Visit<'_>, form: &Form, errors: Errors) -> Result<Response, Failed> {
+    let (org, found) = futures::try_join!(visit.membership(), visit.payment("customer,invoices"))?;
+    let (it, version) = (found.body, found.version);
+    let people = if it.allocations.is_empty() { People::default() } else { People::of(visit, &org).await? };
+    let left = it.unapplied.filter(|left| left.amount > 0 && org.may.write_ledger);
+    let allocate = match left {
+        Some(left) => Some(AllocateForm {
+            candidates: candidates(visit, form, &it, left).await?,
+            other_number: form.text("other_number").to_owned(),
+            other_amount: form.text("other_amount").to_owned(),
+        }),
+        None => None,
+    };
+    let allocations = it.allocations.iter().map(|allocation| AllocationRow {
+        id: allocation.id,
+        invoice_id: allocation.invoice_id,
+        number: allocation.invoice.as_ref().map(|it| it.number.clone()).unwrap_or_default(),
+        amount: allocation.amount,
+        applied_by: people.name(&allocation.applied_by),
+        can_remove: org.may.write_ledger,
+    });
+    let shown = PaymentPage {
+        frame: visit.frame()?,
+        id: it.id,
+        version,
+        source: it.source,
+        status: it.status,
+        amount: it.amount,
+        unapplied: it.unapplied,
+        refunded: it.refunded,
+        customer: it.customer.map(|own| CustomerLink { id: own.id, name: name(own.name.as_deref()) }),
+        payer_name: it.payer_name,
+        remittance: it.remittance,
+        received_on: it.received_on,
+        external_id: it.external_id,
+        allocations: allocations.collect(),
+        allocate,
+        org,
+        errors,
+    };
+    Ok(Visit::shown(&shown.errors, shown.render()))
+}
+
+/// Invoices that the payment may be for: first those of its customer, then those of its amount, then the earliest due.
+async fn candidates(
+    visit: &Visit<'_>,
+    form: &Form,
+    payment: &Payment,
+    left: Money,
+) -> Result<Vec<Candidate>, Problem> {
+    let asked =
+        futures::try_join!(visit.invoices_that_are("open"), visit.invoices_that_are("partially_paid"))?;
+    let mut invoices: Vec<_> = asked.0.into_iter().chain(asked.1).collect();
+    invoices.retain(|it| it.balance.currency == left.currency);
+    invoices.sort_by_key(|it| {
+        let is_theirs = payment.customer_id == Some(it.customer_id);
+        (!is_theirs, it.balance != left, it.due_on, it.id)
+    });
+    invoices.truncate(CANDIDATES);
+    // What was typed is of the invoice that it stood beside, wherever that stands now.
+    let typed = |id: &str| {
+        let beside = |n: &usize| form.text(&format!("allocations.{n}.invoice_id")) == id;
+        let n = (0..CANDIDATES).find(beside)?;
+        form.some(&format!("allocations.{n}.amount")).map(str::to_owned)
+    };
+    let today = visit.today();
+    let candidate = |it: Invoice| Candidate {
+        is_overdue: is_overdue(&it, today),
+        amount: typed(&it.id.to_string()).unwrap_or_default(),
+        invoice_id: it.id,
+        number: it.number,
+        customer: name(it.customer.and_then(|customer| customer.name).as_deref()),
+        due_on: it.due_on,
+        balance: it.balance,
+    };
+    Ok(invoices.into_iter().map(candidate).collect())
+}
+
+pub(crate) async fn write(visit: &Visit<'_>) -> Result<Response, Failed> {
+    let received_on = visit.today().to_string();
+    form(visit, &Form::default(), &received_on, Errors::default()).await
+}
+
+pub(crate) async fn save(visit: &Visit<'_>, typed: &Form) -> Result<Response, Failed> {
+    let mut errors = Errors::default();
+    let amount = amount_of("amount", typed.text("amount"), typed.text("currency"), &mut errors);
+    let received_on = typed.text("received_on");
+    if errors.any() {
+        return form(visit, typed, received_on, errors).await;
+    }
+    let optional = ["customer_id", "payer_name", "remittance"];
+    let optional = optional.iter().filter_map(|name| Some(((*name).to_owned(), typed.some(name)?.into())));
+    let source = typed.text("source").into();
+    let fields = [
+        ("source".to_owned(), source),
+        ("amount".to_owned(), json!(amount)),
+        ("received_on".to_owned(), received_on.into()),
+    ];
+    let body: Value = fields.into_iter().chain(optional).collect();
+    let saved = visit.ask("POST", "payments").of_form(typed).body(&body).send::<Payment>().await;
+    let fields = ["source", "amount", "received_on", "customer_id", "payer_name", "remittance"];
+    match tried(saved, among(&fields))? {
+        Ok(saved) => Ok(visit.done(&format!("/payments/{}", saved.body.id), "payment")),
+        Err(errors) => form(visit, typed, received_on, errors).await,
+    }
+}
+
+async fn form(
+    visit: &Visit<'_>,
+    typed: &Form,
+    received_on: &str,
+    errors: Errors,
+) -> Result<Response, Failed> {
+    let asked = futures::try_join!(visit.membership(), customers(visit, typed.text("customer_id")))?;
+    let (org, (customers, _)) = asked;
+    allowed(org.may.write_ledger)?;
+    let text = |name: &str| typed.raw(name).to_owned();
+    let currency = typed.some("currency").unwrap_or("EUR").to_owned();
+    let shown = PaymentForm {
+        frame: visit.frame()?,
+        org,
+        source: typed.some("source").unwrap_or("bank").to_owned(),
+        amount: text("amount"),
+        currencies: currencies(&currency),
+        currency,
+        received_on: received_on.to_owned(),
+        customers,
+        customer_id: text("customer_id"),
+        payer_name: text("payer_name"),
+        remittance: text("remittance"),
+        errors,
+    };
+    Ok(Visit::shown(&shown.errors, shown.render()))
+}

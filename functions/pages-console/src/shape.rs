@@ -1,0 +1,202 @@
+//! The API's shapes, as far as pages show them.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use plixo_domain::audit::Actor;
+use plixo_domain::id::{
+    AllocationId, CustomerId, EndpointId, EventId, InvoiceId, MemberId, OrgId, PaymentId,
+};
+use plixo_domain::ledger::{InvoiceStatus, Line, PaymentStatus, Residency};
+use plixo_domain::money::{Currency, Money};
+use plixo_domain::people::{MemberState, Role};
+use plixo_domain::secret::Secret;
+use plixo_domain::webhook::{EndpointState, EventStatus};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// A part of a list.
+#[derive(Deserialize)]
+pub(crate) struct List<T> {
+    pub(crate) data: Vec<T>,
+    pub(crate) next_cursor: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Organisation {
+    pub(crate) id: OrgId,
+    pub(crate) name: String,
+    pub(crate) residency: Residency,
+    pub(crate) settings: Settings,
+    pub(crate) you: You,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Settings {
+    #[serde(default)]
+    pub(crate) ip_allow_list: Vec<String>,
+    #[serde(default)]
+    pub(crate) require_two_factor: bool,
+}
+
+/// Who looks.
+#[derive(Deserialize)]
+pub(crate) struct You {
+    pub(crate) member_id: MemberId,
+    pub(crate) email: String,
+    pub(crate) role: Role,
+    pub(crate) may: Vec<String>,
+}
+
+/// One of a person's organisations.
+#[derive(Deserialize)]
+pub(crate) struct OwnOrganisation {
+    pub(crate) id: OrgId,
+    pub(crate) name: String,
+    pub(crate) residency: Residency,
+    pub(crate) role: Role,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Member {
+    pub(crate) id: MemberId,
+    pub(crate) email: Option<String>,
+    pub(crate) role: Role,
+    pub(crate) state: MemberState,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Customer {
+    pub(crate) id: CustomerId,
+    pub(crate) name: Option<String>,
+    pub(crate) email: Option<String>,
+    pub(crate) phone: Option<String>,
+    pub(crate) address: Option<Address>,
+    pub(crate) tax_id: Option<String>,
+    #[serde(default)]
+    pub(crate) external_ids: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Address {
+    pub(crate) line1: String,
+    pub(crate) line2: Option<String>,
+    pub(crate) city: String,
+    pub(crate) postal_code: String,
+    pub(crate) country: String,
+}
+
+/// A customer's name.
+#[derive(Deserialize)]
+pub(crate) struct CustomerName {
+    pub(crate) id: CustomerId,
+    pub(crate) name: Option<String>,
+}
+
+/// An invoice's number.
+#[derive(Deserialize)]
+pub(crate) struct InvoiceName {
+    pub(crate) number: String,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Invoice {
+    pub(crate) id: InvoiceId,
+    pub(crate) number: String,
+    pub(crate) customer_id: CustomerId,
+    pub(crate) customer: Option<CustomerName>,
+    pub(crate) status: InvoiceStatus,
+    pub(crate) lines: Vec<Line>,
+    pub(crate) total: Money,
+    pub(crate) balance: Money,
+    pub(crate) issued_on: Option<Date>,
+    pub(crate) due_on: Option<Date>,
+    pub(crate) memo: Option<String>,
+    #[serde(default)]
+    pub(crate) allocations: Vec<Applied>,
+}
+
+/// A part of a payment that an invoice got.
+#[derive(Deserialize)]
+pub(crate) struct Applied {
+    pub(crate) amount: Money,
+    pub(crate) payment: PaymentName,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct PaymentName {
+    pub(crate) id: PaymentId,
+    pub(crate) source: String,
+    pub(crate) received_on: Option<Date>,
+    pub(crate) payer_name: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Payment {
+    pub(crate) id: PaymentId,
+    pub(crate) source: String,
+    pub(crate) status: PaymentStatus,
+    pub(crate) amount: Option<Money>,
+    pub(crate) unapplied: Option<Money>,
+    pub(crate) refunded: Option<Money>,
+    pub(crate) customer_id: Option<CustomerId>,
+    pub(crate) customer: Option<CustomerName>,
+    pub(crate) payer_name: Option<String>,
+    pub(crate) remittance: Option<String>,
+    pub(crate) received_on: Option<Date>,
+    pub(crate) external_id: Option<String>,
+    pub(crate) allocations: Vec<Allocation>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Allocation {
+    pub(crate) id: AllocationId,
+    pub(crate) invoice_id: InvoiceId,
+    pub(crate) invoice: Option<InvoiceName>,
+    pub(crate) amount: Money,
+    pub(crate) applied_by: Actor,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Endpoint {
+    pub(crate) id: EndpointId,
+    pub(crate) provider: String,
+    pub(crate) url: String,
+    pub(crate) account: Option<String>,
+    pub(crate) state: EndpointState,
+    pub(crate) secret: Option<Secret>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Event {
+    pub(crate) id: EventId,
+    pub(crate) endpoint_id: EndpointId,
+    pub(crate) provider: String,
+    pub(crate) provider_event_id: Option<String>,
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    pub(crate) status: EventStatus,
+    pub(crate) received_at: Timestamp,
+    pub(crate) applied_at: Option<Timestamp>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Overview {
+    pub(crate) currencies: Vec<CurrencyOverview>,
+}
+
+/// The money of one currency.
+#[derive(Deserialize)]
+pub(crate) struct CurrencyOverview {
+    pub(crate) currency: Currency,
+    pub(crate) open: Money,
+    pub(crate) overdue: Money,
+    pub(crate) months: Vec<Month>,
+}
+
+/// What was received in a month.
+#[derive(Deserialize)]
+pub(crate) struct Month {
+    /// `2026-11`.
+    pub(crate) month: String,
+    pub(crate) received: Money,
+}

@@ -1,0 +1,487 @@
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use plixo_authz::Authz;
+use plixo_domain::id::{Ids, OrgId};
+use plixo_domain::ledger::{Book, Organisation, Private, Residency, RowKey};
+use plixo_domain::people::{Member, MemberState, Role, UserId, add_member};
+use plixo_staff::Desk;
+use plixo_store::Store;
+use plixo_testing::{FakeDirectory, FakeKms, FakeMail, FakeQueue, FakeTables, FakeVault, Faults, entropy};
+use serde_json::json;
+
+use super::*;
+
+const KEY: (&str, &str) = ("idempotency_key", "k.save");
+
+fn now() -> Timestamp {
+    "2026-06-15T12:00:00Z".parse().unwrap()
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work)
+}
+
+/// Two organisations, a member of each role in each; the console over the real APIs.
+struct World {
+    console: Console,
+    orgs: [OrgId; 2],
+    users: Vec<[UserId; 2]>,
+}
+
+struct Shown {
+    status: u16,
+    to: String,
+    html: String,
+    line: Line,
+}
+
+impl Shown {
+    /// What is wrong with a field.
+    fn error(&self, field: &str) -> &str {
+        let (_, rest) = self
+            .html
+            .split_once(&format!("id=\"{field}-error\">"))
+            .unwrap_or_else(|| panic!("{}", self.html));
+        rest.split("</p>").next().unwrap().rsplit('>').next().unwrap().trim()
+    }
+
+    fn value(&self, field: &str) -> &str {
+        let (_, rest) =
+            self.html.split_once(&format!("name=\"{field}\"")).unwrap_or_else(|| panic!("{}", self.html));
+        rest.split("value=\"").nth(1).unwrap().split('"').next().unwrap()
+    }
+}
+
+fn kept<T>(api: T) -> &'static T {
+    Box::leak(Box::new(api))
+}
+
+fn world() -> World {
+    world_that_requires_two_factors(false)
+}
+
+fn world_that_requires_two_factors(require_two_factor: bool) -> World {
+    let faults = Faults::default();
+    let (tables, kms) = (FakeTables::new(faults.clone()), FakeKms::new(faults.clone()));
+    let (directory, mail) = (FakeDirectory::new(faults.clone()), FakeMail::new(faults.clone()));
+    let store = Store::new(tables, kms.clone(), entropy);
+    let mut users: Vec<[UserId; 2]> = Vec::new();
+    let orgs = [0, 1].map(|n: u8| {
+        let mut ids = Ids::new(now(), [n + 1; 10]);
+        let id: OrgId = ids.make();
+        let mut book = Book::default();
+        let (name, residency) = (format!("Nordlicht {n}"), Residency::Eu);
+        let settings = plixo_domain::ledger::Settings { require_two_factor, ..Default::default() };
+        book.put_new(Organisation { id, name, residency, controllers: BTreeSet::new(), settings });
+        for (place, role) in Role::ALL.iter().copied().enumerate() {
+            let email = format!("{}{n}@example.com", role.as_str());
+            let user = directory.person(&email, "a password of their own");
+            book.learn(RowKey::Member(user), None);
+            book.learn(RowKey::UserOrganisation(user), None);
+            let (email, state) = (Private::Plain(email), MemberState::Active);
+            add_member(&mut book, Member { id: ids.make(), user, role, state, email }).unwrap();
+            if n == 0 { users.push([user, user]) } else { users[place][1] = user }
+        }
+        block_on(store.found(&id, &kms, &book, &[])).unwrap();
+        id
+    });
+    let desk = Arc::new(Desk::new(store, Authz::new().unwrap(), entropy));
+    let place = api_organisations::Place { residency: Residency::Eu, base_url: None };
+    let people = (directory, mail);
+    let outside = api_webhooks::Outside {
+        vault: FakeVault::new(faults.clone()),
+        queue: FakeQueue::new(faults),
+        base_url: Some("https://plixo.example".to_owned()),
+        entropy,
+    };
+    let ledger = kept(api_ledger::Api::new(Arc::clone(&desk)));
+    let organisations = kept(api_organisations::Api::new(Arc::clone(&desk), kms, people, place, &[7; 32]));
+    let webhooks = kept(api_webhooks::Api::new(Arc::clone(&desk), outside));
+    let audit = kept(api_audit::Api::new(desk));
+    let console = Console::new(entropy)
+        .asking(&api_ledger::ROUTES, move |it, line| async move { ledger.handle(&it, line).await })
+        .asking(
+            &api_organisations::ROUTES,
+            move |it, line| async move { organisations.handle(&it, line).await },
+        )
+        .asking(&api_webhooks::ROUTES, move |it, line| async move { webhooks.handle(&it, line).await })
+        .asking(&[api_audit::ROUTE], move |it, line| async move { audit.handle(&it, line).await });
+    World { console, orgs, users }
+}
+
+/// Somebody at a browser.
+#[derive(Clone, Copy)]
+struct At<'w> {
+    world: &'w World,
+    who: Option<(Role, usize)>,
+    site: &'static str,
+}
+
+impl World {
+    fn at(&self, role: Role) -> At<'_> {
+        At { world: self, who: Some((role, 0)), site: "same-origin" }
+    }
+
+    fn page(&self, rest: &str) -> String {
+        format!("/orgs/{}{rest}", self.orgs[0])
+    }
+}
+
+impl At<'_> {
+    fn get(self, target: &str) -> Shown {
+        self.send("GET", target, &[])
+    }
+
+    fn post(self, target: &str, fields: &[(&str, &str)]) -> Shown {
+        self.send("POST", target, fields)
+    }
+
+    fn send(self, method: &str, target: &str, fields: &[(&str, &str)]) -> Shown {
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let mut named = json!({});
+        let mut route = String::new();
+        for (n, part) in path.split('/').enumerate().skip(1) {
+            let name = match (n, part.split_once('_').map_or("", |(kind, _)| kind)) {
+                (2, _) if path.starts_with("/assets") => "file",
+                (2, _) => "org",
+                (_, "inv" | "cus" | "pay" | "evt") => "id",
+                _ => "",
+            };
+            if name.is_empty() {
+                route = format!("{route}/{part}");
+            } else {
+                named[name] = part.into();
+                route = format!("{route}/{{{name}}}");
+            }
+        }
+        let said = match self.who {
+            Some((role, org)) => {
+                let place = Role::ALL.iter().position(|it| *it == role).unwrap();
+                json!({"user": self.world.users[place][org].to_string(), "session": "s1", "by": "cookie",
+                    "signed_in_at": "2026-06-15T11:00:00Z", "expires_at": "2026-06-15T13:00:00Z"})
+            }
+            None => json!({"refused": "missing"}),
+        };
+        let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let request: Request = serde_json::from_value(json!({
+            "headers": {"content-type": "application/x-www-form-urlencoded", "sec-fetch-site": self.site},
+            "rawPath": path, "rawQueryString": query, "pathParameters": named, "body": form,
+            "requestContext": {"requestId": "r1", "routeKey": format!("{method} {route}"),
+                "authorizer": {"lambda": said}, "http": {"sourceIp": "203.0.113.7", "userAgent": "test"}},
+        }))
+        .unwrap();
+        let line = Line { timestamp: now(), ..Line::default() };
+        let (response, line) = block_on(self.world.console.handle(&request, line));
+        let to = response.header("location").unwrap_or_default().to_owned();
+        Shown { status: response.status(), to, html: response.body().to_owned(), line }
+    }
+
+    fn customer(self) -> String {
+        let made = self.post(&self.world.page("/customers/new"), &[("name", "Möbel Weber")]);
+        assert_eq!(made.status, 303, "{}", made.html);
+        made.to.split('/').nth(4).unwrap().split('?').next().unwrap().to_owned()
+    }
+
+    fn draft(self) -> String {
+        let customer = self.customer();
+        let made = self.post(
+            &self.world.page("/invoices/new"),
+            &[
+                ("do", "save"),
+                ("customer_id", &customer),
+                ("currency", "EUR"),
+                ("lines.0.description", "Stuhl"),
+                ("lines.0.quantity", "2"),
+                ("lines.0.unit_price", "1,250.50"),
+                ("lines.0.tax_percent", "19"),
+            ],
+        );
+        assert_eq!(made.status, 303, "{}", made.html);
+        made.to.split('?').next().unwrap().to_owned()
+    }
+}
+
+const CONTROLLER: Role = Role::Controller;
+
+#[test]
+fn every_page_is_there_for_a_controller_and_for_nobody_else_without_a_session() {
+    let world = world();
+    let (at, nobody) = (world.at(CONTROLLER), At { who: None, ..world.at(CONTROLLER) });
+    let invoice = at.draft();
+    for route in ROUTES.iter().filter_map(|route| route.strip_prefix("GET ")) {
+        let target = match route {
+            "/" | "/assets/{file}" => continue,
+            "/orgs/{org}/invoices/{id}" => invoice.clone(),
+            "/orgs/{org}/invoices/{id}/edit" => format!("{invoice}/edit"),
+            route if route.contains("{id}") => continue,
+            route => route.replace("{org}", &world.orgs[0].to_string()),
+        };
+        let shown = at.get(&target);
+        assert_eq!(
+            (shown.status, shown.line.outcome, shown.line.route.unwrap()),
+            (200, "done", format!("GET {route}").as_str()),
+            "{}",
+            shown.html
+        );
+        assert!(shown.line.who.is_some());
+        let away = nobody.get(&target);
+        assert_eq!((away.status, away.line.outcome), (303, "token_missing"), "{route}");
+        assert!(away.to.starts_with("/sign-in?next=%2Forgs"), "{}", away.to);
+    }
+    assert_eq!(at.get("/").to, "/orgs");
+    assert_eq!(at.get("/assets/other.css").status, 404);
+    assert!(at.get("/orgs").html.contains("Nordlicht 0"));
+    assert!(at.get(&invoice).html.contains("controller0<wbr>@example.com</bdi></p>"), "who looks");
+}
+
+#[test]
+fn a_form_of_another_site_changes_nothing() {
+    let world = world();
+    let at = world.at(CONTROLLER);
+    let invoice = at.draft();
+    for site in ["cross-site", "same-site", "none", ""] {
+        for route in ROUTES.iter().filter_map(|route| route.strip_prefix("POST ")) {
+            let target = match route.contains("{id}") {
+                true => format!("{invoice}{}", route.split("{id}").nth(1).unwrap()),
+                false => route.replace("{org}", &world.orgs[0].to_string()),
+            };
+            let shown = At { site, ..at }.post(&target, &[("do", "finalize"), ("name", "Forged")]);
+            assert_eq!((shown.status, shown.line.outcome), (400, "foreign_form"), "{route}");
+        }
+    }
+    assert!(at.get(&invoice).html.contains("Draft"));
+    assert!(!at.get(&world.page("/customers")).html.contains("Forged"));
+}
+
+#[test]
+fn what_is_wrong_stands_beside_its_field_and_what_was_typed_stays() {
+    let world = world();
+    let at = world.at(Role::BillingAdmin);
+    let new = world.page("/invoices/new");
+    let customer = at.customer();
+    let typed = [
+        ("do", "save"),
+        ("customer_id", ""),
+        ("currency", "EUR"),
+        ("number", " RE 7 "),
+        ("lines.0.description", ""),
+        ("lines.0.quantity", ""),
+        ("lines.0.unit_price", ""),
+        ("lines.0.tax_percent", ""),
+        ("lines.1.description", "Stuhl"),
+        ("lines.1.quantity", "x"),
+        ("lines.1.unit_price", "12,50"),
+        ("lines.1.tax_percent", ""),
+    ];
+    let shown = at.post(&new, &typed);
+    assert_eq!(shown.status, 400);
+    assert_eq!(shown.error("customer_id"), "Choose a customer");
+    assert!(shown.error("lines.1.unit_price").starts_with("Enter an amount"));
+    assert!(shown.error("lines.1.quantity").starts_with("Enter a number"));
+    assert_eq!((shown.value("lines.1.unit_price"), shown.value("number")), ("12,50", "RE 7"));
+
+    // What only the API knows is put beside the row that it came from, though an empty one before it was left out.
+    let fields = [
+        ("customer_id", customer.as_str()),
+        ("lines.1.quantity", "1"),
+        ("lines.1.unit_price", "5"),
+        ("lines.1.description", "4242 4242 4242 4242"),
+    ];
+    let typed: Vec<_> = fields.into_iter().chain(typed).collect();
+    let shown = at.post(&new, &typed);
+    assert_eq!((shown.status, shown.line.outcome), (400, "invalid_request"));
+    assert!(!shown.error("lines.1.description").is_empty());
+
+    let shown = at.post(&world.page("/customers/new"), &[("name", "A"), ("city", "Ulm")]);
+    assert!(shown.status == 400 && !shown.error("line1").is_empty(), "{}", shown.html);
+    let shown = at.post(
+        &world.page("/payments/new"),
+        &[("source", "bank"), ("amount", "1"), ("currency", "EUR"), ("received_on", "soon")],
+    );
+    assert!(shown.status == 400 && !shown.error("received_on").is_empty(), "{}", shown.html);
+}
+
+#[test]
+fn a_form_sent_twice_is_done_once_and_a_stale_one_never() {
+    let world = world();
+    let at = world.at(Role::BillingAdmin);
+    let new = world.page("/customers/new");
+    let first = at.post(&new, &[KEY, ("name", "Weber")]);
+    assert_eq!((first.status, first.to.clone()), (303, at.post(&new, &[KEY, ("name", "Weber")]).to));
+    let reused = at.post(&new, &[KEY, ("name", "Another")]);
+    assert_eq!((reused.status, reused.line.outcome), (400, "idempotency_key_reused"));
+
+    let customer = first.to.split('?').next().unwrap().to_owned();
+    let edit = format!("{customer}/edit");
+    let version = at.get(&edit).value("version").replace("&#34;", "\"");
+    let changed = at.post(&edit, &[("version", &version), ("name", "Weber & Söhne"), ("phone", "1")]);
+    assert_eq!(
+        (changed.status, changed.to.as_str()),
+        (303, format!("{customer}?done=customer").as_str()),
+        "{}",
+        changed.html
+    );
+    let shown = at.get(&changed.to);
+    assert!(shown.html.contains("The customer is saved.") && shown.html.contains("Weber &#38; Söhne"));
+    let stale = at.post(&edit, &[("version", &version), ("name", "Slower")]);
+    assert_eq!((stale.status, stale.line.outcome), (412, "stale"));
+    let text = at.get(&format!("{customer}?done=%3Cb%3EYou+won"));
+    assert!(!text.html.contains("You won"), "free text from the address is not shown");
+}
+
+#[test]
+fn an_invoice_is_finalized_paid_and_its_payment_taken_back() {
+    let world = world();
+    let at = world.at(CONTROLLER);
+    let invoice = at.draft();
+    let shown = at.get(&invoice);
+    assert!(shown.html.contains("2,976.19") && shown.html.contains("wrote the draft"), "{}", shown.html);
+    assert!(shown.html.contains("controller0<wbr>@example.com"), "who did it");
+    let done = at.post(&invoice, &[("do", "finalize")]);
+    assert_eq!(done.to, format!("{invoice}?done=finalized"));
+    assert!(at.get(&done.to).html.contains("INV-000001"));
+    let again = at.post(&invoice, &[("do", "finalize")]);
+    assert_eq!((again.status, again.line.outcome), (400, "invoice_not_draft"));
+
+    let fields = [
+        ("source", "bank"),
+        ("amount", "3000"),
+        ("currency", "EUR"),
+        ("received_on", "2026-06-14"),
+        ("remittance", "INV-000001"),
+    ];
+    let payment = at.post(&world.page("/payments/new"), &fields).to.split('?').next().unwrap().to_owned();
+    assert!(at.get(&payment).html.contains("INV-000001"), "offered to be applied");
+    let wrong = at.post(&payment, &[("do", "apply"), ("other_number", "INV-7"), ("other_amount", "1")]);
+    assert_eq!(wrong.error("other_number"), "There is no invoice of this number");
+    let much =
+        at.post(&payment, &[("do", "apply"), ("other_number", "INV-000001"), ("other_amount", "2,999")]);
+    assert!(much.status == 400 && !much.error("other_amount").is_empty());
+    let id = invoice.rsplit('/').next().unwrap();
+    let fields = [("do", "apply"), ("allocations.0.invoice_id", id), ("allocations.0.amount", "2976.19")];
+    assert_eq!(at.post(&payment, &fields).to, format!("{payment}?done=applied"));
+    let shown = at.get(&invoice);
+    assert!(shown.html.contains("Paid") && shown.html.contains("applied a payment"), "{}", shown.html);
+    let shown = at.get(&payment);
+    assert!(shown.html.contains("23.81") && shown.html.contains("controller0<wbr>@example.com"));
+    let back = at.post(&payment, &[("do", "take_back"), ("allocation", shown.value("allocation"))]);
+    assert_eq!(back.to, format!("{payment}?done=taken-back"));
+    assert_eq!(at.post(&invoice, &[("do", "void")]).to, format!("{invoice}?done=voided"));
+}
+
+#[test]
+fn who_may_not_is_told_so_and_another_organisation_is_not_there() {
+    let world = world();
+    let invoice = world.at(CONTROLLER).draft();
+    let viewer = world.at(Role::Viewer);
+    for path in [
+        "/invoices/new",
+        "/customers/new",
+        "/payments/new",
+        "/members",
+        "/settings",
+        "/integrations",
+        "/webhook-events",
+        "/audit",
+    ] {
+        assert_eq!(viewer.get(&world.page(path)).status, 403, "{path}");
+    }
+    let shown = viewer.get(&invoice);
+    assert!(shown.status == 200 && !shown.html.contains("History"));
+    let denied = viewer.post(&invoice, &[("do", "void")]);
+    assert_eq!((denied.status, denied.line.outcome), (403, "forbidden"));
+    let stranger = At { who: Some((CONTROLLER, 1)), ..viewer };
+    for target in [
+        invoice.clone(),
+        world.page("/invoices"),
+        world.page("/audit"),
+        world.page("/customers/new"),
+        "/orgs/nonsense/invoices".to_owned(),
+    ] {
+        let shown = stranger.get(&target);
+        assert_eq!((shown.status, shown.line.outcome), (404, "not_found"), "{target}");
+    }
+    assert_eq!(stranger.post(&invoice, &[("do", "void")]).status, 404);
+}
+
+#[test]
+fn who_needs_a_second_factor_is_led_to_set_it_up() {
+    let world = world_that_requires_two_factors(true);
+    let shown = world.at(CONTROLLER).get(&world.page("/invoices"));
+    assert_eq!((shown.status, shown.to.as_str(), shown.line.outcome), (303, "/totp", "two_factor_required"));
+}
+
+#[test]
+fn members_come_change_and_go() {
+    let world = world();
+    let (at, page) = (world.at(CONTROLLER), world.page("/members"));
+    let shown = at.get(&page);
+    assert!(shown.html.contains("viewer0<wbr>@example.com") && shown.html.contains("The last one stays"));
+    let wrong = at.post(&page, &[("do", "invite"), ("email", "no"), ("role", "viewer")]);
+    assert!(wrong.status == 400 && !wrong.error("email").is_empty());
+    let invite = [("do", "invite"), ("email", "new@example.com"), ("role", "cfo")];
+    assert_eq!(at.post(&page, &invite).to, format!("{page}?done=invited"));
+    assert_eq!(at.post(&page, &invite).line.outcome, "already_member");
+    assert!(at.get(&page).html.contains("new<wbr>@example.com"));
+
+    let settings = world.page("/settings");
+    let locked = at.post(&settings, &[("name", "Nordlicht 0"), ("ip_allow_list", "198.51.100.0/24")]);
+    assert_eq!((locked.status, locked.line.outcome), (400, "would_lock_you_out"));
+    assert!(!locked.error("ip_allow_list").is_empty());
+    let fields = [("name", "Nordlicht AG"), ("ip_allow_list", "203.0.113.0/24\r\n\r\n2001:db8::/32")];
+    assert_eq!(at.post(&settings, &fields).to, format!("{settings}?done=settings"));
+    let shown = at.get(&settings);
+    assert!(shown.html.contains("Nordlicht AG") && shown.html.contains("2001:db8::/32"));
+}
+
+#[test]
+fn an_endpoints_secret_is_shown_once() {
+    let world = world();
+    let (at, page) = (world.at(Role::BillingAdmin), world.page("/integrations"));
+    let made = at.post(&page, &[("do", "add"), ("provider", "stripe")]);
+    assert!(
+        made.status == 200
+            && made.html.contains("whsec_")
+            && made.html.contains("https://plixo.example/webhooks/stripe/")
+    );
+    let shown = at.get(&page);
+    assert!(!shown.html.contains("whsec_"));
+    let endpoint = shown.value("endpoint").to_owned();
+    let disabled = at.post(&page, &[("do", "disable"), ("endpoint", &endpoint)]);
+    assert_eq!(disabled.to, format!("{page}?done=disabled"), "{}", disabled.html);
+    let wrong = at.post(&page, &[("do", "rotate"), ("endpoint", &endpoint), ("secret", "short")]);
+    assert!(wrong.status == 400 && !wrong.error(&format!("secret-{endpoint}")).is_empty());
+    assert!(
+        at.post(&page, &[("do", "rotate"), ("endpoint", &endpoint)]).html.contains("The new secret holds")
+    );
+}
+
+#[test]
+fn the_audit_log_is_narrowed_by_what_was_typed() {
+    let world = world();
+    let at = world.at(Role::Compliance);
+    world.at(CONTROLLER).draft();
+    let audit = world.page("/audit");
+    let shown = at.get(&audit);
+    assert!(
+        shown.html.contains("invoice.create") && shown.html.contains("customer.create"),
+        "{}",
+        shown.html
+    );
+    let shown = at.get(&format!("{audit}?from=2026-06-15&to=2026-06-15&action=customer."));
+    assert!(!shown.html.contains("invoice.create") && shown.html.contains("customer.create"));
+    assert!(!at.get(&format!("{audit}?from=2026-06-16")).html.contains("customer.create"));
+    let wrong = at.get(&format!("{audit}?from=yesterday"));
+    assert_eq!((wrong.status, wrong.error("from")), (400, "Enter a day, such as 2026-11-21"));
+    let wrong = at.get(&format!("{audit}?from=2026-06-16&to=2026-06-15"));
+    assert!(wrong.status == 400 && !wrong.error("to").is_empty());
+}
+
+#[test]
+fn without_an_api_a_page_is_not_there() {
+    let world = World { console: Console::new(entropy), ..world() };
+    let shown = world.at(CONTROLLER).get(&world.page("/invoices"));
+    assert_eq!((shown.status, shown.line.outcome), (404, "api_missing"));
+}

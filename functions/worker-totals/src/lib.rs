@@ -1,0 +1,165 @@
+#![doc = include_str!("../README.md")]
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use plixo_domain::id::OrgId;
+use plixo_domain::ledger::{Book, Countable, Counted, Kept, RowKey, Totals, recount};
+use plixo_envelope::KeyService;
+use plixo_lambda::batch::{BatchResponse, TaskError};
+use plixo_lambda::line::{Level, Line};
+use plixo_lambda::stream::{self, Batch};
+use plixo_store::{CommitError, Store, StoreError, Tables, keys};
+
+/// This function's name.
+pub const FUNCTION: &str = "worker-totals";
+
+/// So many rows are counted at once: with what they were counted as and the totals they are one read and one transaction.
+const ROWS: usize = 49;
+/// How often work is done anew because somebody else changed the totals meanwhile. After that Lambda hands it out again.
+const TRIES: u32 = 8;
+
+/// The worker that counts the rows that changed.
+#[derive(Debug)]
+pub struct Worker<T, K> {
+    store: Store<T, K>,
+}
+
+/// What of a batch is one organisation's.
+#[derive(Debug, Default)]
+struct Work<'a> {
+    rows: BTreeSet<Countable>,
+    numbers: Vec<&'a str>,
+}
+
+/// How counting went.
+#[derive(Debug, Default, Clone, Copy)]
+struct Done {
+    changed: bool,
+    /// Rows that cannot be counted as they are.
+    left_out: usize,
+}
+
+impl<T: Tables, K: KeyService> Worker<T, K> {
+    /// A worker on that store.
+    pub fn new(store: Store<T, K>) -> Self {
+        Self { store }
+    }
+
+    /// Works a batch off, all organisations side by side.
+    pub async fn run(&self, batch: &Batch) -> BatchResponse {
+        let mut works: BTreeMap<Option<OrgId>, Work<'_>> = BTreeMap::new();
+        for record in &batch.records {
+            let (pk, sk) = record.key();
+            let (org, row) = keys::countable(pk, sk).unzip();
+            let work = works.entry(org).or_default();
+            work.rows.extend(row);
+            work.numbers.push(record.number());
+        }
+        let numbers = works.values().map(|work| work.numbers.clone()).collect();
+        let works: Vec<_> = works.into_iter().collect();
+        stream::run(FUNCTION, numbers, |n, mut line| {
+            let work = works.get(n);
+            async move {
+                let result = match work {
+                    Some((Some(org), work)) => self.work(org, work, &mut line).await,
+                    _ => {
+                        leave_out(&mut line, "records that name no invoice and no payment");
+                        Ok(())
+                    }
+                };
+                (result, line)
+            }
+        })
+        .await
+    }
+
+    async fn work(&self, org: &OrgId, work: &Work<'_>, line: &mut Line) -> Result<(), TaskError> {
+        line.org = Some(org.to_string());
+        line.outcome = "known";
+        let rows: Vec<_> = work.rows.iter().collect();
+        for rows in rows.chunks(ROWS) {
+            let done = self.count(org, rows, work, line).await?;
+            if done.left_out > 0 {
+                leave_out(line, "rows that cannot be counted as they are");
+            } else if done.changed && line.outcome == "known" {
+                line.outcome = "counted";
+            }
+        }
+        Ok(())
+    }
+
+    async fn count(
+        &self,
+        org: &OrgId,
+        rows: &[&Countable],
+        work: &Work<'_>,
+        line: &mut Line,
+    ) -> Result<Done, TaskError> {
+        let today = line.timestamp.to_zoned(TimeZone::UTC).date();
+        for tried in 0..TRIES {
+            let (book, done) = self.read(org, rows, today).await.map_err(|error| failed(&error, line))?;
+            if !done.changed {
+                return Ok(done);
+            }
+            match self.store.commit(org, &book, None, &[], line.timestamp).await {
+                Ok(()) => return Ok(done),
+                Err(CommitError::Conflict) => tokio::time::sleep(pause(work, tried)).await,
+                Err(CommitError::Store(error)) => return Err(failed(&error, line)),
+            }
+        }
+        line.outcome = "overtaken";
+        Err(TaskError::Retryable(format!("others changed the totals {TRIES} times")))
+    }
+
+    /// The rows as they are now, counted. One that cannot be read or counted is left out: mending it is a change, which comes
+    /// by here.
+    async fn read(&self, org: &OrgId, rows: &[&Countable], today: Date) -> Result<(Book, Done), StoreError> {
+        let mut names = vec![Totals::key(&())];
+        names.extend(rows.iter().flat_map(|of| [of.row(), Counted::key(of)]));
+        let read = self.store.read_many(names.into_iter().map(|name| (*org, name)).collect()).await?;
+        let mut book = Book::default();
+        for ((_, name), stored) in read {
+            match (stored, &name) {
+                (Ok(stored), _) => book.learn(name, stored),
+                (Err(error), RowKey::Totals) => return Err(error),
+                (Err(_), _) => {}
+            }
+        }
+        let counted = rows.iter().filter(|of| recount(&mut book, of, today).is_ok()).count();
+        let left_out = rows.len().saturating_sub(counted);
+        let changed = book.changes().next().is_some();
+        Ok((book, Done { changed, left_out }))
+    }
+}
+
+/// Says in the line what was not done and will not be done by trying again.
+fn leave_out(line: &mut Line, what: &str) {
+    line.level = Level::Error;
+    line.outcome = "left_out";
+    line.error = Some(what.to_owned());
+    line.metrics.errors = 1;
+}
+
+fn failed(error: &StoreError, line: &mut Line) -> TaskError {
+    if error.is_passing() {
+        line.outcome = "unavailable";
+        TaskError::Retryable(error.to_string())
+    } else {
+        line.outcome = "store_refused";
+        TaskError::Permanent(error.to_string())
+    }
+}
+
+/// Longer from try to try, and of different length for different batches, so that they do not meet again.
+fn pause(work: &Work<'_>, tried: u32) -> Duration {
+    let bytes = work.numbers.iter().flat_map(|number| number.bytes());
+    let spread = bytes.fold(0_u8, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte));
+    let most = 10_u64.saturating_mul(1 << tried.min(6));
+    Duration::from_millis(most.saturating_mul(128 + u64::from(spread)) / 384)
+}

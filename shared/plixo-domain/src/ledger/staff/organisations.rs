@@ -1,0 +1,157 @@
+//! What people do to organisations.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::fields::Fields;
+use super::{Changed, Patch, StaffError, Stopped};
+use crate::id::OrgId;
+use crate::ledger::{Book, Organisation, Residency, Settings};
+
+/// The most networks of an address list.
+pub const MAX_NETS: usize = 100;
+/// The longest name, characters.
+const MAX_NAME: usize = 200;
+
+const NAME: &str = "/name";
+const LIST: &str = "/settings/ip_allow_list";
+const TWO_FACTOR: &str = "/settings/require_two_factor";
+
+/// An organisation to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the contract's words")]
+pub struct NewOrganisation {
+    pub name: String,
+    pub residency: Residency,
+}
+
+/// How an organisation is to change. Its residency never does.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[expect(missing_docs, reason = "the contract's words")]
+pub struct OrganisationPatch {
+    pub name: Patch<String>,
+    pub settings: SettingsPatch,
+}
+
+/// How an organisation's settings are to change.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SettingsPatch {
+    /// Networks as text: `203.0.113.0/24`, `2001:db8::/32`.
+    pub ip_allow_list: Patch<Vec<String>>,
+    /// Whether members must sign in with two factors.
+    pub require_two_factor: Patch<bool>,
+}
+
+/// How whoever wants a change came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// From this address, as the gateway saw it.
+    pub ip: Option<IpAddr>,
+    /// Whether the session has shown two factors.
+    pub two_factor: bool,
+}
+
+/// Makes an organisation, which has no members yet.
+///
+/// # Errors
+/// [`StaffError::Invalid`].
+pub fn create_organisation(book: &mut Book, id: OrgId, new: NewOrganisation) -> Result<(), Stopped> {
+    let NewOrganisation { name, residency } = new;
+    let mut fields = Fields::default();
+    fields.line(&name, MAX_NAME, NAME);
+    fields.done()?;
+    let (controllers, settings) = (BTreeSet::new(), Settings::default());
+    book.put_new(Organisation { id, name, residency, controllers, settings });
+    Ok(())
+}
+
+/// Changes an organisation, unless whoever wants it could not come in after that.
+///
+/// # Errors
+/// [`Stopped::Unread`], [`StaffError::Invalid`], [`StaffError::WouldLockOut`].
+pub fn update_organisation(
+    book: &mut Book,
+    patch: OrganisationPatch,
+    from: &Position,
+) -> Result<Changed<OrgId>, Stopped> {
+    let before = book.get::<Organisation>(&())?.ok_or(StaffError::Missing("organisation"))?.clone();
+    let mut after = before.clone();
+    let mut wrong = Fields::default();
+    after.name = patch.name.over_needed(after.name, NAME, &mut wrong);
+    wrong.line(&after.name, MAX_NAME, NAME);
+    let settings = &mut after.settings;
+    let required = patch.settings.require_two_factor;
+    settings.require_two_factor = required.over_needed(settings.require_two_factor, TWO_FACTOR, &mut wrong);
+    match patch.settings.ip_allow_list {
+        Patch::Keep => {}
+        Patch::Clear => wrong.wrong(LIST, "cannot be null; send [] for no list"),
+        Patch::Set(list) => settings.ip_allow_list = networks(&list, &mut wrong),
+    }
+    wrong.done()?;
+
+    let mut fields = Vec::new();
+    if before.name != after.name {
+        fields.push("name");
+    }
+    if before.settings.ip_allow_list != after.settings.ip_allow_list {
+        if !after.settings.allows(from.ip) {
+            let advice = "let the list hold the address that you come from";
+            return Err(StaffError::WouldLockOut { pointer: LIST, advice }.into());
+        }
+        fields.push("ip_allow_list");
+    }
+    if before.settings.require_two_factor != after.settings.require_two_factor {
+        if after.settings.require_two_factor && !from.two_factor {
+            let advice = "set two-factor sign-in up for yourself first, and sign in with it";
+            return Err(StaffError::WouldLockOut { pointer: TWO_FACTOR, advice }.into());
+        }
+        fields.push("require_two_factor");
+    }
+    let id = after.id;
+    book.put(after)?;
+    Ok(Changed { id, fields })
+}
+
+/// The networks of a list. Nothing is corrected but how a v6 network is spelled: who writes what could mean two things says
+/// which.
+fn networks(list: &[String], wrong: &mut Fields) -> Vec<IpNet> {
+    if list.len() > MAX_NETS {
+        wrong.wrong(LIST, "holds more than 100 networks");
+        return Vec::new();
+    }
+    let mut networks = Vec::with_capacity(list.len());
+    for (n, text) in list.iter().enumerate() {
+        let at = || format!("{LIST}/{n}");
+        match network(text) {
+            Err(why) => wrong.wrong(at(), why),
+            Ok(network) if networks.contains(&network) => wrong.wrong(at(), "is in the list already"),
+            Ok(network) => networks.push(network),
+        }
+    }
+    networks
+}
+
+fn network(text: &str) -> Result<IpNet, &'static str> {
+    const NONE: &str =
+        "is no network; write 203.0.113.0/24, 2001:db8::/32, or 203.0.113.7/32 for one address";
+    let network: IpNet = text.parse().map_err(|_| NONE)?;
+    match network {
+        // 010.0.0.0 is octal to some.
+        IpNet::V4(_) if network.to_string() != text => return Err(NONE),
+        IpNet::V6(v6) if v6.addr().to_ipv4_mapped().is_some() => {
+            return Err("is a v4 network; write it as one, like 203.0.113.0/24");
+        }
+        _ => {}
+    }
+    if network.trunc() != network {
+        return Err(
+            "names an address within a network; write its first address, or /32 or /128 for the one address",
+        );
+    }
+    Ok(network)
+}
+
+#[cfg(test)]
+mod tests;

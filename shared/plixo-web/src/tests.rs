@@ -1,0 +1,142 @@
+use plixo_lambda::http::{Request, Response};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use crate::ask::{Problem, done};
+use crate::form::{Form, is_ours};
+use crate::page::{asset, frame, page};
+use crate::session::{ACCESS, REFRESH, forget, keep, missing, place};
+
+fn request(value: Value) -> Request {
+    serde_json::from_value(value).unwrap()
+}
+
+fn told(response: &Response) -> Value {
+    serde_json::to_value(response).unwrap()
+}
+
+#[test]
+fn a_form_is_ours_if_the_browser_says_so() {
+    let ours = |headers: Value| is_ours(&request(json!({ "headers": headers })));
+    assert!(ours(json!({"Sec-Fetch-Site": "same-origin"})));
+    assert!(ours(json!({"Origin": "https://plixo.example", "Host": "plixo.example"})));
+    assert!(ours(json!({"Origin": "http://127.0.0.1:8787", "Host": "127.0.0.1:8787"})));
+    for foreign in [
+        json!({}),
+        json!({"Host": "plixo.example"}),
+        json!({"Sec-Fetch-Site": "none"}),
+        json!({"Sec-Fetch-Site": "same-site"}),
+        json!({"Sec-Fetch-Site": "cross-site", "Origin": "https://plixo.example", "Host": "plixo.example"}),
+        json!({"Sec-Fetch-Site": "", "Origin": "https://plixo.example", "Host": "plixo.example"}),
+        json!({"Origin": "null", "Host": "plixo.example"}),
+        json!({"Origin": "https://plixo.example"}),
+        json!({"Origin": "https://", "Host": ""}),
+        json!({"Origin": "https://evil.example", "Host": "plixo.example"}),
+        json!({"Origin": "https://plixo.example.evil.example", "Host": "plixo.example"}),
+        json!({"Referer": "https://plixo.example/", "Host": "plixo.example"}),
+    ] {
+        assert!(!ours(foreign.clone()), "{foreign}");
+    }
+}
+
+#[test]
+fn nobody_is_sent_to_another_site() {
+    for ours in ["/", "/orgs", "/orgs/org_1/invoices?status=open&cursor=a%2Fb", "/orgs//x"] {
+        assert_eq!(place(ours), Some(ours));
+    }
+    for foreign in [
+        "",
+        "orgs",
+        "//evil.example",
+        "/\\evil.example",
+        "https://evil.example",
+        "/a\r\nset-cookie: x",
+        "/ä",
+        "/a b",
+    ] {
+        assert_eq!(place(foreign), None, "{foreign}");
+    }
+    assert_eq!(place(&format!("/{}", "a".repeat(2000))), None);
+}
+
+#[test]
+fn who_has_no_session_comes_back_to_what_was_asked() {
+    let asked = |refused: &str, cookie: &str, is_form| {
+        let request = request(json!({
+            "rawPath": "/orgs/o", "rawQueryString": "a=1", "headers": {"cookie": cookie},
+            "requestContext": {"authorizer": {"lambda": {"refused": refused}}},
+        }));
+        let told = told(&missing(&request, is_form));
+        (told["statusCode"].as_u64().unwrap(), told["headers"]["location"].as_str().unwrap().to_owned())
+    };
+    let kept = format!("{REFRESH}=r");
+    let (sign_in, renew) = ("/sign-in?next=%2Forgs%2Fo%3Fa%3D1", "/sign-in/refresh?next=%2Forgs%2Fo%3Fa%3D1");
+    assert_eq!(asked("missing", "", false), (303, sign_in.to_owned()));
+    assert_eq!(asked("expired", &kept, false), (303, renew.to_owned()));
+    assert_eq!(asked("missing", &kept, true), (307, renew.to_owned()));
+    assert_eq!(asked("invalid", &kept, true), (303, sign_in.to_owned()));
+}
+
+#[test]
+fn cookies_are_for_this_host_and_no_script() {
+    let kept = told(&keep(Response::empty(303), ACCESS, "token"));
+    let gone = told(&forget(Response::empty(303)));
+    assert_eq!(kept["cookies"], json!(["__Host-plixo-access=token; Path=/; Secure; HttpOnly; SameSite=Lax"]));
+    let gone = gone["cookies"].as_array().unwrap();
+    assert_eq!(gone.len(), 2);
+    assert!(gone.iter().all(|cookie| {
+        cookie.as_str().unwrap().ends_with("=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0")
+    }));
+}
+
+#[test]
+fn a_form_is_read_as_it_was_typed() {
+    let posted = |kind: &str, body: &str| {
+        Form::posted(&request(json!({"headers": {"Content-Type": kind}, "body": body})))
+    };
+    let form = posted("application/x-www-form-urlencoded", "a=+b%C3%A4+&memo=x%0D%0Ay&a=2&empty=+").unwrap();
+    assert_eq!(
+        (form.raw("a"), form.text("a"), form.some("empty"), form.text("none")),
+        (" bä ", "bä", None, "")
+    );
+    assert_eq!(form.raw("memo"), "x\ny");
+    assert!(posted("application/json", "{}").is_none());
+    assert!(posted("", "a=1").is_none());
+    assert!(posted("application/x-www-form-urlencoded; charset=utf-8", &"a".repeat(256 << 10)).is_some());
+    assert!(posted("application/x-www-form-urlencoded", &"a".repeat((256 << 10) + 1)).is_none());
+}
+
+#[test]
+fn problems_are_told_with_their_fields() {
+    let fields = [plixo_lambda::http::FieldError { pointer: "/a".to_owned(), detail: "wrong".to_owned() }];
+    let response = Response::field_problem(400, "invalid_request", "t", "All of it.", &fields, "r1");
+    let problem = done(&response).unwrap_err();
+    assert_eq!((problem.status, problem.code.as_str(), problem.fields.len()), (400, "invalid_request", 1));
+    assert!(problem.can_be_mended() && problem.errors(|_| None).any());
+    assert_eq!(done(&Response::of(502, "text/plain", "x".to_owned())), Err(Problem::internal()));
+    assert_eq!(done(&Response::empty(204)), Ok(()));
+}
+
+#[test]
+fn pages_have_their_headers_and_assets_are_kept() {
+    let shown = told(&page(200, "<p>".to_owned()));
+    assert!(shown["headers"]["content-security-policy"].as_str().unwrap().contains("default-src 'none'"));
+    for file in plixo_pages::assets() {
+        let told = told(&asset(&file.path).unwrap());
+        assert_eq!(told["headers"]["cache-control"], "public, max-age=31536000, immutable");
+        assert_eq!(told["headers"]["content-type"], file.content_type);
+    }
+    assert!(asset("/assets/other.css").is_none());
+    assert!(frame(|| None, None).is_none());
+    assert_eq!(frame(|| Some([7; 32]), Some("Saved.")).unwrap().form_key, "07".repeat(16));
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_a_form_or_none(body: Vec<u8>) {
+        use base64::Engine;
+        let body = base64::engine::general_purpose::STANDARD.encode(body);
+        let headers = json!({"content-type": "application/x-www-form-urlencoded"});
+        let _ = Form::posted(&request(json!({"headers": headers, "body": body, "isBase64Encoded": true})));
+    }
+}

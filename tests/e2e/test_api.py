@@ -1,0 +1,238 @@
+"""What holds for every route of the API, as its own description lists them."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from conftest import ROOT, wait_for
+from events import deliver, event
+from people import Staff, call, call_from
+
+DOCUMENT = json.loads((ROOT / "docs" / "openapi.json").read_text())
+ROUTES = [f"{method.upper()} {path}" for path, item in DOCUMENT["paths"].items() for method in item]
+OF_ORGANISATIONS = [route for route in ROUTES if "{org}" in route]
+ROLES = ("controller", "billing_admin", "cfo", "compliance", "viewer")
+
+# The contract's table, in its own words, and which of its rows a route asks for.
+TABLE = {
+    "organisation": set(ROLES),
+    "read ledger": set(ROLES),
+    "write ledger": {"controller", "billing_admin"},
+    "integrations": {"controller", "billing_admin"},
+    "members, settings": {"controller"},
+    "audit log": {"controller", "cfo", "compliance"},
+}
+ORG = "/v1/orgs/{org}"
+ROW = {
+    "organisation": [f"GET {ORG}"],
+    "members, settings": [f"PATCH {ORG}", f"GET {ORG}/members", f"POST {ORG}/members", f"PATCH {ORG}/members/{{id}}",
+                          f"DELETE {ORG}/members/{{id}}"],
+    "read ledger": [f"GET {ORG}/{what}{one}" for what in ("customers", "invoices", "payments") for one in ("", "/{id}")],
+    "write ledger": [f"POST {ORG}/customers", f"PATCH {ORG}/customers/{{id}}", f"POST {ORG}/invoices", f"PATCH {ORG}/invoices/{{id}}",
+                     *(f"POST {ORG}/invoices/{{id}}/{act}" for act in ("finalize", "void", "uncollectible")),
+                     f"POST {ORG}/payments", f"POST {ORG}/payments/{{id}}/allocations",
+                     f"DELETE {ORG}/payments/{{id}}/allocations/{{allocation}}"],
+    "integrations": [f"GET {ORG}/webhook-endpoints", f"POST {ORG}/webhook-endpoints", f"GET {ORG}/webhook-endpoints/{{id}}",
+                     f"PATCH {ORG}/webhook-endpoints/{{id}}", f"POST {ORG}/webhook-endpoints/{{id}}/rotate",
+                     f"GET {ORG}/webhook-events", f"GET {ORG}/webhook-events/{{id}}", f"POST {ORG}/webhook-events/{{id}}/replay"],
+    "audit log": [f"GET {ORG}/audit-events"],
+}
+MONEY = {"amount": 1_000, "currency": "EUR"}
+LINES = [{"description": "Chair", "quantity": "1", "unit_price": MONEY}]
+
+
+def body(route, ids):
+    """A body that the route takes; the ids in it are of what `ids` names."""
+    return {
+        f"PATCH {ORG}": {"settings": {"require_two_factor": False}},
+        f"POST {ORG}/members": {"email": ids["email"], "role": "viewer"},
+        f"PATCH {ORG}/members/{{id}}": {"role": "viewer"},
+        f"POST {ORG}/customers": {"name": "Route Walker"},
+        f"PATCH {ORG}/customers/{{id}}": {"phone": "+49 30 1"},
+        f"POST {ORG}/invoices": {"customer_id": ids["customers"], "lines": LINES},
+        f"PATCH {ORG}/invoices/{{id}}": {"customer_id": ids["customers"], "memo": "Walked"},
+        f"POST {ORG}/payments": {"source": "bank", "amount": MONEY, "received_on": "2026-11-01", "customer_id": ids["customers"]},
+        f"POST {ORG}/payments/{{id}}/allocations": {"allocations": [{"invoice_id": ids["open invoice"], "amount": MONEY}]},
+        f"POST {ORG}/webhook-endpoints": {"provider": "stripe"},
+        f"PATCH {ORG}/webhook-endpoints/{{id}}": {"state": "enabled"},
+        f"POST {ORG}/webhook-endpoints/{{id}}/rotate": {},
+    }.get(route)
+
+
+def kind(route):
+    """Of what a route is: `invoices`."""
+    return route.partition(f"{ORG}/")[2].partition("/")[0]
+
+
+def ask(staff, route, ids, org=None, query=""):
+    """Sends a request that the route takes, with those ids."""
+    method, _, path = route.partition(" ")
+    path = path.removeprefix(ORG).replace("{id}", ids.get(kind(route), "")).replace("{allocation}", ids["allocation"])
+    return staff.ask(method, path + query, body(route, ids), org=org)
+
+
+def missing(ids):
+    """Ids like those, of nothing."""
+    return {kind: text if kind == "email" else text.partition("_")[0] + "_01jd0000000000000000000000" for kind, text in ids.items()}
+
+
+def furnish(stack, org):
+    """The ids of one thing of each kind in an organisation."""
+    staff, demo = Staff(stack, "controller", org), stack.orgs[org]
+    customer = staff.make("/customers", {"name": "Everything Ltd"})["id"]
+
+    def invoice():
+        return staff.make("/invoices", {"customer_id": customer, "lines": LINES})["id"]
+
+    opened = invoice()
+    assert staff.ask("POST", f"/invoices/{opened}/finalize")[0] == 200
+    payment = staff.make("/payments", {"source": "bank", "amount": {**MONEY, "amount": 10_000}, "received_on": "2026-11-01"})["id"]
+    shares = {"allocations": [{"invoice_id": opened, "amount": {**MONEY, "amount": 10}}]}
+    allocation = staff.make(f"/payments/{payment}/allocations", shares)["data"][0]["id"]
+    endpoint = staff.make("/webhook-endpoints", {"provider": "stripe"})
+    sent = [event("payment_intent.succeeded", amount=77) for _ in range(2)]
+    assert {deliver(demo["webhook_endpoints"][0], one) for one in sent} == {200}
+    names = {one["id"] for one in sent}
+    seen = wait_for(lambda: [row for row in staff.get("/webhook-events")["data"] if row["provider_event_id"] in names][1:], 30, "events")
+    return {"email": demo["members"][0]["email"], "members": demo["members"][4]["id"], "customers": customer, "invoices": invoice(),
+            "open invoice": opened, "payments": payment, "allocation": allocation, "webhook-endpoints": endpoint["id"],
+            "webhook-events": seen[0]["id"]}
+
+
+@pytest.fixture(scope="module")
+def ids(stack):
+    return furnish(stack, 0)
+
+
+@pytest.fixture(scope="module")
+def stranger(stack):
+    """A Controller of the other organisation."""
+    return Staff(stack, "controller", 1)
+
+
+def test_every_route_has_its_row_in_the_table():
+    assert sorted(route for routes in ROW.values() for route in routes) == sorted(OF_ORGANISATIONS)
+
+
+def test_each_role_may_what_the_contract_says_and_nothing_else(stack, ids):
+    nothing, told = missing(ids), {}
+    for role in ROLES:
+        staff = Staff(stack, role)
+        for row, routes in ROW.items():
+            for route in routes:
+                status, _, problem = ask(staff, route, nothing)
+                assert status < 500 and status != 401, (role, route, problem)
+                told[role, route] = status == 403 and problem["code"] == "forbidden"
+                assert (status == 403) == told[role, route], (role, route, problem)
+    refused = {key for key, value in told.items() if value}
+    wanted = {(role, route) for row, routes in ROW.items() for route in routes for role in set(ROLES) - TABLE[row]}
+    assert refused == wanted
+    assert len(told) == len(ROLES) * len(OF_ORGANISATIONS)
+
+
+@pytest.mark.parametrize("route", OF_ORGANISATIONS)
+def test_another_organisation_is_as_one_that_does_not_exist(route, stack, ids, stranger):
+    nowhere = "org_01jd0000000000000000000000"
+    foreign = ask(stranger, route, ids, org=stack.orgs[0]["id"])
+    absent = ask(stranger, route, ids, org=nowhere)
+    assert foreign[0] == absent[0] == 404
+    assert [{**answer[2], "instance": ""} for answer in (foreign, absent)] == [{**foreign[2], "instance": ""}] * 2
+    # Headers tell no more than bodies.
+    assert foreign[1].keys() == absent[1].keys()
+    # An organisation of one's own, and things of another one.
+    if "{id}" in route or "_id" in json.dumps(body(route, ids)):
+        status, _, problem = ask(stranger, route, ids)
+        assert status in (400, 404), problem
+        gone = ask(stranger, route, missing(ids))
+        assert (gone[0], {**gone[2], "instance": ""}) == (status, {**problem, "instance": ""}), "and as what does not exist"
+    method, _, path = route.partition(" ")
+    for token in (None, "x", "eyJhbGciOiJub25lIn0.e30."):
+        path = path.replace("{org}", stack.orgs[0]["id"])
+        assert call(stack, path, body(route, ids), token, method)[0] == 401, token
+
+
+@pytest.mark.parametrize("route", [route for route in OF_ORGANISATIONS if route.startswith("GET") and not route.endswith("}")])
+def test_cursors_and_filters_of_another_organisation_open_nothing(route, stack, ids, stranger):
+    owner = Staff(stack, "controller")
+    if route == f"GET {ORG}":
+        return
+    for _ in range(2):
+        ask(owner, f"POST {ORG}/{kind(route)}", ids) if f"POST {ORG}/{kind(route)}" in ROUTES else owner.get("/customers")
+    cursor = wait_for(lambda: ask(owner, route, ids, query="?limit=1")[2]["next_cursor"], 10, "second page")
+    assert ask(owner, route, ids, query=f"?limit=1&cursor={cursor}")[0] == 200
+    broken = cursor[:-2] + ("AA" if cursor[-2:] != "AA" else "BB")
+    for who, text in [(stranger, cursor), (owner, broken), (owner, cursor + "A"), (owner, cursor[:-1]), (owner, "")]:
+        status, _, problem = ask(who, route, ids, query=f"?limit=1&cursor={text}")
+        assert (status, problem["errors"][0]["pointer"]) == (400, "/cursor")
+    names = [p["name"] for p in DOCUMENT["paths"][route.partition(" ")[2]]["get"]["parameters"] if p["name"].endswith("_id")]
+    for name in names:
+        theirs = ids[{"customer_id": "customers"}[name]]
+        assert ask(stranger, route, ids, query=f"?{name}={theirs}")[0] == 400
+
+
+def test_every_answer_about_an_organisation_is_in_its_audit_log(stack, ids):
+    owner = Staff(stack, "controller")
+    requests = {}
+    # What takes things away comes last.
+    for route in sorted(OF_ORGANISATIONS, key=lambda route: (route.startswith("DELETE"), route.endswith(("void", "uncollectible")))):
+        status, headers, _ = ask(owner, route, ids)
+        assert status < 500, route
+        requests[headers["x-request-id"]] = (route, status)
+    dynamodb, found = stack.aws("dynamodb"), {}
+    for page in dynamodb.get_paginator("scan").paginate(TableName=stack.resources.AuditTable):
+        for item in page["Items"]:
+            row = json.loads(item["row"]["S"])
+            if row["request_id"] in requests:
+                found.setdefault(row["request_id"], []).append(row)
+    assert {requests[request] for request in requests.keys() - found.keys()} == set(), "routes without an audit event"
+    for request, rows in found.items():
+        route, status = requests[request]
+        for row in rows:
+            assert row["actor"]["kind"] == "member" and row["actor"]["role"] == "controller", route
+            assert row["ip"] == "127.0.0.1" and row["object"]["id"] and row["action"].count(".") == 1, route
+            assert row["outcome"] == ("allowed" if status < 300 else "failed"), (route, status)
+
+
+def test_the_address_of_the_audit_log_is_not_what_the_client_says(stack):
+    owner = Staff(stack, "controller")
+    _, headers, _ = owner.ask("GET", "/customers", x_forwarded_for="203.0.113.9", forwarded="for=203.0.113.9", x_real_ip="203.0.113.9")
+    shown = owner.get(f"/audit-events?action=customer.list&limit=100")["data"]
+    [seen] = [row for row in shown if row["request_id"] == headers["x-request-id"]]
+    assert seen["ip"] == "127.0.0.1"
+
+
+def test_an_address_list_lets_in_from_there_only(stack):
+    owner = Staff(stack, "controller", 1)
+    path = f"/v1/orgs/{owner.org}/customers"
+    assert call_from("127.0.0.2", stack, path, owner.token)[0] == 200
+    status, _, problem = owner.ask("PATCH", "", {"settings": {"ip_allow_list": ["127.0.0.2/32"]}})
+    assert (status, problem["code"]) == (409, "would_lock_you_out")
+    assert owner.ask("PATCH", "", {"settings": {"ip_allow_list": ["127.0.0.1/32", "2001:db8::/32"]}})[0] == 200
+    try:
+        status, problem = call_from("127.0.0.2", stack, path, owner.token)
+        assert (status, problem["code"]) == (403, "ip_not_allowed")
+        assert owner.ask("GET", "/customers")[0] == 200
+        denied = owner.get("/audit-events?action=customer.list&limit=100")["data"][1]
+        assert (denied["outcome"], denied["ip"]) == ("denied", "127.0.0.2")
+    finally:
+        assert owner.ask("PATCH", "", {"settings": {"ip_allow_list": []}})[0] == 200
+
+
+def test_schemathesis_finds_nothing(stack, ids, tmp_path):
+    owner = Staff(stack, "controller")
+    config = f'[parameters]\n"path.org" = "{owner.org}"\n'
+    for what, one in ids.items():
+        config += f'\n[[operations]]\ninclude-path-regex = "/orgs/[^/]+/{what}/"\nparameters = {{ "path.id" = "{one}" }}\n'
+    (tmp_path / "schemathesis.toml").write_text((ROOT / "tests" / "schemathesis.toml").read_text() + config)
+    (tmp_path / "openapi.json").write_text(json.dumps(call(stack, "/openapi.json", method="GET")[2]))
+    command = [Path(sys.executable).parent / "st", "--config-file", tmp_path / "schemathesis.toml", "run", tmp_path / "openapi.json",
+               "--url", stack.base_url, "-H", f"Authorization: Bearer {owner.token}", "--checks", "all", "--phases", "coverage,fuzzing",
+               "--max-examples", "25", "--seed", "20261121", "--no-color", "--continue-on-failure",
+               # All senders have one address here: wrong tries by the hundred would slow everybody down.
+               "--exclude-path-regex", "^/v1/auth/"]
+    said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "COLUMNS": "200"})
+    assert said.returncode == 0, said.stdout[-20_000:] + said.stderr
