@@ -419,6 +419,7 @@ fn one_of_each(world: &World) -> Vec<Asked> {
         world.ask("PATCH", &format!("invoices/{draft}")).saying(&json!({"memo": "B"})),
         world.ask("POST", &format!("invoices/{draft}/finalize")),
         world.ask("POST", &format!("invoices/{draft}/void")),
+        world.ask("GET", "overview"),
         world.ask("GET", "payments"),
         world.ask("POST", "payments").saying(&payment),
         world.ask("GET", &format!("payments/{paid}")),
