@@ -107,12 +107,13 @@ class Visitor:
 
 
 def send(base_url, method, path, headers=None, fields=None):
-    """Status, headers and text of an answer to what anybody may send."""
+    """Status, headers and text of an answer to what anybody may send: a form's fields, or its bytes."""
     target = urllib.parse.urlsplit(base_url)
     connection = http.client.HTTPConnection(target.hostname, target.port, timeout=30)
     try:
         form = {"content-type": "application/x-www-form-urlencoded"} if fields is not None else {}
-        connection.request(method, path, urllib.parse.urlencode(fields or {}), {**form, **(headers or {})})
+        sent = fields if isinstance(fields, bytes) else urllib.parse.urlencode(fields or {})
+        connection.request(method, path, sent, {**form, **(headers or {})})
         answer = connection.getresponse()
         text = answer.read().decode()
         told = {}

@@ -82,14 +82,13 @@ def token(stack, who):
     return _signed_in[key]
 
 
-class Staff:
-    """A member who calls the API of their organisation."""
+class Person:
+    """Somebody with a token, who calls the API of an organisation."""
 
-    def __init__(self, stack, role, org=0):
-        self.stack, self.org, self.who = stack, stack.orgs[org]["id"], member(stack, role, org)
-        self.token = token(stack, self.who)
+    def __init__(self, stack, token, org):
+        self.stack, self.token, self.org = stack, token, org
 
-    def ask(self, method, path, body=None, org=None, **headers):
+    def ask(self, method, path="", body=None, org=None, **headers):
         """Status, headers and JSON of the answer to a request below `/v1/orgs/{org}`."""
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
         return call(self.stack, f"/v1/orgs/{org or self.org}{path}", body, self.token, method, **headers)
@@ -105,6 +104,45 @@ class Staff:
         status, _, told = self.ask("POST", path, body)
         assert status == 201, told
         return told
+
+
+class Staff(Person):
+    """A member of a demo organisation."""
+
+    def __init__(self, stack, role, org=0):
+        self.who = member(stack, role, org)
+        super().__init__(stack, token(stack, self.who), stack.orgs[org]["id"])
+
+
+def letters(stack, to):
+    """The emails to somebody, the latest last."""
+    with urllib.request.urlopen(f"{stack.json['aws_endpoint_url']}/_ministack/ses/messages", timeout=30) as answer:
+        accounts = json.load(answer)["messages"].values()
+    return [letter for sent in accounts for letter in sent if to in letter["To"]]
+
+
+def temporary(letter):
+    """The temporary password in an email."""
+    [password] = re.findall(r"^Temporary password: (\w+)$", letter["BodyText"], re.M)
+    return password
+
+
+def comes_in(stack, email, password, chosen):
+    """The access token of somebody who signs in the first time, and chooses a password."""
+    status, _, asked = call(stack, "/v1/auth/sign-in", {"email": email, "password": password})
+    assert (status, asked["challenge"]) == (200, "new_password"), asked
+    status, _, told = call(stack, "/v1/auth/sign-in/challenge", {"session": asked["session"], "new_password": chosen})
+    assert status == 200, told
+    return told["access_token"]
+
+
+def founded(stack, name, email):
+    """The Controller of a new organisation."""
+    order = {"name": name, "residency": "eu", "controller_email": email}
+    status, _, made = call(stack, "/v1/orgs", order, token(stack, stack.json["operator"]))
+    assert status == 201, made
+    chosen = "seventeen quiet kayaks pass the weir"
+    return Person(stack, comes_in(stack, email, temporary(letters(stack, email)[-1]), chosen), made["id"])
 
 
 def scanned(svg):
