@@ -61,6 +61,40 @@ def test_filters_work_and_parts_go_on(stack):
     assert {"plixoctl"} <= {one["actor"]["id"] for one in whole}, "from the first day on"
 
 
+def test_the_history_of_an_invoice_is_its_own(stack):
+    admin, reader = Staff(stack, "billing_admin"), Staff(stack, "cfo")
+    order = {"customer_id": stack.orgs[0]["customers"][0]["id"], "lines": [
+        {"description": "Chair", "quantity": "1", "unit_price": {"amount": 5_000, "currency": "EUR"}}]}
+    invoice = admin.ask("POST", "/invoices", order)[2]["id"]
+    assert admin.ask("POST", f"/invoices/{invoice}/finalize")[0] == 200
+    bank = {"source": "bank", "amount": {"amount": 5_000, "currency": "EUR"}, "received_on": "2026-06-14"}
+    payment = admin.ask("POST", "/payments", bank)[2]["id"]
+    share = {"allocations": [{"invoice_id": invoice, "amount": {"amount": 5_000, "currency": "EUR"}}]}
+    status, _, made = admin.ask("POST", f"/payments/{payment}/allocations", share)
+    assert status == 201
+    assert admin.ask("DELETE", f"/payments/{payment}/allocations/{made['data'][0]['id']}")[0] == 204
+    for _ in range(3):
+        admin.get(f"/invoices/{invoice}")
+    history = log(reader, object=invoice, changes="true", expand="actors", limit=2)
+    assert [one["action"] for one in history] == ["allocation.delete", "allocation.create", "invoice.finalize", "invoice.create"]
+    assert {one["actor"]["email"] for one in history} == {admin.who["email"]}
+    everything = log(reader, object=invoice, limit=2)
+    assert [one["action"] for one in everything[:3]] == ["invoice.read"] * 3 and everything[3:] == [
+        {**one, "actor": {name: value for name, value in one["actor"].items() if name != "email"}} for one in history]
+    of_payment = [one["action"] for one in log(reader, object=payment, changes="true")]
+    assert of_payment == ["allocation.delete", "allocation.create", "payment.record"]
+
+
+def test_who_may_not_learns_nothing_of_what_is_wrong(stack):
+    began = datetime.datetime.now(datetime.UTC).isoformat()
+    viewer, admin = Staff(stack, "viewer"), Staff(stack, "billing_admin")
+    for staff, status in ((viewer, 403), (admin, 400)):
+        assert staff.ask("POST", "/invoices", {"nonsense": 1})[0] == status
+    assert Staff(stack, "controller", org=1).ask("POST", "/invoices", {"nonsense": 1}, org=admin.org)[0] == 404
+    tries = log(Staff(stack, "controller"), action="invoice.create", **{"from": began})
+    assert [(one["outcome"], one["actor"]["id"]) for one in tries] == [("failed", admin.who["id"]), ("denied", viewer.who["id"])]
+
+
 def test_what_is_wrong_is_refused(stack):
     reader = Staff(stack, "cfo")
     for query, pointer in [("from=today", "/from"), ("limit=101", "/limit"), ("who=me", "/who"), ("cursor=x", "/cursor")]:

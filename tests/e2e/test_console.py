@@ -219,6 +219,8 @@ def test_an_invoice_from_draft_to_paid_and_who_did_it(stack, signed_in):
     wait_for(lambda: stack.worked(paid["id"]), 20, "applied payment")
     shown = browser.goto(f"{base}/invoices/{invoice}")
     assert "Paid" in shown.text and "Stripe" in shown.text and "Void" not in shown.buttons
+    assert "The provider told of a payment" in shown.text and "allocations" not in shown.text
+    assert "changed the draft: memo" in shown.text and "wrote the draft" in shown.text
     payment = next(link for link in shown.links if "/payments/pay_" in link)
     shown = browser.goto(payment)
     assert number in shown.text and "3,000.00" in shown.text and browser.axe() == []
@@ -256,6 +258,11 @@ def test_money_by_bank_is_recorded_applied_and_taken_back(stack, signed_in):
     assert "The payment is applied." in shown.text and number in shown.text and "20.00" in shown.text
     shown = browser.press(f"Take back from {number}")
     assert "taken back" in shown.text and "100.00" in shown.text
+
+    shown = signed_in("cfo").goto(f"{base}/audit?action=allocation.delete")
+    for kind in ("alo_", "pay_", "inv_"):
+        assert kind in shown.text, "what it was taken from, and what has less now"
+    assert member(stack, "billing_admin")["email"] in shown.text, "who may read the log sees who acted"
 
 
 def test_a_viewer_is_offered_and_allowed_to_read_only(stack, signed_in):

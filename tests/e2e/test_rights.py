@@ -70,7 +70,9 @@ def work_on_webhooks(stack):
 
 def work_on_the_audit_log(stack):
     """All that api-audit does."""
-    yield Staff(stack, "controller").ask("GET", "/audit-events")
+    staff = Staff(stack, "controller")
+    yield staff.ask("GET", "/audit-events")
+    yield staff.ask("GET", f"/audit-events?object={stack.orgs[0]['invoices'][0]['id']}")
 
 
 def work_on_organisations(stack):
@@ -106,7 +108,9 @@ def work_on_the_console(stack):
     line = {"lines__0__description": "Chair", "lines__0__quantity": "1", "lines__0__unit_price": "1"}
     draft = {"do": "save", "customer_id": org["customers"][0]["id"], "currency": "EUR", **line}
     yield (made := visitor.post(f"{page}/invoices/new", number="A", **draft))
-    yield visitor.post(made[1]["location"].partition("?")[0] + "/edit", number="B", **draft)
+    invoice = made[1]["location"].partition("?")[0]
+    yield visitor.post(f"{invoice}/edit", number="B", **draft)
+    yield visitor.get(invoice)
     email = "weber.canary@example.com"
     yield visitor.post(f"{page}/members", do="invite", email=email, role="viewer")
     yield (listed := visitor.get(f"{page}/members"))

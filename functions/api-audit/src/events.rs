@@ -1,17 +1,21 @@
 //! `/v1/orgs/{org}/audit-events`.
 
+use std::collections::{BTreeSet, HashMap};
+
 use jiff::Timestamp;
+use jiff::civil::Date;
 use plixo_api::document::Problems;
-use plixo_api::input::{self, Failed, Limit};
-use plixo_api::output::{self, List as Part};
+use plixo_api::input::{self, Expand, Failed, Limit};
+use plixo_api::output;
 use plixo_api::staff::{Staff, deed};
 use plixo_authz::Action;
 use plixo_domain::audit::{Actor, ActorKind, AuditEvent, Object, Outcome};
 use plixo_domain::id::{AuditId, OrgId};
+use plixo_domain::ledger::{Row, RowKey};
 use plixo_envelope::KeyService;
 use plixo_lambda::http::Response;
 use plixo_staff::Refusal;
-use plixo_store::{AuditSpan, Tables};
+use plixo_store::{AuditNext, AuditPage, AuditSpan, Tables};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -38,12 +42,39 @@ struct Query {
     /// To what: an id.
     #[param(min_length = 1, max_length = 100)]
     object: Option<String>,
+    /// Only what changed something: events that name fields.
+    #[serde(default)]
+    changes: bool,
+    /// `actors`: each member who acted with its email, where it is one still.
+    #[serde(default)]
+    #[param(value_type = Option<String>)]
+    expand: Expand<OfEvents>,
     /// 1 to 100, 25 if absent.
     #[serde(default)]
     #[param(value_type = Option<u8>, minimum = 1, maximum = 100)]
     limit: Limit,
     /// `next_cursor` of the part before.
     cursor: Option<String>,
+}
+
+/// What a part of the log shows besides.
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum OfEvents {
+    Actors,
+}
+
+/// A part of the audit log.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AuditEventList)]
+pub(crate) struct LogShape {
+    data: Vec<EventShape>,
+    /// Where the next part begins; null at the end.
+    next_cursor: Option<String>,
+    /// Where there is a next part: the earliest day, UTC, that this one looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = Date)]
+    looked_back_to_on: Option<Date>,
 }
 
 /// An entry of the audit log: who did what to what, and how it ended.
@@ -54,8 +85,7 @@ pub(crate) struct EventShape {
     id: AuditId,
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
-    #[schema(value_type = ActorShape)]
-    actor: Actor,
+    actor: ActorShape,
     /// The address, as the gateway saw it.
     #[serde(skip_serializing_if = "Option::is_none")]
     ip: Option<String>,
@@ -74,15 +104,19 @@ pub(crate) struct EventShape {
 }
 
 /// Who acted.
-#[derive(ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 #[schema(as = AuditActor)]
-#[expect(dead_code, reason = "its schema is what is used")]
 struct ActorShape {
-    kind: ActorKindShape,
+    #[schema(value_type = ActorKindShape)]
+    kind: ActorKind,
     /// A member's, function's or endpoint's id.
     id: String,
     /// A member's role at that time.
+    #[serde(skip_serializing_if = "Option::is_none")]
     role: Option<String>,
+    /// With `expand=actors`: the member's email, if it is one still.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<String>,
 }
 
 /// A kind of actor.
@@ -117,9 +151,11 @@ enum OutcomeShape {
     Failed,
 }
 
-impl From<AuditEvent> for EventShape {
-    fn from(event: AuditEvent) -> Self {
+impl EventShape {
+    fn new(event: AuditEvent, emails: &HashMap<String, String>) -> Self {
         let AuditEvent { id, at, actor, ip, user_agent, action, object, outcome, fields, request_id } = event;
+        let Actor { kind, id: who, role } = actor;
+        let actor = ActorShape { kind, email: emails.get(&who).cloned(), id: who, role };
         Self { id, at, actor, ip, user_agent, action, object, outcome, fields, request_id }
     }
 }
@@ -127,37 +163,68 @@ impl From<AuditEvent> for EventShape {
 /// The audit log, the latest day first.
 ///
 /// A part may hold fewer events than `limit`, or none, and still have a `next_cursor`: what filters pass over was looked at
-/// too, 1,000 events or 14 days at most.
+/// too, 1,000 events or 14 days at most. With `object` it goes by the thing's events alone, however old, the latest id first.
 #[utoipa::path(get, path = "/v1/orgs/{org}/audit-events", tag = "audit-events", params(("org" = String, Path), Query),
-    responses((status = 200, body = Part<EventShape>), Problems), security(("bearer" = [])))]
+    responses((status = 200, body = LogShape), Problems), security(("bearer" = [])))]
 pub(crate) async fn list<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
-    let query: Query = input::query(staff.request)?;
-    let wanted = Wanted::of(&query)?;
     let (org, now) = (&staff.org, staff.caller.now);
+    let deed = deed(Action::ReadAudit, "audit.list", Object::new("organisation", org));
+    let query: Query = staff.taken(&deed, input::query(staff.request)).await?;
+    let wanted = staff.taken(&deed, Wanted::of(&query)).await?;
     let from = query.from.unwrap_or(Timestamp::MIN).max(founded(org));
     // Events of this very moment are of before its end.
     let to = query
         .to
         .unwrap_or(Timestamp::MAX)
         .min(now.saturating_add(jiff::SignedDuration::from_secs(1)).unwrap_or(now));
-    let filter = output::json(&("audit", query.from, query.to, &query.actor, &query.action, &query.object));
+    let Query { actor, action, object, changes, .. } = &query;
+    let filter = output::json(&("audit", query.from, query.to, actor, action, object, changes));
 
-    let deed = deed(Action::ReadAudit, "audit.list", Object::new("organisation", org));
     let visit = staff.desk.enter(&staff.caller, org, &deed, Vec::new()).await?;
-    let after = match &query.cursor {
-        Some(cursor) => Some(staff.desk.place(org, &filter, cursor, now).await?),
-        None => None,
+    let after = staff.place(&visit, &deed, &filter, query.cursor.as_deref()).await?;
+    let (span, after, limit) = (AuditSpan { from, to }, after.as_deref(), query.limit.get());
+    let (store, wanted) = (staff.store(), |event: &AuditEvent| wanted.is(event));
+    let read = match object.as_deref().filter(|id| *id != org.to_string()) {
+        Some(object) => store.audit_of((org, object), *changes, span, after, limit, wanted).await,
+        // Too much is about the organisation: the log of the days has it.
+        None => store.audit(org, span, after, limit, wanted).await,
     };
-    let span = AuditSpan { from, to };
-    let read = staff.store().audit(org, span, after.as_deref(), query.limit.get(), |event| wanted.is(event));
-    let page = read.await.map_err(Refusal::from)?;
-    let next_cursor = match &page.next {
-        Some(place) => Some(staff.desk.cursor(org, &filter, place, now).await?),
-        None => None,
+    let AuditPage { events, next } = read.map_err(Refusal::from)?;
+    let emails =
+        if query.expand.has(&OfEvents::Actors) { emails(staff, &events).await? } else { HashMap::new() };
+    let (next_cursor, looked_back_to_on) = match next {
+        Some(AuditNext { place, looked_back_to }) => {
+            (Some(staff.desk.cursor(org, &filter, &place, now).await?), Some(looked_back_to))
+        }
+        None => (None, None),
     };
     staff.desk.record(&staff.caller, &visit, &deed, Outcome::Allowed).await?;
-    let data: Vec<EventShape> = page.events.into_iter().map(EventShape::from).collect();
-    Ok(Response::json(200, output::json(&Part { data, next_cursor })))
+    let data = events.into_iter().map(|event| EventShape::new(event, &emails)).collect();
+    Ok(Response::json(200, output::json(&LogShape { data, next_cursor, looked_back_to_on })))
+}
+
+/// The emails of the members who acted, by their ids, in two reads. Who is no member any more has none.
+async fn emails<T: Tables, K: KeyService>(
+    staff: &Staff<'_, T, K>,
+    events: &[AuditEvent],
+) -> Result<HashMap<String, String>, Refusal> {
+    let members = events.iter().filter(|event| event.actor.kind == ActorKind::Member);
+    let pointers: BTreeSet<_> =
+        members.filter_map(|event| event.actor.id.parse().ok()).map(RowKey::MemberPointer).collect();
+    let pointers = staff.store().read(&staff.org, pointers.into_iter().collect()).await?;
+    let user = |(_, row)| match row {
+        Some((Row::MemberPointer(pointer), _)) => Some(RowKey::Member(pointer.user)),
+        _ => None,
+    };
+    let members = staff.store().read(&staff.org, pointers.into_iter().filter_map(user).collect()).await?;
+    let mut emails = HashMap::new();
+    for (row, _) in members.into_iter().filter_map(|(_, row)| row) {
+        if let Row::Member(member) = row {
+            let email = staff.store().open_email(&staff.org, &member, staff.caller.now).await?;
+            emails.insert(member.id.to_string(), email);
+        }
+    }
+    Ok(emails)
 }
 
 /// The events that are looked for.
@@ -166,6 +233,7 @@ struct Wanted<'a> {
     actor: Option<&'a str>,
     action: Option<&'a str>,
     object: Option<&'a str>,
+    changes: bool,
 }
 
 impl<'a> Wanted<'a> {
@@ -181,7 +249,8 @@ impl<'a> Wanted<'a> {
         }
         let actor = query.actor.as_deref();
         let kind = actor.and_then(|word| serde_json::from_value(word.into()).ok());
-        Ok(Self { kind, actor, action: query.action.as_deref(), object: query.object.as_deref() })
+        let (action, object) = (query.action.as_deref(), query.object.as_deref());
+        Ok(Self { kind, actor, action, object, changes: query.changes })
     }
 
     fn is(&self, event: &AuditEvent) -> bool {
@@ -192,7 +261,8 @@ impl<'a> Wanted<'a> {
         let of_action = self.action.is_none_or(|action| {
             event.action == action || (action.ends_with('.') && event.action.starts_with(action))
         });
-        of_actor && of_action && self.object.is_none_or(|id| event.object.id == id)
+        let of_object = self.object.is_none_or(|id| event.object.id == id);
+        of_actor && of_action && of_object && (event.is_change() || !self.changes)
     }
 }
 

@@ -268,6 +268,137 @@ fn one_request_does_bounded_work_and_the_next_goes_on() {
     assert_eq!(found.len(), 1_300);
 }
 
+/// Events about one invoice: changes, so many days old, and reads.
+fn about(world: &World, invoice: &str, ages: &[i64], fields: &[&str]) -> Vec<AuditEvent> {
+    let mut written = Vec::new();
+    for age in ages {
+        let random = entropy().unwrap();
+        let mut seed = [0; 10];
+        seed.iter_mut().zip(random).for_each(|(to, from)| *to = from);
+        let event = AuditEvent {
+            action: if fields.is_empty() { "invoice.read" } else { "invoice.update" }.to_owned(),
+            object: Object::new("invoice", invoice),
+            fields: fields.iter().map(|field| (*field).to_owned()).collect(),
+            ..event(&mut Ids::new(ago(*age), seed), ago(*age))
+        };
+        let events = std::slice::from_ref(&event);
+        block_on(world.store().commit(&world.orgs[0], &Book::default(), None, events, now())).unwrap();
+        written.push(event);
+    }
+    written
+}
+
+#[test]
+fn what_was_done_to_a_thing_is_found_however_long_ago_and_however_often_it_was_read() {
+    let world = World::new();
+    let changes = about(&world, "inv_1", &[179 * DAY, 90 * DAY, 60], &["memo"]);
+    about(&world, "inv_1", &(0..1_100).map(|n| n * 7).collect::<Vec<_>>(), &[]);
+    about(&world, "inv_2", &[5, 6, 7], &["memo"]);
+    world.write(&[1, 2, 3]);
+    let before = world.faults.calls();
+    let body = world.get("object=inv_1&changes=true&limit=100").body;
+    assert_eq!(world.faults.calls() - before, 3, "who asks, one query, the audit event");
+    let ids: Vec<_> = body["data"].as_array().unwrap().iter().map(|it| text(&it["id"])).collect();
+    assert_eq!(ids, in_order(changes.clone()));
+    assert!(body["next_cursor"].is_null() && body["looked_back_to_on"].is_null(), "{body}");
+    assert_eq!(world.all("object=inv_1&changes=true&limit=1").0, ids);
+    assert_eq!(world.all(&format!("object=inv_1&changes=true&from={}", ago(DAY))).0, ids[..1]);
+    assert_eq!(world.all(&format!("object=inv_1&changes=true&to={}", ago(DAY))).0, ids[1..]);
+    assert_eq!(world.all("changes=true&action=invoice.&from=2026-06-14T00:00:00Z").0.len(), 4);
+}
+
+#[test]
+fn the_events_about_a_thing_come_once_and_in_order() {
+    let world = World::new();
+    let mut events = about(&world, "inv_1", &[150 * DAY, 3, 40, 9 * DAY, 41], &["memo"]);
+    events.extend(about(&world, "inv_1", &[149 * DAY, 2, 42, 42, 8 * DAY, 50, 51, 52, 53], &[]));
+    about(&world, "inv_1#unchanged", &[4], &["memo"]);
+    events.sort_by_key(|event| std::cmp::Reverse(event.id.to_string()));
+    let expected: Vec<_> = events.iter().map(|event| event.id.to_string()).collect();
+    for limit in 1..=15 {
+        let (found, parts) = world.all(&format!("object=inv_1&limit={limit}"));
+        assert_eq!((found, parts), (expected.clone(), expected.len().div_ceil(limit)), "limit {limit}");
+    }
+    let reads: Vec<_> =
+        events.iter().filter(|event| !event.is_change()).map(|it| it.id.to_string()).collect();
+    assert_eq!(world.all("object=inv_1&action=invoice.read&limit=2").0, reads);
+    assert_eq!(world.all("object=inv_1&actor=nobody").0, Vec::<String>::new());
+    // A filter that passes over much is bounded, and goes on.
+    about(&world, "inv_1", &(0..1_500).collect::<Vec<_>>(), &[]);
+    let before = world.faults.calls();
+    let body = world.get("object=inv_1&action=invoice.update&to=2026-06-01T00:00:00Z&limit=5").body;
+    assert!(world.faults.calls() - before < 24, "{}", world.faults.calls() - before);
+    assert_eq!((&body["data"], &body["looked_back_to_on"]), (&json!([]), &json!("2026-06-15")));
+    assert!(body["next_cursor"].is_string());
+    assert_eq!(world.all("object=inv_1&action=invoice.update&to=2026-06-01T00:00:00Z&limit=5").0.len(), 1);
+}
+
+#[test]
+fn what_is_about_the_organisation_is_in_no_index_and_found_all_the_same() {
+    let world = World::new();
+    let org = world.orgs[0].to_string();
+    world.get("");
+    about(&world, "inv_1", &[1], &["memo"]);
+    let dump = world.tables.dump();
+    let audit: Vec<_> = dump.iter().filter(|(key, _)| key.table == Table::Audit).collect();
+    let indexed = audit.iter().filter(|(_, item)| item.contains_key("object_pk"));
+    assert_eq!((audit.len(), indexed.count()), (2, 1));
+    assert_eq!(world.all(&format!("object={org}&from={}", ago(DAY))).0.len(), 1);
+    // Another organisation's thing of the same id is not shown.
+    let stranger = 16 + of(Role::Controller);
+    assert_eq!(world.ask(stranger, world.orgs[1], "object=inv_1").body["data"], json!([]));
+}
+
+#[test]
+fn an_empty_part_says_how_far_back_it_looked() {
+    let world = World::new();
+    let [old] = world.write(&[15 * DAY]).try_into().unwrap();
+    let first = world.get("action=payment.create").body;
+    assert_eq!((&first["data"], &first["looked_back_to_on"]), (&json!([]), &json!("2026-06-02")));
+    let next = text(&first["next_cursor"]);
+    let second = world.get(&format!("action=payment.create&limit=1&cursor={next}")).body;
+    assert_eq!(second["data"][0]["id"], json!(old.id));
+    assert_eq!(second["looked_back_to_on"], "2026-05-31", "the day that it stopped in");
+}
+
+#[test]
+fn with_expand_the_members_who_acted_have_their_emails() {
+    let world = World::new();
+    world.write(&[1]);
+    let gone = AuditEvent {
+        actor: Actor { kind: ActorKind::Member, id: "mem_01h2xcejqtf2nbrexx3vqjhp41".into(), role: None },
+        ..event(&mut Ids::new(ago(2), [7; 10]), ago(2))
+    };
+    block_on(world.store().commit(&world.orgs[0], &Book::default(), None, &[gone], now())).unwrap();
+    world.get("");
+    for role in [Role::Compliance, Role::Cfo] {
+        let from = ago(60);
+        let shown =
+            world.ask(of(role), world.orgs[0], &format!("expand=actors&from={from}&action=audit.")).body;
+        assert_eq!(shown["data"][0]["actor"]["email"], "somebody@example.com", "{role:?}");
+        let rest = world.ask(of(role), world.orgs[0], &format!("expand=actors&from={from}&action=payment."));
+        let emails: Vec<_> =
+            rest.body["data"].as_array().unwrap().iter().map(|it| &it["actor"]["email"]).collect();
+        assert_eq!(emails, [&Value::Null, &Value::Null], "a provider, and somebody who is no member");
+    }
+    assert_eq!(world.get("").body["data"][0]["actor"].get("email"), None, "nobody asked for it");
+    assert_eq!(world.get("expand=members").body["errors"][0]["pointer"], "/expand");
+}
+
+#[test]
+fn a_request_that_cannot_be_used_is_in_the_log_and_tells_only_who_may_read_it() {
+    let world = World::new();
+    for query in ["cursor=x", "limit=0", "actor=", "who=me"] {
+        assert_eq!(world.ask(16 + of(Role::Cfo), world.orgs[0], query).status, 404, "{query}");
+        assert_eq!(world.ask(of(Role::Viewer), world.orgs[0], query).status, 403, "{query}");
+        assert_eq!(world.ask(of(Role::Cfo), world.orgs[0], query).status, 400, "{query}");
+    }
+    let seen = world.get("limit=100").body;
+    let outcomes: Vec<_> = seen["data"].as_array().unwrap().iter().map(|it| text(&it["outcome"])).collect();
+    let count = |word: &str| outcomes.iter().filter(|outcome| *outcome == word).count();
+    assert_eq!((outcomes.len(), count("denied"), count("failed")), (8, 4, 4));
+}
+
 #[test]
 fn a_cursor_counts_with_its_own_filters_only() {
     let world = World::new();

@@ -35,8 +35,8 @@ struct Query {
 #[utoipa::path(get, path = "/v1/orgs/{org}/customers", tag = "customers", params(("org" = String, Path), Query),
     responses((status = 200, body = Part<CustomerShape>), Problems), security(("bearer" = [])))]
 pub(crate) async fn list<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
-    let Query { limit, cursor } = input::query(staff.request)?;
     let deed = deed(Action::ReadLedger, "customer.list", Object::new("organisation", staff.org));
+    let Query { limit, cursor } = staff.taken(&deed, input::query(staff.request)).await?;
     let page = (limit, cursor.as_deref());
     let (rows, next_cursor) = staff.list(&deed, &List::Customers, "customers", page).await?;
     let mut data = Vec::with_capacity(rows.len());
@@ -53,9 +53,9 @@ pub(crate) async fn list<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> R
     params(("org" = String, Path), ("Idempotency-Key" = Option<String>, Header)), request_body = PersonalShape,
     responses((status = 201, body = CustomerShape), Problems, ChangeProblems), security(("bearer" = [])))]
 pub(crate) async fn create<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
-    let shape: PersonalShape = input::body(staff.request)?;
-    let personal = Personal::from(shape);
     let deed = deed(Action::WriteLedger, "customer.create", Object::new("organisation", staff.org));
+    let shape: PersonalShape = staff.taken(&deed, input::body(staff.request)).await?;
+    let personal = Personal::from(shape);
     let work = async |entered: plixo_staff::Entered<'_>| {
         let created = create_customer(entered.book, personal.clone(), entered.ids)?;
         let customer = Customer::new(created.id, Personal::default());
@@ -84,9 +84,9 @@ pub(crate) async fn show<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> R
     responses((status = 200, body = CustomerShape), Problems, ChangeProblems), security(("bearer" = [])))]
 pub(crate) async fn update<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
     let id: CustomerId = input::id(staff.request, "id")?;
-    let change: CustomerChange = input::body(staff.request)?;
-    let versions = input::if_match(staff.request);
     let deed = deed(Action::WriteLedger, "customer.update", Object::new("customer", id));
+    let change: CustomerChange = staff.taken(&deed, input::body(staff.request)).await?;
+    let versions = input::if_match(staff.request);
     let work = async |entered: plixo_staff::Entered<'_>| {
         let Some(customer) = entered.book.get::<Customer>(&id)?.cloned() else {
             return Err(Not::Refused(Refusal::NotFound));

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+pub(crate) use plixo_api::input::Expand;
 use plixo_api::input::Failed;
 use plixo_api::staff::Staff;
 use plixo_domain::id::{CustomerId, InvoiceId};
@@ -9,35 +10,9 @@ use plixo_domain::ledger::{Customer, Invoice, Kept, Payment, Row};
 use plixo_envelope::KeyService;
 use plixo_staff::Refusal;
 use plixo_store::Tables;
-use serde::de::{IntoDeserializer, value};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
 use crate::shape::{AppliedShape, CustomerName, InvoiceName, PaymentShape};
-
-/// The words of `expand`, separated by commas.
-#[derive(Debug)]
-pub(crate) struct Expand<W>(Vec<W>);
-
-impl<W> Default for Expand<W> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
-
-impl<W: PartialEq> Expand<W> {
-    pub(crate) fn has(&self, word: &W) -> bool {
-        self.0.contains(word)
-    }
-}
-
-impl<'de, W: Deserialize<'de>> Deserialize<'de> for Expand<W> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(from)?;
-        let word = |word: &str| W::deserialize(word.to_owned().into_deserializer());
-        let words = text.split(',').map(word).collect::<Result<_, value::Error>>();
-        words.map(Self).map_err(serde::de::Error::custom)
-    }
-}
 
 /// What a list shows besides.
 #[derive(Debug, PartialEq, Deserialize)]

@@ -14,7 +14,7 @@ use plixo_domain::ledger::staff::{
 use plixo_domain::ledger::{Invoice, InvoiceNumber, InvoiceStatus, Kept, Row, RowKey};
 use plixo_envelope::KeyService;
 use plixo_lambda::http::Response;
-use plixo_staff::{Answered, Entered, Made, Not, Refusal};
+use plixo_staff::{Answered, Deed, Entered, Made, Not, Refusal};
 use plixo_store::{List, Tables};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -62,12 +62,15 @@ struct Besides {
 #[utoipa::path(get, path = "/v1/orgs/{org}/invoices", tag = "invoices", params(("org" = String, Path), Query),
     responses((status = 200, body = Part<InvoiceShape>), Problems), security(("bearer" = [])))]
 pub(crate) async fn list<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
-    let Query { status, customer_id, number, expand, limit, cursor } = input::query(staff.request)?;
+    let deed = deed(Action::ReadLedger, "invoice.list", Object::new("organisation", staff.org));
+    let query = staff.taken(&deed, input::query(staff.request)).await?;
+    let Query { status, customer_id, number, expand, limit, cursor } = query;
     if let Some(number) = number {
         if status.is_some() || customer_id.is_some() || cursor.is_some() {
-            return Err(input::invalid("/number", "ask by number, or by something else"));
+            let wrong = Err(input::invalid("/number", "ask by number, or by something else"));
+            return staff.taken(&deed, wrong).await;
         }
-        return list_one(staff, number, &expand).await;
+        return list_one(staff, &deed, number, &expand).await;
     }
     let (list, filter) = match (status, customer_id) {
         (None, None) => (List::Invoices, "invoices".to_owned()),
@@ -76,10 +79,10 @@ pub(crate) async fn list<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> R
             (List::InvoicesOfCustomer(customer), format!("invoices customer={customer}"))
         }
         (Some(_), Some(_)) => {
-            return Err(input::invalid("/status", "ask by status or by customer, not by both"));
+            let wrong = Err(input::invalid("/status", "ask by status or by customer, not by both"));
+            return staff.taken(&deed, wrong).await;
         }
     };
-    let deed = deed(Action::ReadLedger, "invoice.list", Object::new("organisation", staff.org));
     let (rows, next_cursor) = staff.list(&deed, &list, &filter, (limit, cursor.as_deref())).await?;
     let data = shapes(staff, rows.into_iter().map(|(row, _)| row), &expand).await?;
     Ok(Response::json(200, output::json(&Part { data, next_cursor })))
@@ -88,17 +91,17 @@ pub(crate) async fn list<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> R
 /// The list of the one invoice that has a number.
 async fn list_one<T: Tables, K: KeyService>(
     staff: &Staff<'_, T, K>,
+    deed: &Deed,
     number: String,
     expand: &Expand<OfList>,
 ) -> Result<Response, Failed> {
-    let deed = deed(Action::ReadLedger, "invoice.list", Object::new("organisation", staff.org));
     let rows = vec![InvoiceNumber::key(&number)];
-    let visit = staff.desk.enter(&staff.caller, &staff.org, &deed, rows).await?;
+    let visit = staff.desk.enter(&staff.caller, &staff.org, deed, rows).await?;
     let named = visit.book.get::<InvoiceNumber>(&number).ok().flatten().map(|it| Invoice::key(&it.invoice));
     let read = staff.store().read(&staff.org, named.into_iter().collect()).await;
     let rows = read.map_err(Refusal::from)?.into_iter().filter_map(|(_, row)| row.map(|(row, _)| row));
     let data = shapes(staff, rows, expand).await?;
-    staff.desk.record(&staff.caller, &visit, &deed, Outcome::Allowed).await?;
+    staff.desk.record(&staff.caller, &visit, deed, Outcome::Allowed).await?;
     Ok(Response::json(200, output::json(&Part { data, next_cursor: None })))
 }
 
@@ -107,8 +110,8 @@ async fn list_one<T: Tables, K: KeyService>(
     params(("org" = String, Path), ("Idempotency-Key" = Option<String>, Header)), request_body = InvoiceOrder,
     responses((status = 201, body = InvoiceShape), Problems, ChangeProblems), security(("bearer" = [])))]
 pub(crate) async fn create<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
-    let order: InvoiceOrder = input::body(staff.request)?;
     let deed = deed(Action::WriteLedger, "invoice.create", Object::new("organisation", staff.org));
+    let order: InvoiceOrder = staff.taken(&deed, input::body(staff.request)).await?;
     let work = async |entered: Entered<'_>| {
         let created = create_invoice(entered.book, order.clone().into(), entered.ids);
         answered(staff, entered.book, created, 201).await
@@ -122,8 +125,8 @@ pub(crate) async fn create<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) ->
     responses((status = 200, body = InvoiceShape), Problems), security(("bearer" = [])))]
 pub(crate) async fn show<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
     let id: InvoiceId = input::id(staff.request, "id")?;
-    let Besides { expand } = input::query(staff.request)?;
     let deed = deed(Action::ReadLedger, "invoice.read", Object::new("invoice", id));
+    let Besides { expand } = staff.taken(&deed, input::query(staff.request)).await?;
     let (invoice, version, _) = staff.read::<Invoice>(&deed, &id).await?;
     let mut shape = shape(staff, &invoice).await?;
     if expand.has(&OfInvoice::Payments) {
@@ -138,9 +141,9 @@ pub(crate) async fn show<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> R
     request_body = InvoiceChange,
     responses((status = 200, body = InvoiceShape), Problems, ChangeProblems), security(("bearer" = [])))]
 pub(crate) async fn update<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
-    let change: InvoiceChange = input::body(staff.request)?;
+    let change = input::body::<InvoiceChange>(staff.request);
     let versions = input::if_match(staff.request);
-    act(staff, "invoice.update", async |entered, id| {
+    act(staff, "invoice.update", change, async |entered, id, change| {
         let Some(invoice) = entered.book.get::<Invoice>(id)?.cloned() else {
             return Err(Not::Refused(Refusal::NotFound));
         };
@@ -159,9 +162,8 @@ pub(crate) async fn update<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) ->
     params(("org" = String, Path), ("id" = String, Path)),
     responses((status = 200, body = InvoiceShape), Problems, ChangeProblems), security(("bearer" = [])))]
 pub(crate) async fn finalize<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
-    input::no_body(staff.request)?;
     let today = staff.caller.now.to_zoned(TimeZone::UTC).date();
-    act(staff, "invoice.finalize", async |entered, id| {
+    act(staff, "invoice.finalize", input::no_body(staff.request), async |entered, id, ()| {
         Ok(finalize_invoice(entered.book, id, entered.by, today))
     })
     .await
@@ -172,8 +174,8 @@ pub(crate) async fn finalize<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) 
     params(("org" = String, Path), ("id" = String, Path)),
     responses((status = 200, body = InvoiceShape), Problems, ChangeProblems), security(("bearer" = [])))]
 pub(crate) async fn void<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
-    input::no_body(staff.request)?;
-    act(staff, "invoice.void", async |entered, id| Ok(void_invoice(entered.book, id))).await
+    let nothing = input::no_body(staff.request);
+    act(staff, "invoice.void", nothing, async |entered, id, ()| Ok(void_invoice(entered.book, id))).await
 }
 
 /// Gives an open invoice up. Money that comes all the same is taken.
@@ -183,23 +185,27 @@ pub(crate) async fn void<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> R
 pub(crate) async fn uncollectible<T: Tables, K: KeyService>(
     staff: &Staff<'_, T, K>,
 ) -> Result<Response, Failed> {
-    input::no_body(staff.request)?;
-    act(staff, "invoice.uncollectible", async |entered, id| Ok(mark_uncollectible(entered.book, id))).await
+    act(staff, "invoice.uncollectible", input::no_body(staff.request), async |entered, id, ()| {
+        Ok(mark_uncollectible(entered.book, id))
+    })
+    .await
 }
 
-/// Does something to the invoice that the path names, and shows it.
-async fn act<T: Tables, K: KeyService, F>(
+/// Does something, with what came for it, to the invoice that the path names, and shows it.
+async fn act<T: Tables, K: KeyService, C, F>(
     staff: &Staff<'_, T, K>,
     name: &'static str,
+    came: Result<C, Failed>,
     work: F,
 ) -> Result<Response, Failed>
 where
-    F: AsyncFn(&mut Entered<'_>, &InvoiceId) -> Result<Result<Changed<InvoiceId>, Stopped>, Not>,
+    F: AsyncFn(&mut Entered<'_>, &InvoiceId, &C) -> Result<Result<Changed<InvoiceId>, Stopped>, Not>,
 {
     let id: InvoiceId = input::id(staff.request, "id")?;
     let deed = deed(Action::WriteLedger, name, Object::new("invoice", id));
+    let came = staff.taken(&deed, came).await?;
     let work = async |mut entered: Entered<'_>| {
-        let changed = work(&mut entered, &id).await?;
+        let changed = work(&mut entered, &id, &came).await?;
         answered(staff, entered.book, changed, 200).await
     };
     Ok(made(staff.change(&deed, &[RowKey::Invoice(id)], work).await?))

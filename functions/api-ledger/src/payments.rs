@@ -54,12 +54,13 @@ struct Besides {
 #[utoipa::path(get, path = "/v1/orgs/{org}/payments", tag = "payments", params(("org" = String, Path), Query),
     responses((status = 200, body = Part<PaymentShape>), Problems), security(("bearer" = [])))]
 pub(crate) async fn list<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
-    let Query { unapplied, expand, limit, cursor } = input::query(staff.request)?;
+    let deed = deed(Action::ReadLedger, "payment.list", Object::new("organisation", staff.org));
+    let query = staff.taken(&deed, input::query(staff.request)).await?;
+    let Query { unapplied, expand, limit, cursor } = query;
     let (list, filter) = match unapplied {
         true => (List::UnappliedPayments, "payments unapplied"),
         false => (List::Payments, "payments"),
     };
-    let deed = deed(Action::ReadLedger, "payment.list", Object::new("organisation", staff.org));
     let (rows, next_cursor) = staff.list(&deed, &list, filter, (limit, cursor.as_deref())).await?;
     let mut data = Vec::with_capacity(rows.len());
     for (row, _) in rows {
@@ -79,8 +80,8 @@ pub(crate) async fn list<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> R
     params(("org" = String, Path), ("Idempotency-Key" = Option<String>, Header)), request_body = PaymentOrder,
     responses((status = 201, body = PaymentShape), Problems, ChangeProblems), security(("bearer" = [])))]
 pub(crate) async fn record<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
-    let order: PaymentOrder = input::body(staff.request)?;
     let deed = deed(Action::WriteLedger, "payment.record", Object::new("organisation", staff.org));
+    let order: PaymentOrder = staff.taken(&deed, input::body(staff.request)).await?;
     let work = async |entered: Entered<'_>| {
         let recorded = record_payment(entered.book, order.clone().into(), entered.ids, staff.caller.now)?;
         let payment = found(entered.book, &recorded.id)?;
@@ -97,8 +98,8 @@ pub(crate) async fn record<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) ->
     responses((status = 200, body = PaymentShape), Problems), security(("bearer" = [])))]
 pub(crate) async fn show<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
     let id: PaymentId = input::id(staff.request, "id")?;
-    let Besides { expand } = input::query(staff.request)?;
     let deed = deed(Action::ReadLedger, "payment.read", Object::new("payment", id));
+    let Besides { expand } = staff.taken(&deed, input::query(staff.request)).await?;
     let rows = vec![PaymentPointer::key(&id)];
     let mut visit = staff.desk.enter(&staff.caller, &staff.org, &deed, rows).await?;
     let reference = visit.book.get::<PaymentPointer>(&id).ok().flatten().map(|it| it.reference.clone());
@@ -129,18 +130,16 @@ pub(crate) async fn show<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> R
     responses((status = 201, body = Part<AllocationShape>), Problems, ChangeProblems), security(("bearer" = [])))]
 pub(crate) async fn allocate<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
     let id: PaymentId = input::id(staff.request, "id")?;
-    let order: AllocationOrder = input::body(staff.request)?;
-    let wanted: Vec<_> = order.allocations.iter().map(|share| (share.invoice_id, share.amount)).collect();
     let deed = deed(Action::WriteLedger, "allocation.create", Object::new("payment", id));
+    let order: AllocationOrder = staff.taken(&deed, input::body(staff.request)).await?;
+    let wanted: Vec<_> = order.allocations.iter().map(|share| (share.invoice_id, share.amount)).collect();
     let work = async |entered: Entered<'_>| {
         let made = apply(entered.book, &id, &wanted, entered.by, entered.ids)?;
         let payment = found(entered.book, &id)?;
         let mut data = allocations(payment);
         data.retain(|allocation| allocation.is_of(&made.id));
         let body = output::json(&Part { data, next_cursor: None });
-        let mut changed = vec![(Object::new("payment", id), made.fields.clone())];
-        changed
-            .extend(wanted.iter().map(|(invoice, _)| (Object::new("invoice", invoice), made.fields.clone())));
+        let changed = vec![(Object::new("payment", id), made.fields)];
         Ok(Made { changed, answer: Answered { status: 201, body, version: None } })
     };
     Ok(made(staff.change(&deed, &[RowKey::PaymentPointer(id)], work).await?))
@@ -153,10 +152,10 @@ pub(crate) async fn allocate<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) 
 pub(crate) async fn deallocate<T: Tables, K: KeyService>(
     staff: &Staff<'_, T, K>,
 ) -> Result<Response, Failed> {
-    input::no_body(staff.request)?;
     let id: PaymentId = input::id(staff.request, "id")?;
     let allocation: AllocationId = input::id(staff.request, "allocation")?;
     let deed = deed(Action::WriteLedger, "allocation.delete", Object::new("allocation", allocation));
+    staff.taken(&deed, input::no_body(staff.request)).await?;
     let work = async |entered: Entered<'_>| {
         let undone = take_back(entered.book, &id, &allocation, entered.by, entered.ids)?;
         let changed = vec![(Object::new("allocation", undone.id), undone.fields)];

@@ -2,10 +2,14 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use plixo_authz::Authz;
-use plixo_domain::audit::{AuditEvent, Outcome};
+use plixo_domain::audit::{Actor, ActorKind, AuditEvent, Outcome};
 use plixo_domain::id::{Ids, OrgId};
-use plixo_domain::ledger::{Book, Organisation, Private, Residency, RowKey};
+use plixo_domain::ledger::{
+    Book, Organisation, Payment, PaymentNews, PaymentPart, Private, Residency, RowKey, Stage, Stamp, Unread,
+    Witness, tell_payment,
+};
 use plixo_domain::people::{Member, MemberState, Role, UserId, add_member};
+use plixo_domain::webhook::{ExternalRef, Provider};
 use plixo_store::{AttributeValue, Key, Store, Table};
 use plixo_testing::{FakeKms, FakeTables, Fault, Faults, entropy};
 use serde_json::{Value, json};
@@ -137,6 +141,46 @@ impl World {
         let body =
             json!({"source": "bank", "amount": amount, "received_on": "2026-06-14", "remittance": "RE 1"});
         text(&self.made("payments", body)["id"])
+    }
+
+    /// Has the provider tell of a payment, as `worker-stripe` does, and answers its id.
+    fn tell(&self, name: &str, at: i64, parts: Vec<PaymentPart>) -> String {
+        let reference = ExternalRef { provider: Provider::Stripe, id: name.parse().unwrap() };
+        let stamp = Stamp { at, event: format!("evt_{name}_{at}") };
+        let news = PaymentNews {
+            reference: reference.clone(),
+            stamp,
+            currency: "EUR".parse().unwrap(),
+            parts,
+            customer: None,
+        };
+        let by = Actor { kind: ActorKind::Provider, id: "whe_1".to_owned(), role: None };
+        let (store, mut book) = (Store::new(self.tables.clone(), self.kms.clone(), entropy), Book::default());
+        let mut seed = [0; 10];
+        seed[..8].copy_from_slice(&entropy().unwrap()[..8]);
+        let mut ids = Ids::new(now(), seed);
+        block_on(async {
+            while let Err(Unread(names)) = tell_payment(&mut book, &news, &by, &mut ids) {
+                for (name, stored) in store.read(&self.orgs[0], names).await.unwrap() {
+                    book.learn(name, stored);
+                }
+            }
+            store.commit(&self.orgs[0], &book, None, &[], now()).await.unwrap();
+        });
+        book.get::<Payment>(&reference).unwrap().unwrap().id.to_string()
+    }
+
+    /// What the audit log says was done last, in the words of the events: to what, and which fields.
+    fn done(&self, action: &str, work: impl FnOnce() -> Answer) -> BTreeSet<(String, String)> {
+        let before: BTreeSet<_> = self.audit().into_iter().map(|event| event.id.to_string()).collect();
+        let answer = work();
+        assert!(answer.status < 300, "{}", answer.body);
+        let new = self.audit().into_iter().filter(|event| !before.contains(&event.id.to_string()));
+        new.map(|event| {
+            assert_eq!((event.action.as_str(), event.outcome), (action, Outcome::Allowed));
+            (event.object.id, event.fields.join(","))
+        })
+        .collect()
     }
 
     fn audit(&self) -> Vec<AuditEvent> {
@@ -464,6 +508,115 @@ fn nothing_is_shown_that_cannot_be_audited() {
             let answer = asked.of(&api(&tables, &world.kms));
             assert_eq!(answer.status, 503, "{} {}, call {call} of {calls}", asked.method, asked.path);
             assert_eq!(answer.body["code"], "unavailable");
+        }
+    }
+}
+
+#[test]
+fn every_payment_and_invoice_that_a_change_alters_has_its_event() {
+    let world = world();
+    let changed = |ids: &[&String]| -> BTreeSet<_> {
+        ids.iter().map(|id| ((*id).clone(), "allocations".to_owned())).collect()
+    };
+    let received =
+        |amount| PaymentPart::Money { witness: Witness::Intent, stage: Stage::Received, amount, since: 1 };
+    let share = |invoice: &String, amount: i64| json!({"invoice_id": invoice, "amount": {"amount": amount, "currency": "EUR"}});
+    let (one, other, paid) = (world.open_invoice(), world.open_invoice(), world.payment(20_000));
+    let path = format!("payments/{paid}/allocations");
+    let shares = json!({"allocations": [share(&one, 5_000), share(&other, 6_000)]});
+    let applied = world.done("allocation.create", || world.post(&path, shares));
+    assert_eq!(applied, changed(&[&paid, &one, &other]));
+    let of_one = world.get(&format!("payments/{paid}")).body["allocations"].as_array().unwrap().clone();
+    let of_one = of_one.iter().find(|it| it["invoice_id"] == json!(one)).map(|it| text(&it["id"])).unwrap();
+    let taken =
+        world.done("allocation.delete", || world.ask("DELETE", &format!("{path}/{of_one}")).of(&world.api));
+    assert_eq!(taken, changed(&[&of_one, &paid, &one]));
+
+    // A choice that its payment cannot cover any more ends with its invoice.
+    let refunded = world.tell("pi_gone", 1, vec![received(100)]);
+    let shares = json!({"allocations": [share(&one, 100)]});
+    assert_eq!(world.post(&format!("payments/{refunded}/allocations"), shares).status, 201);
+    world.tell("pi_gone", 2, vec![PaymentPart::RefundedTotal { amount: 100 }]);
+    let void = || world.ask("POST", &format!("invoices/{one}/void")).of(&world.api);
+    let voided = world.done("invoice.void", void);
+    let own = BTreeSet::from([(one.clone(), "status".to_owned())]);
+    assert_eq!(voided, &own | &changed(&[&refunded]));
+}
+
+/// As much as one transaction has to hold: an invoice, its number, every payment that it can have, an event of each, an answer.
+#[test]
+fn an_invoice_that_many_payments_wait_for_is_finalized_at_once() {
+    let world = world();
+    let draft = world.draft(&world.customer());
+    let invoice = draft.parse().unwrap();
+    let waiting = (0..i64::try_from(plixo_domain::ledger::MAX_CLAIMS).unwrap()).map(|n| {
+        let money =
+            PaymentPart::Money { witness: Witness::Intent, stage: Stage::Received, amount: 100, since: n };
+        let names = PaymentPart::Names { witness: Witness::Intent, invoice };
+        (world.tell(&format!("pi_{n}"), n, vec![money, names]), "allocations".to_owned())
+    });
+    let mut expected: BTreeSet<_> = waiting.collect();
+    expected.insert((draft.clone(), "status,issued_on,due_on,allocations,number".to_owned()));
+    let finalize = world.ask("POST", &format!("invoices/{draft}/finalize")).with("idempotency-key", "k");
+    assert_eq!(world.done("invoice.finalize", || finalize.of(&world.api)), expected);
+}
+
+#[test]
+fn who_may_not_learns_nothing_of_what_is_wrong() {
+    let world = world();
+    let (customer, invoice) = (world.customer(), world.open_invoice());
+    let paid = world.payment(100);
+    let (viewer, stranger) = (of(Role::Viewer), 16 + of(Role::Controller));
+    let post = |path: &str| world.ask("POST", path);
+    let allocation: String = Ids::new(now(), [3; 10]).make::<plixo_domain::id::Allocation>().to_string();
+    let writes = [
+        post("customers").saying(&json!({"nickname": "B"})),
+        post("customers").saying(&json!({"name": "A"})).with("content-type", "text/plain"),
+        post("customers").saying(&json!({"name": "x".repeat(300_000)})),
+        post("customers").saying(&json!({"name": "A"})).with("idempotency-key", "a b"),
+        world.ask("PATCH", &format!("customers/{customer}")).saying(&json!([])),
+        post("invoices").saying(&json!({})),
+        world.ask("PATCH", &format!("invoices/{invoice}")).saying(&json!({"status": "paid"})),
+        post(&format!("invoices/{invoice}/finalize")).saying(&json!({})),
+        post(&format!("invoices/{invoice}/void")).saying(&json!({})),
+        post(&format!("invoices/{invoice}/uncollectible")).saying(&json!({})),
+        post("payments").saying(&json!({"source": "stripe"})),
+        post(&format!("payments/{paid}/allocations")).saying(&json!({})),
+        world.ask("DELETE", &format!("payments/{paid}/allocations/{allocation}")).saying(&json!({})),
+    ];
+    let reads = [
+        "customers?limit=0",
+        "customers?cursor=x",
+        "invoices?status=lost",
+        "invoices?number=1&status=open",
+        &format!("invoices?status=open&customer_id={customer}"),
+        &format!("invoices/{invoice}?expand=all"),
+        "payments?order=up",
+        &format!("payments/{paid}?expand=all"),
+    ];
+    let reads = reads.map(|path| world.ask("GET", path));
+    let outcomes = |asked: &Asked| {
+        let before = world.audit().len();
+        let answer = asked.of(&world.api);
+        let mut events = world.audit();
+        // They have the time of before, and random ids.
+        events.retain(|event| event.outcome != Outcome::Allowed);
+        (answer.status, world.audit().len() - before, events)
+    };
+    let count = |events: &[AuditEvent], outcome| events.iter().filter(|it| it.outcome == outcome).count();
+    let (mut denied, mut failed) = (0, 0);
+    for asked in writes.iter().chain(&reads) {
+        let what = format!("{} {}", asked.method, asked.path);
+        let (status, written, _) = outcomes(&asked.clone().by(stranger));
+        assert_eq!((status, written), (404, 0), "{what}");
+        let (status, written, events) = outcomes(asked);
+        failed += 1;
+        assert!((400..416).contains(&status) && status != 404 && status != 403, "{what}: {status}");
+        assert_eq!((written, count(&events, Outcome::Failed)), (1, failed), "{what}");
+        if asked.method != "GET" {
+            let (status, written, events) = outcomes(&asked.clone().by(viewer));
+            denied += 1;
+            assert_eq!((status, written, count(&events, Outcome::Denied)), (403, 1, denied), "{what}");
         }
     }
 }

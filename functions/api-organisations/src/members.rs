@@ -26,8 +26,8 @@ use crate::shape::{MemberChange, MemberOrder, MemberShape};
 #[utoipa::path(get, path = "/v1/orgs/{org}/members", tag = "members", params(("org" = String, Path), Query),
     responses((status = 200, body = Part<MemberShape>), Problems), security(("bearer" = [])))]
 pub(crate) async fn list<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
-    let Query { limit, cursor } = input::query(staff.request)?;
     let deed = deed(Action::ManageOrganisation, "member.list", Object::new("organisation", staff.org));
+    let Query { limit, cursor } = staff.taken(&deed, input::query(staff.request)).await?;
     let page = (limit, cursor.as_deref());
     let (rows, next_cursor) = staff.list(&deed, &List::Members, "members", page).await?;
     let mut data = Vec::with_capacity(rows.len());
@@ -47,8 +47,8 @@ pub(crate) async fn invite<T: Tables, K: KeyService, D: Directory + Register, M:
     staff: &Staff<'_, T, K>,
     invitations: &Invitations<D, M>,
 ) -> Result<Response, Failed> {
-    let MemberOrder { email, role } = input::body(staff.request)?;
     let deed = deed(Action::ManageOrganisation, "member.invite", Object::new("organisation", staff.org));
+    let MemberOrder { email, role } = staff.taken(&deed, input::body(staff.request)).await?;
     let visit = staff.desk.enter(&staff.caller, &staff.org, &deed, Vec::new()).await?;
     let guest = invitations.guest(&email).await?;
     let work = async |entered: Entered<'_>| {
@@ -77,9 +77,9 @@ pub(crate) async fn invite<T: Tables, K: KeyService, D: Directory + Register, M:
     responses((status = 200, body = MemberShape), Problems, ChangeProblems), security(("bearer" = [])))]
 pub(crate) async fn update<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
     let id: MemberId = input::id(staff.request, "id")?;
-    let MemberChange { role } = input::body(staff.request)?;
-    let versions = input::if_match(staff.request);
     let deed = deed(Action::ManageOrganisation, "member.update", Object::new("member", id));
+    let MemberChange { role } = staff.taken(&deed, input::body(staff.request)).await?;
+    let versions = input::if_match(staff.request);
     let work = async |entered: Entered<'_>| {
         let Entered { book, .. } = entered;
         let before = found(book, &id)?.clone();
@@ -103,13 +103,13 @@ pub(crate) async fn update<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) ->
     params(("org" = String, Path), ("id" = String, Path)),
     responses((status = 204), Problems, ChangeProblems), security(("bearer" = [])))]
 pub(crate) async fn remove<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
-    input::no_body(staff.request)?;
     let id: MemberId = input::id(staff.request, "id")?;
     let deed = deed(Action::ManageOrganisation, "member.remove", Object::new("member", id));
+    staff.taken(&deed, input::no_body(staff.request)).await?;
     let work = async |entered: Entered<'_>| {
         let user = found(entered.book, &id)?.user;
         remove_member(entered.book, user)?;
-        let changed = vec![(Object::new("member", id), Vec::new())];
+        let changed = vec![(Object::new("member", id), vec!["email", "role"])];
         Ok(Made { changed, answer: Answered { status: 204, body: String::new(), version: None } })
     };
     Ok(made(staff.change(&deed, &[RowKey::MemberPointer(id)], work).await?))

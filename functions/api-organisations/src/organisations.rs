@@ -104,10 +104,10 @@ pub(crate) async fn show<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> R
     params(("org" = String, Path), ("If-Match" = Option<String>, Header)), request_body = OrganisationChange,
     responses((status = 200, body = OrganisationShape), Problems, ChangeProblems), security(("bearer" = [])))]
 pub(crate) async fn update<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
-    let change: OrganisationChange = input::body(staff.request)?;
-    let versions = input::if_match(staff.request);
     let object = Object::new("organisation", staff.org);
     let deed = deed(Action::ManageOrganisation, "organisation.update", object.clone());
+    let change: OrganisationChange = staff.taken(&deed, input::body(staff.request)).await?;
+    let versions = input::if_match(staff.request);
     let work = async |entered: Entered<'_>| {
         let Entered { visit, book, .. } = entered;
         if versions.as_ref().is_some_and(|versions| !versions.contains(&visit.org_version)) {

@@ -146,9 +146,9 @@ pub(crate) async fn list<T: Tables, K: KeyService, V, Q>(
     staff: &Staff<'_, T, K>,
     outside: &Outside<V, Q>,
 ) -> Result<Response, Failed> {
-    let Query { limit, cursor } = input::query(staff.request)?;
     let deed =
         deed(Action::ManageIntegrations, "webhook_endpoint.list", Object::new("organisation", staff.org));
+    let Query { limit, cursor } = staff.taken(&deed, input::query(staff.request)).await?;
     let page = (limit, cursor.as_deref());
     let (rows, next_cursor) = staff.list(&deed, &List::WebhookEndpoints, "webhook-endpoints", page).await?;
     let shape = |(row, _)| match row {
@@ -167,16 +167,18 @@ pub(crate) async fn create<T: Tables, K: KeyService, V: KeepSecret, Q>(
     staff: &Staff<'_, T, K>,
     outside: &Outside<V, Q>,
 ) -> Result<Response, Failed> {
-    let NewEndpoint { provider, secret, account } = input::body(staff.request)?;
-    let given = secret.map(usable).transpose()?;
+    let deed =
+        deed(Action::ManageIntegrations, "webhook_endpoint.create", Object::new("organisation", staff.org));
+    let order: NewEndpoint = staff.taken(&deed, input::body(staff.request)).await?;
+    let NewEndpoint { provider, secret, account } = order;
+    let given = staff.taken(&deed, secret.map(usable).transpose()).await?;
     if account.as_ref().is_some_and(|account| !is_an_account(account)) {
-        return Err(invalid("/account", "is no account of Stripe's: acct_…"));
+        let wrong = Err(invalid("/account", "is no account of Stripe's: acct_…"));
+        return staff.taken(&deed, wrong).await;
     }
     let provider = match provider {
         NewProvider::Stripe => Provider::Stripe,
     };
-    let deed =
-        deed(Action::ManageIntegrations, "webhook_endpoint.create", Object::new("organisation", staff.org));
     // The vault comes first: an entry whose row was never written is of no use to anybody, for nobody was told its id. It is
     // made once, however often the row is tried.
     let kept = OnceCell::new();
@@ -234,10 +236,10 @@ pub(crate) async fn update<T: Tables, K: KeyService, V: KeepSecret, Q>(
     outside: &Outside<V, Q>,
 ) -> Result<Response, Failed> {
     let id: EndpointId = input::id(staff.request, "id")?;
-    let EndpointChange { state } = input::body(staff.request)?;
-    let versions = input::if_match(staff.request);
     let deed =
         deed(Action::ManageIntegrations, "webhook_endpoint.update", Object::new("webhook_endpoint", id));
+    let EndpointChange { state } = staff.taken(&deed, input::body(staff.request)).await?;
+    let versions = input::if_match(staff.request);
     let work = async |entered: Entered<'_>| {
         let endpoint = entered.book.get::<WebhookEndpoint>(&id)?.cloned();
         let endpoint = endpoint.ok_or(Refusal::NotFound)?;
@@ -291,13 +293,13 @@ pub(crate) async fn rotate<T: Tables, K: KeyService, V: KeepSecret, Q>(
     outside: &Outside<V, Q>,
 ) -> Result<Response, Failed> {
     let id: EndpointId = input::id(staff.request, "id")?;
-    let Rotation { secret } = match staff.request.body_len() {
-        0 => Rotation::default(),
-        _ => input::body(staff.request)?,
-    };
-    let given = secret.map(usable).transpose()?;
     let deed =
         deed(Action::ManageIntegrations, "webhook_endpoint.rotate", Object::new("webhook_endpoint", id));
+    let Rotation { secret } = match staff.request.body_len() {
+        0 => Rotation::default(),
+        _ => staff.taken(&deed, input::body(staff.request)).await?,
+    };
+    let given = staff.taken(&deed, secret.map(usable).transpose()).await?;
     // Once, however often the audit event is tried.
     let kept = OnceCell::new();
     let work = async |entered: Entered<'_>| {

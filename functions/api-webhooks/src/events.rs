@@ -96,8 +96,8 @@ impl From<WebhookEvent> for EventShape {
 #[utoipa::path(get, path = "/v1/orgs/{org}/webhook-events", tag = "webhook-events", params(("org" = String, Path), Query),
     responses((status = 200, body = Part<EventShape>), Problems), security(("bearer" = [])))]
 pub(crate) async fn list<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
-    let Query { limit, cursor } = input::query(staff.request)?;
     let deed = deed(Action::ManageIntegrations, "webhook_event.list", Object::new("organisation", staff.org));
+    let Query { limit, cursor } = staff.taken(&deed, input::query(staff.request)).await?;
     let page = (limit, cursor.as_deref());
     let (rows, next_cursor) = staff.list(&deed, &List::WebhookEvents, "webhook-events", page).await?;
     let shape = |(row, _)| match row {
@@ -113,7 +113,7 @@ pub(crate) async fn list<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> R
     params(("org" = String, Path), ("id" = String, Path)),
     responses((status = 200, body = EventShape), Problems), security(("bearer" = [])))]
 pub(crate) async fn show<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
-    let (event, payload) = found(staff, "webhook_event.read", |_| Ok(())).await?;
+    let (event, payload) = found(staff, "webhook_event.read", Ok(()), |_| Ok(())).await?;
     let odd = |_| Refusal::Internal("a payload is no JSON".to_owned());
     let payload = payload.map(RawValue::from_string).transpose().map_err(odd)?;
     Ok(Response::json(200, output::json(&EventShape { payload, ..EventShape::from(event) })))
@@ -127,14 +127,14 @@ pub(crate) async fn replay<T: Tables, K: KeyService, Q: SendMessage>(
     staff: &Staff<'_, T, K>,
     queue: &Q,
 ) -> Result<Response, Failed> {
-    input::no_body(staff.request)?;
     let gone = || Refusal::State {
         code: "payload_gone",
         detail: "what the event said is not kept any more: have the provider send it again".to_owned(),
         pointer: None,
     };
     let kept = |payload: &Option<String>| payload.as_ref().map(drop).ok_or_else(gone);
-    let (event, payload) = found(staff, "webhook_event.replay", kept).await?;
+    let nothing = input::no_body(staff.request);
+    let (event, payload) = found(staff, "webhook_event.replay", nothing, kept).await?;
     let envelope = Envelope {
         v: Envelope::VERSION,
         org: staff.org,
@@ -159,10 +159,12 @@ pub(crate) async fn replay<T: Tables, K: KeyService, Q: SendMessage>(
 async fn found<T: Tables, K: KeyService>(
     staff: &Staff<'_, T, K>,
     name: &'static str,
+    came: Result<(), Failed>,
     allowed: impl Fn(&Option<String>) -> Result<(), Refusal>,
 ) -> Result<(WebhookEvent, Option<String>), Failed> {
     let id: EventId = input::id(staff.request, "id")?;
     let deed = deed(Action::ManageIntegrations, name, Object::new("webhook_event", id));
+    staff.taken(&deed, came).await?;
     let visit = staff.desk.enter(&staff.caller, &staff.org, &deed, Vec::new()).await?;
     let (store, org, now) = (staff.store(), &staff.org, staff.caller.now);
     let row = store.find(org, &List::WebhookEvents, &id.to_string()).await.map_err(Refusal::from)?;

@@ -10,11 +10,8 @@ use plixo_lambda::http::Response;
 use plixo_pages::{AuditFilter, AuditLog, AuditRow, Errors, HistoryRow, Membership, Paging};
 use plixo_web::ask::Problem;
 
-use crate::shape::{List, Member};
+use crate::shape::{AuditEvents, List, Logged, Member};
 use crate::visit::{Failed, Visit, among};
-
-/// So many parts of the log are looked through for the history of one thing.
-const PARTS: usize = 3;
 
 /// The emails of members, by their ids, for those who may know them.
 #[derive(Default)]
@@ -32,18 +29,20 @@ impl People {
 
     /// Who it is, as people know them.
     pub(crate) fn name(&self, actor: &Actor) -> String {
-        self.email(actor).unwrap_or_else(|| match actor.kind {
-            ActorKind::Member => actor.role.as_deref().map_or_else(|| "A member".to_owned(), role),
-            ActorKind::Operator => "An operator".to_owned(),
-            ActorKind::Payer => "The payer".to_owned(),
-            ActorKind::Provider => "The provider".to_owned(),
-            ActorKind::Function => "Plixo".to_owned(),
-        })
+        self.0.get(&actor.id).cloned().unwrap_or_else(|| nameless(actor))
     }
+}
 
-    fn email(&self, actor: &Actor) -> Option<String> {
-        self.0.get(&actor.id).cloned()
-    }
+/// Somebody whose email is not known.
+fn nameless(actor: &Actor) -> String {
+    let kind = match actor.kind {
+        ActorKind::Member => return actor.role.as_deref().map_or_else(|| "A member".to_owned(), role),
+        ActorKind::Operator => "An operator",
+        ActorKind::Payer => "The payer",
+        ActorKind::Provider => "The provider",
+        ActorKind::Function => "Plixo",
+    };
+    kind.to_owned()
 }
 
 fn role(word: &str) -> String {
@@ -58,7 +57,7 @@ fn role(word: &str) -> String {
     name.to_owned()
 }
 
-/// What was done to a thing lately, the latest first; `None` where the role may not read that.
+/// What was done to a thing, the latest first; `None` where the role may not read that.
 pub(crate) async fn history(
     visit: &Visit<'_>,
     org: &Membership,
@@ -67,29 +66,15 @@ pub(crate) async fn history(
     if !org.may.read_audit {
         return Ok(None);
     }
-    let (people, events) = futures::try_join!(People::of(visit, org), events_of(visit, &object))?;
-    let is_change = |it: &AuditEvent| it.outcome == Outcome::Allowed && !it.action.ends_with(".read");
-    let rows = events.into_iter().filter(is_change).map(|event| HistoryRow {
+    let query = [("object", object.as_str()), ("changes", "true"), ("expand", "actors"), ("limit", "100")];
+    let part = visit.ask("GET", "audit-events").query(&query).send::<AuditEvents>().await?.body;
+    let done = part.data.into_iter().filter(|it| it.outcome == Outcome::Allowed).map(Logged::split);
+    let row = |(event, email): (AuditEvent, Option<String>)| HistoryRow {
         at: event.at,
-        who: people.name(&event.actor),
+        who: email.unwrap_or_else(|| nameless(&event.actor)),
         what: deed(&event),
-    });
-    Ok(Some(rows.collect()))
-}
-
-async fn events_of(visit: &Visit<'_>, object: &str) -> Result<Vec<AuditEvent>, Problem> {
-    let (mut events, mut cursor) = (Vec::new(), String::new());
-    // A part of the log has an end even where nothing fits.
-    for _ in 0..PARTS {
-        let query = [("object", object), ("limit", "100"), ("cursor", &cursor)];
-        let part = visit.ask("GET", "audit-events").query(&query).send::<List<AuditEvent>>().await?.body;
-        events.extend(part.data);
-        match part.next_cursor {
-            Some(next) => cursor = next,
-            None => break,
-        }
-    }
-    Ok(events)
+    };
+    Ok(Some(done.map(row).collect()))
 }
 
 /// What was done, in words.
@@ -97,6 +82,8 @@ fn deed(event: &AuditEvent) -> String {
     let fields = event.fields.join(", ").replace('_', " ");
     match event.action.as_str() {
         "invoice.create" => "wrote the draft".to_owned(),
+        // Of a draft nothing is applied: somebody else than who wrote it told of money.
+        "invoice.update" if event.fields == ["allocations"] => "told of a payment".to_owned(),
         "invoice.update" => format!("changed the draft: {fields}"),
         "invoice.finalize" => "finalized the invoice".to_owned(),
         "invoice.void" => "voided the invoice".to_owned(),
@@ -121,29 +108,39 @@ pub(crate) async fn list(visit: &Visit<'_>) -> Result<Response, Failed> {
     let mut errors = Errors::default();
     let from = begin(&filter.from, 0, "from", &mut errors);
     let to = begin(&filter.to, 1, "to", &mut errors);
+    let cursor = visit.query.text("cursor");
     let query = [
         ("from", from.as_str()),
         ("to", &to),
         ("actor", &filter.actor),
         ("action", &filter.action),
         ("object", &filter.object),
+        ("expand", "actors"),
+        ("cursor", cursor),
     ];
     let asked = match errors.any() {
-        true => Ok((Vec::new(), Paging { next: None, is_first: true })),
-        false => visit.list::<AuditEvent>("audit-events", &query).await,
+        true => Ok(AuditEvents::default()),
+        false => visit.ask("GET", "audit-events").query(&query).send().await.map(|it| it.body),
     };
-    let (events, paging) = match asked {
-        Ok(asked) => asked,
+    let (part, is_first) = match asked {
+        Ok(part) => (part, errors.any() || cursor.is_empty()),
         Err(problem) if problem.status == 400 => {
             errors = problem.errors(among(&["from", "to", "actor", "action", "object"]));
-            (Vec::new(), Paging { next: None, is_first: true })
+            (AuditEvents::default(), true)
         }
         Err(problem) => return Err(problem.into()),
     };
-    let people = People::of(visit, &org).await?;
-    let row = |event: AuditEvent| AuditRow { who: people.email(&event.actor), event };
-    let rows = events.into_iter().map(row).collect();
-    let shown = AuditLog { frame: visit.frame()?, org, filter, rows, paging, errors };
+    let AuditEvents { data, next_cursor, looked_back_to_on } = part;
+    let rows = data.into_iter().map(Logged::split).map(|(event, who)| AuditRow { who, event }).collect();
+    let shown = AuditLog {
+        frame: visit.frame()?,
+        org,
+        filter,
+        rows,
+        paging: Paging { next: next_cursor, is_first },
+        looked_back_to: looked_back_to_on,
+        errors,
+    };
     Ok(Visit::shown(&shown.errors, shown.render()))
 }
 

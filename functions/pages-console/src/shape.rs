@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use plixo_domain::audit::Actor;
+use plixo_domain::audit::{Actor, AuditEvent, Object, Outcome};
 use plixo_domain::id::{
-    AllocationId, CustomerId, EndpointId, EventId, InvoiceId, MemberId, OrgId, PaymentId,
+    AllocationId, AuditId, CustomerId, EndpointId, EventId, InvoiceId, MemberId, OrgId, PaymentId,
 };
 use plixo_domain::ledger::{InvoiceStatus, Line, PaymentStatus, Residency};
 use plixo_domain::money::{Currency, Money};
@@ -199,4 +199,44 @@ pub(crate) struct Month {
     /// `2026-11`.
     pub(crate) month: String,
     pub(crate) received: Money,
+}
+
+/// A part of the audit log.
+#[derive(Default, Deserialize)]
+pub(crate) struct AuditEvents {
+    pub(crate) data: Vec<Logged>,
+    pub(crate) next_cursor: Option<String>,
+    pub(crate) looked_back_to_on: Option<Date>,
+}
+
+/// An audit event, with the actor's email where it is known.
+#[derive(Deserialize)]
+pub(crate) struct Logged {
+    pub(crate) id: AuditId,
+    pub(crate) at: Timestamp,
+    pub(crate) actor: LoggedActor,
+    pub(crate) ip: Option<String>,
+    pub(crate) user_agent: Option<String>,
+    pub(crate) action: String,
+    pub(crate) object: Object,
+    pub(crate) outcome: Outcome,
+    #[serde(default)]
+    pub(crate) fields: Vec<String>,
+    pub(crate) request_id: String,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct LoggedActor {
+    #[serde(flatten)]
+    pub(crate) actor: Actor,
+    pub(crate) email: Option<String>,
+}
+
+impl Logged {
+    /// The event, and the actor's email.
+    pub(crate) fn split(self) -> (AuditEvent, Option<String>) {
+        let Self { id, at, actor, ip, user_agent, action, object, outcome, fields, request_id } = self;
+        let LoggedActor { actor, email } = actor;
+        (AuditEvent { id, at, actor, ip, user_agent, action, object, outcome, fields, request_id }, email)
+    }
 }

@@ -3,11 +3,12 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use plixo_authz::Authz;
+use plixo_domain::audit::{Actor, ActorKind, AuditEvent, Object, Outcome};
 use plixo_domain::id::{Ids, OrgId};
 use plixo_domain::ledger::{Book, Organisation, Private, Residency, RowKey};
 use plixo_domain::people::{Member, MemberState, Role, UserId, add_member};
 use plixo_staff::Desk;
-use plixo_store::Store;
+use plixo_store::{Store, Table};
 use plixo_testing::{FakeDirectory, FakeKms, FakeMail, FakeQueue, FakeTables, FakeVault, Faults, entropy};
 use serde_json::json;
 
@@ -19,6 +20,10 @@ fn now() -> Timestamp {
     "2026-06-15T12:00:00Z".parse().unwrap()
 }
 
+fn ago(days: i64) -> Timestamp {
+    now().saturating_sub(jiff::SignedDuration::from_hours(24 * days)).unwrap()
+}
+
 fn block_on<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work)
 }
@@ -26,6 +31,8 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
 /// Two organisations, a member of each role in each; the console over the real APIs.
 struct World {
     console: Console,
+    store: Store<FakeTables, FakeKms>,
+    tables: FakeTables,
     orgs: [OrgId; 2],
     users: Vec<[UserId; 2]>,
 }
@@ -66,10 +73,12 @@ fn world_that_requires_two_factors(require_two_factor: bool) -> World {
     let faults = Faults::default();
     let (tables, kms) = (FakeTables::new(faults.clone()), FakeKms::new(faults.clone()));
     let (directory, mail) = (FakeDirectory::new(faults.clone()), FakeMail::new(faults.clone()));
-    let store = Store::new(tables, kms.clone(), entropy);
+    let store = Store::new(tables.clone(), kms.clone(), entropy);
+    let own = Store::new(tables.clone(), kms.clone(), entropy);
     let mut users: Vec<[UserId; 2]> = Vec::new();
     let orgs = [0, 1].map(|n: u8| {
-        let mut ids = Ids::new(now(), [n + 1; 10]);
+        // Of this spring: the audit log ends where an organisation began.
+        let mut ids = Ids::new(ago(80), [n + 1; 10]);
         let id: OrgId = ids.make();
         let mut book = Book::default();
         let (name, residency) = (format!("Nordlicht {n}"), Residency::Eu);
@@ -108,7 +117,7 @@ fn world_that_requires_two_factors(require_two_factor: bool) -> World {
         )
         .asking(&api_webhooks::ROUTES, move |it, line| async move { webhooks.handle(&it, line).await })
         .asking(&[api_audit::ROUTE], move |it, line| async move { audit.handle(&it, line).await });
-    World { console, orgs, users }
+    World { console, store: own, tables, orgs, users }
 }
 
 /// Somebody at a browser.
@@ -120,6 +129,37 @@ struct At<'w> {
 }
 
 impl World {
+    /// Writes what somebody did in the first organisation.
+    fn write(&self, action: &str, at: Timestamp, invoice: &str, fields: &[&str]) {
+        let random = entropy().unwrap();
+        let mut seed = [0; 10];
+        seed.iter_mut().zip(random).for_each(|(to, from)| *to = from);
+        let event = AuditEvent {
+            id: Ids::new(at, seed).make(),
+            at,
+            actor: Actor { kind: ActorKind::Provider, id: "whe_1".to_owned(), role: None },
+            ip: None,
+            user_agent: None,
+            action: action.to_owned(),
+            object: Object::new("invoice", invoice),
+            outcome: Outcome::Allowed,
+            fields: fields.iter().map(|field| (*field).to_owned()).collect(),
+            request_id: "r0".to_owned(),
+        };
+        block_on(self.store.commit(&self.orgs[0], &Book::default(), None, &[event], now())).unwrap();
+    }
+
+    /// How often the audit log says that somebody did that.
+    fn audited(&self, action: &str) -> usize {
+        let dump = self.tables.dump();
+        let audit = dump.iter().filter(|(key, _)| key.table == Table::Audit);
+        let actions = audit.map(|(_, item)| {
+            let event: AuditEvent = serde_json::from_str(item["row"].as_s().unwrap()).unwrap();
+            event.action
+        });
+        actions.filter(|own| own == action).count()
+    }
+
     fn at(&self, role: Role) -> At<'_> {
         At { world: self, who: Some((role, 0)), site: "same-origin" }
     }
@@ -368,6 +408,7 @@ fn an_invoice_is_finalized_paid_and_its_payment_taken_back() {
     assert!(shown.html.contains("23.81") && shown.html.contains("controller0<wbr>@example.com"));
     let back = at.post(&payment, &[("do", "take_back"), ("allocation", shown.value("allocation"))]);
     assert_eq!(back.to, format!("{payment}?done=taken-back"));
+    assert!(at.get(&invoice).html.contains("took an allocation back"));
     assert_eq!(at.post(&invoice, &[("do", "void")]).to, format!("{invoice}?done=voided"));
 }
 
@@ -477,6 +518,60 @@ fn the_audit_log_is_narrowed_by_what_was_typed() {
     assert_eq!((wrong.status, wrong.error("from")), (400, "Enter a day, such as 2026-11-21"));
     let wrong = at.get(&format!("{audit}?from=2026-06-16&to=2026-06-15"));
     assert!(wrong.status == 400 && !wrong.error("to").is_empty());
+}
+
+#[test]
+fn an_empty_part_of_the_audit_log_is_not_its_end() {
+    let world = world();
+    let at = world.at(Role::Compliance);
+    world.write("invoice.update", ago(15), "inv_old", &["memo"]);
+    let audit = format!("{}?action=invoice.update", world.page("/audit"));
+    let shown = at.get(&audit);
+    assert!(!shown.html.contains("inv_old") && !shown.html.contains("No entry fits"), "{}", shown.html);
+    assert!(shown.html.contains("Nothing in this part") && shown.html.contains("datetime=\"2026-06-02\""));
+    let (_, next) = shown.html.split_once("rel=\"next\" href=\"").expect("a next page");
+    let next = next.split('"').next().unwrap().replace("&#38;", "&");
+    let shown = at.get(&next);
+    assert!(shown.html.contains("inv_old"), "{}", shown.html);
+    // To the organisation's first day, and no further.
+    let (mut next, mut parts) = (audit.replace("update", "nothing"), 0);
+    loop {
+        let shown = at.get(&next);
+        parts += 1;
+        match shown.html.split_once("rel=\"next\" href=\"") {
+            Some((_, rest)) => next = rest.split('"').next().unwrap().replace("&#38;", "&"),
+            None => break assert!(shown.html.contains("No entry fits"), "{}", shown.html),
+        }
+    }
+    assert_eq!(parts, 6, "81 days, 14 a part");
+}
+
+#[test]
+fn the_history_of_an_invoice_is_one_look_and_ends_with_no_day() {
+    let world = world();
+    let invoice = world.at(CONTROLLER).draft();
+    let id = invoice.rsplit('/').next().unwrap();
+    world.write("invoice.uncollectible", ago(70), id, &["status"]);
+    for _ in 0..120 {
+        world.write("invoice.read", ago(20), id, &[]);
+    }
+    world.write("invoice.update", ago(1), id, &["allocations"]);
+    world.write("invoice.update", ago(1), id, &["due_on", "memo"]);
+    for role in [Role::Cfo, CONTROLLER, Role::Compliance] {
+        let (lists, members) = (world.audited("audit.list"), world.audited("member.list"));
+        let shown = world.at(role).get(&invoice);
+        let html = &shown.html;
+        assert!(
+            html.contains("gave the invoice up") && html.contains("The provider</bdi> told of a payment")
+        );
+        assert!(html.contains("changed the draft: due on, memo") && !html.contains("draft: allocations"));
+        assert!(html.contains("controller0<wbr>@example.com</bdi> wrote the draft"), "{html}");
+        assert_eq!((world.audited("audit.list"), world.audited("member.list")), (lists + 1, members));
+        let shown = world.at(role).get(&format!("{}?object={id}", world.page("/audit")));
+        assert!(shown.html.contains("invoice.read") && shown.html.contains("rel=\"next\""), "{}", shown.html);
+        let shown = world.at(role).get(&format!("{}?action=invoice.create", world.page("/audit")));
+        assert!(shown.html.contains("controller0<wbr>@example.com"), "{role:?}: {}", shown.html);
+    }
 }
 
 #[test]

@@ -6,17 +6,16 @@ mod news;
 mod tests;
 
 use std::collections::{BTreeSet, HashMap};
-use std::time::Duration;
 
 use jiff::Timestamp;
 use plixo_domain::audit::{Actor, ActorKind, AuditEvent, Object, Outcome};
 use plixo_domain::id::{Ids, OrgId, bytes_of};
-use plixo_domain::ledger::{Book, Kept, Row, RowKey, Told, Unread, tell_customer, tell_payment};
+use plixo_domain::ledger::{Book, Kept, Payment, Row, RowKey, Told, Unread, tell_customer, tell_payment};
 use plixo_domain::webhook::{EventKey, EventStatus, Provider, WebhookEvent};
 use plixo_envelope::KeyService;
 use plixo_lambda::batch::{self, Batch, BatchResponse, TaskError};
 use plixo_lambda::line::Line;
-use plixo_store::{CommitError, Payload, Store, StoreError, Tables};
+use plixo_store::{CommitError, Payload, Store, StoreError, Tables, pause};
 use tokio::sync::Mutex;
 
 use message::Task;
@@ -110,7 +109,7 @@ impl<T: Tables, K: KeyService> Worker<T, K> {
                     };
                 }
                 Done::Overtaken => {
-                    tokio::time::sleep(pause(task, tried)).await;
+                    tokio::time::sleep(pause(tried, task.fingerprint.0)).await;
                     book = self.read_anew(task).await.map_err(|error| failed(&error, line))?;
                 }
             }
@@ -266,34 +265,14 @@ impl Audit<'_> {
     fn changes(&mut self, book: &Book, told: Option<Told>) {
         let learned = if let Some(Told::Learned(fields)) = told { fields } else { Vec::new() };
         let own = match &self.task.news {
-            News::Payment(news) => Some(news.reference.clone()),
+            News::Payment(news) => Some(Payment::key(&news.reference)),
             _ => None,
         };
-        for (_, row, version) in book.changes() {
-            let verb = |noun: &str| format!("{noun}.{}", if version.is_none() { "create" } else { "update" });
-            match row {
-                Row::Payment(row) => {
-                    let fields = if Some(row.name()) == own { learned.clone() } else { vec!["allocations"] };
-                    self.add(&verb("payment"), Object::new("payment", row.id), Outcome::Allowed, fields);
-                }
-                Row::Invoice(row) => {
-                    self.add(
-                        &verb("invoice"),
-                        Object::new("invoice", row.id),
-                        Outcome::Allowed,
-                        vec!["allocations"],
-                    );
-                }
-                Row::Customer(row) => {
-                    self.add(
-                        &verb("customer"),
-                        Object::new("customer", row.id),
-                        Outcome::Allowed,
-                        learned.clone(),
-                    );
-                }
-                _ => {}
-            }
+        for (name, object, is_new) in book.touched() {
+            let verb = format!("{}.{}", object.kind, if is_new { "create" } else { "update" });
+            let is_told_of = matches!(name, RowKey::Customer(_)) || Some(name) == own.as_ref();
+            let fields = if is_told_of { learned.clone() } else { vec!["allocations"] };
+            self.add(&verb, object, Outcome::Allowed, fields);
         }
     }
 
@@ -321,13 +300,6 @@ fn failed(error: &StoreError, line: &mut Line) -> TaskError {
         line.outcome = "store_refused";
         TaskError::Permanent(error.to_string())
     }
-}
-
-/// Longer from try to try, and of different length for different messages, so that they do not meet again.
-fn pause(task: &Task, tried: u32) -> Duration {
-    let spread = task.fingerprint.0.first().copied().unwrap_or_default();
-    let most = 10_u64.saturating_mul(1 << tried.min(6));
-    Duration::from_millis(most.saturating_mul(128 + u64::from(spread)) / 384)
 }
 
 impl Task {

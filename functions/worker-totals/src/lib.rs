@@ -4,7 +4,6 @@
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -14,7 +13,7 @@ use plixo_envelope::KeyService;
 use plixo_lambda::batch::{BatchResponse, TaskError};
 use plixo_lambda::line::{Level, Line};
 use plixo_lambda::stream::{self, Batch};
-use plixo_store::{CommitError, Store, StoreError, Tables, keys};
+use plixo_store::{CommitError, Store, StoreError, Tables, keys, pause};
 
 /// This function's name.
 pub const FUNCTION: &str = "worker-totals";
@@ -35,6 +34,13 @@ pub struct Worker<T, K> {
 struct Work<'a> {
     rows: BTreeSet<Countable>,
     numbers: Vec<&'a str>,
+}
+
+impl Work<'_> {
+    /// Bytes that tell batches apart.
+    fn mark(&self) -> impl Iterator<Item = u8> {
+        self.numbers.iter().flat_map(|number| number.bytes())
+    }
 }
 
 /// How counting went.
@@ -109,7 +115,7 @@ impl<T: Tables, K: KeyService> Worker<T, K> {
             }
             match self.store.commit(org, &book, None, &[], line.timestamp).await {
                 Ok(()) => return Ok(done),
-                Err(CommitError::Conflict) => tokio::time::sleep(pause(work, tried)).await,
+                Err(CommitError::Conflict) => tokio::time::sleep(pause(tried, work.mark())).await,
                 Err(CommitError::Store(error)) => return Err(failed(&error, line)),
             }
         }
@@ -154,12 +160,4 @@ fn failed(error: &StoreError, line: &mut Line) -> TaskError {
         line.outcome = "store_refused";
         TaskError::Permanent(error.to_string())
     }
-}
-
-/// Longer from try to try, and of different length for different batches, so that they do not meet again.
-fn pause(work: &Work<'_>, tried: u32) -> Duration {
-    let bytes = work.numbers.iter().flat_map(|number| number.bytes());
-    let spread = bytes.fold(0_u8, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte));
-    let most = 10_u64.saturating_mul(1 << tried.min(6));
-    Duration::from_millis(most.saturating_mul(128 + u64::from(spread)) / 384)
 }

@@ -7,7 +7,7 @@ use plixo_domain::people::UserId;
 use plixo_lambda::http::Request;
 use plixo_lambda::line::Line;
 use plixo_staff::{Caller, FieldError, Refusal};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IntoDeserializer, value};
 use serde::{Deserialize, Deserializer};
 use serde_path_to_error::{Path, Segment};
 
@@ -187,6 +187,32 @@ pub fn if_match(request: &Request) -> Option<Vec<u64>> {
     // What is no version of ours matches none, and so does a weak one.
     let version = |tag: &str| tag.trim().strip_prefix('"')?.strip_suffix('"')?.parse().ok();
     Some(header.split(',').filter_map(version).collect())
+}
+
+/// The words of `expand`, separated by commas: what to show besides.
+#[derive(Debug)]
+pub struct Expand<W>(Vec<W>);
+
+impl<W> Default for Expand<W> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<W: PartialEq> Expand<W> {
+    /// Whether that word is among them.
+    pub fn has(&self, word: &W) -> bool {
+        self.0.contains(word)
+    }
+}
+
+impl<'de, W: Deserialize<'de>> Deserialize<'de> for Expand<W> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        let word = |word: &str| W::deserialize(word.to_owned().into_deserializer());
+        let words = text.split(',').map(word).collect::<Result<_, value::Error>>();
+        words.map(Self).map_err(serde::de::Error::custom)
+    }
 }
 
 /// How many rows a list shows: 1 to 100, 25 if nobody says.

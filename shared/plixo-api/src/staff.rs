@@ -42,6 +42,40 @@ impl<'a, T: Tables, K: KeyService> Staff<'a, T, K> {
         self.desk.store()
     }
 
+    /// What was read of the request. Where it cannot be used, the member is let in all the same, and only then told: so a stranger
+    /// learns of no organisation, a role that may not do it of no field, and the try is in the audit log.
+    ///
+    /// # Errors
+    /// [`Refusal`], or else what is wrong.
+    pub async fn taken<R>(&self, deed: &Deed, read: Result<R, Failed>) -> Result<R, Failed> {
+        if read.is_err() {
+            let visit = self.desk.enter(&self.caller, &self.org, deed, Vec::new()).await?;
+            self.desk.record(&self.caller, &visit, deed, Outcome::Failed).await?;
+        }
+        read
+    }
+
+    /// The place in a list that a cursor names. One that names none of that list is in the audit log.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn place(
+        &self,
+        visit: &Visit,
+        deed: &Deed,
+        filter: &str,
+        cursor: Option<&str>,
+    ) -> Result<Option<String>, Failed> {
+        let Some(cursor) = cursor else { return Ok(None) };
+        match self.desk.place(&self.org, filter, cursor, self.caller.now).await {
+            Ok(place) => Ok(Some(place)),
+            Err(refusal) => {
+                self.desk.record(&self.caller, visit, deed, Outcome::Failed).await?;
+                Err(refusal.into())
+            }
+        }
+    }
+
     /// Lets the member in to read one row, and writes that it was read.
     ///
     /// # Errors
@@ -84,10 +118,7 @@ impl<'a, T: Tables, K: KeyService> Staff<'a, T, K> {
             return Err(input::invalid("/customer_id", "there is no such customer"));
         }
         let now = self.caller.now;
-        let after = match cursor {
-            Some(cursor) => Some(self.desk.place(&self.org, filter, cursor, now).await?),
-            None => None,
-        };
+        let after = self.place(&visit, deed, filter, cursor).await?;
         let page = Page { after, descending: !matches!(list, List::InvoicesOf(_)), limit: limit.get() };
         let listed = self.store().list(&self.org, list, page).await.map_err(Refusal::from)?;
         let Listed { rows, next } = listed;
@@ -107,8 +138,10 @@ impl<'a, T: Tables, K: KeyService> Staff<'a, T, K> {
     where
         F: AsyncFn(Entered<'_>) -> Result<Made, Not>,
     {
-        let body = self.request.body().map_err(|_| input::invalid("", "the body is not readable"))?;
-        let key = input::idempotency_key(self.request)?.map(|key| Key { key, body: &body });
+        let body = self.request.body().map_err(|_| input::invalid("", "the body is not readable"));
+        let body = self.taken(deed, body).await?;
+        let key = self.taken(deed, input::idempotency_key(self.request)).await?;
+        let key = key.map(|key| Key { key, body: &body });
         Ok(self.desk.change(&self.caller, &self.org, deed, rows, key, work).await?)
     }
 }

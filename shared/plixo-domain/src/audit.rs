@@ -35,6 +35,14 @@ pub struct AuditEvent {
     pub request_id: String,
 }
 
+impl AuditEvent {
+    /// Whether it tells of a change, and not of a read or of a try.
+    #[must_use]
+    pub fn is_change(&self) -> bool {
+        !self.fields.is_empty()
+    }
+}
+
 /// Who acted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Actor {

@@ -1,6 +1,7 @@
 //! The audit log.
 
 use askama::Template;
+use jiff::civil::Date;
 use plixo_domain::audit::AuditEvent;
 
 use crate::form::{Errors, Paging};
@@ -21,6 +22,8 @@ pub struct AuditLog {
     pub rows: Vec<AuditRow>,
     /// Where this page stands.
     pub paging: Paging,
+    /// Where there is a next page: the earliest day that was looked at for this one.
+    pub looked_back_to: Option<Date>,
     /// What is wrong with the filter.
     pub errors: Errors,
 }

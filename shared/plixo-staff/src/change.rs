@@ -8,7 +8,7 @@ use plixo_domain::ledger::staff::Stopped;
 use plixo_domain::ledger::{Book, Private, RowKey, Unread};
 use plixo_domain::people::PeopleError;
 use plixo_envelope::KeyService;
-use plixo_store::{CommitError, Tables};
+use plixo_store::{CommitError, Tables, pause};
 
 use crate::{Caller, Deed, Desk, Refusal, Visit, audit};
 
@@ -40,7 +40,8 @@ pub struct Answered {
 /// What a change did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Made {
-    /// What was changed, each with the names of the changed fields. With none, nothing changed.
+    /// What was changed, each with the names of the changed fields: what the request is about. Payments and invoices whose
+    /// allocations change with it need no mention. With none, nothing changed.
     pub changed: Vec<(Object, Vec<&'static str>)>,
     /// What the caller is told.
     pub answer: Answered,
@@ -130,16 +131,22 @@ impl<T: Tables, K: KeyService> Desk<T, K> {
         });
         let mut rows = rows.to_vec();
         rows.extend(key.as_ref().map(|(key, _)| RowKey::Answer(key.clone())));
-        for _ in 0..TRIES {
+        for tried in 0..TRIES {
+            if let Some(before) = tried.checked_sub(1) {
+                tokio::time::sleep(pause(before, (self.entropy)().unwrap_or_default())).await;
+            }
             let mut visit = self.enter(caller, org, deed, rows.clone()).await?;
             if let Some((key, request)) = &key
                 && let Ok(Some(answer)) = visit.book.get::<Answer>(key)
                 && is_remembered(answer.at, caller.now)
             {
                 if answer.request != *request {
+                    self.record(caller, &visit, deed, Outcome::Failed).await?;
                     return Err(Refusal::KeyReused);
                 }
                 let body = self.store.open_answer(org, answer, caller.now).await?;
+                // It is shown once more.
+                self.record(caller, &visit, deed, Outcome::Allowed).await?;
                 return Ok(Answered { status: answer.status, body, version: None });
             }
             match self.attempt(caller, deed, &mut visit, key.as_ref(), &work).await? {
@@ -184,6 +191,11 @@ impl<T: Tables, K: KeyService> Desk<T, K> {
         }
         let made = made.ok_or_else(|| Refusal::Internal("a change needs ever more rows".to_owned()))?;
         let mut changed = made.changed;
+        for (_, object, _) in book.touched() {
+            if changed.iter().all(|(own, _)| *own != object) {
+                changed.push((object, vec!["allocations"]));
+            }
+        }
         if changed.is_empty() {
             changed.push((deed.object.clone(), Vec::new()));
         }

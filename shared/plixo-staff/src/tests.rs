@@ -1,6 +1,8 @@
 use plixo_domain::audit::AuditEvent;
 use plixo_domain::id::{CustomerId, MemberId};
+use plixo_domain::ledger::staff::{NewPayment, RecordedSource, record_payment};
 use plixo_domain::ledger::{Customer, Personal, Residency, Settings};
+use plixo_domain::money::Money;
 use plixo_domain::people::{Role, UserOrganisation, add_member, remove_member};
 use plixo_store::people::{TotpNote, session_item, standing_keys, totp_item};
 use plixo_store::{List, Page, Table, Tables};
@@ -124,16 +126,22 @@ impl Office {
         }))
     }
 
-    /// The audit log: action, outcome, object, in order of time.
-    fn audit(&self) -> Vec<(String, Outcome, String)> {
+    /// The audit log.
+    fn events(&self) -> Vec<AuditEvent> {
         let of_org =
             |key: &plixo_store::Key| key.table == Table::Audit && key.pk.starts_with(&self.org.to_string());
         let dump = self.tables.dump();
-        let events = dump.iter().filter(|(key, _)| of_org(key)).map(|(_, item)| {
-            let event: AuditEvent = serde_json::from_str(item["row"].as_s().unwrap()).unwrap();
-            (event.action, event.outcome, event.object.kind)
-        });
+        let events = dump
+            .iter()
+            .filter(|(key, _)| of_org(key))
+            .map(|(_, item)| serde_json::from_str(item["row"].as_s().unwrap()).unwrap());
         events.collect()
+    }
+
+    /// The audit log: action, outcome, object.
+    fn audit(&self) -> Vec<(String, Outcome, String)> {
+        let events = self.events().into_iter();
+        events.map(|event| (event.action, event.outcome, event.object.kind)).collect()
     }
 
     fn customers(&self) -> usize {
@@ -253,6 +261,84 @@ fn the_same_key_is_answered_the_same_and_done_once() {
     assert!(!format!("{dump:?}").contains("a-key-of-theirs"));
     let answers: Vec<_> = dump.iter().filter(|(key, _)| key.sk == "answer").collect();
     assert!(answers.len() == 2 && !format!("{answers:?}").contains(&first.body), "answers are sealed");
+}
+
+#[test]
+fn an_answer_that_is_given_again_is_in_the_audit_log() {
+    let office = office(Settings::default());
+    let admin = caller(office.of(Role::BillingAdmin));
+    let key = |body: &'static [u8]| Some(Key { key: "a-key-of-theirs", body });
+    let mut expected = vec![Outcome::Allowed];
+    office.create(&admin, key(b"{}")).unwrap();
+    for (body, outcome) in [(&b"{}"[..], Outcome::Allowed), (b"{ }", Outcome::Failed)] {
+        let answer = office.create(&admin, key(body));
+        assert_eq!(answer.is_ok(), outcome == Outcome::Allowed);
+        expected.push(outcome);
+        let mut written: Vec<_> = office.audit().into_iter().map(|(_, outcome, _)| outcome).collect();
+        written.sort_by_key(|outcome| *outcome == Outcome::Failed);
+        assert_eq!(written, expected);
+    }
+    // What cannot be audited is not shown: one call reads, the next one writes the audit event.
+    let faults = Faults::default();
+    faults.plan(1, Fault::Refuses);
+    let broken = Office { tables: office.tables.fork(faults), ..office };
+    let store = Store::new(broken.tables.clone(), FakeKms::default(), plixo_testing::entropy);
+    let broken = Office { desk: Desk::new(store, Authz::new().unwrap(), plixo_testing::entropy), ..broken };
+    assert!(matches!(broken.create(&admin, key(b"{}")), Err(Refusal::Unavailable(_))));
+}
+
+#[test]
+fn what_a_change_does_to_other_payments_and_invoices_is_in_the_audit_log() {
+    let office = office(Settings::default());
+    let admin = caller(office.of(Role::BillingAdmin));
+    let deed = deed_of((Action::WriteLedger, "payment.record"), &Object::new("organisation", office.org));
+    let made = block_on(office.desk.change(&admin, &office.org, &deed, &[], None, async |entered| {
+        let new = || NewPayment {
+            source: RecordedSource::Bank,
+            amount: Money::new(100, "EUR".parse().unwrap()),
+            received_on: "2026-11-20".parse().unwrap(),
+            customer_id: None,
+            payer_name: None,
+            remittance: None,
+            external_id: None,
+        };
+        let own = record_payment(entered.book, new(), entered.ids, now())?;
+        let other = record_payment(entered.book, new(), entered.ids, now())?;
+        let body = format!("{} {}", own.id, other.id);
+        let changed = vec![(Object::new("payment", own.id), own.fields)];
+        Ok(Made { changed, answer: Answered { status: 201, body, version: None } })
+    }));
+    let ids = made.unwrap().body;
+    let (own, other) = ids.split_once(' ').unwrap();
+    let written =
+        office.events().into_iter().map(|event| (event.action, event.object.id, event.fields.join(",")));
+    let expected = [(own, "source,amount,received_on"), (other, "allocations")];
+    let expected =
+        expected.map(|(id, fields)| ("payment.record".to_owned(), id.to_owned(), fields.to_owned()));
+    assert_eq!(written.collect::<std::collections::BTreeSet<_>>(), expected.into());
+}
+
+#[test]
+fn of_fifty_at_once_none_is_turned_away() {
+    let office = office(Settings::default());
+    let controller = caller(office.of(Role::Controller));
+    let object = Object::new("organisation", office.org);
+    let deed = deed_of(MEMBERS, &object);
+    let rename = || {
+        office.desk.change(&controller, &office.org, &deed, &[], None, async |entered| {
+            let mut organisation = entered.visit.org.clone();
+            organisation.name.push('x');
+            entered.book.put(organisation)?;
+            let changed = vec![(object.clone(), vec!["name"])];
+            Ok(Made { changed, answer: Answered { status: 200, body: String::new(), version: None } })
+        })
+    };
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_time().start_paused(true).build().unwrap();
+    let renamed = runtime.block_on(futures::future::join_all((0..50).map(|_| rename())));
+    assert_eq!(renamed.iter().filter(|done| done.is_err()).count(), 0);
+    let visit = office.enter(&controller, READ).unwrap();
+    assert_eq!(visit.org.name.len(), "Nordlicht".len() + 50);
 }
 
 #[test]

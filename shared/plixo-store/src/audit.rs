@@ -1,7 +1,8 @@
-//! The audit log, read from the latest day back.
+//! The audit log, read from the latest back.
 //!
-//! It is kept by organisation, day and shard, and by nothing else: what somebody looks for is filtered out of what was read.
-//! So each part reads a bounded number of events and days, and says where the next one begins, whether or not it found any.
+//! It is kept by organisation, day and shard; an index has what is about one thing. What somebody looks for besides is filtered
+//! out of what was read. So each part reads a bounded number of events and days, and says where the next one begins, whether or
+//! not it found any.
 
 use futures::future::try_join_all;
 use jiff::Timestamp;
@@ -33,11 +34,48 @@ pub struct AuditSpan {
 /// A part of the audit log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditPage {
-    /// The events, those of the latest day first; within a day by their ids, the latest first.
+    /// The events, the latest first.
     pub events: Vec<AuditEvent>,
     /// Where the next part begins; `None` at the end. There may be one although this part has less than was asked for,
     /// or nothing.
-    pub next: Option<String>,
+    pub next: Option<AuditNext>,
+}
+
+/// Where a part of the audit log ends and the next one begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditNext {
+    /// The place.
+    pub place: String,
+    /// The earliest day, UTC, that was looked at.
+    pub looked_back_to: Date,
+}
+
+/// What of the events that were read was asked for.
+struct Sieve<F> {
+    span: AuditSpan,
+    limit: usize,
+    wanted: F,
+    events: Vec<AuditEvent>,
+    seen: usize,
+}
+
+impl<F: Fn(&AuditEvent) -> bool> Sieve<F> {
+    fn new(span: AuditSpan, limit: usize, wanted: F) -> Self {
+        Self { span, limit, wanted, events: Vec::new(), seen: 0 }
+    }
+
+    /// Looks at an event, and says whether the part is full.
+    fn take(&mut self, event: AuditEvent) -> bool {
+        self.seen = self.seen.saturating_add(1);
+        if self.span.from <= event.at && event.at < self.span.to && (self.wanted)(&event) {
+            self.events.push(event);
+        }
+        self.events.len() >= self.limit || self.seen >= EVENTS
+    }
+
+    fn page(self, next: Option<AuditNext>) -> AuditPage {
+        AuditPage { events: self.events, next }
+    }
 }
 
 /// Before a place: on that day, and before that event.
@@ -57,16 +95,22 @@ impl Place {
         Ok(Self { day, before })
     }
 
-    fn text(self) -> String {
+    fn text(&self) -> String {
         match self {
             Self { day, before: None } => day.to_string(),
             Self { day, before: Some(before) } => format!("{day}#{before}"),
         }
     }
+
+    fn next(self) -> AuditNext {
+        let looked = if self.before.is_some() { self.day } else { self.day.tomorrow().unwrap_or(self.day) };
+        AuditNext { place: self.text(), looked_back_to: looked }
+    }
 }
 
 impl<T: Tables, K: KeyService> Store<T, K> {
-    /// A part of an organisation's audit log: at most `limit` events that are `wanted`, after the place `after`.
+    /// A part of an organisation's audit log: at most `limit` events that are `wanted`, after the place `after`. The latest day
+    /// comes first, and within a day the latest id.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -84,61 +128,102 @@ impl<T: Tables, K: KeyService> Store<T, K> {
             Some(place) => Place::parse(place)?,
             None => Place { day: keys::day(span.to), before: None },
         };
-        let (mut events, mut seen) = (Vec::new(), 0_usize);
+        let mut sieve = Sieve::new(span, limit, wanted);
         for _ in 0..DAYS {
             if at.day < keys::day(span.from) {
-                return Ok(AuditPage { events, next: None });
+                return Ok(sieve.page(None));
             }
+            let partitions = (0..AUDIT_SHARDS).map(|shard| keys::audit_partition(org, at.day, shard));
+            let partitions: Vec<_> = partitions.collect();
             loop {
-                let (round, ends) = self.round(org, &at, piece).await?;
+                let (round, ends) =
+                    self.round(Index::Primary, &partitions, at.before.as_deref(), piece).await?;
                 for (id, event) in round {
-                    seen = seen.saturating_add(1);
                     at.before = Some(id);
-                    if span.from <= event.at && event.at < span.to && wanted(&event) {
-                        events.push(event);
-                    }
-                    if events.len() >= limit || seen >= EVENTS {
-                        return Ok(AuditPage { events, next: Some(at.text()) });
+                    if sieve.take(event) {
+                        return Ok(sieve.page(Some(at.next())));
                     }
                 }
                 if ends {
                     break;
                 }
             }
-            let Ok(day) = at.day.yesterday() else { return Ok(AuditPage { events, next: None }) };
+            let Ok(day) = at.day.yesterday() else { return Ok(sieve.page(None)) };
             at = Place { day, before: None };
         }
-        let next = (at.day >= keys::day(span.from)).then(|| at.text());
-        Ok(AuditPage { events, next })
+        let next = (at.day >= keys::day(span.from)).then(|| at.next());
+        Ok(sieve.page(next))
     }
 
-    /// The next events of a day, the latest first, and whether the day ends with them.
+    /// A part of the events about one thing, which is not the organisation itself: at most `limit` that are `wanted`, after the
+    /// place `after`, the latest id first. With `changes` only those that changed it, past any number of others. The index that
+    /// has them follows the log with some delay.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn audit_of(
+        &self,
+        (org, object): (&OrgId, &str),
+        changes: bool,
+        span: AuditSpan,
+        after: Option<&str>,
+        limit: usize,
+        wanted: impl Fn(&AuditEvent) -> bool,
+    ) -> Result<AuditPage, StoreError> {
+        let mut partitions = vec![keys::audit_object_partition(org, object, true)];
+        if !changes {
+            partitions.push(keys::audit_object_partition(org, object, false));
+        }
+        let mut before = after.map(str::to_owned);
+        let mut sieve = Sieve::new(span, limit, wanted);
+        let mut piece = limit;
+        loop {
+            let (round, ends) = self.round(Index::ByObject, &partitions, before.as_deref(), piece).await?;
+            let mut round = round.into_iter().peekable();
+            while let Some((place, event)) = round.next() {
+                let looked_back_to = keys::day(event.at);
+                if sieve.take(event) {
+                    let more = !ends || round.peek().is_some();
+                    return Ok(sieve.page(more.then_some(AuditNext { place, looked_back_to })));
+                }
+                before = Some(place);
+            }
+            if ends {
+                return Ok(sieve.page(None));
+            }
+            // Mostly the first round has them. Where a filter passes over many, few rounds look through as many as a part may.
+            piece = piece.saturating_mul(2);
+        }
+    }
+
+    /// The next events of several partitions, the latest first, and whether they end with them.
     async fn round(
         &self,
-        org: &OrgId,
-        at: &Place,
+        index: Index,
+        partitions: &[String],
+        before: Option<&str>,
         piece: usize,
     ) -> Result<(Vec<(String, AuditEvent)>, bool), StoreError> {
-        let shard = |shard| {
+        let part = |partition: &String| {
             self.tables.items(Range {
                 table: Table::Audit,
-                index: Index::Primary,
-                partition: keys::audit_partition(org, at.day, shard),
+                index,
+                partition: partition.clone(),
                 from: None,
-                to: at.before.clone(),
+                to: before.map(str::to_owned),
                 descending: true,
                 // One more, because the range begins with the place itself.
                 limit: piece.saturating_add(1),
             })
         };
-        let shards = try_join_all((0..AUDIT_SHARDS).map(shard)).await?;
-        // A shard of which there may be more was read down to its last event here. What lies below that in another shard
-        // may not be the next one.
-        let unfinished = shards.iter().filter(|read| read.len() > piece);
+        let parts = try_join_all(partitions.iter().map(part)).await?;
+        // A partition of which there may be more was read down to its last event here. What lies below that in another one may
+        // not be the next one.
+        let unfinished = parts.iter().filter(|read| read.len() > piece);
         let floor = unfinished.filter_map(|read| read.last().map(|(id, _)| id.clone())).max();
         let mut round = Vec::new();
-        for (id, item) in shards.into_iter().flatten() {
-            if at.before.as_ref() != Some(&id) && floor.as_ref().is_none_or(|floor| id >= *floor) {
+        for (id, item) in parts.into_iter().flatten() {
+            if before != Some(id.as_str()) && floor.as_ref().is_none_or(|floor| id >= *floor) {
                 round.push((id, items::to_audit_event(&item)?));
             }
         }

@@ -216,6 +216,25 @@ pub(crate) fn audit_partition(org: &OrgId, day: Date, shard: u8) -> String {
     format!("{org}#{day}#{shard:02}")
 }
 
+/// One of the two partitions of the audit events about a thing: of what changed it, and of all else, reads for the most part.
+/// So what was done to a thing is read past any number of looks at it.
+pub(crate) fn audit_object_partition(org: &OrgId, object: &str, changes: bool) -> String {
+    if changes { format!("{org}#{object}") } else { format!("{org}#{object}#unchanged") }
+}
+
+/// The index attributes of an audit event's item, by what it is about. What is about the organisation has none: every list
+/// that is read is, and they would make one hot partition.
+pub(crate) fn audit_places(
+    org: &OrgId,
+    event: &AuditEvent,
+) -> impl Iterator<Item = (String, AttributeValue)> {
+    let object = Some(&event.object.id).filter(|id| **id != org.to_string());
+    let partition = object.map(|id| audit_object_partition(org, id, event.is_change()));
+    let (_, partition_name, sort_name) = Index::ByObject.names();
+    let places = partition.map(|partition| [(partition_name, partition), (sort_name, event.id.to_string())]);
+    places.into_iter().flatten().map(|(name, value)| (name.to_owned(), AttributeValue::S(value)))
+}
+
 /// The day, in UTC.
 pub(crate) fn day(at: Timestamp) -> Date {
     at.to_zoned(TimeZone::UTC).date()

@@ -5,14 +5,16 @@ pub mod dynamo;
 mod error;
 mod items;
 pub mod keys;
+mod pause;
 pub mod people;
 pub mod store;
 pub mod tables;
 
-pub use audit::{AuditPage, AuditSpan};
+pub use audit::{AuditNext, AuditPage, AuditSpan};
 pub use error::{CommitError, StoreError};
 pub use items::Entropy;
 pub use keys::List;
+pub use pause::pause;
 pub use store::{Listed, Page, Payload, Store, StoredRow};
 pub use tables::{Guard, Index, Item, Key, Range, Table, Tables, Write, WriteError};
 

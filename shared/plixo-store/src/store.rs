@@ -542,7 +542,8 @@ fn data_key_write(org: &OrgId, wrapped: WrappedKeys) -> Result<Write, StoreError
 }
 
 fn audit_write(org: &OrgId, event: &AuditEvent) -> Result<Write, StoreError> {
-    let item = items::framed(items::item(event)?, "audit_event", 1);
+    let mut item = items::framed(items::item(event)?, "audit_event", 1);
+    item.extend(keys::audit_places(org, event));
     Ok(Write { key: keys::audit(org, event), item: Some(item), guard: Guard::Absent })
 }
 

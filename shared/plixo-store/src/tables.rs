@@ -65,6 +65,8 @@ pub enum Index {
     ByState,
     /// Those of a kind that are one customer's.
     ByCustomer,
+    /// Audit events, by what they are about. It holds whole items, for they never change.
+    ByObject,
 }
 
 impl Index {
@@ -76,6 +78,7 @@ impl Index {
             Self::ByKind => (Some("by-kind"), "kind_pk", "kind_sk"),
             Self::ByState => (Some("by-state"), "state_pk", "state_sk"),
             Self::ByCustomer => (Some("by-customer"), "customer_pk", "customer_sk"),
+            Self::ByObject => (Some("by-object"), "object_pk", "object_sk"),
         }
     }
 }
@@ -121,7 +124,8 @@ pub trait Tables: Send + Sync {
     /// The keys in a range, each with its sort key there. An index follows its table with some delay.
     fn range(&self, range: Range) -> impl Future<Output = Result<Vec<(String, Key)>, StoreError>> + Send;
 
-    /// The items in a range of a table's own keys, each with its sort key, as of now.
+    /// The items in a range, each with its sort key there: of a table's own keys as of now, or of an index that holds whole
+    /// items, which follows its table with some delay.
     fn items(&self, range: Range) -> impl Future<Output = Result<Vec<(String, Item)>, StoreError>> + Send;
 }
 

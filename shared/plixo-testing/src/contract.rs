@@ -35,6 +35,7 @@ pub async fn tables(tables: &impl Tables, run: &str) {
     one_of_many_wins(tables, run).await;
     deletions_are_guarded(tables, run).await;
     ranges_come_in_order(tables, run).await;
+    an_index_of_whole_items_has_those_that_name_it(tables, run).await;
 }
 
 async fn items_come_back_as_they_were_put(tables: &impl Tables, run: &str) {
@@ -193,6 +194,35 @@ async fn ranges_come_in_order(tables: &impl Tables, run: &str) {
     let whole = tables.items(own).await.unwrap();
     assert!(whole.iter().all(|(_, item)| item.get("text") == Some(&AttributeValue::S("x".to_owned()))));
     assert_eq!(whole.into_iter().map(|(sort, _)| sort).collect::<Vec<_>>(), ["4", "3", "2"]);
+}
+
+async fn an_index_of_whole_items_has_those_that_name_it(tables: &impl Tables, run: &str) {
+    let (_, partition_name, sort_name) = Index::ByObject.names();
+    let partition = format!("{run}#object");
+    let write = |sk: &str, listed: bool| {
+        let mut item = item(1, sk);
+        if listed {
+            item.insert(partition_name.to_owned(), AttributeValue::S(partition.clone()));
+            item.insert(sort_name.to_owned(), AttributeValue::S(sk.to_owned()));
+        }
+        let key = key(Table::Audit, run, &format!("object{sk}"), sk);
+        Write { key, item: Some(item), guard: Guard::Absent }
+    };
+    let rows = [("1", true), ("2", false), ("3", true), ("4", true)];
+    tables.write_all(rows.into_iter().map(|(sk, listed)| write(sk, listed)).collect()).await.unwrap();
+    let range = Range {
+        table: Table::Audit,
+        index: Index::ByObject,
+        partition: partition.clone(),
+        from: None,
+        to: Some("3".to_owned()),
+        descending: true,
+        limit: 3,
+    };
+    let found = tables.items(range).await.unwrap();
+    let text = |item: &Item| item["text"].as_s().unwrap().clone();
+    let found: Vec<_> = found.iter().map(|(sort, item)| (sort.as_str(), text(item))).collect();
+    assert_eq!(found, [("3", "3".to_owned()), ("1", "1".to_owned())]);
 }
 
 fn at(seconds: i64) -> Timestamp {

@@ -7,6 +7,7 @@ use super::{
     Totals,
 };
 use crate::answer::{Answer, AnswerKey, Founding};
+use crate::audit::Object;
 use crate::id::{CustomerId, EndpointId, InvoiceId, MemberId, PaymentId};
 use crate::people::{Member, MemberPointer, UserId, UserOrganisation};
 use crate::webhook::{EventKey, ExternalRef, WebhookEndpoint, WebhookEvent};
@@ -245,6 +246,20 @@ impl Book {
             .iter()
             .filter(|(_, slot)| slot.changed)
             .filter_map(|(key, slot)| slot.row.as_ref().map(|row| (key, row, slot.version)))
+    }
+
+    /// The changed payments, invoices and customers, each by its name and as the audit log names it, and whether it is new. Each
+    /// has an audit event of its own. What work changes beside the rows that it is about is their allocations.
+    pub fn touched(&self) -> impl Iterator<Item = (&RowKey, Object, bool)> {
+        self.changes().filter_map(|(name, row, version)| {
+            let object = match row {
+                Row::Payment(row) => Object::new("payment", row.id),
+                Row::Invoice(row) => Object::new("invoice", row.id),
+                Row::Customer(row) => Object::new("customer", row.id),
+                _ => return None,
+            };
+            Some((name, object, version.is_none()))
+        })
     }
 
     /// Takes a row away. Where there is none, nothing changes.

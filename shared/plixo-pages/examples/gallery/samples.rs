@@ -967,6 +967,7 @@ impl Make<'_> {
             filter: AuditFilter::default(),
             rows,
             paging: Paging { next: self.some("next"), is_first: true },
+            looked_back_to: day(1),
             errors: Errors::default(),
         };
         self.add("audit", page.clone().render());
@@ -987,7 +988,9 @@ impl Make<'_> {
             ..page.clone()
         };
         self.add("audit-wrong", wrong.render());
-        let empty = AuditLog { rows: Vec::new(), paging: first(), ..page };
+        let part = AuditLog { rows: Vec::new(), filter: filter.clone(), ..page.clone() };
+        self.add("audit-nothing-in-part", part.render());
+        let empty = AuditLog { rows: Vec::new(), paging: first(), looked_back_to: None, ..page };
         self.add("audit-none-fits", AuditLog { filter, ..empty.clone() }.render());
         self.add("audit-end", AuditLog { paging: Paging::default(), ..empty.clone() }.render());
         self.add("audit-empty", empty.render());

@@ -84,6 +84,38 @@ fn keys_are_what_they_were() {
     ");
 }
 
+#[test]
+fn an_audit_event_stands_with_what_it_is_about_unless_that_is_the_organisation() {
+    let org: OrgId = ids(1).make();
+    let places = |object: Object, fields: &[&str]| -> Vec<String> {
+        let event = AuditEvent {
+            id: ids(3).make(),
+            at: "2026-11-21T23:59:59.999Z".parse().unwrap(),
+            actor: Actor { kind: ActorKind::Member, id: "mem".into(), role: None },
+            ip: None,
+            user_agent: None,
+            action: "invoice.update".into(),
+            object,
+            outcome: Outcome::Allowed,
+            fields: fields.iter().map(|field| (*field).to_owned()).collect(),
+            request_id: "r".into(),
+        };
+        audit_places(&org, &event).map(|(name, at)| format!("{name} = {}", at.as_s().unwrap())).collect()
+    };
+    let invoice = || Object::new("invoice", "inv_1");
+    let shown = [
+        places(invoice(), &["memo"]),
+        places(invoice(), &[]),
+        places(Object::new("organisation", org), &["name"]),
+    ];
+    insta::assert_snapshot!(shown.concat().join("\n"), @r"
+    object_pk = org_01m808twzze40r2081040g2081#inv_1
+    object_sk = aud_01m808twzzec1r60r30c1g60r3
+    object_pk = org_01m808twzze40r2081040g2081#inv_1#unchanged
+    object_sk = aud_01m808twzzec1r60r30c1g60r3
+    ");
+}
+
 proptest! {
     /// A row with a part in the totals is known by its key, and no other row is.
     #[test]
