@@ -101,6 +101,10 @@ pub fn id<T: FromStr>(request: &Request, name: &str) -> Result<T, Failed> {
 /// [`Failed`], with a JSON pointer to what is wrong.
 pub fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Failed> {
     let bytes = bytes(request)?;
+    // The gateway puts U+FFFD in the place of what is no UTF-8, and damaged text must not be kept as if somebody had typed it.
+    if !std::str::from_utf8(&bytes).is_ok_and(|text| !text.contains('\u{fffd}')) {
+        return Err(invalid("", "the body is UTF-8, without the replacement character U+FFFD"));
+    }
     // serde would read a struct from a list of its fields' values too.
     if !bytes.trim_ascii_start().starts_with(b"{") {
         return Err(invalid("", "the body is a JSON object"));
