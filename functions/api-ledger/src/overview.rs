@@ -2,8 +2,8 @@
 
 use jiff::tz::TimeZone;
 use plixo_api::document::Problems;
-use plixo_api::{Failed, output};
 use plixo_api::staff::{Staff, deed};
+use plixo_api::{Failed, output};
 use plixo_authz::Action;
 use plixo_domain::audit::{Object, Outcome};
 use plixo_domain::ledger::{Kept, Totals};

@@ -71,10 +71,7 @@ impl<'a, T: Tables, K: KeyService> Staff<'a, T, K> {
         filter: &str,
         (limit, cursor): (Limit, Option<&str>),
     ) -> Result<(Vec<(Row, u64)>, Option<String>), Failed> {
-        let customer = match list {
-            List::InvoicesOfCustomer(customer) => Some(*customer),
-            _ => None,
-        };
+        let customer = list.customer();
         let rows = customer.iter().map(Customer::key).collect();
         let visit = self.desk.enter(&self.caller, &self.org, deed, rows).await?;
         if let Some(customer) = customer
@@ -88,7 +85,7 @@ impl<'a, T: Tables, K: KeyService> Staff<'a, T, K> {
             Some(cursor) => Some(self.desk.place(&self.org, filter, cursor, now).await?),
             None => None,
         };
-        let page = Page { after, descending: !matches!(list, List::InvoicesOf(_)), limit: limit.get() };
+        let page = Page { after, descending: list.is_youngest_first(), limit: limit.get() };
         let listed = self.store().list(&self.org, list, page).await.map_err(Refusal::from)?;
         let Listed { rows, next } = listed;
         let next = match next {

@@ -65,6 +65,8 @@ pub enum Index {
     ByState,
     /// Those of a kind that are one customer's.
     ByCustomer,
+    /// Those of a kind that are one customer's, in one state.
+    ByCustomerState,
 }
 
 impl Index {
@@ -76,6 +78,7 @@ impl Index {
             Self::ByKind => (Some("by-kind"), "kind_pk", "kind_sk"),
             Self::ByState => (Some("by-state"), "state_pk", "state_sk"),
             Self::ByCustomer => (Some("by-customer"), "customer_pk", "customer_sk"),
+            Self::ByCustomerState => (Some("by-customer-state"), "customer_state_pk", "customer_state_sk"),
         }
     }
 }
