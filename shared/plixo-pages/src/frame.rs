@@ -156,14 +156,8 @@ mod tests {
     fn the_navigation_offers_what_the_role_may_do() {
         let may = May { read_ledger: true, read_audit: true, ..May::default() };
         let id = "org_01h2xcejqtf2nbrexx3vqjhp41".parse().unwrap();
-        let org = Membership {
-            id,
-            name: String::new(),
-            email: None,
-            role: Role::Cfo,
-            may,
-            has_others: false,
-        };
+        let org =
+            Membership { id, name: String::new(), email: None, role: Role::Cfo, may, has_others: false };
         let groups = org.navigation(Section::Audit);
         let items: Vec<_> = groups.iter().flat_map(|group| &group.items).collect();
         let labels: Vec<_> = items.iter().map(|item| item.label).collect();
