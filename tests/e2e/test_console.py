@@ -204,9 +204,17 @@ def test_an_invoice_from_draft_to_paid_and_who_did_it(stack, signed_in):
     other.goto(f"{base}/invoices/{invoice}/edit")
     assert other.press("Save draft", memo="Faster").path.endswith("?done=invoice")
     shown = browser.press("Save draft", memo="Slower")
-    assert shown.status == 412 and "Somebody was faster" in shown.text
-    shown = browser.press("Go back")
-    assert browser.value("memo") == "Faster"
+    assert shown.status == 412 and "Somebody changed this meanwhile" in shown.text, shown
+    assert browser.value("memo") == "Slower" and browser.axe() == []
+    shown = browser.press("Save draft")
+    assert shown.path.endswith("?done=invoice") and "Slower" in shown.text
+
+    # Who looks at a draft issues that one, and none that somebody made of it meanwhile.
+    other.goto(f"{base}/invoices/{invoice}/edit")
+    assert other.press("Save draft", memo="Faster again").path.endswith("?done=invoice")
+    shown = browser.press("Finalize")
+    assert shown.status == 412 and "look again before you decide" in shown.text and "Faster again" in shown.text
+    assert browser.axe() == []
 
     browser.goto(f"{base}/invoices/{invoice}")
     shown = browser.press("Finalize")

@@ -92,9 +92,7 @@ pub(crate) async fn update<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) ->
             return Err(Not::Refused(Refusal::NotFound));
         };
         let version = entered.book.version::<Customer>(&id).unwrap_or_default();
-        if versions.as_ref().is_some_and(|versions| !versions.contains(&version)) {
-            return Err(Not::Refused(Refusal::Stale));
-        }
+        input::fresh(versions.as_deref(), Some(version))?;
         let (org, now) = (&staff.org, staff.caller.now);
         // What people keep, without what a provider said of the customer.
         let ours = Customer { told: None, ..customer };

@@ -9,7 +9,8 @@ use plixo_authz::Action;
 use plixo_domain::audit::{Object, Outcome};
 use plixo_domain::id::{CustomerId, InvoiceId};
 use plixo_domain::ledger::staff::{
-    Changed, Stopped, create_invoice, finalize_invoice, mark_uncollectible, update_invoice, void_invoice,
+    Changed, NO_NUMBER, Stopped, create_invoice, finalize_invoice, is_invoice_number, mark_uncollectible,
+    update_invoice, void_invoice,
 };
 use plixo_domain::ledger::{Invoice, InvoiceNumber, InvoiceStatus, Kept, Row, RowKey};
 use plixo_envelope::KeyService;
@@ -30,10 +31,11 @@ struct Query {
     /// Only those of this status, earliest due first.
     #[param(value_type = Option<String>)]
     status: Option<InvoiceStatus>,
-    /// Only this customer's. Not together with `status`.
+    /// Only this customer's, the youngest first; with `status` as well, earliest due first.
     #[param(value_type = Option<String>)]
     customer_id: Option<CustomerId>,
-    /// Only the one of this number.
+    /// Only the one of this number. Not together with `status`, `customer_id` or `cursor`.
+    #[param(min_length = 1, max_length = 64)]
     number: Option<String>,
     /// `customer`: each with its customer's name.
     #[serde(default)]
@@ -70,6 +72,9 @@ pub(crate) async fn list<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> R
             let wrong = Err(input::invalid("/number", "ask by number, or by something else"));
             return staff.taken(&deed, wrong).await;
         }
+        if !is_invoice_number(&number) {
+            return staff.taken(&deed, Err(input::invalid("/number", NO_NUMBER))).await;
+        }
         return list_one(staff, &deed, number, &expand).await;
     }
     let (list, filter) = match (status, customer_id) {
@@ -78,10 +83,10 @@ pub(crate) async fn list<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> R
         (None, Some(customer)) => {
             (List::InvoicesOfCustomer(customer), format!("invoices customer={customer}"))
         }
-        (Some(_), Some(_)) => {
-            let wrong = Err(input::invalid("/status", "ask by status or by customer, not by both"));
-            return staff.taken(&deed, wrong).await;
-        }
+        (Some(status), Some(customer)) => (
+            List::InvoicesOfCustomerThatAre(customer, status),
+            format!("invoices status={} customer={customer}", status.as_str()),
+        ),
     };
     let (rows, next_cursor) = staff.list(&deed, &list, &filter, (limit, cursor.as_deref())).await?;
     let data = shapes(staff, rows.into_iter().map(|(row, _)| row), &expand).await?;
@@ -142,15 +147,10 @@ pub(crate) async fn show<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> R
     responses((status = 200, body = InvoiceShape), Problems, ChangeProblems), security(("bearer" = [])))]
 pub(crate) async fn update<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
     let change = input::body::<InvoiceChange>(staff.request);
-    let versions = input::if_match(staff.request);
     act(staff, "invoice.update", change, async |entered, id, change| {
         let Some(invoice) = entered.book.get::<Invoice>(id)?.cloned() else {
             return Err(Not::Refused(Refusal::NotFound));
         };
-        let version = entered.book.version::<Invoice>(id).unwrap_or_default();
-        if versions.as_ref().is_some_and(|versions| !versions.contains(&version)) {
-            return Err(Not::Refused(Refusal::Stale));
-        }
         let kept = staff.store().open_body(&staff.org, &invoice, staff.caller.now).await;
         Ok(update_invoice(entered.book, id, &kept.map_err(Refusal::from)?, change.clone().into()))
     })
@@ -159,7 +159,7 @@ pub(crate) async fn update<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) ->
 
 /// Issues a draft: from then on it is owed.
 #[utoipa::path(post, path = "/v1/orgs/{org}/invoices/{id}/finalize", tag = "invoices",
-    params(("org" = String, Path), ("id" = String, Path)),
+    params(("org" = String, Path), ("id" = String, Path), ("If-Match" = Option<String>, Header)),
     responses((status = 200, body = InvoiceShape), Problems, ChangeProblems), security(("bearer" = [])))]
 pub(crate) async fn finalize<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
     let today = staff.caller.now.to_zoned(TimeZone::UTC).date();
@@ -171,7 +171,7 @@ pub(crate) async fn finalize<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) 
 
 /// Withdraws an invoice to which no money is applied.
 #[utoipa::path(post, path = "/v1/orgs/{org}/invoices/{id}/void", tag = "invoices",
-    params(("org" = String, Path), ("id" = String, Path)),
+    params(("org" = String, Path), ("id" = String, Path), ("If-Match" = Option<String>, Header)),
     responses((status = 200, body = InvoiceShape), Problems, ChangeProblems), security(("bearer" = [])))]
 pub(crate) async fn void<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
     let nothing = input::no_body(staff.request);
@@ -180,7 +180,7 @@ pub(crate) async fn void<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> R
 
 /// Gives an open invoice up. Money that comes all the same is taken.
 #[utoipa::path(post, path = "/v1/orgs/{org}/invoices/{id}/uncollectible", tag = "invoices",
-    params(("org" = String, Path), ("id" = String, Path)),
+    params(("org" = String, Path), ("id" = String, Path), ("If-Match" = Option<String>, Header)),
     responses((status = 200, body = InvoiceShape), Problems, ChangeProblems), security(("bearer" = [])))]
 pub(crate) async fn uncollectible<T: Tables, K: KeyService>(
     staff: &Staff<'_, T, K>,
@@ -191,7 +191,7 @@ pub(crate) async fn uncollectible<T: Tables, K: KeyService>(
     .await
 }
 
-/// Does something, with what came for it, to the invoice that the path names, and shows it.
+/// Does something, with what came for it, to the invoice that the path names, if it is as `If-Match` says, and shows it.
 async fn act<T: Tables, K: KeyService, C, F>(
     staff: &Staff<'_, T, K>,
     name: &'static str,
@@ -204,7 +204,9 @@ where
     let id: InvoiceId = input::id(staff.request, "id")?;
     let deed = deed(Action::WriteLedger, name, Object::new("invoice", id));
     let came = staff.taken(&deed, came).await?;
+    let versions = input::if_match(staff.request);
     let work = async |mut entered: Entered<'_>| {
+        input::fresh(versions.as_deref(), entered.book.version::<Invoice>(&id))?;
         let changed = work(&mut entered, &id, &came).await?;
         answered(staff, entered.book, changed, 200).await
     };

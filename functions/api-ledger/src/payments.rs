@@ -123,17 +123,20 @@ pub(crate) async fn show<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> R
     Ok(shown(&names.put_into(shape), version))
 }
 
-/// Applies parts of a payment to invoices: all of them or none.
+/// Applies parts of a payment to invoices: all of them or none. `If-Match` is about the payment.
 #[utoipa::path(post, path = "/v1/orgs/{org}/payments/{id}/allocations", tag = "payments",
-    params(("org" = String, Path), ("id" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
+    params(("org" = String, Path), ("id" = String, Path), ("If-Match" = Option<String>, Header),
+        ("Idempotency-Key" = Option<String>, Header)),
     request_body = AllocationOrder,
     responses((status = 201, body = Part<AllocationShape>), Problems, ChangeProblems), security(("bearer" = [])))]
 pub(crate) async fn allocate<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
     let id: PaymentId = input::id(staff.request, "id")?;
+    let versions = input::if_match(staff.request);
     let deed = deed(Action::WriteLedger, "allocation.create", Object::new("payment", id));
     let order: AllocationOrder = staff.taken(&deed, input::body(staff.request)).await?;
     let wanted: Vec<_> = order.allocations.iter().map(|share| (share.invoice_id, share.amount)).collect();
     let work = async |entered: Entered<'_>| {
+        fresh(entered.book, &id, versions.as_deref())?;
         let made = apply(entered.book, &id, &wanted, entered.by, entered.ids)?;
         let payment = found(entered.book, &id)?;
         let mut data = allocations(payment);
@@ -145,23 +148,32 @@ pub(crate) async fn allocate<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) 
     Ok(made(staff.change(&deed, &[RowKey::PaymentPointer(id)], work).await?))
 }
 
-/// Takes an allocation back: all is as it was before it.
+/// Takes an allocation back: all is as it was before it. `If-Match` is about the payment.
 #[utoipa::path(delete, path = "/v1/orgs/{org}/payments/{id}/allocations/{allocation}", tag = "payments",
-    params(("org" = String, Path), ("id" = String, Path), ("allocation" = String, Path)),
+    params(("org" = String, Path), ("id" = String, Path), ("allocation" = String, Path),
+        ("If-Match" = Option<String>, Header)),
     responses((status = 204), Problems, ChangeProblems), security(("bearer" = [])))]
 pub(crate) async fn deallocate<T: Tables, K: KeyService>(
     staff: &Staff<'_, T, K>,
 ) -> Result<Response, Failed> {
     let id: PaymentId = input::id(staff.request, "id")?;
     let allocation: AllocationId = input::id(staff.request, "allocation")?;
+    let versions = input::if_match(staff.request);
     let deed = deed(Action::WriteLedger, "allocation.delete", Object::new("allocation", allocation));
     staff.taken(&deed, input::no_body(staff.request)).await?;
     let work = async |entered: Entered<'_>| {
+        fresh(entered.book, &id, versions.as_deref())?;
         let undone = take_back(entered.book, &id, &allocation, entered.by, entered.ids)?;
         let changed = vec![(Object::new("allocation", undone.id), undone.fields)];
         Ok(Made { changed, answer: Answered { status: 204, body: String::new(), version: None } })
     };
     Ok(made(staff.change(&deed, &[RowKey::PaymentPointer(id)], work).await?))
+}
+
+/// Refuses what is to be done to a payment that was changed since it was seen.
+fn fresh(book: &plixo_domain::ledger::Book, id: &PaymentId, seen: Option<&[u64]>) -> Result<(), Not> {
+    let version = book.version::<Payment>(&found(book, id)?.reference);
+    Ok(input::fresh(seen, version)?)
 }
 
 fn found<'b>(book: &'b plixo_domain::ledger::Book, id: &PaymentId) -> Result<&'b Payment, Not> {

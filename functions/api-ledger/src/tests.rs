@@ -694,6 +694,101 @@ fn an_invoice_is_found_by_its_number() {
 }
 
 #[test]
+fn what_no_invoice_can_have_as_its_number_is_not_looked_for() {
+    let world = world();
+    world.open_invoice();
+    // The longest is more than a key can be; `*` is the name of a row of ours.
+    for wrong in ["%2A", "", "+INV-000001", "RE%0A7", "%C3%84-1", &"a".repeat(65), &"a".repeat(2_100)] {
+        let answer = world.get(&format!("invoices?number={wrong}"));
+        let pointer = &answer.body["errors"][0]["pointer"];
+        assert_eq!((answer.status, pointer), (400, &json!("/number")), "{wrong}: {}", answer.body);
+    }
+    assert_eq!(world.get(&format!("invoices?number={}", "a".repeat(64))).body["data"], json!([]));
+}
+
+#[test]
+fn a_customers_invoices_of_one_status_are_a_list_of_their_own() {
+    let world = world();
+    let (one, other) = (world.customer(), world.customer());
+    let open = |customer: &str, due_on: &str| {
+        let id = text(
+            &world.made("invoices", json!({"customer_id": customer, "lines": [line(100)], "due_on": due_on}))
+                ["id"],
+        );
+        assert_eq!(world.ask("POST", &format!("invoices/{id}/finalize")).of(&world.api).status, 200);
+        id
+    };
+    let third = open(&one, "2026-09-01");
+    world.draft(&one);
+    let first = open(&one, "2026-07-01");
+    open(&other, "2026-07-02");
+    let second = open(&one, "2026-08-01");
+    let filter = format!("invoices?status=open&customer_id={one}&limit=2");
+    let page = world.get(&filter).body;
+    let ids = |page: &Value| -> Vec<String> {
+        page["data"].as_array().unwrap().iter().map(|it| text(&it["id"])).collect()
+    };
+    assert_eq!(ids(&page), [first.clone(), second], "earliest due first: {page}");
+    let cursor = text(&page["next_cursor"]);
+    let rest = world.get(&format!("{filter}&cursor={cursor}")).body;
+    assert_eq!((ids(&rest), &rest["next_cursor"]), (vec![third], &Value::Null));
+    for foreign in [
+        format!("invoices?status=open&cursor={cursor}"),
+        format!("invoices?customer_id={one}&cursor={cursor}"),
+        format!("invoices?status=draft&customer_id={one}&cursor={cursor}"),
+        format!("invoices?status=open&customer_id={other}&cursor={cursor}"),
+    ] {
+        assert_eq!(world.get(&foreign).status, 400, "{foreign}");
+    }
+    world.ask("POST", &format!("invoices/{first}/void")).of(&world.api);
+    assert_eq!(ids(&world.get(&format!("invoices?status=void&customer_id={one}")).body), [first.clone()]);
+    assert!(!ids(&world.get(&filter).body).contains(&first));
+    let nobody = one.replace("cus_01", "cus_00");
+    let nobody = world.get(&format!("invoices?status=open&customer_id={nobody}"));
+    assert_eq!((nobody.status, &nobody.body["errors"][0]["pointer"]), (400, &json!("/customer_id")));
+}
+
+#[test]
+fn nothing_is_done_to_what_was_changed_since_it_was_seen() {
+    let world = world();
+    let act = |method, path: &str, tag: &str| world.ask(method, path).with("if-match", tag);
+    let stale = |asked: &Asked| {
+        let answer = asked.of(&world.api);
+        assert_eq!((answer.status, &answer.body["code"]), (412, &json!("stale")), "{}", asked.path);
+    };
+    let draft = world.draft(&world.customer());
+    let path = format!("invoices/{draft}");
+    let tag = || text(&world.get(&path).headers["etag"]);
+    let seen = tag();
+    world.ask("PATCH", &path).saying(&json!({"lines": [line(1_000_000)]})).of(&world.api);
+    stale(&act("POST", &format!("{path}/finalize"), &seen));
+    assert_eq!(world.get(&path).body["status"], "draft");
+    assert_eq!(act("POST", &format!("{path}/finalize"), &tag()).of(&world.api).status, 200);
+    for verb in ["void", "uncollectible"] {
+        stale(&act("POST", &format!("{path}/{verb}"), &seen));
+    }
+
+    let paid = world.payment(10_000);
+    let payment = format!("payments/{paid}");
+    let tag = || text(&world.get(&payment).headers["etag"]);
+    let seen = tag();
+    let shares =
+        json!({"allocations": [{"invoice_id": draft, "amount": {"amount": 1_000, "currency": "EUR"}}]});
+    let apply = |tag: &str| act("POST", &format!("{payment}/allocations"), tag).saying(&shares);
+    let made = apply(&seen).of(&world.api);
+    assert_eq!(made.status, 201, "{}", made.body);
+    stale(&apply(&seen));
+    let one = format!("{payment}/allocations/{}", text(&made.body["data"][0]["id"]));
+    stale(&act("DELETE", &one, &seen));
+    let missing = act("POST", &format!("{}/allocations", payment.replace("pay_01", "pay_00")), &seen);
+    assert_eq!(missing.saying(&shares).of(&world.api).status, 404);
+    assert_eq!(act("DELETE", &one, &tag()).of(&world.api).status, 204);
+    assert_eq!(act("POST", &format!("{path}/uncollectible"), "*").of(&world.api).status, 200);
+    let tag = text(&world.get(&path).headers["etag"]);
+    assert_eq!(act("POST", &format!("{path}/void"), &tag).of(&world.api).status, 200);
+}
+
+#[test]
 fn a_key_counts_with_its_body_whatever_the_method() {
     let world = world();
     let customer = world.customer();

@@ -31,9 +31,9 @@ pub(crate) async fn list<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> R
     let page = (limit, cursor.as_deref());
     let (rows, next_cursor) = staff.list(&deed, &List::Members, "members", page).await?;
     let mut data = Vec::with_capacity(rows.len());
-    for (row, _) in rows {
+    for (row, version) in rows {
         if let Row::Member(member) = row {
-            data.push(shape(staff, &member).await?);
+            data.push(shape(staff, &member).await?.listed(version));
         }
     }
     Ok(Response::json(200, output::json(&Part { data, next_cursor })))
@@ -83,10 +83,7 @@ pub(crate) async fn update<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) ->
     let work = async |entered: Entered<'_>| {
         let Entered { book, .. } = entered;
         let before = found(book, &id)?.clone();
-        let version = book.version::<Member>(&before.user).unwrap_or_default();
-        if versions.as_ref().is_some_and(|versions| !versions.contains(&version)) {
-            return Err(Not::Refused(Refusal::Stale));
-        }
+        input::fresh(versions.as_deref(), book.version::<Member>(&before.user))?;
         let after = Member { role, ..before.clone() };
         change_member(book, after.clone())?;
         let body = output::json(&shape(staff, &after).await?);
@@ -100,14 +97,16 @@ pub(crate) async fn update<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) ->
 
 /// Takes a member out of the organisation. Their next request finds nothing.
 #[utoipa::path(delete, path = "/v1/orgs/{org}/members/{id}", tag = "members",
-    params(("org" = String, Path), ("id" = String, Path)),
+    params(("org" = String, Path), ("id" = String, Path), ("If-Match" = Option<String>, Header)),
     responses((status = 204), Problems, ChangeProblems), security(("bearer" = [])))]
 pub(crate) async fn remove<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
     let id: MemberId = input::id(staff.request, "id")?;
+    let versions = input::if_match(staff.request);
     let deed = deed(Action::ManageOrganisation, "member.remove", Object::new("member", id));
     staff.taken(&deed, input::no_body(staff.request)).await?;
     let work = async |entered: Entered<'_>| {
         let user = found(entered.book, &id)?.user;
+        input::fresh(versions.as_deref(), entered.book.version::<Member>(&user))?;
         remove_member(entered.book, user)?;
         let changed = vec![(Object::new("member", id), vec!["email", "role"])];
         Ok(Made { changed, answer: Answered { status: 204, body: String::new(), version: None } })

@@ -110,9 +110,7 @@ pub(crate) async fn update<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) ->
     let versions = input::if_match(staff.request);
     let work = async |entered: Entered<'_>| {
         let Entered { visit, book, .. } = entered;
-        if versions.as_ref().is_some_and(|versions| !versions.contains(&visit.org_version)) {
-            return Err(Not::Refused(Refusal::Stale));
-        }
+        input::fresh(versions.as_deref(), Some(visit.org_version))?;
         let from = Position { ip: staff.caller.ip, two_factor: visit.two_factor };
         let changed = update_organisation(book, change.clone().into(), &from)?;
         let organisation = found(book)?;

@@ -3,6 +3,7 @@
 use plixo_api::document::{
     EmailText, MemberIdText, MemberStateText, OrganisationIdText, ResidencyText, RoleText,
 };
+use plixo_api::output::tag;
 use plixo_authz::Action;
 use plixo_domain::id::{MemberId, OrgId};
 use plixo_domain::ledger::staff::{NewOrganisation, OrganisationPatch, Patch, SettingsPatch};
@@ -150,11 +151,19 @@ pub(crate) struct MemberShape {
     /// `invited` until the person comes in, then `active`.
     #[schema(value_type = MemberStateText)]
     state: MemberState,
+    /// In a list: what `ETag` says of a single one, for `If-Match`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    etag: Option<String>,
 }
 
 impl MemberShape {
     pub(crate) fn new(member: &Member, email: String) -> Self {
-        Self { id: member.id, email, role: member.role, state: member.state }
+        Self { id: member.id, email, role: member.role, state: member.state, etag: None }
+    }
+
+    /// As it stands in a list.
+    pub(crate) fn listed(self, version: u64) -> Self {
+        Self { etag: Some(tag(version)), ..self }
     }
 }
 

@@ -882,6 +882,11 @@ fn a_stale_change_is_refused() {
     );
     assert_eq!(change("viewer", "\"1\"").code(), (412, "stale"));
     assert_eq!(change("cfo", "\"2\"").headers["etag"], "\"2\"", "what stays as it is has the same version");
+    assert_eq!(world.member(&email(Role::Viewer, 0))["etag"], "\"2\"", "a list says the version");
+    let remove = |tag: &str| {
+        world.controller(REMOVE_MEMBER).about("id", &member).with("if-match", tag).of(&world).code().0
+    };
+    assert_eq!((remove("\"1\""), remove("\"2\"")), (412, 204));
 }
 
 #[test]

@@ -52,7 +52,7 @@ pub(crate) fn lines(address: Option<Address>) -> Vec<String> {
 }
 
 pub(crate) async fn write(visit: &Visit<'_>) -> Result<Response, Failed> {
-    form(visit, &Form::default(), false, Errors::default()).await
+    form(visit, &Form::default(), false, String::new(), Errors::default()).await
 }
 
 pub(crate) async fn edit(visit: &Visit<'_>) -> Result<Response, Failed> {
@@ -90,7 +90,13 @@ pub(crate) async fn save(visit: &Visit<'_>, typed: &Form, is_edit: bool) -> Resu
     let saved = ask.of_form(typed).body(&body(typed, is_edit)).send::<Customer>().await;
     match tried(saved, among(&FIELDS))? {
         Ok(saved) => Ok(visit.done(&format!("/customers/{}", saved.body.id), "customer")),
-        Err(errors) => form(visit, typed, is_edit, errors).await,
+        Err(errors) if errors.is_stale() => {
+            let id = visit.path("id");
+            let now = visit.ask("GET", "customers/{id}").id("id", id).send::<Customer>().await?;
+            let errors = errors.stale_at(visit.page(&format!("/customers/{id}")));
+            form(visit, typed, is_edit, now.version, errors).await
+        }
+        Err(errors) => form(visit, typed, is_edit, typed.text("version").to_owned(), errors).await,
     }
 }
 
@@ -109,7 +115,13 @@ fn body(typed: &Form, is_edit: bool) -> Value {
     sent.map(|(name, value)| (name.to_owned(), value.unwrap_or(Value::Null))).collect()
 }
 
-async fn form(visit: &Visit<'_>, typed: &Form, is_edit: bool, errors: Errors) -> Result<Response, Failed> {
+async fn form(
+    visit: &Visit<'_>,
+    typed: &Form,
+    is_edit: bool,
+    version: String,
+    errors: Errors,
+) -> Result<Response, Failed> {
     let text = |name: &str| typed.raw(name).to_owned();
     let id = if is_edit { visit.path("id").parse().ok() } else { None };
     let org = visit.membership().await?;
@@ -118,7 +130,7 @@ async fn form(visit: &Visit<'_>, typed: &Form, is_edit: bool, errors: Errors) ->
         frame: visit.frame()?,
         org,
         id,
-        version: id.map(|_| text("version")),
+        version: id.map(|_| version),
         name: text("name"),
         email: text("email"),
         phone: text("phone"),

@@ -8,7 +8,7 @@ use plixo_pages::{
 use plixo_web::form::Form;
 use serde_json::{Value, json};
 
-use crate::shape::{Endpoint, Event, List};
+use crate::shape::{Endpoint, Event};
 use crate::visit::{Failed, Visit, among, tried};
 
 /// Providers, as the API and as people name them, and which of them a receiver is there for.
@@ -29,8 +29,8 @@ async fn page(
     form: EndpointForm,
     errors: Errors,
 ) -> Result<Response, Failed> {
-    let ask = visit.ask("GET", "webhook-endpoints").query(&[("limit", "100")]);
-    let (org, listed) = futures::try_join!(visit.membership(), ask.send::<List<Endpoint>>())?;
+    let listed = visit.list::<Endpoint>("webhook-endpoints", &[("limit", "100")]);
+    let (org, (endpoints, paging)) = futures::try_join!(visit.membership(), listed)?;
     let row = |it: Endpoint| EndpointRow {
         id: it.id,
         version: String::new(),
@@ -39,9 +39,11 @@ async fn page(
         account: it.account,
         state: it.state,
     };
-    let endpoints = listed.body.data.into_iter().map(row).collect();
+    let endpoints = endpoints.into_iter().map(row).collect();
+    let cursor = visit.query.text("cursor").to_owned();
     let providers = PROVIDERS.into_iter().map(|(word, name)| Choice::new(word, name)).collect();
-    let shown = Integrations { frame: visit.frame()?, org, endpoints, fresh, providers, form, errors };
+    let frame = visit.frame()?;
+    let shown = Integrations { frame, org, endpoints, paging, cursor, fresh, providers, form, errors };
     Ok(Visit::shown(&shown.errors, shown.render()))
 }
 
@@ -74,8 +76,8 @@ pub(crate) async fn act(visit: &Visit<'_>, form: &Form) -> Result<Response, Fail
         _ => None,
     };
     let (errors, typed) = match tried(asked, field)? {
-        Ok(_) if verb == "disable" => return Ok(visit.done("/integrations", "disabled")),
-        Ok(_) if verb == "enable" => return Ok(visit.done("/integrations", "enabled")),
+        Ok(_) if verb == "disable" => return Ok(visit.done_in_list("/integrations", "disabled")),
+        Ok(_) if verb == "enable" => return Ok(visit.done_in_list("/integrations", "enabled")),
         Ok(made) => {
             let Endpoint { url, secret, .. } = made.body;
             let fresh = FreshSecret { url, secret, is_rotated: verb == "rotate" };

@@ -30,23 +30,16 @@ pub(crate) async fn list(visit: &Visit<'_>) -> Result<Response, Failed> {
     let (status, customer) = (visit.query.text("status"), visit.query.text("customer"));
     let filter =
         InvoiceFilter { status: serde_json::from_value(status.into()).ok(), customer: customer.parse().ok() };
-    let mut errors = Errors::default();
-    // The API asks by one of them; of the page that it answers, the other one is looked for.
-    let by_status = if filter.customer.is_some() { "" } else { status };
-    let asked = [("status", by_status), ("customer_id", customer), ("expand", "customer")];
-    let (org, (customers, _), (rows, paging)) = futures::try_join!(
+    let asked = [("status", status), ("customer_id", customer), ("expand", "customer")];
+    let (org, (customers, has_more_customers), (rows, paging)) = futures::try_join!(
         visit.membership(),
         customers(visit, customer),
         visit.list::<Invoice>("invoices", &asked)
     )?;
-    if filter.customer.is_some() && filter.status.is_some() && (paging.next.is_some() || !paging.is_first) {
-        errors =
-            errors.whole("This customer has more invoices: those of this status on this page are shown.");
-    }
-    let wanted = |it: &Invoice| filter.status.is_none_or(|status| it.status == status);
-    let rows = rows.into_iter().filter(wanted).map(|it| row(it, visit.today())).collect();
-    let shown = InvoiceList { frame: visit.frame()?, org, filter, customers, rows, paging, errors };
-    Ok(Visit::shown(&Errors::default(), shown.render()))
+    let rows = rows.into_iter().map(|it| row(it, visit.today())).collect();
+    let (frame, errors) = (visit.frame()?, Errors::default());
+    let shown = InvoiceList { frame, org, filter, customers, has_more_customers, rows, paging, errors };
+    Ok(Visit::shown(&shown.errors, shown.render()))
 }
 
 fn row(it: Invoice, today: Date) -> InvoiceRow {
@@ -217,6 +210,14 @@ pub(crate) async fn save(visit: &Visit<'_>, posted: &Form, is_edit: bool) -> Res
     let saved = ask.of_form(posted).body(&body).send::<Invoice>().await;
     match tried(saved, |pointer| field(pointer, &rows))? {
         Ok(saved) => Ok(visit.done(&format!("/invoices/{}", saved.body.id), "invoice")),
+        Err(errors) if errors.is_stale() => {
+            let now = visit.ask("GET", "invoices/{id}").id("id", &typed.id).send::<Invoice>().await?;
+            let mut errors = errors.stale_at(visit.page(&format!("/invoices/{}", typed.id)));
+            if now.body.status != InvoiceStatus::Draft {
+                errors = errors.whole("It is no draft any more, so it cannot be saved.");
+            }
+            form(visit, Typed { errors, version: now.version, ..typed }).await
+        }
         Err(errors) => form(visit, Typed { errors, ..typed }).await,
     }
 }

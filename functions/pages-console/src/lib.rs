@@ -193,6 +193,12 @@ impl Visit<'_> {
         }
     }
 
+    /// What came with a form of ours, if it may be shown to whoever sent it: secrets never are.
+    fn kept(&self) -> Option<Form> {
+        let form = Form::posted(self.request).filter(|_| is_ours(self.request))?;
+        form.some("secret").is_none().then_some(form)
+    }
+
     /// What is shown instead of a page.
     fn failed(&self, failed: Failed) -> Response {
         let is_form = self.request.route().starts_with("POST ");
@@ -203,7 +209,10 @@ impl Visit<'_> {
             Failed::Asked(problem) if problem.code == "two_factor_required" => {
                 Response::redirect(303, "/totp".to_owned())
             }
-            Failed::Asked(problem) => page::problem(problem.kind(), self.request.id(), back),
+            Failed::Asked(problem) => match self.kept().filter(|_| is_form && problem.status == 503) {
+                Some(form) => page::send_again(self.request, &form),
+                None => page::problem(problem.kind(), self.request.id(), back),
+            },
             Failed::Own(kind) => page::problem(kind, self.request.id(), back),
         }
     }

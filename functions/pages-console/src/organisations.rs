@@ -10,12 +10,12 @@ use plixo_web::form::Form;
 use serde::de::IgnoredAny;
 use serde_json::json;
 
-use crate::shape::{CurrencyOverview, List, Member, Overview, OwnOrganisation};
+use crate::shape::{CurrencyOverview, Member, Overview, OwnOrganisation};
 use crate::visit::{Failed, Visit, allowed, among, membership, tried};
 
 pub(crate) async fn list(visit: &Visit<'_>) -> Result<Response, Failed> {
     let ask = visit.ask_at_large("GET", "/v1/orgs").query(&[("limit", "100")]);
-    let own = ask.send::<List<OwnOrganisation>>().await?.body.data;
+    let (own, paging) = visit.part::<OwnOrganisation>(ask).await?;
     let row = |it: OwnOrganisation| OrganisationRow {
         id: it.id,
         name: it.name,
@@ -23,7 +23,7 @@ pub(crate) async fn list(visit: &Visit<'_>) -> Result<Response, Failed> {
         residency: it.residency,
     };
     let rows = own.into_iter().map(row).collect();
-    let shown = Organisations { frame: visit.frame()?, email: None, rows };
+    let shown = Organisations { frame: visit.frame()?, email: None, rows, paging };
     Ok(Visit::shown(&Errors::default(), shown.render()))
 }
 
@@ -52,23 +52,25 @@ pub(crate) async fn members(visit: &Visit<'_>) -> Result<Response, Failed> {
 }
 
 async fn members_page(visit: &Visit<'_>, invite: InviteForm, errors: Errors) -> Result<Response, Failed> {
-    let ask = visit.ask("GET", "members").query(&[("limit", "100")]);
-    let (own, list) = futures::try_join!(visit.organisation(), ask.send::<List<Member>>())?;
-    let (own, list) = (own.body, list.body);
+    let listed = visit.list::<Member>("members", &[("limit", "100")]);
+    let (own, (list, paging)) = futures::try_join!(visit.organisation(), listed)?;
+    let own = own.body;
     let active = |it: &&Member| it.role == Role::Controller && it.state == MemberState::Active;
     // Of more than a page of members, the API knows which Controller is the last.
-    let is_last = list.next_cursor.is_none() && list.data.iter().filter(active).count() < 2;
+    let is_all = paging.is_first && paging.next.is_none();
+    let is_last = is_all && list.iter().filter(active).count() < 2;
     let row = |it: Member| MemberRow {
         is_last_controller: is_last && active(&&it),
         is_self: it.id == own.you.member_id,
         id: it.id,
-        version: String::new(),
+        version: it.etag.unwrap_or_default(),
         email: it.email.unwrap_or_default(),
         role: it.role,
         state: it.state,
     };
-    let rows = list.data.into_iter().map(row).collect();
-    let shown = Members { frame: visit.frame()?, org: membership(&own), rows, invite, errors };
+    let rows = list.into_iter().map(row).collect();
+    let (org, cursor) = (membership(&own), visit.query.text("cursor").to_owned());
+    let shown = Members { frame: visit.frame()?, org, rows, paging, cursor, invite, errors };
     Ok(Visit::shown(&shown.errors, shown.render()))
 }
 
@@ -90,7 +92,9 @@ pub(crate) async fn change_members(visit: &Visit<'_>, form: &Form) -> Result<Res
         _ => None,
     };
     match tried(asked, field)? {
-        Ok(()) => Ok(visit.done("/members", code)),
+        // Who is new is on the first page.
+        Ok(()) if code == "invited" => Ok(visit.done("/members", code)),
+        Ok(()) => Ok(visit.done_in_list("/members", code)),
         Err(errors) => {
             let typed = if code == "invited" { form.text("email") } else { "" };
             let role = role.parse().ok().filter(|_| code == "invited").unwrap_or(Role::Viewer);
@@ -135,11 +139,16 @@ pub(crate) async fn save_settings(visit: &Visit<'_>, form: &Form) -> Result<Resp
         Ok(_) => return Ok(visit.done("/settings", "settings")),
         Err(errors) => errors,
     };
-    let found = visit.organisation().await?.body;
+    let found = visit.organisation().await?;
+    let (version, errors) = match errors.is_stale() {
+        true => (found.version, errors.stale_at(visit.page("/settings"))),
+        false => (form.text("version").to_owned(), errors),
+    };
+    let found = found.body;
     let shown = SettingsPage {
         frame: visit.frame()?,
         org: membership(&found),
-        version: form.text("version").to_owned(),
+        version,
         name: form.raw("name").to_owned(),
         ip_allow_list: form.raw("ip_allow_list").to_owned(),
         require_two_factor,

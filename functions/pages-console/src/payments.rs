@@ -1,5 +1,8 @@
 //! Payments, and what of them is applied to which invoice.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use plixo_domain::id::InvoiceId;
 use plixo_domain::money::Money;
 use plixo_lambda::http::Response;
 use plixo_pages::{
@@ -18,6 +21,10 @@ use crate::visit::{Failed, Visit, allowed, among, tried};
 
 /// So many invoices are offered to apply a payment to.
 const CANDIDATES: usize = 20;
+/// More than a request may have allocations.
+const MAX_ROWS: usize = 40;
+/// What the name of a field begins with that says how much an invoice gets: its id follows.
+const APPLY: &str = "apply.";
 
 pub(crate) async fn list(visit: &Visit<'_>, is_unapplied: bool) -> Result<Response, Failed> {
     let unapplied = if is_unapplied { "true" } else { "" };
@@ -69,14 +76,11 @@ async fn apply(visit: &Visit<'_>, form: &Form) -> Result<Response, Failed> {
     let currency = visit.payment("").await?.body.amount.map(|it| it.currency.to_string());
     let currency = currency.unwrap_or_default();
     let (mut shares, mut fields) = (Vec::new(), Vec::new());
-    for n in 0..CANDIDATES {
-        let field = format!("allocations.{n}.amount");
-        let (id, text) = (form.text(&format!("allocations.{n}.invoice_id")), form.text(&field));
-        if !id.is_empty() && !text.is_empty() {
-            let amount = amount_of(&field, text, &currency, &mut errors);
-            shares.push(json!({"invoice_id": id, "amount": amount}));
-            fields.push(field);
-        }
+    for (id, text) in typed(form) {
+        let field = format!("{APPLY}{id}");
+        let amount = amount_of(&field, text, &currency, &mut errors);
+        shares.push(json!({"invoice_id": id, "amount": amount}));
+        fields.push(field);
     }
     let (other, text) = (form.text("other_number"), form.text("other_amount"));
     if !other.is_empty() || !text.is_empty() {
@@ -108,6 +112,13 @@ async fn apply(visit: &Visit<'_>, form: &Form) -> Result<Response, Failed> {
     }
 }
 
+/// The invoices beside which something was typed, and what.
+fn typed(form: &Form) -> impl Iterator<Item = (InvoiceId, &str)> {
+    let amount = |(name, text): (&str, _)| Some((name.strip_prefix(APPLY)?.parse().ok()?, text));
+    let fields = form.fields().map(|(name, text)| (name, text.trim()));
+    fields.filter(|(_, text): &(_, &str)| !text.is_empty()).filter_map(amount).take(MAX_ROWS)
+}
+
 impl Visit<'_> {
     async fn payment(&self, expand: &str) -> Result<plixo_web::ask::Shown<Payment>, Problem> {
         self.ask("GET", "payments/{id}").id("id", self.path("id")).query(&[("expand", expand)]).send().await
@@ -118,12 +129,33 @@ impl Visit<'_> {
             return Ok(None);
         }
         let ask = self.ask("GET", "invoices").query(&[("number", number)]);
-        Ok(ask.send::<List<Invoice>>().await?.body.data.into_iter().next())
+        match ask.send::<List<Invoice>>().await {
+            Ok(found) => Ok(found.body.data.into_iter().next()),
+            // No invoice can have such a number.
+            Err(problem) if problem.status == 400 => Ok(None),
+            Err(problem) => Err(problem),
+        }
     }
 
-    async fn invoices_that_are(&self, status: &str) -> Result<Vec<Invoice>, Problem> {
-        let query = [("status", status), ("expand", "customer"), ("limit", "50")];
-        Ok(self.ask("GET", "invoices").query(&query).send::<List<Invoice>>().await?.body.data)
+    /// The invoices that take money, of a customer or of all: of each status those that are due first.
+    async fn owed(&self, customer: &str) -> Result<Vec<Invoice>, Problem> {
+        let of = async |status| {
+            let of = [("status", status), ("customer_id", customer), ("expand", "customer"), ("limit", "50")];
+            Ok(self.ask("GET", "invoices").query(&of).send::<List<Invoice>>().await?.body.data)
+        };
+        let (open, partially_paid) = futures::try_join!(of("open"), of("partially_paid"))?;
+        Ok(open.into_iter().chain(partially_paid).collect())
+    }
+
+    /// An invoice with its customer's name, if it is there.
+    async fn named_invoice(&self, id: InvoiceId) -> Result<Option<Invoice>, Problem> {
+        let found = match self.ask("GET", "invoices/{id}").id("id", id).send::<Invoice>().await {
+            Ok(found) => found.body,
+            Err(problem) if problem.status == 404 => return Ok(None),
+            Err(problem) => return Err(problem),
+        };
+        let ask = self.ask("GET", "customers/{id}").id("id", found.customer_id);
+        Ok(Some(Invoice { customer: Some(ask.send().await?.body), ..found }))
     }
 }
 
@@ -170,32 +202,38 @@ async fn page(visit: &Visit<'_>, form: &Form, errors: Errors) -> Result<Response
     Ok(Visit::shown(&shown.errors, shown.render()))
 }
 
-/// Invoices that the payment may be for: first those of its customer, then those of its amount, then the earliest due.
+/// Invoices that the payment may be for: first those of its customer, then those of its amount, then the earliest due. One beside
+/// which something was typed is among them whatever became of it.
 async fn candidates(
     visit: &Visit<'_>,
     form: &Form,
     payment: &Payment,
     left: Money,
 ) -> Result<Vec<Candidate>, Problem> {
-    let asked =
-        futures::try_join!(visit.invoices_that_are("open"), visit.invoices_that_are("partially_paid"))?;
-    let mut invoices: Vec<_> = asked.0.into_iter().chain(asked.1).collect();
-    invoices.retain(|it| it.balance.currency == left.currency);
+    let theirs = async {
+        match payment.customer_id {
+            Some(customer) => visit.owed(&customer.to_string()).await,
+            None => Ok(Vec::new()),
+        }
+    };
+    let (theirs, all) = futures::try_join!(theirs, visit.owed(""))?;
+    let mut invoices: Vec<_> = theirs.into_iter().chain(all).collect();
+    let mut seen = BTreeSet::new();
+    invoices.retain(|it| it.balance.currency == left.currency && seen.insert(it.id));
     invoices.sort_by_key(|it| {
         let is_theirs = payment.customer_id == Some(it.customer_id);
         (!is_theirs, it.balance != left, it.due_on, it.id)
     });
-    invoices.truncate(CANDIDATES);
-    // What was typed is of the invoice that it stood beside, wherever that stands now.
-    let typed = |id: &str| {
-        let beside = |n: &usize| form.text(&format!("allocations.{n}.invoice_id")) == id;
-        let n = (0..CANDIDATES).find(beside)?;
-        form.some(&format!("allocations.{n}.amount")).map(str::to_owned)
-    };
+    let mut typed: BTreeMap<InvoiceId, &str> = typed(form).collect();
+    let mut places = 0..CANDIDATES;
+    invoices.retain(|it| places.next().is_some() || typed.contains_key(&it.id));
+    let gone = typed.keys().filter(|id| invoices.iter().all(|it| it.id != **id));
+    let gone = futures::future::try_join_all(gone.map(|id| visit.named_invoice(*id))).await?;
+    invoices.extend(gone.into_iter().flatten());
     let today = visit.today();
     let candidate = |it: Invoice| Candidate {
         is_overdue: is_overdue(&it, today),
-        amount: typed(&it.id.to_string()).unwrap_or_default(),
+        amount: typed.remove(&it.id).unwrap_or_default().to_owned(),
         invoice_id: it.id,
         number: it.number,
         customer: name(it.customer.and_then(|customer| customer.name).as_deref()),
@@ -206,16 +244,16 @@ async fn candidates(
 }
 
 pub(crate) async fn write(visit: &Visit<'_>) -> Result<Response, Failed> {
-    let received_on = visit.today().to_string();
-    form(visit, &Form::default(), &received_on, Errors::default()).await
+    let (customer, received_on) = (visit.query.text("customer"), visit.today().to_string());
+    form(visit, &Form::default(), (customer, &received_on), Errors::default()).await
 }
 
 pub(crate) async fn save(visit: &Visit<'_>, typed: &Form) -> Result<Response, Failed> {
     let mut errors = Errors::default();
     let amount = amount_of("amount", typed.text("amount"), typed.text("currency"), &mut errors);
-    let received_on = typed.text("received_on");
+    let (customer, received_on) = (typed.text("customer_id"), typed.text("received_on"));
     if errors.any() {
-        return form(visit, typed, received_on, errors).await;
+        return form(visit, typed, (customer, received_on), errors).await;
     }
     let optional = ["customer_id", "payer_name", "remittance"];
     let optional = optional.iter().filter_map(|name| Some(((*name).to_owned(), typed.some(name)?.into())));
@@ -230,18 +268,18 @@ pub(crate) async fn save(visit: &Visit<'_>, typed: &Form) -> Result<Response, Fa
     let fields = ["source", "amount", "received_on", "customer_id", "payer_name", "remittance"];
     match tried(saved, among(&fields))? {
         Ok(saved) => Ok(visit.done(&format!("/payments/{}", saved.body.id), "payment")),
-        Err(errors) => form(visit, typed, received_on, errors).await,
+        Err(errors) => form(visit, typed, (customer, received_on), errors).await,
     }
 }
 
 async fn form(
     visit: &Visit<'_>,
     typed: &Form,
-    received_on: &str,
+    (customer, received_on): (&str, &str),
     errors: Errors,
 ) -> Result<Response, Failed> {
-    let asked = futures::try_join!(visit.membership(), customers(visit, typed.text("customer_id")))?;
-    let (org, (customers, _)) = asked;
+    let asked = futures::try_join!(visit.membership(), customers(visit, customer))?;
+    let (org, (customers, has_more_customers)) = asked;
     allowed(org.may.write_ledger)?;
     let text = |name: &str| typed.raw(name).to_owned();
     let currency = typed.some("currency").unwrap_or("EUR").to_owned();
@@ -254,7 +292,8 @@ async fn form(
         currency,
         received_on: received_on.to_owned(),
         customers,
-        customer_id: text("customer_id"),
+        has_more_customers,
+        customer_id: customer.to_owned(),
         payer_name: text("payer_name"),
         remittance: text("remittance"),
         errors,

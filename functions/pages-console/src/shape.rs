@@ -62,6 +62,7 @@ pub(crate) struct Member {
     pub(crate) email: Option<String>,
     pub(crate) role: Role,
     pub(crate) state: MemberState,
+    pub(crate) etag: Option<String>,
 }
 
 #[derive(Deserialize)]

@@ -30,8 +30,10 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
 
 /// Two organisations, a member of each role in each; the console over the real APIs.
 struct World {
+    faults: Faults,
+    desk: Arc<Desk<FakeTables, FakeKms>>,
+    kms: FakeKms,
     console: Console,
-    store: Store<FakeTables, FakeKms>,
     tables: FakeTables,
     orgs: [OrgId; 2],
     users: Vec<[UserId; 2]>,
@@ -59,6 +61,17 @@ impl Shown {
             self.html.split_once(&format!("name=\"{field}\"")).unwrap_or_else(|| panic!("{}", self.html));
         rest.split("value=\"").nth(1).unwrap().split('"').next().unwrap()
     }
+
+    /// The version that a form holds, as a browser sends it.
+    fn version(&self) -> String {
+        self.value("version").replace("&#34;", "\"")
+    }
+
+    /// Where the next page of a list is.
+    fn next(&self) -> Option<String> {
+        let (_, rest) = self.html.split_once("rel=\"next\" href=\"")?;
+        Some(rest.split('"').next().unwrap().replace("&#38;", "&"))
+    }
 }
 
 fn kept<T>(api: T) -> &'static T {
@@ -74,7 +87,6 @@ fn world_that_requires_two_factors(require_two_factor: bool) -> World {
     let (tables, kms) = (FakeTables::new(faults.clone()), FakeKms::new(faults.clone()));
     let (directory, mail) = (FakeDirectory::new(faults.clone()), FakeMail::new(faults.clone()));
     let store = Store::new(tables.clone(), kms.clone(), entropy);
-    let own = Store::new(tables.clone(), kms.clone(), entropy);
     let mut users: Vec<[UserId; 2]> = Vec::new();
     let orgs = [0, 1].map(|n: u8| {
         // Of this spring: the audit log ends where an organisation began.
@@ -101,14 +113,15 @@ fn world_that_requires_two_factors(require_two_factor: bool) -> World {
     let people = (directory, mail);
     let outside = api_webhooks::Outside {
         vault: FakeVault::new(faults.clone()),
-        queue: FakeQueue::new(faults),
+        queue: FakeQueue::new(faults.clone()),
         base_url: Some("https://plixo.example".to_owned()),
         entropy,
     };
     let ledger = kept(api_ledger::Api::new(Arc::clone(&desk)));
-    let organisations = kept(api_organisations::Api::new(Arc::clone(&desk), kms, people, place, &[7; 32]));
+    let organisations =
+        kept(api_organisations::Api::new(Arc::clone(&desk), kms.clone(), people, place, &[7; 32]));
     let webhooks = kept(api_webhooks::Api::new(Arc::clone(&desk), outside));
-    let audit = kept(api_audit::Api::new(desk));
+    let audit = kept(api_audit::Api::new(Arc::clone(&desk)));
     let console = Console::new(entropy)
         .asking(&api_ledger::ROUTES, move |it, line| async move { ledger.handle(&it, line).await })
         .asking(
@@ -117,7 +130,7 @@ fn world_that_requires_two_factors(require_two_factor: bool) -> World {
         )
         .asking(&api_webhooks::ROUTES, move |it, line| async move { webhooks.handle(&it, line).await })
         .asking(&[api_audit::ROUTE], move |it, line| async move { audit.handle(&it, line).await });
-    World { console, store: own, tables, orgs, users }
+    World { faults, desk, kms, console, tables, orgs, users }
 }
 
 /// Somebody at a browser.
@@ -219,18 +232,34 @@ impl At<'_> {
     }
 
     fn customer(self) -> String {
-        let made = self.post(&self.world.page("/customers/new"), &[("name", "Möbel Weber")]);
+        self.customer_named("Möbel Weber")
+    }
+
+    fn customer_named(self, name: &str) -> String {
+        let made = self.post(&self.world.page("/customers/new"), &[("name", name)]);
         assert_eq!(made.status, 303, "{}", made.html);
         made.to.split('/').nth(4).unwrap().split('?').next().unwrap().to_owned()
     }
 
     fn draft(self) -> String {
         let customer = self.customer();
+        self.draft_of(&customer, "")
+    }
+
+    /// An invoice that is owed, of its page.
+    fn owed(self, customer: &str, due_on: &str) -> String {
+        let invoice = self.draft_of(customer, due_on);
+        assert_eq!(self.post(&invoice, &[("do", "finalize")]).status, 303);
+        invoice
+    }
+
+    fn draft_of(self, customer: &str, due_on: &str) -> String {
         let made = self.post(
             &self.world.page("/invoices/new"),
             &[
                 ("do", "save"),
-                ("customer_id", &customer),
+                ("customer_id", customer),
+                ("due_on", due_on),
                 ("currency", "EUR"),
                 ("lines.0.description", "Stuhl"),
                 ("lines.0.quantity", "2"),
@@ -355,7 +384,7 @@ fn a_form_sent_twice_is_done_once_and_a_stale_one_never() {
 
     let customer = first.to.split('?').next().unwrap().to_owned();
     let edit = format!("{customer}/edit");
-    let version = at.get(&edit).value("version").replace("&#34;", "\"");
+    let version = at.get(&edit).version();
     let changed = at.post(&edit, &[("version", &version), ("name", "Weber & Söhne"), ("phone", "1")]);
     assert_eq!(
         (changed.status, changed.to.as_str()),
@@ -400,7 +429,7 @@ fn an_invoice_is_finalized_paid_and_its_payment_taken_back() {
         at.post(&payment, &[("do", "apply"), ("other_number", "INV-000001"), ("other_amount", "2,999")]);
     assert!(much.status == 400 && !much.error("other_amount").is_empty());
     let id = invoice.rsplit('/').next().unwrap();
-    let fields = [("do", "apply"), ("allocations.0.invoice_id", id), ("allocations.0.amount", "2976.19")];
+    let fields = [("do", "apply"), (&format!("apply.{id}"), "2976.19")];
     assert_eq!(at.post(&payment, &fields).to, format!("{payment}?done=applied"));
     let shown = at.get(&invoice);
     assert!(shown.html.contains("Paid") && shown.html.contains("applied a payment"), "{}", shown.html);
@@ -410,6 +439,264 @@ fn an_invoice_is_finalized_paid_and_its_payment_taken_back() {
     assert_eq!(back.to, format!("{payment}?done=taken-back"));
     assert!(at.get(&invoice).html.contains("took an allocation back"));
     assert_eq!(at.post(&invoice, &[("do", "void")]).to, format!("{invoice}?done=voided"));
+}
+
+#[test]
+fn who_saves_later_keeps_what_was_typed_and_decides() {
+    let world = world();
+    let at = world.at(CONTROLLER);
+    let customer = world.page(&format!("/customers/{}", at.customer()));
+    let invoice = at.draft();
+    let line = |text| {
+        vec![
+            ("do", "save"),
+            ("currency", "EUR"),
+            ("lines.0.description", text),
+            ("lines.0.quantity", "1"),
+            ("lines.0.unit_price", "5"),
+        ]
+    };
+    let whose = customer.rsplit('/').next().unwrap();
+    for (page, now, field, more) in [
+        (format!("{customer}/edit"), customer.clone(), "name", vec![]),
+        (
+            format!("{invoice}/edit"),
+            invoice.clone(),
+            "number",
+            [line("Bett"), vec![("customer_id", whose)]].concat(),
+        ),
+        (world.page("/settings"), world.page("/settings"), "name", vec![]),
+    ] {
+        let save = |version: &str, text: &str| {
+            at.post(&page, &[&[("version", version), (field, text)], more.as_slice()].concat())
+        };
+        let seen = at.get(&page).version();
+        assert_eq!(save(&seen, "Faster").status, 303, "{page}");
+        let late = save(&seen, "Slower");
+        assert_eq!((late.status, late.line.outcome, late.value(field)), (412, "stale", "Slower"), "{page}");
+        assert!(late.html.contains("Somebody changed this meanwhile"));
+        assert!(late.html.contains(&format!("<a href=\"{now}\" target=\"_blank\">See what is there now")));
+        assert_ne!(late.version(), seen);
+        assert_eq!(at.get(&page).value(field), "Faster");
+        assert_eq!(save(&late.version(), "Slower").status, 303, "{page}");
+        assert_eq!(at.get(&page).value(field), "Slower");
+    }
+    let edit = format!("{invoice}/edit");
+    let seen = at.get(&edit).version();
+    at.post(&invoice, &[("do", "finalize")]);
+    let late = at.post(&edit, &[line("Bett"), vec![("version", &seen), ("customer_id", whose)]].concat());
+    assert!(late.status == 412 && late.html.contains("no draft any more"), "{}", late.html);
+}
+
+#[test]
+fn nobody_issues_or_applies_what_they_did_not_see() {
+    let world = world();
+    let at = world.at(CONTROLLER);
+    let customer = at.customer();
+    let invoice = at.draft_of(&customer, "");
+    let seen = at.get(&invoice).version();
+    let edit = format!("{invoice}/edit");
+    let fields = [
+        ("do", "save"),
+        ("customer_id", &customer),
+        ("currency", "EUR"),
+        ("lines.0.description", "Schloss"),
+        ("lines.0.quantity", "1"),
+        ("lines.0.unit_price", "1000000"),
+    ];
+    assert_eq!(at.post(&edit, &fields).status, 303);
+    let late = at.post(&invoice, &[("do", "finalize"), ("version", &seen)]);
+    assert_eq!((late.status, late.line.outcome), (412, "stale"), "{}", late.html);
+    assert!(late.html.contains("1,000,000.00") && late.html.contains("look again before you decide"));
+    assert!(late.html.contains("Draft"));
+    let done = at.post(&invoice, &[("do", "finalize"), ("version", &late.version())]);
+    assert_eq!(done.to, format!("{invoice}?done=finalized"));
+
+    let fields = [("source", "bank"), ("amount", "300"), ("currency", "EUR"), ("received_on", "2026-06-14")];
+    let payment = at.post(&world.page("/payments/new"), &fields).to.split('?').next().unwrap().to_owned();
+    let seen = at.get(&payment).version();
+    let field = format!("apply.{}", invoice.rsplit('/').next().unwrap());
+    let apply = |version: &str| at.post(&payment, &[("do", "apply"), ("version", version), (&field, "100")]);
+    assert_eq!(apply(&seen).status, 303);
+    let late = apply(&seen);
+    assert_eq!((late.status, late.value(&field)), (412, "100"), "{}", late.html);
+    let allocation = late.value("allocation").to_owned();
+    let back = |version: &str| {
+        at.post(&payment, &[("do", "take_back"), ("version", version), ("allocation", &allocation)])
+    };
+    assert_eq!((back(&seen).status, back(&late.version()).status), (412, 303));
+}
+
+#[test]
+fn of_two_who_change_a_member_the_later_one_looks_again() {
+    let world = world();
+    let (at, page) = (world.at(CONTROLLER), world.page("/members"));
+    let shown = at.get(&page);
+    let (_, form) = shown.html.split_once("Role of viewer0@example.com").unwrap();
+    let member = form.split("id=\"role-").nth(1).unwrap().split('"').next().unwrap();
+    let (before, _) = shown.html.split_once("Role of viewer0@example.com").unwrap();
+    let version = before.rsplit("name=\"version\" value=\"").next().unwrap().split('"').next().unwrap();
+    let version = version.replace("&#34;", "\"");
+    let change = |verb, role| {
+        at.post(&page, &[("do", verb), ("member", member), ("version", &version), ("role", role)])
+    };
+    assert_eq!(change("change_role", "cfo").status, 303);
+    for late in [change("change_role", "compliance"), change("remove", "")] {
+        assert_eq!((late.status, late.line.outcome), (412, "stale"), "{}", late.html);
+    }
+}
+
+#[test]
+fn what_was_typed_outlasts_a_failure_of_ours() {
+    let world = world();
+    let at = world.at(CONTROLLER);
+    let new = world.page("/customers/new?from=here");
+    let typed = [KEY, ("name", "Weber & Söhne"), ("line1", "")];
+    // The first call is who asks.
+    world.faults.plan(1, plixo_testing::Fault::Refuses);
+    let failed = at.post(&new, &typed);
+    assert_eq!((failed.status, failed.line.outcome), (503, "unavailable"), "{}", failed.html);
+    let action = format!("<form method=\"post\" action=\"{new}\">");
+    assert!(failed.html.contains(&action), "{}", failed.html);
+    for (name, value) in [KEY, ("name", "Weber &#38; Söhne"), ("line1", "")] {
+        assert_eq!(failed.value(name), value);
+    }
+    world.faults.clear();
+    assert_eq!(at.post(&new, &typed).status, 303);
+
+    let secret = "whsec_a_secret_that_is_long_enough";
+    world.faults.plan(1, plixo_testing::Fault::Refuses);
+    let failed =
+        at.post(&world.page("/integrations"), &[("do", "add"), ("provider", "stripe"), ("secret", secret)]);
+    assert_eq!(failed.status, 503);
+    assert!(!failed.html.contains(secret) && failed.html.contains("Go back"), "{}", failed.html);
+}
+
+/// The rows of a list, page by page.
+fn pages_of(at: At<'_>, list: &str, row: &str) -> Vec<usize> {
+    let (mut found, mut next) = (Vec::new(), Some(list.to_owned()));
+    while let Some(target) = next {
+        let shown = at.get(&target);
+        assert_eq!(shown.status, 200, "{target}: {}", shown.html);
+        found.push(shown.html.matches(row).count());
+        next = shown.next();
+    }
+    found
+}
+
+#[test]
+fn a_customers_invoices_of_a_status_are_listed_page_by_page() {
+    let world = world();
+    let at = world.at(CONTROLLER);
+    let (customer, other) = (at.customer(), at.customer_named("Schmidt"));
+    for n in 0..30 {
+        at.owed(&customer, "2026-12-01");
+        at.draft_of(&customer, "");
+        if n < 3 {
+            at.owed(&other, "2026-11-01");
+        }
+    }
+    let list = world.page(&format!("/invoices?status=open&customer={customer}"));
+    assert_eq!(pages_of(at, &list, "INV-0"), [25, 5]);
+    let draft = list.replace("status=open", "status=draft");
+    assert_eq!(pages_of(at, &draft, "Stuhl"), [0, 0], "no lines in a list");
+    assert_eq!(pages_of(at, &draft, "role=\"rowheader\""), [25, 5]);
+    assert!(at.get(&list.replace("open", "void")).html.contains("No invoice fits"));
+}
+
+#[test]
+fn lists_of_people_places_and_organisations_have_no_end_that_hides_any() {
+    let world = world();
+    let at = world.at(CONTROLLER);
+    for n in 0..98 {
+        let invite = [("do", "invite"), ("email", &format!("guest{n}@example.com")), ("role", "viewer")];
+        assert_eq!(at.post(&world.page("/members"), &invite).status, 303);
+    }
+    for _ in 0..101 {
+        at.post(&world.page("/integrations"), &[("do", "add"), ("provider", "stripe")]);
+    }
+    assert_eq!(pages_of(at, &world.page("/members"), "role=\"rowheader\""), [100, 3]);
+    assert_eq!(pages_of(at, &world.page("/integrations"), "/webhooks/stripe/whe_"), [100, 1]);
+
+    // What is done on a later page shows on it.
+    let second = at.get(&world.page("/members")).next().unwrap();
+    let shown = at.get(&second);
+    assert!(
+        shown.html.contains(&format!("action=\"{second}\"")) && !shown.html.contains("The last one stays")
+    );
+    let (member, version) = (shown.value("member").to_owned(), shown.version());
+    let change = [("do", "change_role"), ("member", &member), ("version", &version), ("role", "cfo")];
+    let done = at.post(&second, &change);
+    assert_eq!(
+        (done.status, done.to.as_str()),
+        (303, format!("{second}&done=role").as_str()),
+        "{}",
+        done.html
+    );
+    let wrong = [("do", "change_role"), ("member", &member), ("role", "king")];
+    assert!(!at.post(&second, &wrong).error(&format!("role-{member}")).is_empty());
+
+    let user = world.users[0][0];
+    for n in 0..54 {
+        let mut ids = Ids::new(now(), [n + 10; 10]);
+        let id: OrgId = ids.make();
+        let mut book = Book::default();
+        let (name, settings) = (format!("Filiale {n}"), Default::default());
+        let (residency, controllers) = (Residency::Eu, BTreeSet::new());
+        book.put_new(Organisation { id, name, residency, controllers, settings });
+        book.learn(RowKey::Member(user), None);
+        book.learn(RowKey::UserOrganisation(user), None);
+        let email = Private::Plain("controller0@example.com".to_owned());
+        let (role, state) = (CONTROLLER, MemberState::Active);
+        add_member(&mut book, Member { id: ids.make(), user, role, state, email }).unwrap();
+        block_on(world.desk.store().found(&id, &world.kms, &book, &[])).unwrap();
+    }
+    assert_eq!(pages_of(at, "/orgs", "class=\"orgs-name\""), [50, 5]);
+}
+
+#[test]
+fn money_is_recorded_for_any_customer_and_applied_to_theirs_first() {
+    let world = world();
+    let at = world.at(CONTROLLER);
+    let customer = at.customer_named("Älteste Kundin");
+    let new = world.page(&format!("/payments/new?customer={customer}"));
+    assert!(at.get(&world.page(&format!("/customers/{customer}"))).html.contains(&format!("href=\"{new}\"")));
+    let others: Vec<_> = (0..101).map(|n| at.customer_named(&format!("Kunde {n}"))).collect();
+    let form = at.get(&new);
+    assert!(form.html.contains(&format!("<option value=\"{customer}\" selected>Älteste Kundin")));
+    assert!(form.html.contains("Not all are listed") && form.html.contains("choose Record a payment there"));
+    assert!(at.get(&world.page("/invoices")).html.contains("Not all customers are listed"));
+
+    // Theirs is due after more of others than are looked at.
+    let theirs = at.owed(&customer, "2027-03-01");
+    let earlier: Vec<_> = others.iter().take(60).map(|other| at.owed(other, "2026-07-01")).collect();
+    let fields = [
+        ("source", "bank"),
+        ("amount", "300"),
+        ("currency", "EUR"),
+        ("received_on", "2026-06-14"),
+        ("customer_id", &customer),
+    ];
+    let payment = at.post(&world.page("/payments/new"), &fields).to.split('?').next().unwrap().to_owned();
+    let id = |invoice: &str| invoice.rsplit('/').next().unwrap().to_owned();
+    let shown = at.get(&payment);
+    let fields: Vec<_> =
+        shown.html.split("name=\"apply.").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    assert_eq!((fields.len(), fields[0]), (20, id(&theirs).as_str()));
+
+    // What was typed stays beside its invoice, whatever became of that and wherever it would stand.
+    let (void, far) = (id(&earlier[0]), id(&earlier[59]));
+    at.post(&earlier[0], &[("do", "void")]);
+    let (of_void, of_far) = (format!("apply.{void}"), format!("apply.{far}"));
+    let wrong = at.post(&payment, &[("do", "apply"), (&of_void, "70"), (&of_far, "7x")]);
+    assert_eq!((wrong.status, wrong.value(&of_void), wrong.value(&of_far)), (400, "70", "7x"));
+    assert!(wrong.error(&of_far).starts_with("Enter an amount"));
+    let wrong = at.post(&payment, &[("do", "apply"), (&of_void, "70"), (&of_far, "7")]);
+    assert_eq!((wrong.value(&of_void), wrong.value(&of_far)), ("70", "7"));
+    assert!(wrong.error(&of_void).contains("void"), "{}", wrong.html);
+    let number = at.post(&payment, &[("do", "apply"), ("other_number", "*"), ("other_amount", "7")]);
+    assert_eq!(number.error("other_number"), "There is no invoice of this number");
+    assert_eq!(at.post(&payment, &[("do", "apply"), (&of_far, "7")]).status, 303);
 }
 
 #[test]

@@ -115,20 +115,40 @@ impl<'a> Visit<'a> {
         below: &str,
         filter: &[(&str, &str)],
     ) -> Result<(Vec<T>, Paging), Problem> {
+        self.part(self.ask("GET", below).query(filter)).await
+    }
+
+    /// [`Visit::list`], of any list.
+    pub(crate) async fn part<T: DeserializeOwned>(
+        &'a self,
+        ask: Ask<'a>,
+    ) -> Result<(Vec<T>, Paging), Problem> {
         let cursor = self.query.text("cursor");
-        let ask = self.ask("GET", below).query(filter).query(&[("cursor", cursor)]);
-        let List { data, next_cursor } = ask.send().await?.body;
+        let List { data, next_cursor } = ask.query(&[("cursor", cursor)]).send().await?.body;
         Ok((data, Paging { next: next_cursor, is_first: cursor.is_empty() }))
     }
 
     /// A page, with what the request before this one did gone where something is wrong with this one.
     pub(crate) fn shown(errors: &Errors, html: String) -> Response {
-        page::page(if errors.any() { 400 } else { 200 }, html)
+        let status = match errors.any() {
+            true if errors.is_stale() => 412,
+            true => 400,
+            false => 200,
+        };
+        page::page(status, html)
     }
 
     /// Where one goes when something was done: to a page that says so.
     pub(crate) fn done(&self, rest: &str, code: &str) -> Response {
         Response::redirect(303, self.page(&format!("{rest}?done={code}")))
+    }
+
+    /// [`Visit::done`], to the part of a list that the form stood in.
+    pub(crate) fn done_in_list(&self, rest: &str, code: &str) -> Response {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(self.query.some("cursor").map(|cursor| ("cursor", cursor)));
+        let query = query.append_pair("done", code).finish();
+        Response::redirect(303, self.page(&format!("{rest}?{query}")))
     }
 }
 

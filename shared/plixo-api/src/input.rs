@@ -219,6 +219,18 @@ impl<'de, W: Deserialize<'de>> Deserialize<'de> for Expand<W> {
     }
 }
 
+/// Refuses what is to be done to a thing that is of none of the versions that [`if_match`] named. What is not there is left to
+/// whoever looks for it.
+///
+/// # Errors
+/// [`Refusal::Stale`].
+pub fn fresh(seen: Option<&[u64]>, version: Option<u64>) -> Result<(), Refusal> {
+    match (seen, version) {
+        (Some(seen), Some(version)) if !seen.contains(&version) => Err(Refusal::Stale),
+        _ => Ok(()),
+    }
+}
+
 /// How many rows a list shows: 1 to 100, 25 if nobody says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit(u8);

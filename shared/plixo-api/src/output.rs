@@ -29,7 +29,9 @@ pub fn shown(body: &impl Serialize, version: u64) -> Response {
     Response::json(200, json(body)).with("etag", tag(version))
 }
 
-fn tag(version: u64) -> String {
+/// A version as a strong entity tag.
+#[must_use]
+pub fn tag(version: u64) -> String {
     format!("\"{version}\"")
 }
 

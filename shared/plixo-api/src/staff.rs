@@ -105,10 +105,7 @@ impl<'a, T: Tables, K: KeyService> Staff<'a, T, K> {
         filter: &str,
         (limit, cursor): (Limit, Option<&str>),
     ) -> Result<(Vec<(Row, u64)>, Option<String>), Failed> {
-        let customer = match list {
-            List::InvoicesOfCustomer(customer) => Some(*customer),
-            _ => None,
-        };
+        let customer = list.customer();
         let rows = customer.iter().map(Customer::key).collect();
         let visit = self.desk.enter(&self.caller, &self.org, deed, rows).await?;
         if let Some(customer) = customer
@@ -119,7 +116,7 @@ impl<'a, T: Tables, K: KeyService> Staff<'a, T, K> {
         }
         let now = self.caller.now;
         let after = self.place(&visit, deed, filter, cursor).await?;
-        let page = Page { after, descending: !matches!(list, List::InvoicesOf(_)), limit: limit.get() };
+        let page = Page { after, descending: list.is_youngest_first(), limit: limit.get() };
         let listed = self.store().list(&self.org, list, page).await.map_err(Refusal::from)?;
         let Listed { rows, next } = listed;
         let next = match next {

@@ -6,6 +6,27 @@
 pub struct Errors {
     whole: Vec<String>,
     fields: Vec<(String, String)>,
+    stale: Option<Stale>,
+}
+
+/// Somebody changed a thing while somebody else had it before them.
+#[derive(Clone)]
+pub(crate) struct Stale {
+    /// Where the thing is to be seen as it is now, if the page shows what was typed instead.
+    pub(crate) now: Option<String>,
+}
+
+impl Stale {
+    pub(crate) fn sentence(&self) -> &'static str {
+        match self.now {
+            Some(_) => {
+                "Somebody changed this meanwhile, so nothing was saved. Below is what you typed: saving it now replaces theirs."
+            }
+            None => {
+                "Somebody changed this meanwhile, so nothing was done. This is how it is now: look again before you decide."
+            }
+        }
+    }
 }
 
 impl Errors {
@@ -26,10 +47,34 @@ impl Errors {
         self
     }
 
+    /// With the error that the thing was changed since the page that was sent: this one shows it as it is now.
+    #[must_use]
+    pub fn stale(mut self) -> Self {
+        self.stale = Some(Stale { now: None });
+        self
+    }
+
+    /// [`Errors::stale`], of a form that shows what was typed; what is there now is at `path`.
+    #[must_use]
+    pub fn stale_at(mut self, path: String) -> Self {
+        self.stale = Some(Stale { now: Some(path) });
+        self
+    }
+
+    /// Whether the thing was changed since the page that was sent.
+    #[must_use]
+    pub fn is_stale(&self) -> bool {
+        self.stale.is_some()
+    }
+
     /// Whether there is any.
     #[must_use]
     pub fn any(&self) -> bool {
-        !self.whole.is_empty() || !self.fields.is_empty()
+        self.is_stale() || !self.whole.is_empty() || !self.fields.is_empty()
+    }
+
+    pub(crate) fn of_stale(&self) -> Option<&Stale> {
+        self.stale.as_ref()
     }
 
     pub(crate) fn of(&self, name: impl AsRef<str>) -> Option<&str> {
@@ -61,6 +106,11 @@ impl Choice {
     pub fn new(value: impl Into<String>, label: impl Into<String>) -> Self {
         Self { value: value.into(), label: label.into() }
     }
+}
+
+/// The path of a part of a list, which its forms post to.
+pub(crate) fn at(list: String, cursor: &str) -> String {
+    if cursor.is_empty() { list } else { format!("{list}?cursor={}", crate::page::encoded(cursor)) }
 }
 
 /// Where a page of a list stands.

@@ -10,7 +10,7 @@ use crate::form::{Choice, Errors, Paging};
 use crate::frame::{Frame, Membership};
 use crate::page::pages;
 
-/// `GET /orgs/{org}/integrations`; posts `do`: `add` with `provider`, `secret`, `account`; `rotate` with `endpoint`, `version` and
+/// `GET /orgs/{org}/integrations?cursor=`; posts `do`: `add` with `provider`, `secret`, `account`; `rotate` with `endpoint`, `version` and
 /// `secret`; `disable` and `enable` with `endpoint` and `version`.
 #[derive(Clone, Template)]
 #[template(path = "integrations.html")]
@@ -21,6 +21,10 @@ pub struct Integrations {
     pub org: Membership,
     /// The endpoints.
     pub endpoints: Vec<EndpointRow>,
+    /// Where this page stands.
+    pub paging: Paging,
+    /// The cursor that it was asked by, or nothing: what its forms do shows on the same page.
+    pub cursor: String,
     /// The endpoint that was just made or rotated. It is shown on that answer and never again.
     pub fresh: Option<FreshSecret>,
     /// The providers to choose from.
@@ -83,8 +87,12 @@ pub struct EventList {
 }
 
 impl Integrations {
-    fn path(&self) -> String {
+    fn list(&self) -> String {
         format!("/orgs/{}/integrations", self.org.id)
+    }
+
+    fn path(&self) -> String {
+        crate::form::at(self.list(), &self.cursor)
     }
 }
 

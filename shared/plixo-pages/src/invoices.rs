@@ -24,6 +24,8 @@ pub struct InvoiceList {
     pub filter: InvoiceFilter,
     /// The customers to narrow it to, the chosen one among them.
     pub customers: Vec<Choice>,
+    /// Whether there are more customers than are listed.
+    pub has_more_customers: bool,
     /// The invoices.
     pub rows: Vec<InvoiceRow>,
     /// Where this page stands.
@@ -71,6 +73,10 @@ impl InvoiceFilter {
 impl InvoiceList {
     fn path(&self) -> String {
         format!("/orgs/{}/invoices", self.org.id)
+    }
+
+    fn first_page(&self) -> String {
+        format!("{}?{}", self.path(), self.filter.query())
     }
 }
 

@@ -40,6 +40,6 @@ pub use overview::{MoneyOverview, Month, Overview};
 pub use payments::{
     AllocateForm, AllocationRow, Candidate, CustomerLink, PaymentForm, PaymentList, PaymentPage, PaymentRow,
 };
-pub use problem::{Problem, ProblemKind};
+pub use problem::{Problem, ProblemKind, SendAgain};
 pub use reference::{ApiAnswer, ApiField, ApiShape, ApiType, Operation, OperationGroup, Reference};
 pub use settings::SettingsPage;

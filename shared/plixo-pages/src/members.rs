@@ -4,11 +4,11 @@ use askama::Template;
 use plixo_domain::id::MemberId;
 use plixo_domain::people::{MemberState, Role};
 
-use crate::form::Errors;
+use crate::form::{Errors, Paging};
 use crate::frame::{Frame, Membership};
 use crate::page::pages;
 
-/// `GET /orgs/{org}/members`; posts `do`: `invite` with `email` and `role`; `change_role` with `member`, `version` and `role`;
+/// `GET /orgs/{org}/members?cursor=`; posts `do`: `invite` with `email` and `role`; `change_role` with `member`, `version` and `role`;
 /// `remove` with `member` and `version`.
 #[derive(Clone, Template)]
 #[template(path = "members.html")]
@@ -19,6 +19,10 @@ pub struct Members {
     pub org: Membership,
     /// The members.
     pub rows: Vec<MemberRow>,
+    /// Where this page stands.
+    pub paging: Paging,
+    /// The cursor that it was asked by, or nothing: what its forms do shows on the same page.
+    pub cursor: String,
     /// The invitation, as typed.
     pub invite: InviteForm,
     /// What is wrong. The field of a member's role is `role-{id}`.
@@ -26,8 +30,12 @@ pub struct Members {
 }
 
 impl Members {
-    fn path(&self) -> String {
+    fn list(&self) -> String {
         format!("/orgs/{}/members", self.org.id)
+    }
+
+    fn path(&self) -> String {
+        crate::form::at(self.list(), &self.cursor)
     }
 }
 

@@ -5,10 +5,11 @@ use plixo_domain::id::OrgId;
 use plixo_domain::ledger::Residency;
 use plixo_domain::people::Role;
 
+use crate::form::Paging;
 use crate::frame::Frame;
 use crate::page::pages;
 
-/// `GET /orgs`.
+/// `GET /orgs?cursor=`.
 #[derive(Clone, Template)]
 #[template(path = "organisations.html")]
 pub struct Organisations {
@@ -18,6 +19,8 @@ pub struct Organisations {
     pub email: Option<String>,
     /// The organisations.
     pub rows: Vec<OrganisationRow>,
+    /// Where this page stands.
+    pub paging: Paging,
 }
 
 /// One organisation of a person.

@@ -136,11 +136,11 @@ pub struct AllocationRow {
     pub can_remove: bool,
 }
 
-/// The form that applies a payment: fields `allocations.0.invoice_id`, `allocations.0.amount`, … for the candidates, and
-/// `other_number`, `other_amount` for an invoice that is not among them.
+/// The form that applies a payment: a field `apply.inv_…`, by the invoice's id, for each candidate, and `other_number`,
+/// `other_amount` for an invoice that is not among them.
 #[derive(Clone)]
 pub struct AllocateForm {
-    /// Open invoices of the payment's currency, likeliest first.
+    /// Open invoices of the payment's currency, likeliest first, and each that something was typed for.
     pub candidates: Vec<Candidate>,
     /// The number of another invoice, as typed.
     pub other_number: String,
@@ -167,7 +167,7 @@ pub struct Candidate {
     pub amount: String,
 }
 
-/// `GET /orgs/{org}/payments/new`; posts its fields, named as here and as typed.
+/// `GET /orgs/{org}/payments/new?customer=`; posts its fields, named as here and as typed.
 #[derive(Clone, Template)]
 #[template(path = "payment-form.html")]
 pub struct PaymentForm {
@@ -187,6 +187,8 @@ pub struct PaymentForm {
     pub received_on: String,
     /// The customers to choose from, the chosen one among them.
     pub customers: Vec<Choice>,
+    /// Whether there are more customers than are listed.
+    pub has_more_customers: bool,
     /// The chosen customer's id, or nothing.
     pub customer_id: String,
     /// Who paid.
@@ -200,6 +202,14 @@ pub struct PaymentForm {
 impl PaymentForm {
     fn list(&self) -> String {
         format!("/orgs/{}/payments", self.org.id)
+    }
+
+    fn customer_hint(&self) -> &'static str {
+        if self.has_more_customers {
+            "Not all are listed: for another one, open the customer and choose Record a payment there"
+        } else {
+            ""
+        }
     }
 }
 

@@ -118,4 +118,18 @@ impl ProblemKind {
     }
 }
 
-pages!(Problem);
+/// What is shown in a page's place when AWS did not do its part for a form: what was typed is on it, to be sent again.
+#[derive(Clone, Template)]
+#[template(path = "again.html")]
+pub struct SendAgain {
+    /// The frame.
+    pub frame: Frame,
+    /// Where the form is sent to, with its query.
+    pub path: String,
+    /// The form's fields, as they came. Those that must not be sent back, such as secrets, are not among them.
+    pub fields: Vec<(String, String)>,
+    /// The request's id, for the operator.
+    pub request_id: String,
+}
+
+pages!(Problem, SendAgain);

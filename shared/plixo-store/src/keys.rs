@@ -120,6 +120,8 @@ pub enum List {
     InvoicesOf(InvoiceStatus),
     /// A customer's invoices.
     InvoicesOfCustomer(CustomerId),
+    /// A customer's invoices of a status, earliest due first.
+    InvoicesOfCustomerThatAre(CustomerId, InvoiceStatus),
     /// All payments.
     Payments,
     /// The payments with something left to apply.
@@ -133,6 +135,23 @@ pub enum List {
 }
 
 impl List {
+    /// Of which customer it is, if it is one's.
+    #[must_use]
+    pub fn customer(&self) -> Option<CustomerId> {
+        match self {
+            Self::InvoicesOfCustomer(customer) | Self::InvoicesOfCustomerThatAre(customer, _) => {
+                Some(*customer)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether it is shown from its end: the youngest first.
+    #[must_use]
+    pub fn is_youngest_first(&self) -> bool {
+        !matches!(self, Self::InvoicesOf(_) | Self::InvoicesOfCustomerThatAre(..))
+    }
+
     /// Where it is: table, index, partition.
     #[must_use]
     pub fn place(&self, org: &OrgId) -> (Table, Index, String) {
@@ -141,6 +160,9 @@ impl List {
             Self::Invoices => (Index::ByKind, format!("{org}#invoices")),
             Self::InvoicesOf(status) => (Index::ByState, format!("{org}#invoices#{}", status.as_str())),
             Self::InvoicesOfCustomer(customer) => (Index::ByCustomer, format!("{org}#{customer}#invoices")),
+            Self::InvoicesOfCustomerThatAre(customer, status) => {
+                (Index::ByCustomerState, format!("{org}#{customer}#invoices#{}", status.as_str()))
+            }
             Self::Payments => (Index::ByKind, format!("{org}#payments")),
             Self::UnappliedPayments => (Index::ByState, format!("{org}#payments#unapplied")),
             Self::Members => (Index::ByKind, format!("{org}#members")),
@@ -158,10 +180,13 @@ pub(crate) fn lists(row: &Row) -> Vec<(List, String)> {
         Row::Customer(row) => vec![(List::Customers, row.id.to_string())],
         Row::Invoice(row) => {
             let due_on = row.due_on.map_or_else(|| "9999-12-31".to_owned(), |day| day.to_string());
+            let (by_age, by_due_day) = (row.id.to_string(), format!("{due_on}#{}", row.id));
+            let (customer, status) = (row.customer_id, row.status());
             vec![
-                (List::Invoices, row.id.to_string()),
-                (List::InvoicesOf(row.status()), format!("{due_on}#{}", row.id)),
-                (List::InvoicesOfCustomer(row.customer_id), row.id.to_string()),
+                (List::Invoices, by_age.clone()),
+                (List::InvoicesOf(status), by_due_day.clone()),
+                (List::InvoicesOfCustomer(customer), by_age),
+                (List::InvoicesOfCustomerThatAre(customer, status), by_due_day),
             ]
         }
         Row::Payment(row) => {

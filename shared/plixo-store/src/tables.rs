@@ -67,6 +67,8 @@ pub enum Index {
     ByCustomer,
     /// Audit events, by what they are about. It holds whole items, for they never change.
     ByObject,
+    /// Those of a kind that are one customer's, in one state.
+    ByCustomerState,
 }
 
 impl Index {
@@ -79,6 +81,7 @@ impl Index {
             Self::ByState => (Some("by-state"), "state_pk", "state_sk"),
             Self::ByCustomer => (Some("by-customer"), "customer_pk", "customer_sk"),
             Self::ByObject => (Some("by-object"), "object_pk", "object_sk"),
+            Self::ByCustomerState => (Some("by-customer-state"), "customer_state_pk", "customer_state_sk"),
         }
     }
 }

@@ -78,12 +78,15 @@ impl Problem {
     /// Whether the form may be sent again, mended: what is wrong is then shown with it.
     #[must_use]
     pub fn can_be_mended(&self) -> bool {
-        matches!(self.status, 400 | 409 | 413 | 422 | 429)
+        matches!(self.status, 400 | 409 | 412 | 413 | 422 | 429)
     }
 
     /// What is wrong, beside the fields that `field` names by their pointers; `None` is of no single field.
     #[must_use]
     pub fn errors(&self, field: impl Fn(&str) -> Option<String>) -> Errors {
+        if self.status == 412 {
+            return Errors::default().stale();
+        }
         let placed = |errors: Errors, it: &Field| match field(&it.pointer) {
             Some(name) => errors.field(name, sentence(&it.detail)),
             None => errors.whole(sentence(&it.detail)),

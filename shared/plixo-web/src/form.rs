@@ -1,6 +1,6 @@
 //! What a form says.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use plixo_lambda::http::Request;
 
@@ -23,7 +23,7 @@ pub fn is_ours(request: &Request) -> bool {
 
 /// The fields of a form or a query. Of a name that came twice, the first counts.
 #[derive(Clone, Default)]
-pub struct Form(HashMap<String, String>);
+pub struct Form(BTreeMap<String, String>);
 
 impl Form {
     /// A posted form. `None` for what is none, or longer than forms are.
@@ -44,11 +44,16 @@ impl Form {
     }
 
     fn of(text: &[u8]) -> Self {
-        let mut fields = HashMap::new();
+        let mut fields = BTreeMap::new();
         for (name, value) in form_urlencoded::parse(text) {
             fields.entry(name.into_owned()).or_insert_with(|| value.replace("\r\n", "\n"));
         }
         Self(fields)
+    }
+
+    /// All fields as they were typed, by their names.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// Whether there is such a field, empty or not.

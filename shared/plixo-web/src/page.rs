@@ -1,7 +1,9 @@
 //! Pages as answers.
 
-use plixo_lambda::http::Response;
-use plixo_pages::{Asset, Frame, ProblemKind, assets, security_headers};
+use plixo_lambda::http::{Request, Response};
+use plixo_pages::{Asset, Frame, ProblemKind, SendAgain, assets, security_headers};
+
+use crate::form::Form;
 
 /// Draws 32 random bytes; `None` if that fails.
 pub type Entropy = fn() -> Option<[u8; 32]>;
@@ -23,6 +25,15 @@ pub fn problem(kind: ProblemKind, request_id: &str, back: Option<String>) -> Res
     let shown =
         plixo_pages::Problem { frame: Frame::default(), kind, request_id: request_id.to_owned(), back };
     page(status, shown.render())
+}
+
+/// The page in whose place a form's answer did not come, for AWS did not do its part: from it, the form is sent again. It has all
+/// that was typed on it, so this is for forms of ours without secrets only.
+#[must_use]
+pub fn send_again(request: &Request, form: &Form) -> Response {
+    let fields = form.fields().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let (path, request_id) = (request.target(), request.id().to_owned());
+    page(503, SendAgain { frame: Frame::default(), path, fields, request_id }.render())
 }
 
 /// The frame of a new page, with `done` said in it. `None` without randomness: two forms must never have one key.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::ask::{Problem, done};
 use crate::form::{Form, is_ours};
-use crate::page::{asset, frame, page};
+use crate::page::{asset, frame, page, send_again};
 use crate::session::{ACCESS, REFRESH, forget, keep, missing, place};
 
 fn request(value: Value) -> Request {
@@ -113,8 +113,25 @@ fn problems_are_told_with_their_fields() {
     let problem = done(&response).unwrap_err();
     assert_eq!((problem.status, problem.code.as_str(), problem.fields.len()), (400, "invalid_request", 1));
     assert!(problem.can_be_mended() && problem.errors(|_| None).any());
+    let stale = Problem { status: 412, code: "stale".to_owned(), detail: String::new(), fields: vec![] };
+    assert!(stale.can_be_mended() && stale.errors(|_| None).is_stale());
     assert_eq!(done(&Response::of(502, "text/plain", "x".to_owned())), Err(Problem::internal()));
     assert_eq!(done(&Response::empty(204)), Ok(()));
+}
+
+#[test]
+fn a_form_without_its_answer_can_be_sent_again() {
+    let form = Form::posted(&request(json!({
+        "headers": {"content-type": "application/x-www-form-urlencoded"},
+        "body": "memo=%3Cb%3E+x%0D%0Ay&idempotency_key=k.save",
+    })));
+    let asked = request(json!({"rawPath": "/orgs/o/members", "rawQueryString": "cursor=a"}));
+    let shown = told(&send_again(&asked, &form.unwrap()));
+    let html = shown["body"].as_str().unwrap();
+    assert_eq!(shown["statusCode"], 503);
+    assert!(html.contains("<form method=\"post\" action=\"/orgs/o/members?cursor=a\">"), "{html}");
+    assert!(html.contains("name=\"memo\" value=\"&#60;b&#62; x\ny\""), "{html}");
+    assert!(html.contains("name=\"idempotency_key\" value=\"k.save\""));
 }
 
 #[test]

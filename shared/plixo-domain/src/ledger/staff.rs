@@ -38,8 +38,8 @@ mod tests;
 pub use customers::{CustomerPatch, create_customer, update_customer};
 pub use fields::{FieldError, Patch};
 pub use invoices::{
-    InvoicePatch, MAX_LINES, NewInvoice, create_invoice, finalize_invoice, mark_uncollectible,
-    update_invoice, void_invoice,
+    InvoicePatch, MAX_LINES, NO_NUMBER, NewInvoice, create_invoice, finalize_invoice, is_invoice_number,
+    mark_uncollectible, update_invoice, void_invoice,
 };
 pub use organisations::{
     MAX_NETS, NewOrganisation, OrganisationPatch, Position, SettingsPatch, create_organisation,

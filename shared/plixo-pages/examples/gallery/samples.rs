@@ -17,7 +17,7 @@ use plixo_pages::{
     EndpointRow, Errors, EventList, EventPage, EventRow, Frame, FreshSecret, HistoryRow, Integrations,
     InviteForm, InvoiceFilter, InvoiceForm, InvoiceLine, InvoiceList, InvoicePage, InvoiceRow, LineRow, May,
     MemberRow, Members, Membership, MoneyOverview, Month, NewPassword, OrganisationRow, Organisations,
-    Overview, Paging, PaymentForm, PaymentList, PaymentPage, PaymentRow, Problem, ProblemKind, Qr,
+    Overview, Paging, PaymentForm, PaymentList, PaymentPage, PaymentRow, Problem, ProblemKind, Qr, SendAgain,
     SettingsPage, Severity, SignIn, Totp,
 };
 
@@ -222,10 +222,13 @@ impl Make<'_> {
             row(self, "Pacific Lens Company Inc.", Role::Cfo, Residency::Us),
         ];
         let email = self.some("clara.controller@nordwind.example");
-        let page = Organisations { frame: self.frame(), email, rows };
+        let paging = Paging { next: self.some("more"), is_first: true };
+        let page = Organisations { frame: self.frame(), email, rows, paging };
         self.add("organisations", page.clone().render());
+        let end = Organisations { rows: Vec::new(), paging: Paging::default(), ..page.clone() };
+        self.add("organisations-end", end.render());
         let frame = self.done("You are signed in.");
-        let empty = Organisations { frame, rows: Vec::new(), ..page };
+        let empty = Organisations { frame, rows: Vec::new(), paging: first(), ..page };
         self.add("organisations-empty", empty.clone().render());
         self.add("organisations-nobody", Organisations { email: None, ..empty }.render());
     }
@@ -359,6 +362,7 @@ impl Make<'_> {
             org: self.org(),
             filter: InvoiceFilter::default(),
             customers: self.customers_to_choose(),
+            has_more_customers: true,
             rows,
             paging: Paging { next: self.some("eyJjdXJzb3IiOiJ4In0=&?"), is_first: true },
             errors: Errors::default(),
@@ -460,6 +464,10 @@ impl Make<'_> {
             errors: Errors::default().whole(self.t("Give the invoice a due day before you finalize it.")),
             ..open.clone()
         };
+        self.add(
+            "invoice-draft-stale",
+            InvoicePage { errors: Errors::default().stale(), ..draft.clone() }.render(),
+        );
         self.add("invoice-draft-refused", draft.render());
         let viewer = InvoicePage {
             frame: self.frame(),
@@ -520,10 +528,13 @@ impl Make<'_> {
                     ("lines.1.unit_price", "Line 2: enter the price with a point before the decimals"),
                     ("memo", "Leave the card number out"),
                 ])
-                .whole(self.t("Somebody else changed this draft. Look at it again.")),
+                .whole(self.t("The draft cannot be saved like this.")),
             ..new.clone()
         };
+        let now = format!("/orgs/{}/invoices/inv_1", wrong.org.id);
+        let overtaken = InvoiceForm { errors: Errors::default().stale_at(now), ..wrong.clone() };
         self.add("invoice-edit-wrong", wrong.render());
+        self.add("invoice-edit-stale", overtaken.render());
         let none = InvoiceForm { customers: Vec::new(), has_more_customers: false, ..new };
         self.add("invoice-new-no-customer", none.render());
     }
@@ -666,6 +677,7 @@ impl Make<'_> {
             currency: "EUR".to_owned(),
             received_on: "2026-11-21".to_owned(),
             customers: self.customers_to_choose(),
+            has_more_customers: true,
             customer_id: String::new(),
             payer_name: String::new(),
             remittance: String::new(),
@@ -673,6 +685,7 @@ impl Make<'_> {
         };
         self.add("payment-new", form.clone().render());
         let wrong = PaymentForm {
+            has_more_customers: false,
             source: String::new(),
             amount: self.t("1.250,00"),
             payer_name: self.t("BALTIC SENSORS OU"),
@@ -741,6 +754,7 @@ impl Make<'_> {
             errors: Errors::default(),
         };
         self.add("payment", page.clone().render());
+        let first = candidates.first().map(|it| format!("apply.{}", it.invoice_id)).unwrap_or_default();
         let wrong = PaymentPage {
             allocations: Vec::new(),
             allocate: Some(AllocateForm {
@@ -749,7 +763,7 @@ impl Make<'_> {
                 other_amount: self.t("all"),
             }),
             errors: self.errors(&[
-                ("allocations.0.amount", "NW-2026-0106: that is more than is left of the payment"),
+                (&first, "NW-2026-0106: that is more than is left of the payment"),
                 ("other_number", "There is no open invoice of that number"),
                 ("other_amount", "Enter an amount in digits, such as 1250.00"),
             ]),
@@ -805,6 +819,8 @@ impl Make<'_> {
             frame: self.done("The invitation is on its way."),
             org: self.org(),
             rows,
+            paging: first(),
+            cursor: String::new(),
             invite: InviteForm { email: String::new(), role: Role::Viewer },
             errors: Errors::default(),
         };
@@ -821,6 +837,14 @@ impl Make<'_> {
             ..page.clone()
         };
         self.add("members-wrong", wrong.render());
+        let later = Members {
+            frame: self.frame(),
+            paging: Paging { next: self.some("after these"), is_first: false },
+            cursor: self.t("after those"),
+            errors: Errors::default().stale(),
+            ..page.clone()
+        };
+        self.add("members-later-stale", later.render());
         self.add("members-viewer", Members { frame: self.frame(), org: self.viewer(), ..page }.render());
     }
 
@@ -842,6 +866,8 @@ impl Make<'_> {
             frame: self.frame(),
             org: self.org(),
             endpoints,
+            paging: first(),
+            cursor: String::new(),
             fresh: None,
             providers: vec![
                 Choice::new("stripe", self.t("Stripe")),
@@ -869,6 +895,10 @@ impl Make<'_> {
             ..page.clone()
         };
         self.add("integrations-wrong", wrong.render());
+        let end = Integrations { endpoints: Vec::new(), paging: Paging::default(), ..page.clone() };
+        self.add("integrations-end", end.render());
+        let paging = Paging { next: self.some("next"), is_first: true };
+        self.add("integrations-many", Integrations { paging, ..page.clone() }.render());
         self.add("integrations-empty", Integrations { endpoints: Vec::new(), ..page }.render());
     }
 
@@ -1020,6 +1050,11 @@ impl Make<'_> {
             ]),
             ..page
         };
+        let now = format!("/orgs/{}/settings", wrong.org.id);
+        self.add(
+            "settings-stale",
+            SettingsPage { errors: Errors::default().stale_at(now), ..wrong.clone() }.render(),
+        );
         self.add("settings-wrong", wrong.render());
     }
 
@@ -1045,5 +1080,13 @@ impl Make<'_> {
             let frame = Frame { banners, ..Frame::default() };
             self.add(name, Problem { frame, kind, request_id: self.t("Kq1xXjTfDoEEJvA="), back }.render());
         }
+        let fields = [("idempotency_key", "k3y.save".to_owned()), ("memo", self.t("Thank you\nvery much"))];
+        let again = SendAgain {
+            frame: Frame::default(),
+            path: "/orgs/org_1/invoices/new".to_owned(),
+            fields: fields.map(|(name, value)| (name.to_owned(), value)).to_vec(),
+            request_id: self.t("Kq1xXjTfDoEEJvA="),
+        };
+        self.add("problem-503-again", again.render());
     }
 }

@@ -19,6 +19,8 @@ use crate::money::{Money, MoneyError};
 
 /// So many lines has an invoice at most.
 pub const MAX_LINES: usize = 200;
+/// What is wrong with a text that is no [`is_invoice_number`].
+pub const NO_NUMBER: &str = "is no number of 1 to 64 letters, digits, `-`, `_`, `.`, `/` and spaces within";
 /// The days in which an invoice is to be paid that names none.
 const DUE_DAYS: i64 = 30;
 /// The number of the row that says which invoice got the last made number. It is no number that people can give.
@@ -292,15 +294,18 @@ fn next_number(book: &Book) -> Result<String, Stopped> {
     Err(StaffError::NumberTaken.into())
 }
 
+/// Whether an invoice can have that number: it stands in a key, on paper, and in what payers write.
+#[must_use]
+pub fn is_invoice_number(text: &str) -> bool {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'/' | b' ');
+    (1..=64).contains(&text.len()) && text.bytes().all(fits) && text.trim() == text
+}
+
 /// Checks what people wrote, and answers what it sums up to.
 fn check(body: &InvoiceBody, number: Option<&str>) -> Result<Money, Stopped> {
     let mut fields = Fields::default();
     if let Some(number) = number {
-        // It stands in a key, on paper, and in what payers write.
-        let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'/' | b' ');
-        let shaped = (1..=64).contains(&number.len()) && number.bytes().all(fits) && number.trim() == number;
-        let why = "is no number of 1 to 64 letters, digits, `-`, `_`, `.`, `/` and spaces within";
-        fields.check(shaped, "/number", why);
+        fields.check(is_invoice_number(number), "/number", NO_NUMBER);
         fields.no_card(number, "/number");
         fields.check(!is_passing(number), "/number", "cannot begin as the numbers of drafts do");
     }
