@@ -125,20 +125,12 @@ impl<T: Tables, K: KeyService> Desk<T, K> {
     where
         F: AsyncFn(Entered<'_>) -> Result<Made, Not>,
     {
-        let key = key.map(|key| {
-            (answer_key(caller, deed, org, key.key), sha256(&[deed.object.id.as_bytes(), key.body]))
-        });
+        let key = key.map(|key| named(caller, deed, org, key));
         let mut rows = rows.to_vec();
         rows.extend(key.as_ref().map(|(key, _)| RowKey::Answer(key.clone())));
         for _ in 0..TRIES {
             let mut visit = self.enter(caller, org, deed, rows.clone()).await?;
-            if let Some((key, request)) = &key
-                && let Ok(Some(answer)) = visit.book.get::<Answer>(key)
-                && is_remembered(answer.at, caller.now)
-            {
-                if answer.request != *request {
-                    return Err(Refusal::KeyReused);
-                }
+            if let Some(answer) = remembered(&visit, key.as_ref(), caller)? {
                 let body = self.store.open_answer(org, answer, caller.now).await?;
                 return Ok(Answered { status: answer.status, body, version: None });
             }
@@ -148,6 +140,25 @@ impl<T: Tables, K: KeyService> Desk<T, K> {
             }
         }
         Err(Refusal::Overtaken)
+    }
+
+    /// Lets a member in who is about to make a change of which a part lies outside the tables: not if [`Desk::change`] would
+    /// refuse their key.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn enter_with_key(
+        &self,
+        caller: &Caller,
+        org: &OrgId,
+        deed: &Deed,
+        key: Option<Key<'_>>,
+    ) -> Result<Visit, Refusal> {
+        let key = key.map(|key| named(caller, deed, org, key));
+        let rows = key.iter().map(|(key, _)| RowKey::Answer(key.clone())).collect();
+        let visit = self.enter(caller, org, deed, rows).await?;
+        remembered(&visit, key.as_ref(), caller)?;
+        Ok(visit)
     }
 
     async fn attempt<F>(
@@ -202,6 +213,30 @@ impl<T: Tables, K: KeyService> Desk<T, K> {
             Err(CommitError::Conflict) => Ok(Done::Overtaken),
             Err(CommitError::Store(error)) => Err(error.into()),
         }
+    }
+}
+
+/// Under which name an answer to a key is remembered, and the hash of the request that it answers.
+fn named(caller: &Caller, deed: &Deed, org: &OrgId, key: Key<'_>) -> (AnswerKey, [u8; 32]) {
+    (answer_key(caller, deed, org, key.key), sha256(&[deed.object.id.as_bytes(), key.body]))
+}
+
+/// What the same request with the same key was answered.
+fn remembered<'v>(
+    visit: &'v Visit,
+    key: Option<&(AnswerKey, [u8; 32])>,
+    caller: &Caller,
+) -> Result<Option<&'v Answer>, Refusal> {
+    let Some((key, request)) = key else { return Ok(None) };
+    match visit.book.get::<Answer>(key) {
+        Ok(Some(answer)) if is_remembered(answer.at, caller.now) => {
+            if answer.request == *request {
+                Ok(Some(answer))
+            } else {
+                Err(Refusal::KeyReused)
+            }
+        }
+        _ => Ok(None),
     }
 }
 
