@@ -409,8 +409,10 @@ fn who_may_not_is_told_so_and_another_organisation_is_not_there() {
 #[test]
 fn who_needs_a_second_factor_is_led_to_set_it_up() {
     let world = world_that_requires_two_factors(true);
-    let shown = world.at(CONTROLLER).get(&world.page("/invoices"));
-    assert_eq!((shown.status, shown.to.as_str(), shown.line.outcome), (303, "/totp", "two_factor_required"));
+    let shown = world.at(CONTROLLER).get(&format!("{}?status=open", world.page("/invoices")));
+    let next = format!("%2Forgs%2F{}%2Finvoices%3Fstatus%3Dopen", world.orgs[0]);
+    assert_eq!((shown.status, shown.line.outcome), (303, "two_factor_required"));
+    assert_eq!(shown.to, format!("/totp?next={next}"));
 }
 
 #[test]
