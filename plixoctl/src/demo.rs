@@ -23,12 +23,10 @@ use plixo_domain::money::{Currency, Money};
 use plixo_domain::people::{Member, MemberState, Role, add_member};
 use plixo_domain::secret::Secret;
 use plixo_domain::webhook::{EndpointSecret, EndpointState, Provider, VaultEntry, WebhookEndpoint};
-use plixo_identity::token::Verifier;
 use plixo_lambda::env::Env;
 use plixo_lambda::{clock, entropy};
 use plixo_store::Store;
 use plixo_store::dynamo::DynamoTables;
-use plixo_store::people::DynamoPeople;
 use serde_json::{Value, json};
 
 use people::{Account, Desk};
@@ -87,13 +85,11 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<Value> {
     env.complete()?;
     let config = config::of_command().await;
     let kms = Kms::new(&config, key);
-    let tables = DynamoTables::new(&config, ledger, events, audit).with_people(people.clone());
+    let tables = DynamoTables::new(&config, ledger, events, audit).with_people(people);
     let store = Store::new(tables, kms.clone(), entropy::bytes_32);
     let beside = prefix.strip_suffix("webhook-endpoints/").context("an odd WEBHOOK_ENDPOINTS_PREFIX")?;
     let desk = Desk {
-        pool: UserPool::new(&config, pool.clone(), client.clone()),
-        verifier: Verifier::of_pool(&pool, client),
-        people: DynamoPeople::new(&config, people),
+        pool: UserPool::new(&config, pool, client),
         vault: Vault::new(&config, format!("{beside}demo-accounts/")),
         storage_key: storage_key.clone(),
     };

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pyotp
 import pytest
 
-from people import call, challenged, fresh_code, member, scanned, sign_in
+from people import Staff, call, challenged, fresh_code, member, scanned, sign_in
 
 UNKNOWN = "nobody.canary@example.com"
 # What these tests have seen, and no log and no table may hold.
@@ -139,6 +139,39 @@ def test_a_refresh_keeps_the_session_and_a_sign_out_ends_it(stack):
     assert refused(call(stack, "/v1/auth/refresh", body)) == (401, "unauthenticated")
 
 
+def test_what_is_no_refresh_token_is_refused_without_asking_cognito(stack):
+    for odd in ("nobody", "a.b", "a..c", "a.b.c.d.e f"):
+        assert refused(call(stack, "/v1/auth/refresh", {"refresh_token": odd})) == (401, "unauthenticated")
+        assert [line for line in stack.lines("api-auth") if line["route"] == "POST /v1/auth/refresh"][-1]["aws_calls"] == 0
+    assert refused(call(stack, "/v1/auth/refresh", {"refresh_token": "a.b.c"})) == (401, "unauthenticated")
+
+
+def test_who_turned_totp_off_at_cognito_has_one_factor(stack):
+    org = Staff(stack, "controller")
+    assert org.ask("PATCH", "", {"settings": {"require_two_factor": True}})[0] == 200, "it has shown two"
+    try:
+        who, name = member(stack, "billing_admin"), "SOFTWARE_TOKEN_MFA"
+        tokens = sign_in(stack, who)
+        shown = f"/v1/orgs/{org.org}"
+        assert call(stack, shown, token=tokens["access_token"], method="GET")[0] == 200
+        cognito, pool = stack.aws("cognito-idp"), stack.json["env"]["USER_POOL_ID"]
+        settings = {"AccessToken": tokens["access_token"], "SoftwareTokenMfaSettings": {"Enabled": False}}
+        cognito.set_user_mfa_preference(**settings)
+        status, _, alone = password(stack, who["email"], who["password"])
+        assert (status, set(alone) >= {"access_token"}) == (200, True), "a password alone opens a session"
+        assert refused(call(stack, shown, token=alone["access_token"], method="GET")) == (403, "two_factor_required")
+        again = call(stack, "/v1/auth/refresh", {"refresh_token": alone["refresh_token"]})[2]["access_token"]
+        assert refused(call(stack, shown, token=again, method="GET")) == (403, "two_factor_required")
+        assert call(stack, shown, token=tokens["access_token"], method="GET")[0] == 200
+        SEEN.update([*(it[kind] for it in (tokens, alone) for kind in ("access_token", "refresh_token")), again])
+        cognito.admin_set_user_mfa_preference(
+            UserPoolId=pool, Username=who["email"], SoftwareTokenMfaSettings={"Enabled": True, "PreferredMfa": True})
+        assert name in cognito.admin_get_user(UserPoolId=pool, Username=who["email"])["UserMFASettingList"]
+        assert call(stack, shown, token=sign_in(stack, who)["access_token"], method="GET")[0] == 200
+    finally:
+        assert org.ask("PATCH", "", {"settings": {"require_two_factor": False}})[0] == 200
+
+
 def test_without_a_token_that_holds_everything_is_closed(stack):
     token = sign_in(stack, member(stack, "controller"))["access_token"]
     SEEN.add(token)
@@ -204,7 +237,12 @@ def test_a_password_is_changed_by_who_knows_it_and_holds_no_name(stack):
     new = "velvet turbine octopus 4711 ladder"
     answer = change("not the canary password", new)
     assert refused(answer) == (400, "invalid_request") and answer[2]["errors"][0]["pointer"] == "/current_password"
+    other = sign_in(stack, who)["access_token"]
+    assert call(stack, "/v1/orgs", token=other, method="GET")[0] == 200
     assert change(who["password"], new)[0] == 204
+    assert refused(call(stack, "/v1/orgs", token=other, method="GET")) == (401, "unauthenticated"), "other sessions are over"
+    assert refused(call(stack, "/v1/auth/totp", token=other)) == (401, "unauthenticated")
+    assert call(stack, "/v1/orgs", token=token, method="GET")[0] == 200, "this one goes on"
     assert refused(password(stack, who["email"], who["password"])) == (401, "sign_in_failed")
     assert sign_in(stack, {**who, "password": new})["access_token"]
     assert change(new, who["password"])[0] == 204, "and back: others sign in with it"

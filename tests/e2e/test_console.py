@@ -63,6 +63,7 @@ def test_somebody_signs_in_with_a_code_and_out_again(stack, browser):
     code = fresh_code(who["totp_secret"])
     shown = browser.press("Sign in", code=f"{(int(code) + 1) % 1_000_000:06}")
     assert shown.status == 400 and "Enter your code" in shown.text
+    assert "not right, or was used before" in browser.html("#code-error")
     shown = browser.press("Sign in", code=code)
     assert (shown.status, shown.path) == (200, f"/orgs/{org}/invoices?status=open")
 
@@ -112,6 +113,9 @@ def test_a_newcomer_chooses_a_password_and_sets_a_second_factor_up(stack, browse
     assert (shown.status, shown.path) == (200, "/orgs") and "You are in no organisation yet" in shown.text
 
     shown = browser.press("Second factor")
+    assert shown.path == "/totp" and "Have your authenticator app at hand" in shown.text and browser.axe() == []
+    assert "Scan this code" not in shown.text, "looking makes no secret"
+    shown = browser.press("Begin")
     assert "Set up a second factor" in shown.text and browser.axe() == []
     url = scanned(browser.html(".qr svg"))
     secret = re.search(r"secret=([A-Z2-7]+)", url)[1]

@@ -6,24 +6,22 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::{SignedDuration, Timestamp};
 use plixo_aws::AwsError;
 use plixo_aws::cognito::{Challenge, Directory, DirectoryError, Question, SignIn, Tokens};
-use plixo_domain::people::UserId;
+use plixo_domain::people::{LONGEST_EMAIL, UserId};
 use plixo_domain::secret::Secret;
 use plixo_identity::password::{self, Weakness};
-use plixo_identity::token::{Session, Verifier};
+use plixo_identity::token::{Session, Verifier, is_a_refresh_token};
 use plixo_identity::totp::{self, Code};
 use plixo_store::StoreError;
-use plixo_store::people::{Counter, Pending, People, TotpNote};
+use plixo_store::people::{Counter, OthersEnded, Pending, People, Standing};
 
-use crate::guard::{self, FREE_OF_ACCOUNT, FREE_OF_ADDRESS, Held, Limit};
+use crate::guard::{self, FREE_OF_ACCOUNT, FREE_OF_ADDRESS, Held, Limit, Tried};
 
 /// How long a challenge waits for its answer: Cognito's own sessions last 3 minutes.
-const CHALLENGE: SignedDuration = SignedDuration::from_mins(3);
+pub const CHALLENGE: SignedDuration = SignedDuration::from_mins(3);
 /// How long tokens of a session may be about: a refresh token's 12 hours, and an access token's one after that.
 pub const LONGEST_SESSION: SignedDuration = SignedDuration::from_hours(13);
 /// Who has TOTP already sets up another only this soon after signing in.
 const FRESH: SignedDuration = SignedDuration::from_mins(10);
-/// The longest email that Cognito takes as a name, characters.
-const LONGEST_EMAIL: usize = 128;
 /// The longest password that Cognito takes, characters.
 const LONGEST_PASSWORD: usize = 256;
 /// What authenticator apps show above a code.
@@ -176,14 +174,17 @@ impl<D: Directory, P: People, N: OrganisationNames> Desk<D, P, N> {
         now: Timestamp,
     ) -> Result<Outcome, Refusal> {
         let email = email.reveal().trim().to_lowercase();
-        let account = self.limit("account", &email, FREE_OF_ACCOUNT);
-        let address = self.limit("address", &guard::sender(ip), FREE_OF_ADDRESS);
-        guard::count(&self.people, &address, now).await?;
-        if let Err(held) = guard::count(&self.people, &account, now).await {
-            // Nothing was tried: one who is held does not hold their whole office up.
-            self.people.take_back_try(&address.counter).await?;
-            return Err(held.into());
-        }
+        let account = self.limit("account", &email);
+        let address = self.limit_of_address("address", ip);
+        let from_there = guard::count(&self.people, &address, now).await?;
+        let tried = match guard::count(&self.people, &account, now).await {
+            Ok(tried) => tried,
+            Err(held) => {
+                // Nothing was tried: one who is held does not hold their whole office up.
+                guard::take_back(&self.people, &address, from_there).await?;
+                return Err(held.into());
+            }
+        };
         if !is_an_email(&email) || !is_a_password(password) {
             return Err(Refusal::Wrong);
         }
@@ -191,13 +192,13 @@ impl<D: Directory, P: People, N: OrganisationNames> Desk<D, P, N> {
             Ok(told) => told,
             Err(DirectoryError::Aws(error)) => {
                 // Nobody knows whether it was wrong, and an outage locks nobody out.
-                self.people.take_back_try(&account.counter).await?;
-                self.people.take_back_try(&address.counter).await?;
+                guard::take_back(&self.people, &account, tried).await?;
+                guard::take_back(&self.people, &address, from_there).await?;
                 return Err(error.into());
             }
             Err(_) => return Err(Refusal::Wrong),
         };
-        self.people.take_back_try(&address.counter).await?;
+        guard::take_back(&self.people, &address, from_there).await?;
         self.people.forget_tries(&account.counter).await?;
         self.come_in(told, now).await
     }
@@ -218,17 +219,17 @@ impl<D: Directory, P: People, N: OrganisationNames> Desk<D, P, N> {
         let session = session.reveal().split_once('.').map(|(_, session)| Secret::new(session.to_owned()));
         let session = session.ok_or(Refusal::Wrong)?;
         let challenge = Challenge { question, user: pending.user, session };
-        let codes = Limit { counter: pending.counter, free: FREE_OF_ACCOUNT };
+        let codes = Limit { counter: pending.counter, free: FREE_OF_ACCOUNT, shared: false };
         let told = match (question, answer) {
             (Question::Totp, Answer::Code(code)) => {
                 // Wrong codes count apart from wrong passwords: only who knows the password can use them up, and a right
                 // password does not buy more of them.
-                guard::count(&self.people, &codes, now).await?;
+                let tried = guard::count(&self.people, &codes, now).await?;
                 if !self.use_code(&pending.user, code, now).await? {
                     return Err(Refusal::Wrong);
                 }
                 let told = self.directory.answer(&challenge, &Secret::new(code.reveal().to_owned())).await;
-                self.unless_aws(told, &codes).await
+                self.unless_aws(told, &codes, tried).await
             }
             (Question::NewPassword, Answer::NewPassword(password)) => {
                 let person = self.directory.find(&pending.user.to_string()).await?.ok_or(Refusal::Wrong)?;
@@ -244,6 +245,11 @@ impl<D: Directory, P: People, N: OrganisationNames> Desk<D, P, N> {
         self.people.answered(&hash).await?;
         if question == Question::Totp {
             self.people.forget_tries(&codes.counter).await?;
+            if let SignIn::Done(tokens) = &told {
+                // Without this note the session has shown one factor, whatever the directory thinks of the person.
+                let session = self.session(tokens, now)?.session;
+                self.people.note_two_factor(&session, over_at(now)).await?;
+            }
         }
         self.come_in(told, now).await
     }
@@ -252,25 +258,35 @@ impl<D: Directory, P: People, N: OrganisationNames> Desk<D, P, N> {
     ///
     /// # Errors
     /// [`Refusal`].
-    pub async fn refresh(&self, refresh: &Secret, now: Timestamp) -> Result<In, Refusal> {
-        let mut tokens = match self.directory.refresh(refresh).await {
+    pub async fn refresh(&self, refresh: &Secret, ip: Option<&str>, now: Timestamp) -> Result<In, Refusal> {
+        // What cannot be one costs nobody anything.
+        if !is_a_refresh_token(refresh.reveal()) {
+            return Err(Refusal::Ended);
+        }
+        let address = self.limit_of_address("refresh", ip);
+        let tried = guard::count(&self.people, &address, now).await?;
+        let told = self.directory.refresh(refresh).await;
+        let mut tokens = match self.unless_aws(told, &address, tried).await {
             Err(DirectoryError::Wrong) => return Err(Refusal::Ended),
             told => told?,
         };
+        guard::take_back(&self.people, &address, tried).await?;
         let session = self.session(&tokens, now)?;
-        if self.people.is_revoked(&session.session, now).await? {
-            return Err(Refusal::Ended);
-        }
+        self.check(&session, now).await?;
         tokens.refresh.get_or_insert_with(|| refresh.clone());
         Ok(In { tokens, session })
     }
 
-    /// Whether a session was ended, though its tokens are not yet out of date.
+    /// How a session stands that is not over.
     ///
     /// # Errors
-    /// [`Refusal::Ended`] where it was.
-    pub async fn check(&self, session: &Session, now: Timestamp) -> Result<(), Refusal> {
-        if self.people.is_revoked(&session.session, now).await? { Err(Refusal::Ended) } else { Ok(()) }
+    /// [`Refusal::Ended`] where it is over, though its tokens are not yet out of date.
+    pub async fn check(&self, session: &Session, now: Timestamp) -> Result<Standing, Refusal> {
+        let standing = self.people.standing(&session.user, &session.session, now).await?;
+        if standing.is_over(&session.session, session.signed_in_at) {
+            return Err(Refusal::Ended);
+        }
+        Ok(standing)
     }
 
     /// Makes a TOTP secret. It counts once [`Desk::verify_totp`] has seen a code of it.
@@ -281,20 +297,23 @@ impl<D: Directory, P: People, N: OrganisationNames> Desk<D, P, N> {
         &self,
         access: &Secret,
         session: &Session,
+        standing: &Standing,
         now: Timestamp,
     ) -> Result<Enrolment, Refusal> {
-        let stale = now.duration_since(session.signed_in_at) > FRESH;
-        if stale && self.people.totp(&session.user).await?.is_some() {
+        let person = self.directory.find(&session.user.to_string()).await?.ok_or(Refusal::Ended)?;
+        // Whoever has an app shows that they have it before they set up another.
+        let stale = now.duration_since(session.signed_in_at) > FRESH || !standing.two_factor;
+        if person.totp && stale {
             return Err(Refusal::Stale);
         }
-        let person = self.directory.find(&session.user.to_string()).await?.ok_or(Refusal::Ended)?;
         let secret = self.directory.associate_totp(access).await.map_err(ended)?;
         let url = totp::otpauth_url(ISSUER, person.email.reveal(), secret.reveal());
         let qr_svg = totp::qr_svg(&url).ok_or(Refusal::Internal("a URL too long for a QR code"))?;
         Ok(Enrolment { secret, otpauth_url: Secret::new(url), qr_svg: Secret::new(qr_svg) })
     }
 
-    /// Turns TOTP on with a code of the secret made last.
+    /// Turns TOTP on with a code of the secret made last. The person's other sessions are over: they began without it, or
+    /// with an app that is gone.
     ///
     /// # Errors
     /// [`Refusal`].
@@ -305,19 +324,19 @@ impl<D: Directory, P: People, N: OrganisationNames> Desk<D, P, N> {
         code: &Code,
         now: Timestamp,
     ) -> Result<(), Refusal> {
-        let limit = self.limit("enrolment", &session.user.to_string(), FREE_OF_ACCOUNT);
-        guard::count(&self.people, &limit, now).await?;
+        let limit = self.limit("enrolment", &session.user.to_string());
+        let tried = guard::count(&self.people, &limit, now).await?;
         if !self.use_code(&session.user, code, now).await? {
             return Err(Refusal::WrongCode);
         }
         let shown = self.directory.verify_totp(access, code.reveal()).await;
-        self.unless_aws(shown, &limit).await.map_err(ended)?;
-        self.people.forget_tries(&limit.counter).await?;
-        let note = TotpNote { at: now, session: session.session.clone() };
-        Ok(self.people.note_totp(&session.user, &note).await?)
+        self.unless_aws(shown, &limit, tried).await.map_err(ended)?;
+        let note = self.people.note_two_factor(&session.session, over_at(now));
+        futures::try_join!(note, self.end_others(session, now), self.people.forget_tries(&limit.counter))?;
+        Ok(())
     }
 
-    /// Changes a person's password.
+    /// Changes a person's password. Their other sessions are over.
     ///
     /// # Errors
     /// [`Refusal`]; [`Refusal::Wrong`] where the current one is not right.
@@ -329,16 +348,17 @@ impl<D: Directory, P: People, N: OrganisationNames> Desk<D, P, N> {
         now: Timestamp,
     ) -> Result<(), Refusal> {
         let user = session.user.to_string();
-        let limit = self.limit("password", &user, FREE_OF_ACCOUNT);
+        let limit = self.limit("password", &user);
         let person = self.directory.find(&user).await?.ok_or(Refusal::Ended)?;
         self.judge(new, &session.user, person.email.reveal()).await?;
-        guard::count(&self.people, &limit, now).await?;
+        let tried = guard::count(&self.people, &limit, now).await?;
         if !is_a_password(current) {
             return Err(Refusal::Wrong);
         }
         let changed = self.directory.change_password(access, current, new).await;
-        self.unless_aws(changed, &limit).await?;
-        Ok(self.people.forget_tries(&limit.counter).await?)
+        self.unless_aws(changed, &limit, tried).await?;
+        futures::try_join!(self.end_others(session, now), self.people.forget_tries(&limit.counter))?;
+        Ok(())
     }
 
     /// Ends a session: its refresh token, where it is given, and what may still come of it.
@@ -351,8 +371,7 @@ impl<D: Directory, P: People, N: OrganisationNames> Desk<D, P, N> {
         refresh: Option<&Secret>,
         now: Timestamp,
     ) -> Result<(), Refusal> {
-        let forget_at = now.saturating_add(LONGEST_SESSION).unwrap_or(Timestamp::MAX);
-        self.people.revoke_session(&session.session, forget_at).await?;
+        self.people.revoke_session(&session.session, over_at(now)).await?;
         match refresh {
             Some(refresh) => match self.directory.revoke(refresh).await {
                 // One that is none, or none any more, needs no end.
@@ -368,10 +387,11 @@ impl<D: Directory, P: People, N: OrganisationNames> Desk<D, P, N> {
         &self,
         told: Result<T, DirectoryError>,
         limit: &Limit,
+        tried: Tried,
     ) -> Result<T, DirectoryError> {
         if let Err(DirectoryError::Aws(_)) = &told {
             // Should this fail as well, one try too many is counted.
-            let _ = self.people.take_back_try(&limit.counter).await;
+            let _ = guard::take_back(&self.people, limit, tried).await;
         }
         told
     }
@@ -387,7 +407,7 @@ impl<D: Directory, P: People, N: OrganisationNames> Desk<D, P, N> {
         // Cognito's session alone would do on AWS. With 32 bytes of ours, only what this desk asked can be answered.
         let drawn = (self.entropy)().ok_or(Refusal::Internal("no randomness to be had"))?;
         let session = format!("{}.{}", URL_SAFE_NO_PAD.encode(drawn), challenge.session.reveal());
-        let counter = self.limit("code", &challenge.user.to_string(), FREE_OF_ACCOUNT).counter;
+        let counter = self.limit("code", &challenge.user.to_string()).counter;
         let question = word(challenge.question).to_owned();
         let pending = Pending { user: challenge.user, question, counter };
         let forget_at = now.saturating_add(CHALLENGE).unwrap_or(Timestamp::MAX);
@@ -413,8 +433,21 @@ impl<D: Directory, P: People, N: OrganisationNames> Desk<D, P, N> {
         Ok(self.people.use_code(user, &hash, now, forget_at).await?)
     }
 
-    fn limit(&self, kind: &str, of: &str, free: u32) -> Limit {
-        Limit { counter: Counter::new(kind, &self.hash(kind, of)), free }
+    /// Ends a person's sessions but this one. Cognito can end all of them only.
+    async fn end_others(&self, session: &Session, now: Timestamp) -> Result<(), StoreError> {
+        let others = OthersEnded { at: now, but: session.session.clone() };
+        self.people.end_others(&session.user, &others, over_at(now)).await
+    }
+
+    /// The limit of one person's tries.
+    fn limit(&self, kind: &str, of: &str) -> Limit {
+        Limit { counter: Counter::new(kind, &self.hash(kind, of)), free: FREE_OF_ACCOUNT, shared: false }
+    }
+
+    /// The limit of tries from one address.
+    fn limit_of_address(&self, kind: &str, ip: Option<&str>) -> Limit {
+        let counter = Counter::new(kind, &self.hash(kind, &guard::sender(ip)));
+        Limit { counter, free: FREE_OF_ADDRESS, shared: true }
     }
 
     /// A keyed hash of a value of a kind, hex.
@@ -425,6 +458,11 @@ impl<D: Directory, P: People, N: OrganisationNames> Desk<D, P, N> {
         context.update(value.as_bytes());
         hex::encode(context.sign())
     }
+}
+
+/// When no token of a session is about any more that is open now.
+fn over_at(now: Timestamp) -> Timestamp {
+    now.saturating_add(LONGEST_SESSION).unwrap_or(Timestamp::MAX)
 }
 
 /// A directory that does not know the token any more: the session has ended.

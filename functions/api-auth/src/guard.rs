@@ -5,13 +5,13 @@ use std::net::IpAddr;
 
 use jiff::{SignedDuration, Timestamp};
 use plixo_store::StoreError;
-use plixo_store::people::{Counted, Counter, People};
+use plixo_store::people::{Counted, Counter, People, Tries};
 
 /// Wrong tries at one account before the next has to wait.
 pub const FREE_OF_ACCOUNT: u32 = 5;
 /// Wrong tries from one address before the next has to wait. Whole offices share one.
 pub const FREE_OF_ADDRESS: u32 = 100;
-/// How long wrong tries are remembered after the last of them.
+/// How long wrong tries are remembered after the first of them, or after one that had to wait.
 const REMEMBERED_FOR: SignedDuration = SignedDuration::from_mins(60);
 /// The first wait; each further wrong try doubles it.
 const FIRST_WAIT: SignedDuration = SignedDuration::from_secs(15);
@@ -23,6 +23,16 @@ const LONGEST_WAIT: SignedDuration = SignedDuration::from_mins(15);
 pub(crate) struct Limit {
     pub(crate) counter: Counter,
     pub(crate) free: u32,
+    /// Whether many people share it. Then one who had to wait does not make the others wait for another hour.
+    pub(crate) shared: bool,
+}
+
+/// A try that was counted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tried {
+    at: Timestamp,
+    /// What was counted before, if the try had to wait.
+    seen: Option<Tries>,
 }
 
 /// Why a try is not made.
@@ -41,10 +51,10 @@ impl From<StoreError> for Held {
 }
 
 /// Counts a try that is about to be made, or says how long it has to wait.
-pub(crate) async fn count(people: &impl People, limit: &Limit, now: Timestamp) -> Result<(), Held> {
+pub(crate) async fn count(people: &impl People, limit: &Limit, now: Timestamp) -> Result<Tried, Held> {
     let forget_at = now.saturating_add(REMEMBERED_FOR).unwrap_or(Timestamp::MAX);
     let seen = match people.count_try(&limit.counter, limit.free, now, forget_at).await? {
-        Counted::Free => return Ok(()),
+        Counted::Free => return Ok(Tried { at: now, seen: None }),
         Counted::Held(seen) => seen,
     };
     let wait = wait_after(seen.count, limit.free);
@@ -53,11 +63,20 @@ pub(crate) async fn count(people: &impl People, limit: &Limit, now: Timestamp) -
         return Err(Held::For(left));
     }
     let next = seen.count.saturating_add(1);
+    let forget_at = if limit.shared && seen.until > now { seen.until } else { forget_at };
     if people.count_late_try(&limit.counter, seen, next, now, forget_at).await? {
-        return Ok(());
+        return Ok(Tried { at: now, seen: Some(seen) });
     }
     // Another try was faster, and this one waits as if it had come after it.
     Err(Held::For(wait_after(next, limit.free).max(SignedDuration::from_secs(1))))
+}
+
+/// Takes a try back that was right, or that was none: all is as if it had not been made.
+pub(crate) async fn take_back(people: &impl People, limit: &Limit, tried: Tried) -> Result<(), StoreError> {
+    match tried.seen {
+        None => people.take_back_try(&limit.counter).await,
+        Some(seen) => people.take_back_late_try(&limit.counter, tried.at, seen).await,
+    }
 }
 
 /// How long the next try waits after so many wrong ones.

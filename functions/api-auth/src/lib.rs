@@ -162,8 +162,7 @@ fn answer(failed: Failed, id: &str, line: &mut Line) -> Response {
         }
         Refusal::Stale => {
             line.outcome = "sign_in_stale";
-            let detail =
-                "You signed in too long ago for this. Sign in again, then change your authenticator app.";
+            let detail = "You signed in too long ago for this, or without a code. Sign in again, then change your authenticator app.";
             Response::problem(403, "sign_in_again", "Forbidden", detail, id)
         }
     }

@@ -10,7 +10,7 @@ use plixo_identity::token::Session;
 use plixo_identity::totp::Code;
 use plixo_lambda::http::{Request, Response};
 use plixo_lambda::line::Line;
-use plixo_store::people::People;
+use plixo_store::people::{People, Standing};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoResponses, ToSchema};
 
@@ -177,11 +177,12 @@ pub(crate) async fn refresh<D: Directory, P: People, N: OrganisationNames>(
     line: &mut Line,
 ) -> Result<Response, Failed> {
     let texts = fields::read(request, &[needed("refresh_token")])?;
-    let refreshed = desk.refresh(&texts.take("refresh_token"), line.timestamp).await?;
+    let refreshed = desk.refresh(&texts.take("refresh_token"), request.ip(), line.timestamp).await?;
     Ok(came_to(Outcome::In(Box::new(refreshed)), line))
 }
 
-/// Makes a secret for an authenticator app. It counts once a code of it was shown.
+/// Makes a secret for an authenticator app. It counts once a code of it was shown. Who has an app already does so soon after
+/// signing in with its code.
 #[utoipa::path(post, path = "/v1/auth/totp", tag = "sign-in",
     responses((status = 200, body = EnrolmentShape), (status = 403, body = Problem,
         content_type = "application/problem+json", description = "`sign_in_again`"), AuthProblems),
@@ -191,16 +192,16 @@ pub(crate) async fn start_totp<D: Directory, P: People, N: OrganisationNames>(
     request: &Request,
     line: &mut Line,
 ) -> Result<Response, Failed> {
-    let (access, session) = who(desk, request, line).await?;
+    let (access, session, standing) = who(desk, request, line).await?;
     fields::read(request, &[])?;
-    let made = desk.start_totp(&access, &session, line.timestamp).await?;
+    let made = desk.start_totp(&access, &session, &standing, line.timestamp).await?;
     line.outcome = "done";
     let (secret, otpauth_url, qr_svg) =
         (made.secret.reveal(), made.otpauth_url.reveal(), made.qr_svg.reveal());
     Ok(Response::json(200, json(&EnrolmentShape { secret, otpauth_url, qr_svg })))
 }
 
-/// Turns TOTP on with a code of the secret made last.
+/// Turns TOTP on with a code of the secret made last. All other sessions of the person end.
 #[utoipa::path(post, path = "/v1/auth/totp/verify", tag = "sign-in", request_body = CodeOrder,
     responses((status = 204), AuthProblems), security(("bearer" = [])))]
 pub(crate) async fn verify_totp<D: Directory, P: People, N: OrganisationNames>(
@@ -208,13 +209,13 @@ pub(crate) async fn verify_totp<D: Directory, P: People, N: OrganisationNames>(
     request: &Request,
     line: &mut Line,
 ) -> Result<Response, Failed> {
-    let (access, session) = who(desk, request, line).await?;
+    let (access, session, _) = who(desk, request, line).await?;
     let texts = fields::read(request, &[needed("code")])?;
     desk.verify_totp(&access, &session, &code_of(&texts.take("code"))?, line.timestamp).await?;
     Ok(nothing(line))
 }
 
-/// Changes the password.
+/// Changes the password. All other sessions of the person end.
 #[utoipa::path(post, path = "/v1/auth/password", tag = "sign-in", request_body = PasswordOrder,
     responses((status = 204), AuthProblems), security(("bearer" = [])))]
 pub(crate) async fn change_password<D: Directory, P: People, N: OrganisationNames>(
@@ -222,7 +223,7 @@ pub(crate) async fn change_password<D: Directory, P: People, N: OrganisationName
     request: &Request,
     line: &mut Line,
 ) -> Result<Response, Failed> {
-    let (access, session) = who(desk, request, line).await?;
+    let (access, session, _) = who(desk, request, line).await?;
     let texts = fields::read(request, &[needed("current_password"), needed("new_password")])?;
     let both = (&texts.take("current_password"), &texts.take("new_password"));
     match desk.change_password(&access, &session, both, line.timestamp).await {
@@ -241,22 +242,22 @@ pub(crate) async fn sign_out<D: Directory, P: People, N: OrganisationNames>(
     request: &Request,
     line: &mut Line,
 ) -> Result<Response, Failed> {
-    let (_, session) = who(desk, request, line).await?;
+    let (_, session, _) = who(desk, request, line).await?;
     let texts = fields::read(request, &[optional("refresh_token")])?;
     desk.sign_out(&session, texts.get("refresh_token"), line.timestamp).await?;
     Ok(nothing(line))
 }
 
-/// Who asks: the bearer token, and what the authorizer read in it. The session must not have been ended.
+/// Who asks: the bearer token, what the authorizer read in it, and how the session stands, which must not be over.
 async fn who<D: Directory, P: People, N: OrganisationNames>(
     desk: &Desk<D, P, N>,
     request: &Request,
     line: &mut Line,
-) -> Result<(Secret, Session), Failed> {
+) -> Result<(Secret, Session, Standing), Failed> {
     let (access, session) = bearer(request, line.timestamp)?;
     line.who = Some(format!("user:{}", session.user));
-    desk.check(&session, line.timestamp).await?;
-    Ok((access, session))
+    let standing = desk.check(&session, line.timestamp).await?;
+    Ok((access, session, standing))
 }
 
 fn came_to(outcome: Outcome, line: &mut Line) -> Response {

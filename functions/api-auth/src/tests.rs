@@ -8,6 +8,7 @@ use plixo_domain::people::{UserId, UserOrganisation};
 use plixo_domain::secret::Secret;
 use plixo_identity::token::Verifier;
 use plixo_store::Store;
+use plixo_store::people::{People, Standing};
 use plixo_testing::{FakeDirectory, FakeKms, FakePeople, FakeTables, Fault, Faults, Mint, entropy};
 use serde_json::{Value, json};
 
@@ -31,6 +32,7 @@ const OPENED: [(&str, &str); 4] = [
 
 struct World {
     auth: Auth<FakeDirectory, FakePeople, Store<FakeTables, NoKeys>>,
+    people: FakePeople,
     directory: FakeDirectory,
     tables: FakeTables,
     faults: Faults,
@@ -81,11 +83,12 @@ impl World {
         let people = FakePeople::new(tables.clone(), faults.clone());
         let verifier = Verifier::of_pool(Mint::POOL, Mint::CLIENT.to_owned());
         let names = Store::new(tables.clone(), NoKeys, entropy);
-        let desk = Desk::new(directory.clone(), people, names, verifier, &[7; 32], entropy);
+        let desk = Desk::new(directory.clone(), people.clone(), names, verifier, &[7; 32], entropy);
         let secrets =
             vec!["canary".to_owned(), "eyJ".to_owned(), "refresh-".to_owned(), "challenge-".to_owned()];
         Self {
             auth: Auth::new(desk, Duration::ZERO),
+            people,
             directory,
             tables,
             faults,
@@ -199,6 +202,31 @@ impl World {
         let done = self.try_password(EMAIL, PASSWORD);
         assert_eq!(done.status, 200, "{done:?}");
         (done.text("access_token"), done.text("refresh_token"))
+    }
+
+    /// How the session of an access token stands, and whether it is over.
+    fn standing(&self, access: &str) -> (Standing, bool) {
+        let claims = Mint::read(access).unwrap();
+        let text = |name: &str| claims[name].as_str().unwrap().to_owned();
+        let (user, session) = (text("sub").parse().unwrap(), text("origin_jti"));
+        let began = Timestamp::from_second(claims["auth_time"].as_i64().unwrap()).unwrap();
+        let standing = block_on(self.people.standing(&user, &session, self.now.get())).unwrap();
+        let over = standing.is_over(&session, began);
+        (standing, over)
+    }
+
+    /// Whether the session of an access token has shown two factors.
+    fn two_factor(&self, access: &str) -> bool {
+        self.standing(access).0.two_factor
+    }
+
+    /// Whether the session of these tokens is over, as all doors say.
+    fn is_over(&self, access: &str, refresh: &str) -> bool {
+        let (_, over) = self.standing(access);
+        let refreshed = self.post(REFRESH, json!({"refresh_token": refresh})).status;
+        let asked = self.post_as(access, TOTP_VERIFY, r#"{"code": "x"}"#).status;
+        assert_eq!((refreshed, asked), if over { (401, 401) } else { (200, 400) });
+        over
     }
 
     /// Makes the person a member of an organisation of that name.
@@ -356,6 +384,39 @@ fn an_address_that_tries_many_accounts_is_slowed_down_and_no_other() {
     }
     assert_eq!(world.try_password(EMAIL, PASSWORD).refused(), SLOW);
     world.ip.set("203.0.113.10");
+    world.signed_in();
+}
+
+#[test]
+fn the_typing_mistakes_of_an_office_add_up_to_an_hour_and_not_to_a_day() {
+    let world = World::with_person();
+    for n in 0..300 {
+        // Ten of them in an hour are far fewer than an address may make, whoever comes in meanwhile.
+        assert_eq!(world.try_password(&format!("{n}@example.com"), "wrong").refused(), WRONG, "mistake {n}");
+        world.wait(360);
+        world.signed_in();
+    }
+}
+
+#[test]
+fn one_who_guesses_holds_up_their_office_for_an_hour_at_most() {
+    let world = World::with_person();
+    for n in 0..100 {
+        assert_eq!(world.try_password(&format!("{n}@example.com"), "wrong").refused(), WRONG);
+    }
+    // Whoever is right waits as long as after the last wrong one, and makes nobody wait longer.
+    world.wait(15);
+    for _ in 0..3 {
+        world.signed_in();
+    }
+    for (n, wait) in [0, 30, 60, 120, 240, 480, 900, 900].into_iter().enumerate() {
+        world.wait(wait);
+        assert_eq!(world.try_password(&format!("x{n}@example.com"), "wrong").refused(), WRONG, "{n}");
+        assert_eq!(world.try_password(EMAIL, PASSWORD).refused(), SLOW);
+    }
+    world.wait(3600 - 15 - 2730);
+    world.signed_in();
+    assert_eq!(world.try_password("y@example.com", "wrong").refused(), WRONG);
     world.signed_in();
 }
 
@@ -551,6 +612,95 @@ fn who_has_totp_sets_up_another_app_only_soon_after_signing_in() {
 }
 
 #[test]
+fn only_a_session_that_has_shown_a_code_has_two_factors() {
+    let world = World::with_person();
+    let (access, _) = world.signed_in();
+    assert!(!world.two_factor(&access));
+    world.post_as(&access, TOTP, "");
+    assert!(!world.two_factor(&access), "a secret that nobody used yet");
+    assert_eq!(world.post_as(&access, TOTP_VERIFY, &json!({"code": world.code()}).to_string()).status, 204);
+    assert!(world.two_factor(&access), "the session that set it up");
+    let tokens = world.tokens();
+    let (shown, refresh) = (tokens.text("access_token"), tokens.text("refresh_token"));
+    assert!(world.two_factor(&shown));
+    let refreshed = world.post(REFRESH, json!({"refresh_token": refresh})).text("access_token");
+    assert!(world.two_factor(&refreshed));
+    // Who turns TOTP off elsewhere comes in with a password, and with no more than that.
+    world.directory.turn_totp_off(EMAIL);
+    let (password_only, _) = world.signed_in();
+    assert!(!world.two_factor(&password_only));
+    assert!(world.two_factor(&shown), "it has shown them");
+    world.wait(LONGEST);
+    assert!(!world.two_factor(&shown), "when no token of it is about any more");
+}
+
+#[test]
+fn an_invited_person_who_has_an_app_shows_a_code_after_the_password() {
+    let world = World::with_totp();
+    let temporary = Secret::new("temporary canary password".to_owned());
+    block_on(plixo_aws::cognito::Register::invite_again(&world.directory, EMAIL, &temporary)).unwrap();
+    let asked = world.try_password(EMAIL, temporary.reveal());
+    let answer = json!({"session": asked.text("session"), "new_password": "seven lanterns drift north"});
+    let asked = world.post(CHALLENGE, answer);
+    assert_eq!(asked.body["challenge"], "totp");
+    let done = world.try_code(&asked.text("session"), &world.code());
+    assert!(world.two_factor(&done.text("access_token")));
+}
+
+#[test]
+fn who_has_not_shown_the_code_of_their_app_sets_up_no_other() {
+    let world = World::with_person();
+    let (access, _) = world.signed_in();
+    // As at Cognito's public API, which ends nobody's session here.
+    world.directory.set_up_totp(EMAIL);
+    assert_eq!(world.post_as(&access, TOTP, "").refused(), (403, "sign_in_again"));
+    assert_eq!(world.post_as(&world.access_token(), TOTP, "").status, 200);
+    // Where the directory asks for no code, there is no app.
+    world.directory.turn_totp_off(EMAIL);
+    assert_eq!(world.post_as(&access, TOTP, "").status, 200);
+}
+
+#[test]
+fn another_password_or_app_ends_all_other_sessions() {
+    for change in ["password", "app"] {
+        let world = World::with_person();
+        let (other, other_refresh) = world.signed_in();
+        let (access, refresh) = world.signed_in();
+        world.wait(2);
+        let now = world.now.get();
+        if change == "password" {
+            let wrong = json!({"current_password": "wrong", "new_password": "seven lanterns drift north"});
+            assert_eq!(world.post_as(&access, PASSWORD_ROUTE, &wrong.to_string()).status, 400);
+            assert!(!world.is_over(&other, &other_refresh), "a wrong one changes nothing");
+            let right = json!({"current_password": PASSWORD, "new_password": "seven lanterns drift north"});
+            assert_eq!(world.post_as(&access, PASSWORD_ROUTE, &right.to_string()).status, 204);
+        } else {
+            world.post_as(&access, TOTP, "");
+            let wrong = json!({"code": world.wrong_code(0)}).to_string();
+            assert_eq!(world.post_as(&access, TOTP_VERIFY, &wrong).status, 400);
+            assert!(!world.is_over(&other, &other_refresh), "a wrong one changes nothing");
+            let right = json!({"code": world.code()}).to_string();
+            assert_eq!(world.post_as(&access, TOTP_VERIFY, &right).status, 204);
+        }
+        assert!(world.is_over(&other, &other_refresh), "{change}");
+        assert!(!world.is_over(&access, &refresh), "{change}: the session of the change goes on");
+        // Until the last token that may come of it is out of date.
+        world.now.set(now + (LONGEST - 2).seconds());
+        let late = world.post(REFRESH, json!({"refresh_token": other_refresh}));
+        assert_eq!(late.refused(), (401, "unauthenticated"), "{change}");
+        world.now.set(now + 1.second());
+        if change == "password" {
+            let done = world.try_password(EMAIL, "seven lanterns drift north");
+            assert!(!world.is_over(&done.text("access_token"), &done.text("refresh_token")));
+        } else {
+            world.wait(30);
+            let done = world.try_code(&world.challenged(), &world.code());
+            assert!(!world.is_over(&done.text("access_token"), &done.text("refresh_token")));
+        }
+    }
+}
+
+#[test]
 fn a_password_is_changed_by_who_knows_it() {
     let world = World::new();
     let user = world.directory.person(EMAIL, PASSWORD);
@@ -598,10 +748,52 @@ fn a_refresh_gives_a_new_access_token_for_the_same_session() {
     let (old, new) = (Mint::read(&access).unwrap(), Mint::read(&done.text("access_token")).unwrap());
     assert_eq!((&old["origin_jti"], &old["auth_time"]), (&new["origin_jti"], &new["auth_time"]));
     assert_ne!(old["exp"], new["exp"]);
-    let unknown = world.post(REFRESH, json!({"refresh_token": "nobody's canary"}));
+    let unknown = world.post(REFRESH, json!({"refresh_token": "nobody.s.canary.refresh.token"}));
     assert_eq!(unknown.refused(), (401, "unauthenticated"));
     world.directory.disable(EMAIL);
     assert_eq!(world.post(REFRESH, json!({"refresh_token": refresh})).seen(), unknown.seen());
+}
+
+#[test]
+fn what_is_no_refresh_token_costs_nothing_and_wrong_ones_slow_their_address_down() {
+    let world = World::with_person();
+    let (access, refresh) = world.signed_in();
+    let before = world.faults.calls();
+    let refused = world.post(REFRESH, json!({"refresh_token": "nobody"}));
+    assert_eq!(refused.refused(), (401, "unauthenticated"));
+    for odd in [
+        "a.b",
+        "a.b.c.d",
+        "a.b.c.d.e.f",
+        "a..b.c.d",
+        "a.b.c.d.",
+        "a.b.c.d.e f",
+        "ä.b.c.d.e",
+        &"x.".repeat(5000),
+    ] {
+        assert_eq!(world.post(REFRESH, json!({"refresh_token": odd})).seen(), refused.seen(), "{odd}");
+    }
+    assert_eq!(world.faults.calls(), before);
+    let guess = |n: u32| world.post(REFRESH, json!({"refresh_token": format!("a.b.c.d.{n}")}));
+    for n in 0..99 {
+        assert_eq!(guess(n).seen(), refused.seen());
+        assert_eq!(
+            world.post(REFRESH, json!({"refresh_token": refresh})).status,
+            200,
+            "a right one is no try"
+        );
+    }
+    assert_eq!(guess(99).seen(), refused.seen());
+    let slow = guess(100);
+    assert_eq!((slow.refused(), &slow.headers["retry-after"]), (SLOW, &json!("15")));
+    assert_eq!(world.post(REFRESH, json!({"refresh_token": refresh})).refused(), SLOW);
+    world.signed_in();
+    world.ip.set("203.0.113.10");
+    assert_eq!(world.post(REFRESH, json!({"refresh_token": refresh})).status, 200);
+    world.ip.set(IP);
+    world.wait(15);
+    assert_eq!(world.post(REFRESH, json!({"refresh_token": refresh})).status, 200);
+    assert_eq!(world.post_as(&access, TOTP, "").status, 200);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use aws_lc_rs::hmac;
 use plixo_aws::cognito::{Directory, DirectoryError, Register};
-use plixo_aws::ses::{Email as Letter, SendEmail};
+use plixo_aws::ses::{Email as Letter, MailError, SendEmail};
 use plixo_domain::people::{Email, Role, UserId};
 use plixo_domain::secret::Secret;
 use plixo_lambda::http::Request;
@@ -36,8 +36,9 @@ impl<D: Directory + Register, M: SendEmail> Invitations<D, M> {
     }
 
     /// The person of that email, who is made unless there is one. A password of their own stays; a temporary one, which nobody
-    /// has used yet, stays the same and is good for its full time again. For the inviter all of this looks alike.
-    pub(crate) async fn guest(&self, email: &Email) -> Result<Guest, Refusal> {
+    /// has used yet, stays the same and is good for its full time again. For the inviter all of this looks alike. `field` is
+    /// where the request has the email.
+    pub(crate) async fn guest(&self, email: &Email, field: &str) -> Result<Guest, Refusal> {
         let name = email.name();
         let temporary = self.temporary(&name);
         let made = match self.directory.invite(&name, &temporary).await {
@@ -49,6 +50,8 @@ impl<D: Directory + Register, M: SendEmail> Invitations<D, M> {
         let found = self.directory.find(&name).await.map_err(refusal)?;
         match (made, found) {
             (Some(user), _) => Ok(Guest { user, temporary: Some(temporary) }),
+            // An operator has shut them out.
+            (None, Some(person)) if !person.enabled => Err(refused(field)),
             (None, Some(person)) if person.waits => {
                 self.directory.invite_again(&name, &temporary).await.map_err(refusal)?;
                 Ok(Guest { user: person.user, temporary: Some(temporary) })
@@ -71,7 +74,7 @@ impl<D: Directory + Register, M: SendEmail> Invitations<D, M> {
     /// Tells somebody that they are invited.
     pub(crate) async fn tell(
         &self,
-        (email, guest): (&Email, &Guest),
+        (email, field, guest): (&Email, &str, &Guest),
         (organisation, role): (&str, Role),
         request: &Request,
     ) -> Result<(), Refusal> {
@@ -80,7 +83,10 @@ impl<D: Directory + Register, M: SendEmail> Invitations<D, M> {
             None => format!("https://{}", request.domain().unwrap_or_default()),
         };
         let letter = letter(email, guest, organisation, role, &base_url);
-        self.mail.send_email(&letter).await.map_err(|error| Refusal::from(StoreError::from(error)))
+        self.mail.send_email(&letter).await.map_err(|error| match error {
+            MailError::Rejected(_) => refused(field),
+            MailError::Aws(error) => StoreError::from(error).into(),
+        })
     }
 }
 
@@ -103,6 +109,16 @@ fn letter(email: &Email, guest: &Guest, organisation: &str, role: Role, base_url
     );
     let subject = format!("You are invited to {organisation}");
     Letter { to: to.to_owned(), subject, text }
+}
+
+/// Nobody is invited at that address, and why is not for the inviter.
+fn refused(field: &str) -> Refusal {
+    Refusal::State {
+        code: "email_refused",
+        detail: "no invitation can be sent to this address: check it, or ask whose it is for another"
+            .to_owned(),
+        pointer: Some(field.to_owned()),
+    }
 }
 
 fn refusal(error: DirectoryError) -> Refusal {

@@ -7,8 +7,8 @@ use plixo_api::staff::{Staff, deed};
 use plixo_authz::Action;
 use plixo_aws::cognito::{Directory, Register};
 use plixo_aws::ses::SendEmail;
-use plixo_domain::audit::Object;
-use plixo_domain::id::MemberId;
+use plixo_domain::audit::{Object, Outcome};
+use plixo_domain::id::{MemberId, OrgId};
 use plixo_domain::ledger::{Book, Private, Row, RowKey};
 use plixo_domain::people::{
     Member, MemberPointer, MemberState, UserId, add_member, change_member, remove_member,
@@ -16,7 +16,7 @@ use plixo_domain::people::{
 use plixo_envelope::KeyService;
 use plixo_lambda::http::Response;
 use plixo_staff::{Answered, Entered, Made, Not, Refusal};
-use plixo_store::{List, Tables};
+use plixo_store::{List, Store, Tables};
 
 use crate::invitation::Invitations;
 use crate::organisations::Query;
@@ -39,20 +39,36 @@ pub(crate) async fn list<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> R
     Ok(Response::json(200, output::json(&Part { data, next_cursor })))
 }
 
-/// Invites somebody by email. The same request with the same `Idempotency-Key` sends the email again.
+/// Invites somebody by email. The email is sent again if they are invited once more, in the same role, before they come in.
 #[utoipa::path(post, path = "/v1/orgs/{org}/members", tag = "members",
     params(("org" = String, Path), ("Idempotency-Key" = Option<String>, Header)), request_body = MemberOrder,
-    responses((status = 201, body = MemberShape), Problems, ChangeProblems), security(("bearer" = [])))]
+    responses((status = 201, body = MemberShape),
+        (status = 200, body = MemberShape, description = "invited before, and the email is sent again"),
+        Problems, ChangeProblems), security(("bearer" = [])))]
 pub(crate) async fn invite<T: Tables, K: KeyService, D: Directory + Register, M: SendEmail>(
     staff: &Staff<'_, T, K>,
     invitations: &Invitations<D, M>,
 ) -> Result<Response, Failed> {
     let deed = deed(Action::ManageOrganisation, "member.invite", Object::new("organisation", staff.org));
     let MemberOrder { email, role } = staff.taken(&deed, input::body(staff.request)).await?;
-    let visit = staff.desk.enter(&staff.caller, &staff.org, &deed, Vec::new()).await?;
-    let guest = invitations.guest(&email).await?;
+    let visit = staff.enter_to_change(&deed).await?;
+    let guest = match invitations.guest(&email, "/email").await {
+        Err(refusal @ Refusal::State { .. }) => {
+            staff.desk.record(&staff.caller, &visit, &deed, Outcome::Failed).await?;
+            return Err(refusal.into());
+        }
+        guest => guest?,
+    };
     let work = async |entered: Entered<'_>| {
         let Entered { book, ids, .. } = entered;
+        let waits = |member: &&Member| member.state == MemberState::Invited && member.role == role;
+        if let Some(member) = book.get::<Member>(&guest.user)?.filter(waits) {
+            // Their email may have failed, and nothing but that is to be done again.
+            let body = output::json(&shape(staff, member).await?);
+            let changed = vec![(Object::new("member", member.id), Vec::new())];
+            let version = book.version::<Member>(&guest.user);
+            return Ok(Made { changed, answer: Answered { status: 200, body, version } });
+        }
         let (user, state) = (guest.user, MemberState::Invited);
         let private = Private::Plain(email.as_str().to_owned());
         let member = Member { id: ids.make(), user, role, state, email: private };
@@ -64,8 +80,8 @@ pub(crate) async fn invite<T: Tables, K: KeyService, D: Directory + Register, M:
     let rows = [RowKey::Member(guest.user), RowKey::UserOrganisation(guest.user)];
     let answered = staff.change(&deed, &rows, work).await?;
     // A repeated answer may be of somebody who was removed since.
-    if answered.version.is_some() || is_member(staff, guest.user).await? {
-        invitations.tell((&email, &guest), (&visit.org.name, role), staff.request).await?;
+    if answered.version.is_some() || is_member(staff.store(), &staff.org, guest.user).await? {
+        invitations.tell((&email, "/email", &guest), (&visit.org.name, role), staff.request).await?;
     }
     Ok(made(answered))
 }
@@ -114,8 +130,13 @@ pub(crate) async fn remove<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) ->
     Ok(made(staff.change(&deed, &[RowKey::MemberPointer(id)], work).await?))
 }
 
-async fn is_member<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>, user: UserId) -> Result<bool, Refusal> {
-    let rows = staff.store().read(&staff.org, vec![RowKey::Member(user)]).await?;
+/// Whether somebody is a member as things stand.
+pub(crate) async fn is_member<T: Tables, K: KeyService>(
+    store: &Store<T, K>,
+    org: &OrgId,
+    user: UserId,
+) -> Result<bool, Refusal> {
+    let rows = store.read(org, vec![RowKey::Member(user)]).await?;
     Ok(rows.iter().any(|(_, stored)| stored.is_some()))
 }
 

@@ -13,14 +13,18 @@ use plixo_domain::ledger::{Book, Organisation, Settings};
 use plixo_domain::people::Role;
 use plixo_envelope::KeyService;
 use plixo_lambda::http::{Request, Response};
-use plixo_lambda::line::Line;
+use plixo_lambda::line::{Level, Line};
 use plixo_staff::{Answered, Entered, Key, Made, Not, Own, Refusal, Visit, Wanted};
 use plixo_store::Tables;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::Api;
+use crate::members::is_member;
 use crate::shape::{OrganisationChange, OrganisationOrder, OrganisationShape, OwnOrganisation, You};
+
+/// Where an order names the first Controller.
+const CONTROLLER: &str = "/controller_email";
 
 /// Which part of a list.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -61,12 +65,15 @@ pub(crate) async fn create<T: Tables, K: KeyService, D: Directory + Register, M:
     let (new, email) = (order.organisation(), &order.controller_email);
     let wanted = Wanted { new: new.clone(), controller: email, key };
     let invite = async || {
-        let guest = api.invitations.guest(email).await?;
+        let guest = api.invitations.guest(email, CONTROLLER).await?;
         Ok((guest.user, guest))
     };
     let (id, guest) = api.desk.found(&caller, &api.service, wanted, invite).await?;
     line.org = Some(id.to_string());
-    api.invitations.tell((email, &guest), (&new.name, Role::Controller), request).await?;
+    // A repeated order may name a Controller who was removed since.
+    if is_member(api.desk.store(), &id, guest.user).await? {
+        api.invitations.tell((email, CONTROLLER, &guest), (&new.name, Role::Controller), request).await?;
+    }
     let (name, residency) = (new.name, new.residency);
     let controllers = Default::default();
     let organisation = Organisation { id, name, residency, controllers, settings: Settings::default() };
@@ -84,7 +91,13 @@ pub(crate) async fn list<T: Tables, K: KeyService, D: Directory + Register, M: S
     let caller = input::caller(request, line)?;
     let Query { limit, cursor } = input::query(request)?;
     let page = (limit.get(), cursor.as_deref());
-    let Own { orgs, next_cursor } = api.desk.organisations(&caller, page, &api.key).await?;
+    let Own { orgs, next_cursor, unreadable } = api.desk.organisations(&caller, page, &api.key).await?;
+    if !unreadable.is_empty() {
+        // The others are shown all the same.
+        (line.level, line.metrics.errors) = (Level::Error, 1);
+        let told = unreadable.iter().map(|(org, cause)| format!("{org} is left out: {cause}"));
+        line.error = Some(told.collect::<Vec<_>>().join("; "));
+    }
     let data = orgs.into_iter().map(OwnOrganisation::new).collect();
     Ok(Response::json(200, output::json(&Part { data, next_cursor })))
 }

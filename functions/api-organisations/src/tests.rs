@@ -9,7 +9,7 @@ use plixo_domain::id::{Ids, OrgId};
 use plixo_domain::ledger::{Book, Organisation, Private, RowKey};
 use plixo_domain::people::{Member, MemberState, Role, UserId, add_member};
 use plixo_domain::secret::Secret;
-use plixo_store::people::{TotpNote, session_item, standing_keys, totp_item};
+use plixo_store::people::{session_item, standing_keys};
 use plixo_store::{Store, Table};
 use plixo_testing::{FakeDirectory, FakeKms, FakeMail, FakeTables, Fault, Faults, entropy};
 use serde_json::{Value, json};
@@ -261,10 +261,10 @@ impl World {
             .count()
     }
 
-    /// Sets TOTP up for a person, in a session.
+    /// As if a person had shown a code in a session.
     fn two_factors(&self, email: &str, session: &str) {
-        let [_, key] = standing_keys(&self.people[email], session);
-        self.tables.place(key, totp_item(&TotpNote { at: now(), session: session.to_owned() }));
+        let [_, key, _] = standing_keys(&self.people[email], session);
+        self.tables.place(key, session_item(now() + SignedDuration::from_hours(13)));
     }
 
     /// The temporary password of the email that was sent last, to that person.
@@ -289,6 +289,12 @@ impl World {
 }
 
 const NEWCOMER: &str = "Anna.Neu@weber.example";
+
+/// An email of so many characters.
+fn long_email(characters: usize) -> String {
+    let host = format!("@{}.{}.example", "b".repeat(50), "c".repeat(50));
+    format!("{}{host}", "a".repeat(characters - host.len()))
+}
 
 fn order(name: &str) -> Value {
     json!({"name": name, "residency": "eu", "controller_email": NEWCOMER})
@@ -374,6 +380,7 @@ fn nobody_but_an_operator_makes_one_and_only_of_this_residency() {
         ("residency", json!("ch")),
         ("residency", json!("EU")),
         ("controller_email", json!("a@b")),
+        ("controller_email", json!(long_email(129))),
         ("controller_email", json!("a@b.de,c@d.de")),
         ("controller_email", json!("4242424242424242@b.de")),
         ("settings", json!({})),
@@ -385,7 +392,7 @@ fn nobody_but_an_operator_makes_one_and_only_of_this_residency() {
             "{value}"
         );
     }
-    let [key, _] = standing_keys(&world.people[OPERATOR], "s1");
+    let [key, _, _] = standing_keys(&world.people[OPERATOR], "s1");
     world.tables.place(key, session_item(now() + SignedDuration::from_hours(1)));
     assert_eq!(create.saying(&order("x")).of(&world).code(), (401, "unauthenticated"));
     assert_eq!((world.items("organisation"), world.items("data_key"), world.mail.sent().len()), (2, 2, 0));
@@ -600,6 +607,7 @@ fn what_no_route_takes_is_refused_with_a_pointer() {
         (&invite, json!({"role": "viewer"}), "/email"),
         (&invite, json!({"email": "a@b.de", "role": "operator"}), "/role"),
         (&invite, json!({"email": "Anna <a@b.de>", "role": "cfo"}), "/email"),
+        (&invite, json!({"email": long_email(129), "role": "cfo"}), "/email"),
         (&invite, json!({"email": "a@b.de", "role": "cfo", "state": "active"}), "/state"),
         (&change, json!({}), "/role"),
         (&change, json!({"role": null}), "/role"),
@@ -771,7 +779,7 @@ fn an_invitation_is_repeated_and_never_doubled() {
     assert_eq!(world.mail.sent(), [letter.clone(), letter], "the same email again");
     let other = invite.clone().saying(&json!({"email": NEWCOMER, "role": "viewer"})).of(&world);
     assert_eq!(other.code(), (422, "idempotency_key_reused"));
-    for email in [NEWCOMER, "ANNA.NEU@weber.example", &email(Role::Viewer, 0)] {
+    for email in [NEWCOMER, "ANNA.NEU@weber.example", &email(Role::Cfo, 0)] {
         assert_eq!(world.invited(email, "viewer").code(), (409, "already_member"));
     }
     assert_eq!((world.members().len(), world.mail.sent().len()), (6, 2));
@@ -787,6 +795,128 @@ fn an_invitation_is_repeated_and_never_doubled() {
     let invited = world.audit(&world.orgs[0]).into_iter().find(|it| it.object.id == made.body["id"]).unwrap();
     assert_eq!((&*invited.action, &*invited.object.kind), ("member.invite", "member"));
     assert_eq!(invited.fields, ["email", "role"]);
+}
+
+#[test]
+fn the_longest_email_that_the_directory_takes_is_invited() {
+    let world = world();
+    assert_eq!(world.invited(&long_email(128), "viewer").status, 201);
+}
+
+#[test]
+fn who_waits_is_sent_the_email_again_without_a_key() {
+    let mut world = world();
+    world.mail.reject(NEWCOMER, true);
+    let refused = world.invited(NEWCOMER, "cfo");
+    assert_eq!((refused.code(), refused.pointers()), ((409, "email_refused"), vec!["/email"]));
+    let waiting = world.member(NEWCOMER);
+    assert_eq!((&waiting["state"], world.mail.sent().len()), (&json!("invited"), 0));
+    world.mail.reject(NEWCOMER, false);
+    let again = world.invited("anna.neu@weber.example", "cfo");
+    assert_eq!((again.status, &again.headers["etag"], &again.body), (200, &json!("\"1\""), &waiting));
+    assert!(world.temporary("anna.neu@weber.example").is_some());
+    assert_eq!(
+        world.invited(NEWCOMER, "viewer").code(),
+        (409, "already_member"),
+        "in another role they are not"
+    );
+    assert_eq!((world.mail.sent().len(), world.members().len()), (1, 6));
+    assert_eq!(world.member(NEWCOMER), waiting);
+    let keyed =
+        world.controller(INVITE_MEMBER).saying(&json!({"email": NEWCOMER, "role": "cfo"})).keyed("k-1");
+    assert_eq!((keyed.of(&world).status, keyed.of(&world).status, world.mail.sent().len()), (200, 200, 3));
+    let invitations: Vec<_> =
+        world.audit(&world.orgs[0]).into_iter().filter(|it| it.action == "member.invite").collect();
+    let told: Vec<_> = invitations.iter().map(|it| (it.outcome, it.fields.len())).collect();
+    let (allowed, failed) = (Outcome::Allowed, Outcome::Failed);
+    assert_eq!(told, [(allowed, 2), (allowed, 0), (failed, 0), (allowed, 0)]);
+    world.comes_in(NEWCOMER);
+    assert_eq!(world.ask(SHOW, NEWCOMER).about("org", &world.orgs[0].to_string()).of(&world).status, 200);
+    assert_eq!(world.invited(NEWCOMER, "cfo").code(), (409, "already_member"));
+
+    let create = world.ask(CREATE, OPERATOR).saying(&order("Weber")).keyed("k-1");
+    world.mail.reject(NEWCOMER, true);
+    let refused = create.of(&world);
+    assert_eq!((refused.code(), refused.pointers()), ((409, "email_refused"), vec!["/controller_email"]));
+    world.mail.reject(NEWCOMER, false);
+    assert_eq!((create.of(&world).status, world.items("organisation")), (201, 3));
+}
+
+#[test]
+fn who_is_shut_out_is_not_invited() {
+    let world = world();
+    let shut_out = email(Role::Cfo, 1);
+    world.directory.disable(&shut_out);
+    let refused = world.invited(&shut_out, "cfo");
+    assert_eq!((refused.code(), refused.pointers()), ((409, "email_refused"), vec!["/email"]));
+    let mut founding = order("Weber");
+    founding["controller_email"] = json!(shut_out);
+    assert_eq!(world.ask(CREATE, OPERATOR).saying(&founding).of(&world).code(), (409, "email_refused"));
+    assert_eq!((world.members().len(), world.items("organisation"), world.mail.sent().len()), (5, 2, 0));
+    let event = world.audit(&world.orgs[0]).into_iter().find(|it| it.action == "member.invite").unwrap();
+    assert_eq!(event.outcome, Outcome::Failed);
+}
+
+#[test]
+fn a_key_of_another_request_brings_nobody_into_the_directory() {
+    let world = world();
+    let invite = |email: &str| {
+        let body = json!({"email": email, "role": "cfo"});
+        world.controller(INVITE_MEMBER).saying(&body).keyed("k-1").of(&world)
+    };
+    assert_eq!(invite(NEWCOMER).status, 201);
+    assert_eq!(invite("otto@weber.example").code(), (422, "idempotency_key_reused"));
+    assert!(block_on(world.directory.find("otto@weber.example")).unwrap().is_none());
+}
+
+#[test]
+fn a_repeated_order_tells_no_controller_who_was_removed_since() {
+    let mut world = world();
+    let create = world.ask(CREATE, OPERATOR).saying(&order("Weber")).keyed("k-1");
+    let made = create.of(&world);
+    world.comes_in(NEWCOMER);
+    let org = text(&made.body["id"]);
+    let by_newcomer = |world: &World, route| world.ask(route, NEWCOMER).about("org", &org);
+    let other = json!({"email": email(Role::Cfo, 0), "role": "controller"});
+    assert_eq!(by_newcomer(&world, INVITE_MEMBER).saying(&other).of(&world).status, 201);
+    let show = world.ask(SHOW, &email(Role::Cfo, 0)).about("org", &org);
+    assert_eq!(show.of(&world).status, 200);
+    let listed = by_newcomer(&world, LIST_MEMBERS).of(&world);
+    let own = listed.body["data"].as_array().unwrap().iter().find(|it| it["email"] == NEWCOMER).unwrap();
+    let remove =
+        world.ask(REMOVE_MEMBER, &email(Role::Cfo, 0)).about("org", &org).about("id", &text(&own["id"]));
+    assert_eq!(remove.of(&world).status, 204);
+    let before = world.mail.sent().len();
+    let again = create.of(&world);
+    assert_eq!((again.status, &again.body), (201, &made.body));
+    assert_eq!(world.mail.sent().len(), before);
+}
+
+#[test]
+fn an_organisation_that_cannot_be_read_is_left_out_of_the_list_and_the_line_says_so() {
+    let world = world();
+    let shared = email(Role::Cfo, 0);
+    let there =
+        world.ask(INVITE_MEMBER, &email(Role::Controller, 1)).about("org", &world.orgs[1].to_string());
+    assert_eq!(there.saying(&json!({"email": shared, "role": "cfo"})).of(&world).status, 201);
+    let list = world.ask(LIST, &shared);
+    assert_eq!(list.of(&world).ids().len(), 2);
+    let member = RowKey::Member(world.people[&shared]);
+    for (name, broken) in [(RowKey::Organisation, 1), (member, 0)] {
+        let key = plixo_store::keys::row(&world.orgs[broken], &name);
+        let mut item = world.tables.dump()[&key].clone();
+        item.insert("row".to_owned(), plixo_store::AttributeValue::S("{".to_owned()));
+        world.tables.place(key, item);
+        let line = Line { timestamp: now(), ..Line::default() };
+        let (response, line) = block_on(world.api.handle(&list.request(), line));
+        let body: Value = serde_json::from_str(response.body()).unwrap();
+        let left: Vec<_> = body["data"].as_array().unwrap().iter().map(|it| text(&it["id"])).collect();
+        let expected = if broken == 1 { vec![world.orgs[0].to_string()] } else { vec![] };
+        assert_eq!((response.status(), left), (200, expected));
+        let error = line.error.unwrap();
+        assert!(error.contains(&world.orgs[broken].to_string()), "{error}");
+        assert_eq!((line.outcome, line.metrics.errors), ("done", 1));
+    }
 }
 
 #[test]
@@ -943,7 +1073,7 @@ fn everybody_sees_the_organisations_that_they_are_in() {
         bytes[n] = if bytes[n] == b'A' { b'B' } else { b'A' };
         assert_eq!(with(&list, &String::from_utf8(bytes).unwrap()).status, 400, "changed at {n}");
     }
-    let [key, _] = standing_keys(&who, "s1");
+    let [key, _, _] = standing_keys(&who, "s1");
     world.tables.place(key, session_item(now() + SignedDuration::from_hours(1)));
     assert_eq!(list.of(&world).code(), (401, "unauthenticated"));
 }

@@ -18,8 +18,13 @@ use serde::{Deserialize, Serialize};
 pub const FUNCTION: &str = "authorizer";
 /// The cookie in which browsers carry the access token.
 pub const COOKIE: &str = "__Host-plixo-access";
-/// Keys that are not known are asked for this often at most.
+/// Keys are asked for this often at most, whoever makes their names up.
 const ASK_AGAIN: SignedDuration = SignedDuration::from_secs(60);
+/// Keys that are older are asked for again: one that is published no more is believed no longer than that.
+const FRESH: SignedDuration = SignedDuration::from_hours(1);
+/// Keys that are older are believed no more. Until then those go on that are there while new ones cannot be had, and the
+/// alarm rings.
+const OLDEST: SignedDuration = SignedDuration::from_hours(4);
 
 /// What API Gateway asks
 /// ([payload 2.0](https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-lambda-authorizer.html)).
@@ -115,7 +120,16 @@ pub struct Authorizer<F> {
 #[derive(Debug, Default)]
 struct Kept {
     keys: Arc<Keys>,
+    fetched_at: Option<Timestamp>,
     asked_at: Option<Timestamp>,
+}
+
+/// Why a token is not believed.
+enum Refused {
+    /// For what it is.
+    Token(TokenError),
+    /// Nobody can tell, without keys that may be believed.
+    NoKeys,
 }
 
 impl<F: FetchKeys> Authorizer<F> {
@@ -133,7 +147,8 @@ impl<F: FetchKeys> Authorizer<F> {
         let fetched = self.source.fetch_keys().await?;
         let keys = Keys::parse(&fetched)
             .map_err(|error| AwsError::Refused { service: "Cognito's keys", cause: error.to_string() })?;
-        self.kept.borrow_mut().keys = Arc::new(keys);
+        let mut kept = self.kept.borrow_mut();
+        (kept.keys, kept.fetched_at) = (Arc::new(keys), Some(now));
         Ok(())
     }
 
@@ -168,33 +183,64 @@ impl<F: FetchKeys> Authorizer<F> {
                 line.who = Some(format!("user:{}", session.user));
                 (Verdict::known(session, by), line)
             }
-            Err(error) => {
-                if line.level == Level::Error {
-                    line.outcome = "keys_unavailable";
-                    return (Verdict::refused("unavailable"), line);
-                }
+            Err(Refused::NoKeys) => {
+                line.outcome = "keys_unavailable";
+                (Verdict::refused("unavailable"), line)
+            }
+            Err(Refused::Token(error)) => {
                 line.outcome = error.code();
-                line.level = Level::Warn;
+                if line.level == Level::Info {
+                    line.level = Level::Warn;
+                }
                 line.metrics.refused = 1;
                 (Verdict::refused(if error == TokenError::Expired { "expired" } else { "invalid" }), line)
             }
         }
     }
 
-    async fn verify(&self, token: &str, line: &mut Line) -> Result<Session, TokenError> {
+    async fn verify(&self, token: &str, line: &mut Line) -> Result<Session, Refused> {
         let now = line.timestamp;
-        let keys = Arc::clone(&self.kept.borrow().keys);
-        match self.verifier.verify(token, &keys, now) {
-            Err(TokenError::UnknownKey) if self.may_ask(now) => {}
-            done => return done,
+        let old = self.age(now).is_none_or(|age| age >= FRESH);
+        if old {
+            self.renew(now, line).await;
+        }
+        if self.age(now).is_none_or(|age| age >= OLDEST) {
+            // Also for a token that came within the minute in which nobody asks again.
+            (line.level, line.metrics.errors) = (Level::Error, 1);
+            line.error.get_or_insert_with(|| "the keys are too old".to_owned());
+            return Err(Refused::NoKeys);
+        }
+        match self.verifier.verify(token, &self.keys(), now) {
+            Err(TokenError::UnknownKey) => {}
+            done => return done.map_err(Refused::Token),
+        }
+        if !old {
+            self.renew(now, line).await;
+        }
+        if line.error.is_some() {
+            return Err(Refused::NoKeys);
+        }
+        self.verifier.verify(token, &self.keys(), now).map_err(Refused::Token)
+    }
+
+    /// Fetches the keys if it is time to ask. That they cannot be had is in the line.
+    async fn renew(&self, now: Timestamp, line: &mut Line) {
+        if !self.may_ask(now) {
+            return;
         }
         if let Err(error) = self.fetch(now).await {
-            line.level = Level::Error;
-            line.metrics.errors = 1;
+            (line.level, line.metrics.errors) = (Level::Error, 1);
             line.error = Some(error.to_string());
         }
-        let keys = Arc::clone(&self.kept.borrow().keys);
-        self.verifier.verify(token, &keys, now)
+    }
+
+    fn keys(&self) -> Arc<Keys> {
+        Arc::clone(&self.kept.borrow().keys)
+    }
+
+    /// How old the keys are, if there are any.
+    fn age(&self, now: Timestamp) -> Option<SignedDuration> {
+        self.kept.borrow().fetched_at.map(|fetched| now.duration_since(fetched))
     }
 
     fn may_ask(&self, now: Timestamp) -> bool {

@@ -218,6 +218,65 @@ fn where_keys_cannot_be_had_nobody_is_told_that_their_token_is_wrong() {
 }
 
 #[test]
+fn keys_are_believed_for_an_hour_and_then_asked_for_again() {
+    let (first, second) = (Mint::default(), Mint::new(1));
+    let published = Published::of(&[&first, &second]);
+    let authorizer = ready(&published);
+    let long = |mint: &Mint| {
+        let mut claims = Mint::claims(user(), SESSION, now());
+        claims["exp"] = json!(later(12 * 3600).as_second());
+        bearer(&mint.token(&claims))
+    };
+    published.publish(&[&second]);
+    assert_eq!(judge(&authorizer, &long(&first), later(3599)).1.outcome, "known");
+    let (said, line) = judge(&authorizer, &long(&first), later(3600));
+    assert_eq!((said, line.outcome), (json!({"refused": "invalid"}), "token_key_unknown"));
+    assert_eq!((line.level, published.asked()), (Level::Warn, 2), "and asked once");
+    for second_of_day in [3601, 7199] {
+        assert_eq!(judge(&authorizer, &long(&second), later(second_of_day)).1.outcome, "known");
+    }
+    assert_eq!(published.asked(), 2);
+    assert_eq!(judge(&authorizer, &long(&second), later(7200)).1.outcome, "known");
+    assert_eq!(published.asked(), 3);
+}
+
+#[test]
+fn old_keys_go_on_for_a_while_where_new_ones_cannot_be_had() {
+    let mint = Mint::default();
+    let published = Published::of(&[&mint]);
+    let authorizer = ready(&published);
+    let mut claims = Mint::claims(user(), SESSION, now());
+    claims["exp"] = json!(later(12 * 3600).as_second());
+    let good = bearer(&mint.token(&claims));
+    let forged = bearer(&Mint::new(1).sign(&mint.header().to_string(), &claims.to_string()));
+    *published.jwks.lock().unwrap() = None;
+    // It asks once a minute, and each time that it gets no answer the line says so, for the alarm.
+    for (second, asked, errors) in [(3600, 2, 1), (3659, 2, 0), (3660, 3, 1), (4 * 3600 - 1, 4, 1)] {
+        let (_, line) = judge(&authorizer, &good, later(second));
+        assert_eq!(
+            (line.outcome, line.metrics.errors, published.asked()),
+            ("known", errors, asked),
+            "{second}"
+        );
+        assert_eq!((line.level == Level::Error, line.error.is_some()), (errors == 1, errors == 1));
+    }
+    let (said, line) = judge(&authorizer, &forged, later(4 * 3600 - 1));
+    assert_eq!(
+        (said, line.outcome),
+        (json!({"refused": "invalid"}), "token_signature"),
+        "and no forged one comes in"
+    );
+    for (question, second) in [(&good, 4 * 3600), (&forged, 4 * 3600 + 1), (&good, 4 * 3600 + 100)] {
+        let (said, line) = judge(&authorizer, question, later(second));
+        assert_eq!((said, line.outcome), (json!({"refused": "unavailable"}), "keys_unavailable"), "{second}");
+        assert_eq!((line.level, line.metrics.errors), (Level::Error, 1));
+        assert!(line.error.is_some());
+    }
+    published.publish(&[&mint]);
+    assert_eq!(judge(&authorizer, &good, later(4 * 3600 + 300)).1.outcome, "known");
+}
+
+#[test]
 fn it_does_not_start_without_keys() {
     assert!(block_on(authorizer(&Published::default()).fetch(now())).is_err());
 }

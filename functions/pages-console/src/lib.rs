@@ -205,9 +205,11 @@ impl Visit<'_> {
         let back = is_form.then(|| self.request.target());
         match failed {
             Failed::Asked(Problem { status: 401, .. }) => session::missing(self.request, is_form),
-            // Who sets it up goes on with this very session.
+            // Who sets it up goes on with this very session, here; who has one signs in again, and goes on here.
             Failed::Asked(problem) if problem.code == "two_factor_required" => {
-                Response::redirect(303, "/totp".to_owned())
+                let target = self.request.target();
+                let next = session::place(&target).unwrap_or("/orgs");
+                Response::redirect(303, session::with_next("/totp", next))
             }
             Failed::Asked(problem) => match self.kept().filter(|_| is_form && problem.status == 503) {
                 Some(form) => page::send_again(self.request, &form),

@@ -90,7 +90,7 @@ impl<D: Directory, P: People, N: OrganisationNames> Step<'_, D, P, N> {
                 "/sign-in/code" => Ok(Response::redirect(303, "/sign-in".to_owned())),
                 "/sign-in/refresh" => self.refresh(303).await,
                 "/password" => self.show_password(),
-                "/totp" => self.show_totp().await,
+                "/totp" => self.show_totp(),
                 _ => Err(Failed::Problem(ProblemKind::NotFound)),
             };
         }
@@ -111,7 +111,8 @@ impl<D: Directory, P: People, N: OrganisationNames> Step<'_, D, P, N> {
             "/sign-in/code" => self.code(&form).await,
             "/password" if form.some("session").is_some() => self.first_password(&form).await,
             "/password" => self.password(&form).await,
-            "/totp" => self.totp(&form).await,
+            "/totp" if form.has("code") => self.totp(&form).await,
+            "/totp" => self.begin_totp(&form).await,
             "/sign-out" => self.sign_out().await,
             _ => Err(Failed::Problem(ProblemKind::NotFound)),
         }

@@ -1,13 +1,13 @@
 //! One step of coming in or going out.
 
 use api_auth::Auth;
-use api_auth::desk::OrganisationNames;
+use api_auth::desk::{CHALLENGE, OrganisationNames};
 use plixo_aws::cognito::Directory;
 use plixo_domain::secret::Secret;
 use plixo_identity::totp::qr_svg;
 use plixo_lambda::http::{Request, Response};
 use plixo_lambda::line::Line;
-use plixo_pages::{Carried, Code, Errors, Frame, NewPassword, ProblemKind, Qr, SignIn, Totp};
+use plixo_pages::{BeginTotp, Carried, Code, Errors, Frame, NewPassword, ProblemKind, Qr, SignIn, Totp};
 use plixo_store::people::People;
 use plixo_web::ask::{self, Problem};
 use plixo_web::form::Form;
@@ -21,6 +21,11 @@ use crate::{Failed, Pages};
 
 /// Where one goes after signing in.
 const HOME: &str = "/orgs";
+/// The hidden field with the second at which a code was asked for.
+const ASKED_AT: &str = "asked_at";
+/// What is said of a code that does not let in. Which of it is wrong, the API tells nobody.
+const WRONG_CODE: &str =
+    "This code is not right, or was used before. Wait for the next one, and if that fails too, start again.";
 
 pub(crate) struct Step<'a, D, P, N> {
     pub(crate) pages: &'a Pages<D, P, N>,
@@ -53,7 +58,9 @@ impl<D: Directory, P: People, N: OrganisationNames> Step<'_, D, P, N> {
         let note = match query.text("why") {
             "out" => Some("You are signed out."),
             "late" => Some("That took too long. Sign in again."),
-            "fresh" => Some("You signed in too long ago for this. Sign in again to go on."),
+            "fresh" => {
+                Some("You signed in too long ago for this, or without a code. Sign in again to go on.")
+            }
             _ => query.some("next").map(|_| "Sign in to go on."),
         };
         let note = note.map(str::to_owned);
@@ -81,12 +88,25 @@ impl<D: Directory, P: People, N: OrganisationNames> Step<'_, D, P, N> {
         let (session, next) = (form.text("session"), form.text("next"));
         match self.ask("sign-in/challenge", json!({"session": session, "code": form.text("code")})).await {
             Ok(told) => self.signed_in(told, "", next),
+            // The challenge is gone, so that no code will ever be right.
+            Err(problem) if problem.status == 401 && self.is_late(form) => {
+                Ok(Response::redirect(303, sign_in_again("late", next)))
+            }
             Err(problem) => {
-                let errors = refused(problem, |pointer| (pointer == "/code").then(|| "code".to_owned()))?;
-                let carried = carried(&[("session", session), ("next", next)]);
-                Ok(page::page(400, Code { frame: self.frame()?, carried, errors }.render()))
+                let errors = if problem.status == 401 {
+                    Errors::default().field("code", WRONG_CODE)
+                } else {
+                    refused(problem, code_field)?
+                };
+                Ok(page::page(400, self.code_page(session, next, form.text(ASKED_AT), errors)?.render()))
             }
         }
+    }
+
+    /// Whether the form is of a challenge whose time is over. Only what is said depends on it.
+    fn is_late(&self, form: &Form) -> bool {
+        let asked_at: Option<i64> = form.text(ASKED_AT).parse().ok();
+        asked_at.is_some_and(|at| self.line.timestamp.as_second().saturating_sub(at) >= CHALLENGE.as_secs())
     }
 
     /// A first password, after a temporary one.
@@ -99,7 +119,7 @@ impl<D: Directory, P: People, N: OrganisationNames> Step<'_, D, P, N> {
                 match self.ask("sign-in/challenge", body).await {
                     Ok(told) => return self.signed_in(told, email, next),
                     Err(problem) if problem.status == 401 => {
-                        return Ok(Response::redirect(303, "/sign-in?why=late".to_owned()));
+                        return Ok(Response::redirect(303, sign_in_again("late", next)));
                     }
                     Err(problem) => refused(problem, password_field)?,
                 }
@@ -132,23 +152,42 @@ impl<D: Directory, P: People, N: OrganisationNames> Step<'_, D, P, N> {
         Ok(page::page(400, self.password_page(errors)?.render()))
     }
 
-    pub(crate) async fn show_totp(&mut self) -> Result<Response, Failed> {
+    /// What is about to be done: the secret is made by a form, so that no other tab or link replaces one that is being scanned.
+    pub(crate) fn show_totp(&self) -> Result<Response, Failed> {
+        if self.request.authorized("user").is_none() {
+            return Err(Failed::Nobody);
+        }
+        let carried = carried(&[("next", Form::query(self.request).text("next"))]);
+        let shown = BeginTotp { frame: self.frame()?, later: HOME.to_owned(), carried };
+        Ok(page::page(200, shown.render()))
+    }
+
+    pub(crate) async fn begin_totp(&mut self, form: &Form) -> Result<Response, Failed> {
+        let next = form.text("next");
         match self.ask::<Enrolment>("totp", Value::Null).await {
-            Ok(made) => Ok(page::page(200, self.totp_page(&made.otpauth_url, Errors::default())?.render())),
+            Ok(made) => {
+                Ok(page::page(200, self.totp_page(&made.otpauth_url, next, Errors::default())?.render()))
+            }
+            // A page that wants a second factor opens once its code was shown.
             Err(problem) if problem.code == "sign_in_again" => {
-                Ok(Response::redirect(303, "/sign-in?why=fresh&next=%2Ftotp".to_owned()))
+                let next = if next.is_empty() { "/totp" } else { next };
+                Ok(Response::redirect(303, sign_in_again("fresh", next)))
             }
             Err(problem) => Err(problem.into()),
         }
     }
 
     pub(crate) async fn totp(&mut self, form: &Form) -> Result<Response, Failed> {
+        let next = form.text("next");
         match self.tell("totp/verify", json!({"code": form.text("code")})).await {
-            Ok(()) => Ok(Response::redirect(303, format!("{HOME}?done=totp"))),
+            Ok(()) => {
+                let done = || format!("{HOME}?done=totp");
+                Ok(Response::redirect(303, session::place(next).map_or_else(done, str::to_owned)))
+            }
             Err(problem) if problem.status == 401 => Err(Failed::Nobody),
             Err(problem) => {
-                let errors = refused(problem, |pointer| (pointer == "/code").then(|| "code".to_owned()))?;
-                Ok(page::page(400, self.totp_page(form.text("otpauth_url"), errors)?.render()))
+                let errors = refused(problem, code_field)?;
+                Ok(page::page(400, self.totp_page(form.text("otpauth_url"), next, errors)?.render()))
             }
         }
     }
@@ -193,8 +232,8 @@ impl<D: Directory, P: People, N: OrganisationNames> Step<'_, D, P, N> {
                 Ok(kept(Response::redirect(303, next.to_owned()), &tokens))
             }
             SignedIn::Asked { challenge, session } if challenge == "totp" => {
-                let carried = carried(&[("session", &session), ("next", next)]);
-                let shown = Code { frame: self.frame()?, carried, errors: Errors::default() };
+                let asked_at = self.line.timestamp.as_second().to_string();
+                let shown = self.code_page(&session, next, &asked_at, Errors::default())?;
                 Ok(page::page(200, shown.render()))
             }
             SignedIn::Asked { challenge, session } if challenge == "new_password" => {
@@ -209,6 +248,11 @@ impl<D: Directory, P: People, N: OrganisationNames> Step<'_, D, P, N> {
         let carried = carried(&[("next", next)]);
         let (email, errors) = (String::new(), Errors::default());
         Ok(SignIn { frame: self.frame()?, email, note: None, carried, errors })
+    }
+
+    fn code_page(&self, session: &str, next: &str, asked_at: &str, errors: Errors) -> Result<Code, Failed> {
+        let carried = carried(&[("session", session), ("next", next), (ASKED_AT, asked_at)]);
+        Ok(Code { frame: self.frame()?, again: sign_in_again("", next), carried, errors })
     }
 
     fn first_password_page(
@@ -229,7 +273,7 @@ impl<D: Directory, P: People, N: OrganisationNames> Step<'_, D, P, N> {
     }
 
     /// The same secret again after a wrong code: it is in the app by now.
-    fn totp_page(&self, url: &str, errors: Errors) -> Result<Totp, Failed> {
+    fn totp_page(&self, url: &str, next: &str, errors: Errors) -> Result<Totp, Failed> {
         let parts = url.strip_prefix("otpauth://totp/").and_then(|rest| rest.split_once('?'));
         let secret = parts.and_then(|(_, query)| query.split('&').find_map(|it| it.strip_prefix("secret=")));
         let secret = secret.ok_or(Failed::Problem(ProblemKind::BadRequest))?;
@@ -240,7 +284,7 @@ impl<D: Directory, P: People, N: OrganisationNames> Step<'_, D, P, N> {
             otpauth_url: Secret::new(url.to_owned()),
             required_by: None,
             later: Some(HOME.to_owned()),
-            carried: carried(&[("otpauth_url", url)]),
+            carried: carried(&[("otpauth_url", url), ("next", next)]),
             errors,
         })
     }
@@ -289,6 +333,17 @@ fn refused(problem: Problem, field: impl Fn(&str) -> Option<String>) -> Result<E
         true => Ok(problem.errors(field)),
         false => Err(Failed::Problem(problem.kind())),
     }
+}
+
+/// Where one signs in anew, and goes on from there: why, a word, where there is something to say.
+fn sign_in_again(why: &str, next: &str) -> String {
+    let some = [("why", why), ("next", next)].into_iter().filter(|(_, value)| !value.is_empty());
+    let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(some).finish();
+    if query.is_empty() { "/sign-in".to_owned() } else { format!("/sign-in?{query}") }
+}
+
+fn code_field(pointer: &str) -> Option<String> {
+    (pointer == "/code").then(|| "code".to_owned())
 }
 
 fn password_field(pointer: &str) -> Option<String> {

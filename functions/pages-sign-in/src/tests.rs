@@ -191,6 +191,12 @@ fn a_code_is_asked_for_and_may_be_mended() {
         &[("session", &session), ("next", "/orgs/org_1"), ("code", &wrong)],
     );
     assert_eq!((shown.status, world.tokens(), shown.carried("session")), (400, 0, session.clone()));
+    assert!(shown.html.contains("id=\"code-error\"") && shown.html.contains("not right, or was used before"));
+    assert!(
+        shown.html.contains("<a href=\"/sign-in?next=%2Forgs%2Forg_1\">Start again</a>"),
+        "{}",
+        shown.html
+    );
     let odd = world.send("POST", "/sign-in/code", &[("session", &session), ("code", "12")]);
     assert!(odd.html.contains("id=\"code-error\""));
     let code = world.code();
@@ -200,6 +206,42 @@ fn a_code_is_asked_for_and_may_be_mended() {
     let done = world.send("POST", "/sign-in/code", &fields);
     assert_eq!((done.status, done.to.as_str(), world.tokens()), (303, "/orgs/org_1", 2));
     assert_eq!(world.get("/sign-in/code").to, "/sign-in");
+}
+
+#[test]
+fn who_takes_too_long_starts_again_and_goes_where_they_wanted_to() {
+    let world = World::new();
+    world.directory.set_up_totp(EMAIL);
+    let asked = world.sign_in();
+    assert!(
+        asked.html.contains("<a href=\"/sign-in?next=%2Forgs%2Forg_1\">Start again</a>"),
+        "{}",
+        asked.html
+    );
+    let answer = |shown: &Shown, code: &str| {
+        let fields = ["session", "next", "asked_at"].map(|name| (name, shown.carried(name)));
+        let mut fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        fields.push(("code", code));
+        world.send("POST", "/sign-in/code", &fields)
+    };
+    world.wait(2);
+    let wrong = answer(&asked, "000000");
+    assert_eq!((wrong.status, wrong.carried("asked_at")), (400, asked.carried("asked_at")));
+    world.wait(1);
+    let late = answer(&wrong, &world.code());
+    assert_eq!((late.status, late.to.as_str()), (303, "/sign-in?why=late&next=%2Forgs%2Forg_1"));
+    let again = world.get(&late.to);
+    assert!(again.html.contains("That took too long."));
+    assert_eq!(again.carried("next"), "/orgs/org_1");
+    assert_eq!(answer(&world.sign_in(), &world.code()).to, "/orgs/org_1");
+}
+
+#[test]
+fn who_chooses_a_first_password_too_late_goes_where_they_wanted_to() {
+    let world = World::new();
+    let fields = [("session", "x.y"), ("next", "/orgs/org_1"), ("password", NEW), ("repeat", NEW)];
+    let late = world.send("POST", "/password", &fields);
+    assert_eq!((late.status, late.to.as_str()), (303, "/sign-in?why=late&next=%2Forgs%2Forg_1"));
 }
 
 #[test]
@@ -275,7 +317,7 @@ fn signing_out_ends_the_session_even_after_its_hour() {
 fn a_second_factor_is_set_up_with_the_secret_that_is_shown() {
     let world = World::new();
     world.sign_in();
-    let page = world.get("/totp");
+    let page = world.send("POST", "/totp", &[]);
     let url = page.carried("otpauth_url");
     assert!(page.html.contains("<svg") && url.starts_with("otpauth://totp/"), "{}", page.html);
     let wrong = world.send("POST", "/totp", &[("otpauth_url", &url), ("code", "000000")]);
@@ -288,10 +330,64 @@ fn a_second_factor_is_set_up_with_the_secret_that_is_shown() {
     assert_eq!((done.status, done.to.as_str()), (303, "/orgs?done=totp"));
     world.wait(11);
     assert_eq!(
-        world.get("/totp").to,
+        world.send("POST", "/totp", &[]).to,
         "/sign-in?why=fresh&next=%2Ftotp",
         "another one, only after signing in anew"
     );
+}
+
+#[test]
+fn looking_at_the_page_makes_no_secret() {
+    let world = World::new();
+    assert_eq!(
+        world.get("/totp?next=%2Forgs%2Forg_1").to,
+        "/sign-in?next=%2Ftotp%3Fnext%3D%252Forgs%252Forg_1"
+    );
+    world.sign_in();
+    let url = world.send("POST", "/totp", &[]).carried("otpauth_url");
+    let before = world.faults.calls();
+    let page = world.get("/totp");
+    assert_eq!((page.status, world.faults.calls()), (200, before));
+    assert!(page.html.contains("<a href=\"/orgs\">Not now</a>") && page.html.contains("Begin"));
+    // What was scanned before goes on.
+    assert_eq!(world.send("POST", "/totp", &[("otpauth_url", &url), ("code", &world.code())]).status, 303);
+}
+
+#[test]
+fn who_was_sent_to_set_a_second_factor_up_goes_on_to_the_page_that_wanted_it() {
+    let world = World::new();
+    world.sign_in();
+    let next = world.get("/totp?next=%2Forgs%2Forg_1").carried("next");
+    let page = world.send("POST", "/totp", &[("next", &next)]);
+    assert!(page.html.contains("<a href=\"/orgs\">Not now</a>"), "not where they would be sent here again");
+    let wrong =
+        [("otpauth_url", &*page.carried("otpauth_url")), ("next", &page.carried("next")), ("code", "000000")];
+    let page = world.send("POST", "/totp", &wrong);
+    let (url, next, code) = (page.carried("otpauth_url"), page.carried("next"), world.code());
+    let done = world.send("POST", "/totp", &[("otpauth_url", &url), ("next", &next), ("code", &code)]);
+    assert_eq!((done.status, done.to.as_str()), (303, "/orgs/org_1"));
+    // Who has one already shows its code, which is what the page wants.
+    world.wait(11);
+    let again = world.send("POST", "/totp", &[("next", "/orgs/org_1")]);
+    assert_eq!(again.to, "/sign-in?why=fresh&next=%2Forgs%2Forg_1");
+    let elsewhere = [("otpauth_url", &*url), ("next", "//evil.example"), ("code", &world.code())];
+    assert!(!world.send("POST", "/totp", &elsewhere).to.contains("evil"));
+}
+
+#[test]
+fn a_changed_password_ends_the_sessions_of_other_browsers() {
+    let world = World::new();
+    world.sign_in();
+    let other = world.cookies.take();
+    world.sign_in();
+    world.wait(1);
+    let fields = [("current", PASSWORD), ("password", NEW), ("repeat", NEW)];
+    assert_eq!(world.send("POST", "/password", &fields).to, "/orgs?done=password");
+    assert_eq!(world.send("POST", "/totp", &[]).status, 200, "this one goes on");
+    *world.cookies.borrow_mut() = other;
+    assert_eq!(world.send("POST", "/totp", &[]).to, "/sign-in?next=%2Ftotp");
+    assert_eq!(world.get("/sign-in/refresh?next=/orgs").to, "/sign-in?next=%2Forgs");
+    assert_eq!(world.tokens(), 0);
 }
 
 #[test]
@@ -314,7 +410,7 @@ fn when_aws_fails_the_page_says_so() {
     let world = World::new();
     world.sign_in();
     world.faults.plan(0, Fault::Refuses);
-    let shown = world.get("/totp");
+    let shown = world.send("POST", "/totp", &[]);
     assert_eq!(shown.status, 503);
     assert!(shown.html.contains("r1"));
 }

@@ -8,10 +8,8 @@ use plixo_aws::cognito::{Directory, DirectoryError, Register, SignIn, UserPool};
 use plixo_aws::secrets::{ReadSecret, Vault};
 use plixo_domain::people::UserId;
 use plixo_domain::secret::Secret;
-use plixo_identity::token::Verifier;
 use plixo_identity::totp;
 use plixo_lambda::{clock, entropy};
-use plixo_store::people::{DynamoPeople, People, TotpNote};
 use serde::{Deserialize, Serialize};
 
 /// Characters of a password.
@@ -20,8 +18,6 @@ const LENGTH: usize = 24;
 /// Where people are let in.
 pub(super) struct Desk {
     pub(super) pool: UserPool,
-    pub(super) verifier: Verifier,
-    pub(super) people: DynamoPeople,
     pub(super) vault: Vault,
     pub(super) storage_key: Option<String>,
 }
@@ -65,8 +61,6 @@ impl Desk {
         let entry = Secret::new(serde_json::to_string(&account)?);
         self.vault.put(&name, &entry, self.storage_key.as_deref()).await?;
         self.pool.verify_totp(&tokens.access, code.reveal()).await?;
-        let session = self.verifier.read_from_issuer(tokens.access.reveal(), now)?.session;
-        self.people.note_totp(&user, &TotpNote { at: now, session }).await?;
         self.pool.revoke(tokens.refresh.as_ref().context("a sign-in without a refresh token")?).await?;
         Ok(account)
     }

@@ -78,9 +78,9 @@ texts! {
     MemberStateText = "MemberState", words(&["invited", "active"]);
     /// Where an organisation's data stays.
     ResidencyText = "Residency", words(&["eu", "us"]);
-    /// One email address in ASCII.
+    /// One email address in ASCII: with what a person signs in.
     EmailText = "Email",
-        ObjectBuilder::new().format(Some(SchemaFormat::Custom("email".to_owned()))).max_length(Some(254));
+        ObjectBuilder::new().format(Some(SchemaFormat::Custom("email".to_owned()))).max_length(Some(128));
     /// A customer's id.
     CustomerIdText = "CustomerId", id("cus");
     /// An invoice's id.

@@ -1,5 +1,7 @@
 //! One request of a member, let in.
 
+use std::borrow::Cow;
+
 use plixo_authz::Action;
 use plixo_domain::audit::{Object, Outcome};
 use plixo_domain::id::OrgId;
@@ -135,11 +137,27 @@ impl<'a, T: Tables, K: KeyService> Staff<'a, T, K> {
     where
         F: AsyncFn(Entered<'_>) -> Result<Made, Not>,
     {
-        let body = self.request.body().map_err(|_| input::invalid("", "the body is not readable"));
-        let body = self.taken(deed, body).await?;
-        let key = self.taken(deed, input::idempotency_key(self.request)).await?;
+        let (key, body) = self.keyed(deed).await?;
         let key = key.map(|key| Key { key, body: &body });
         Ok(self.desk.change(&self.caller, &self.org, deed, rows, key, work).await?)
+    }
+
+    /// Lets the member in before a change of which a part lies outside the tables: not if [`Staff::change`] would refuse
+    /// their key.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn enter_to_change(&self, deed: &Deed) -> Result<Visit, Failed> {
+        let (key, body) = self.keyed(deed).await?;
+        let key = key.map(|key| Key { key, body: &body });
+        Ok(self.desk.enter_with_key(&self.caller, &self.org, deed, key).await?)
+    }
+
+    /// The idempotency key, and the body that it counts with.
+    async fn keyed(&self, deed: &Deed) -> Result<(Option<&str>, Cow<'_, [u8]>), Failed> {
+        let body = self.request.body().map_err(|_| input::invalid("", "the body is not readable"));
+        let body = self.taken(deed, body).await?;
+        Ok((self.taken(deed, input::idempotency_key(self.request)).await?, body))
     }
 }
 

@@ -18,6 +18,8 @@ use plixo_domain::secret::Secret;
 use crate::{AwsError, from_sdk_by_code};
 
 const SERVICE: &str = "Cognito";
+/// Cognito's word for TOTP among a person's factors.
+const TOTP: &str = "SOFTWARE_TOKEN_MFA";
 /// The pool's group of operators.
 const OPERATORS: &str = "operators";
 
@@ -92,6 +94,8 @@ pub struct Person {
     pub enabled: bool,
     /// Whether the person has a temporary password only, and so never signed in.
     pub waits: bool,
+    /// Whether the person is asked for a code at each sign-in.
+    pub totp: bool,
 }
 
 /// The port to the directory, for people who sign in.
@@ -416,8 +420,10 @@ impl Directory for UserPool {
         let email = attribute("email").ok_or_else(|| odd("a person without an email"))?;
         let user = attribute("sub").and_then(|sub| sub.parse().ok());
         let user = user.ok_or_else(|| odd("a person without a sub"))?;
+        let email = Secret::new(email.to_owned());
         let waits = found.user_status == Some(UserStatusType::ForceChangePassword);
-        Ok(Some(Person { user, email: Secret::new(email.to_owned()), enabled: found.enabled, waits }))
+        let totp = found.user_mfa_setting_list.iter().flatten().any(|factor| factor == TOTP);
+        Ok(Some(Person { user, email, enabled: found.enabled, waits, totp }))
     }
 }
 

@@ -26,13 +26,24 @@ impl std::fmt::Debug for Email {
     }
 }
 
+/// Why an email was not taken.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum MailError {
+    /// Not this email: to this address, or of this content. Sending it again will not help.
+    #[error("SES refuses the email: {0}")]
+    Rejected(String),
+    /// It is ours or AWS's fault, and nobody knows whether it was taken.
+    #[error(transparent)]
+    Aws(#[from] AwsError),
+}
+
 /// The port to those who carry email.
 pub trait SendEmail: Send + Sync {
     /// Hands one email over. That it arrives, nobody can say.
     ///
     /// # Errors
-    /// [`AwsError`]: nobody knows whether it was taken.
-    fn send_email(&self, email: &Email) -> impl Future<Output = Result<(), AwsError>> + Send;
+    /// [`MailError`].
+    fn send_email(&self, email: &Email) -> impl Future<Output = Result<(), MailError>> + Send;
 }
 
 /// SES, for one sender.
@@ -58,7 +69,7 @@ fn message(email: &Email) -> Result<Message, BuildError> {
 }
 
 impl SendEmail for Mailer {
-    async fn send_email(&self, email: &Email) -> Result<(), AwsError> {
+    async fn send_email(&self, email: &Email) -> Result<(), MailError> {
         let message = message(email)
             .map_err(|error| AwsError::Refused { service: SERVICE, cause: error.to_string() })?;
         let asked = self
@@ -67,6 +78,14 @@ impl SendEmail for Mailer {
             .from_email_address(&self.sender)
             .destination(Destination::builder().to_addresses(&email.to).build())
             .content(EmailContent::builder().simple(message).build());
-        asked.send().await.map(drop).map_err(|error| from_sdk_by_code(SERVICE, error))
+        asked.send().await.map(drop).map_err(|error| {
+            let rejected = error.as_service_error().and_then(|error| error.meta().code());
+            match rejected {
+                Some(code @ ("BadRequestException" | "MessageRejected")) => {
+                    MailError::Rejected(code.to_owned())
+                }
+                _ => MailError::Aws(from_sdk_by_code(SERVICE, error)),
+            }
+        })
     }
 }

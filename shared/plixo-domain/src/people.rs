@@ -92,11 +92,11 @@ words! {
     }
 }
 
-/// The longest email address, characters
-/// ([RFC 3696, erratum 1690](https://www.rfc-editor.org/errata_search.php?rfc=3696&eid=1690)).
-const LONGEST_EMAIL: usize = 254;
+/// The longest email of a person, characters: it is their name in the directory, and Cognito's names are no longer
+/// ([limit](https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_AdminCreateUser.html)).
+pub const LONGEST_EMAIL: usize = 128;
 
-/// One email address: ASCII, without comments, quotes or a display name. Its domain is in lower case.
+/// One email address of a person who signs in: ASCII, without comments, quotes or a display name. Its domain is in lower case.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Email(String);

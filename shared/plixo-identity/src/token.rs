@@ -251,6 +251,16 @@ impl Verifier {
     }
 }
 
+/// Whether a text has the form of a refresh token: a compact JOSE object. Cognito's are encrypted and have five parts
+/// ([RFC 7516](https://www.rfc-editor.org/rfc/rfc7516#section-3.1)); the local stack's are signed and have three.
+#[must_use]
+pub fn is_a_refresh_token(text: &str) -> bool {
+    let is_part = |part: &str| {
+        !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+    };
+    text.len() <= LONGEST && matches!(text.split('.').count(), 3 | 5) && text.split('.').all(is_part)
+}
+
 /// The issuer of a user pool's tokens. A pool's id begins with its region.
 #[must_use]
 pub fn issuer(pool_id: &str) -> String {

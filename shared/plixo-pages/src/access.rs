@@ -38,13 +38,27 @@ pub struct SignIn {
 pub struct Code {
     /// The frame.
     pub frame: Frame,
+    /// Where "Start again" leads.
+    pub again: String,
     /// Hidden fields.
     pub carried: Vec<Carried>,
     /// What is wrong.
     pub errors: Errors,
 }
 
-/// `GET /totp`; posts `code` and what is carried to `/totp`.
+/// `GET /totp`; posts what is carried to `/totp`, which makes the secret.
+#[derive(Clone, Template)]
+#[template(path = "totp-begin.html")]
+pub struct BeginTotp {
+    /// The frame.
+    pub frame: Frame,
+    /// Where "Not now" leads.
+    pub later: String,
+    /// Hidden fields.
+    pub carried: Vec<Carried>,
+}
+
+/// The answer to a form of [`BeginTotp`]; posts `code` and what is carried to `/totp`.
 #[derive(Clone, Template)]
 #[template(path = "totp.html")]
 pub struct Totp {
@@ -141,7 +155,7 @@ const ATTRIBUTES: [&str; 16] = [
     "shape-rendering=",
 ];
 
-pages!(SignIn, Code, Totp, NewPassword);
+pages!(SignIn, Code, BeginTotp, Totp, NewPassword);
 
 #[cfg(test)]
 mod tests {

@@ -20,7 +20,7 @@ mod reference;
 mod settings;
 mod show;
 
-pub use access::{Carried, Code, NewPassword, Qr, SignIn, Totp};
+pub use access::{BeginTotp, Carried, Code, NewPassword, Qr, SignIn, Totp};
 pub use amount::{AmountError, read_amount, write_amount};
 pub use assets::{Asset, assets, security_headers};
 pub use audit::{AuditFilter, AuditLog, AuditRow};

@@ -126,9 +126,7 @@ impl<T: Tables, K: KeyService> Desk<T, K> {
     where
         F: AsyncFn(Entered<'_>) -> Result<Made, Not>,
     {
-        let key = key.map(|key| {
-            (answer_key(caller, deed, org, key.key), sha256(&[deed.object.id.as_bytes(), key.body]))
-        });
+        let key = key.map(|key| named(caller, deed, org, key));
         let mut rows = rows.to_vec();
         rows.extend(key.as_ref().map(|(key, _)| RowKey::Answer(key.clone())));
         for tried in 0..TRIES {
@@ -136,14 +134,7 @@ impl<T: Tables, K: KeyService> Desk<T, K> {
                 tokio::time::sleep(pause(before, (self.entropy)().unwrap_or_default())).await;
             }
             let mut visit = self.enter(caller, org, deed, rows.clone()).await?;
-            if let Some((key, request)) = &key
-                && let Ok(Some(answer)) = visit.book.get::<Answer>(key)
-                && is_remembered(answer.at, caller.now)
-            {
-                if answer.request != *request {
-                    self.record(caller, &visit, deed, Outcome::Failed).await?;
-                    return Err(Refusal::KeyReused);
-                }
+            if let Some(answer) = self.remembered(caller, deed, &visit, key.as_ref()).await? {
                 let body = self.store.open_answer(org, answer, caller.now).await?;
                 // It is shown once more.
                 self.record(caller, &visit, deed, Outcome::Allowed).await?;
@@ -155,6 +146,44 @@ impl<T: Tables, K: KeyService> Desk<T, K> {
             }
         }
         Err(Refusal::Overtaken)
+    }
+
+    /// Lets a member in who is about to make a change of which a part lies outside the tables: not if [`Desk::change`] would
+    /// refuse their key.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn enter_with_key(
+        &self,
+        caller: &Caller,
+        org: &OrgId,
+        deed: &Deed,
+        key: Option<Key<'_>>,
+    ) -> Result<Visit, Refusal> {
+        let key = key.map(|key| named(caller, deed, org, key));
+        let rows = key.iter().map(|(key, _)| RowKey::Answer(key.clone())).collect();
+        let visit = self.enter(caller, org, deed, rows).await?;
+        self.remembered(caller, deed, &visit, key.as_ref()).await?;
+        Ok(visit)
+    }
+
+    /// The answer that was given to the key. A key that came with another request is refused.
+    async fn remembered<'v>(
+        &self,
+        caller: &Caller,
+        deed: &Deed,
+        visit: &'v Visit,
+        key: Option<&(AnswerKey, [u8; 32])>,
+    ) -> Result<Option<&'v Answer>, Refusal> {
+        let Some((key, request)) = key else { return Ok(None) };
+        let answer = visit.book.get::<Answer>(key).ok().flatten();
+        match answer.filter(|answer| is_remembered(answer.at, caller.now)) {
+            Some(answer) if answer.request != *request => {
+                self.record(caller, visit, deed, Outcome::Failed).await?;
+                Err(Refusal::KeyReused)
+            }
+            answer => Ok(answer),
+        }
     }
 
     async fn attempt<F>(
@@ -215,6 +244,11 @@ impl<T: Tables, K: KeyService> Desk<T, K> {
             Err(CommitError::Store(error)) => Err(error.into()),
         }
     }
+}
+
+/// Under which name an answer to a key is remembered, and the hash of the request that it answers.
+fn named(caller: &Caller, deed: &Deed, org: &OrgId, key: Key<'_>) -> (AnswerKey, [u8; 32]) {
+    (answer_key(caller, deed, org, key.key), sha256(&[deed.object.id.as_bytes(), key.body]))
 }
 
 /// The key of what an operator makes.

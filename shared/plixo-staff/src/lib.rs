@@ -145,7 +145,7 @@ impl<T: Tables, K: KeyService> Desk<T, K> {
     ) -> Result<Visit, Refusal> {
         let Caller { user, session, now, .. } = caller;
         let (rows, standing) = self.store.read_with_standing(org, names, user, session, *now).await?;
-        if standing.revoked {
+        if standing.is_over(session, caller.signed_in_at) {
             return Err(Refusal::SessionEnded);
         }
         let mut book = Book::default();
@@ -162,7 +162,7 @@ impl<T: Tables, K: KeyService> Desk<T, K> {
         let org_version = book.version::<Organisation>(&()).unwrap_or_default();
         // Whoever gets here has signed in: that is what an invitation waits for.
         let member = Member { state: MemberState::Active, ..member };
-        let two_factor = standing.two_factor(session, caller.signed_in_at);
+        let two_factor = standing.two_factor;
         let visit = Visit { org: organisation, org_version, member, two_factor, book };
         match self.decide(caller, deed.action, &visit) {
             Ok(()) => Ok(visit),

@@ -26,6 +26,8 @@ pub struct Own {
     pub orgs: Vec<(Organisation, Member)>,
     /// The cursor of the next part, if there is one.
     pub next_cursor: Option<String>,
+    /// Which organisations are left out because what is stored of them cannot be read, and why: for the log.
+    pub unreadable: Vec<(OrgId, String)>,
 }
 
 /// An organisation that an operator wants to be made.
@@ -76,7 +78,7 @@ impl<T: Tables, K: KeyService> Desk<T, K> {
             }
         };
         let Caller { user, session, now, .. } = caller;
-        if self.store.standing(user, session, *now).await?.revoked {
+        if self.store.standing(user, session, *now).await?.is_over(session, caller.signed_in_at) {
             return Err(Refusal::SessionEnded);
         }
         let limit = limit.min(MOST);
@@ -86,11 +88,16 @@ impl<T: Tables, K: KeyService> Desk<T, K> {
         let next = ids.last().filter(|_| more).map(ToString::to_string);
         let names = ids.iter().flat_map(|id| [(*id, RowKey::Organisation), (*id, RowKey::Member(*user))]);
         let (mut orgs, mut organisation) = (Vec::with_capacity(ids.len()), None);
-        for (_, row) in self.store.read_many(names.collect()).await? {
-            match row?.map(|(row, _)| row) {
-                Some(Row::Organisation(found)) => organisation = Some(found),
-                Some(Row::Member(member)) => orgs.extend(organisation.take().map(|org| (org, member))),
-                _ => organisation = None,
+        let mut unreadable = Vec::new();
+        for ((org, _), row) in self.store.read_many(names.collect()).await? {
+            match row.map(|row| row.map(|(row, _)| row)) {
+                Ok(Some(Row::Organisation(found))) => organisation = Some(found),
+                Ok(Some(Row::Member(member))) => orgs.extend(organisation.take().map(|org| (org, member))),
+                Ok(_) => organisation = None,
+                Err(error) => {
+                    organisation = None;
+                    unreadable.push((org, error.to_string()));
+                }
             }
         }
         let mut ids = self.ids(caller)?;
@@ -102,7 +109,7 @@ impl<T: Tables, K: KeyService> Desk<T, K> {
         let events: Vec<_> = orgs.iter().map(event).collect();
         self.store.append(&events).await?;
         let next_cursor = next.map(|place| written(hash(&place), &place));
-        Ok(Own { orgs, next_cursor })
+        Ok(Own { orgs, next_cursor, unreadable })
     }
 
     /// Makes an organisation with its data key and its first Controller, who is invited: all of it, with its audit events and
@@ -127,7 +134,7 @@ impl<T: Tables, K: KeyService> Desk<T, K> {
         let Caller { user, session, now, .. } = caller;
         let (rows, standing) =
             self.store.read_with_standing(&org, names.clone(), user, session, *now).await?;
-        if standing.revoked {
+        if standing.is_over(session, caller.signed_in_at) {
             return Err(Refusal::SessionEnded);
         }
         let mut made = Book::default();

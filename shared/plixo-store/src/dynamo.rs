@@ -33,6 +33,12 @@ impl DynamoTables {
         Self { client: Client::from_conf(config), ledger, webhook_events, audit, people: String::new() }
     }
 
+    /// The table of people alone, over a connection that there is.
+    pub(crate) fn of_people(client: Client, people: String) -> Self {
+        let nothing = String::new;
+        Self { client, ledger: nothing(), webhook_events: nothing(), audit: nothing(), people }
+    }
+
     /// With the table of people, which few functions may use.
     #[must_use]
     pub fn with_people(self, people: String) -> Self {

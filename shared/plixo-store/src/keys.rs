@@ -103,10 +103,16 @@ pub fn ended_session(session: &str) -> Key {
     key(Table::People, format!("session#{session}"), "session")
 }
 
-/// The key of the note that a person has set TOTP up.
+/// The key of the mark that a session has shown both factors.
 #[must_use]
-pub fn totp(user: &UserId) -> Key {
-    key(Table::People, user_partition(user), "totp")
+pub fn two_factor(session: &str) -> Key {
+    key(Table::People, format!("session#{session}"), "two-factor")
+}
+
+/// The key of the note which of a person's sessions are over.
+#[must_use]
+pub fn ended_sessions(user: &UserId) -> Key {
+    key(Table::People, user_partition(user), "ended-sessions")
 }
 
 /// A list of an organisation's rows.

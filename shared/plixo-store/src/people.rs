@@ -15,6 +15,8 @@ use jiff::Timestamp;
 use plixo_aws::from_sdk;
 use plixo_domain::people::UserId;
 
+use crate::dynamo::DynamoTables;
+use crate::tables::Tables;
 use crate::{Item, Key, StoreError, items, keys};
 
 const SERVICE: &str = "DynamoDB";
@@ -50,6 +52,8 @@ pub struct Tries {
     pub count: u32,
     /// When the last one was.
     pub last: Timestamp,
+    /// When they are forgotten, to the second.
+    pub until: Timestamp,
 }
 
 /// What became of a try that was to be counted.
@@ -72,43 +76,46 @@ pub struct Pending {
     pub counter: Counter,
 }
 
-/// When a person set TOTP up, and in which session: that session has shown both factors.
+/// That a person's sessions are over which began before a time: the password or the authenticator app was changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TotpNote {
-    /// When.
+pub struct OthersEnded {
+    /// Before when.
     pub at: Timestamp,
-    /// The session's name, `origin_jti`.
-    pub session: String,
+    /// The session that goes on: in which it was changed.
+    pub but: String,
 }
 
 /// What stands between a person's token and what they ask for: read along with the rows that they ask for, in the same
 /// request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
-    /// Whether the session was ended, though its tokens may not be out of date yet.
-    pub revoked: bool,
-    /// When and in which session the person set TOTP up.
-    pub totp: Option<TotpNote>,
+    /// Whether this very session was ended.
+    ended: bool,
+    /// Which of the person's sessions were ended by another.
+    others: Option<OthersEnded>,
+    /// Whether the session has shown both factors: a code at sign-in, or that of the app that was set up in it.
+    pub two_factor: bool,
 }
 
 /// The keys of the items that tell a person's [`Standing`] in a session.
 #[must_use]
-pub fn standing_keys(user: &UserId, session: &str) -> [Key; 2] {
-    [keys::ended_session(session), keys::totp(user)]
+pub fn standing_keys(user: &UserId, session: &str) -> [Key; 3] {
+    [keys::ended_session(session), keys::two_factor(session), keys::ended_sessions(user)]
 }
 
-/// The item, apart from its key, that says that a session was ended.
+/// The item, apart from its key, that says that a session was ended, or that it has shown both factors.
 #[must_use]
 pub fn session_item(forget_at: Timestamp) -> Item {
     Item::from([("expires_at".to_owned(), seconds(forget_at))])
 }
 
-/// The item, apart from its key, of a note on TOTP.
+/// The item, apart from its key, that says which of a person's sessions are over.
 #[must_use]
-pub fn totp_item(note: &TotpNote) -> Item {
+pub fn others_item(others: &OthersEnded, forget_at: Timestamp) -> Item {
     Item::from([
-        ("totp_at".to_owned(), text(&note.at.to_string())),
-        ("session".to_owned(), text(&note.session)),
+        ("ended_at".to_owned(), text(&others.at.to_string())),
+        ("but".to_owned(), text(&others.but)),
+        ("expires_at".to_owned(), seconds(forget_at)),
     ])
 }
 
@@ -117,28 +124,37 @@ impl Standing {
     /// whatever else its item holds.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`] where the note on TOTP cannot be read.
+    /// [`StoreError::Corrupt`] where it cannot be read which sessions are over.
     pub fn read(
         found: &HashMap<Key, Item>,
         user: &UserId,
         session: &str,
         now: Timestamp,
     ) -> Result<Self, StoreError> {
-        let ended = found.get(&keys::ended_session(session));
-        let totp = found.get(&keys::totp(user)).map(totp_note).transpose()?;
-        Ok(Self { revoked: ended.is_some_and(|item| !is_gone(item, now)), totp })
+        let [ended, two_factor, others] = standing_keys(user, session);
+        let item = |key: Key| found.get(&key).filter(|item| !is_gone(item, now));
+        // A mark that would never go lets nobody in.
+        let shown = item(two_factor).is_some_and(|item| expires_at(item).is_some());
+        let others = item(others).map(others_ended).transpose()?;
+        Ok(Self { ended: item(ended).is_some(), others, two_factor: shown })
     }
 
-    /// Whether the session has shown both factors: TOTP was set up before it began, or in it.
+    /// Whether the session, which began then, is over, though its tokens may not be out of date yet. Tokens tell their
+    /// beginning to the second: one that began within the second of a change is over, too.
     #[must_use]
-    pub fn two_factor(&self, session: &str, signed_in_at: Timestamp) -> bool {
-        self.totp.as_ref().is_some_and(|note| signed_in_at >= note.at || session == note.session)
+    pub fn is_over(&self, session: &str, signed_in_at: Timestamp) -> bool {
+        let by_another = self
+            .others
+            .as_ref()
+            .is_some_and(|others| session != others.but && signed_in_at.as_second() <= others.at.as_second());
+        self.ended || by_another
     }
 }
 
 /// The port to what is kept of people. Each call is one request.
 pub trait People: Send + Sync {
-    /// Counts a try before it is made, if fewer than `free` were counted. It is forgotten at `forget_at`.
+    /// Counts a try before it is made, if fewer than `free` were counted. The first one says when all of them are forgotten:
+    /// at `forget_at`.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -150,7 +166,8 @@ pub trait People: Send + Sync {
         forget_at: Timestamp,
     ) -> impl Future<Output = Result<Counted, StoreError>> + Send;
 
-    /// Counts a try as number `next`, if since `seen` nobody counted another: of many at once, one may go on.
+    /// Counts a try as number `next`, if since `seen` nobody counted another: of many at once, one may go on. All are
+    /// forgotten at `forget_at`.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -168,6 +185,17 @@ pub trait People: Send + Sync {
     /// # Errors
     /// [`StoreError`].
     fn take_back_try(&self, counter: &Counter) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Takes a late try back that was counted at `at`, so that all is as it was `seen` before, if nobody counted another since.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn take_back_late_try(
+        &self,
+        counter: &Counter,
+        at: Timestamp,
+        seen: Tries,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Forgets all tries.
     ///
@@ -224,31 +252,37 @@ pub trait People: Send + Sync {
         forget_at: Timestamp,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Whether a session was ended.
+    /// Ends a person's other sessions.
     ///
     /// # Errors
     /// [`StoreError`].
-    fn is_revoked(
-        &self,
-        session: &str,
-        now: Timestamp,
-    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
-
-    /// Notes that a person has set TOTP up.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    fn note_totp(
+    fn end_others(
         &self,
         user: &UserId,
-        note: &TotpNote,
+        others: &OthersEnded,
+        forget_at: Timestamp,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Whether, when and in which session a person set TOTP up.
+    /// Notes that a session has shown both factors, for as long as tokens of it may be about.
     ///
     /// # Errors
     /// [`StoreError`].
-    fn totp(&self, user: &UserId) -> impl Future<Output = Result<Option<TotpNote>, StoreError>> + Send;
+    fn note_two_factor(
+        &self,
+        session: &str,
+        forget_at: Timestamp,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// How a person's session stands.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn standing(
+        &self,
+        user: &UserId,
+        session: &str,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Standing, StoreError>> + Send;
 }
 
 /// The table of people.
@@ -256,6 +290,7 @@ pub trait People: Send + Sync {
 pub struct DynamoPeople {
     client: Client,
     table: String,
+    tables: DynamoTables,
 }
 
 impl DynamoPeople {
@@ -264,7 +299,9 @@ impl DynamoPeople {
     pub fn new(config: &SdkConfig, table: String) -> Self {
         let config =
             aws_sdk_dynamodb::config::Builder::from(config).interceptor(plixo_aws::calls::Calls).build();
-        Self { client: Client::from_conf(config), table }
+        let client = Client::from_conf(config);
+        let tables = DynamoTables::of_people(client.clone(), table.clone());
+        Self { client, table, tables }
     }
 
     /// Asks for an item that nobody has, which opens the connection and shows that the table is there.
@@ -306,7 +343,9 @@ impl People for DynamoPeople {
         let asked = self.client.update_item().table_name(&self.table);
         let asked = asked
             .set_key(Some(item_of(keys::tries(counter))))
-            .update_expression("ADD tries :one SET last_at = :now, expires_at = :forget_at")
+            .update_expression(
+                "ADD tries :one SET last_at = :now, expires_at = if_not_exists(expires_at, :forget_at)",
+            )
             .condition_expression("attribute_not_exists(pk) OR (tries < :free AND expires_at > :at)")
             .expression_attribute_values(":one", number(1))
             .expression_attribute_values(":free", number(free))
@@ -327,7 +366,7 @@ impl People for DynamoPeople {
         let last = text_of(before, "last_at")?.parse().map_err(|_| corrupt("a try without its time"))?;
         // One that should be gone by now starts anew: with no try counted, at the time at which the last one was.
         let count = if is_gone(before, now) { 0 } else { count };
-        Ok(Counted::Held(Tries { count, last }))
+        Ok(Counted::Held(Tries { count, last, until: expires_at(before).unwrap_or(Timestamp::MAX) }))
     }
 
     async fn count_late_try(
@@ -358,6 +397,24 @@ impl People for DynamoPeople {
             .condition_expression("tries > :none")
             .expression_attribute_values(":less", AttributeValue::N("-1".to_owned()))
             .expression_attribute_values(":none", number(0));
+        held(asked.send().await).map(drop)
+    }
+
+    async fn take_back_late_try(
+        &self,
+        counter: &Counter,
+        at: Timestamp,
+        seen: Tries,
+    ) -> Result<(), StoreError> {
+        let asked = self.client.update_item().table_name(&self.table);
+        let asked = asked
+            .set_key(Some(item_of(keys::tries(counter))))
+            .update_expression("SET tries = :count, last_at = :last, expires_at = :until")
+            .condition_expression("last_at = :at")
+            .expression_attribute_values(":count", number(seen.count))
+            .expression_attribute_values(":last", text(&seen.last.to_string()))
+            .expression_attribute_values(":until", seconds(seen.until))
+            .expression_attribute_values(":at", text(&at.to_string()));
         held(asked.send().await).map(drop)
     }
 
@@ -416,23 +473,28 @@ impl People for DynamoPeople {
         self.put(keys::ended_session(session), session_item(forget_at)).await
     }
 
-    async fn is_revoked(&self, session: &str, now: Timestamp) -> Result<bool, StoreError> {
-        let found = self.get(keys::ended_session(session)).await?;
-        Ok(found.is_some_and(|item| !is_gone(&item, now)))
+    async fn end_others(
+        &self,
+        user: &UserId,
+        others: &OthersEnded,
+        forget_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.put(keys::ended_sessions(user), others_item(others, forget_at)).await
     }
 
-    async fn note_totp(&self, user: &UserId, note: &TotpNote) -> Result<(), StoreError> {
-        self.put(keys::totp(user), totp_item(note)).await
+    async fn note_two_factor(&self, session: &str, forget_at: Timestamp) -> Result<(), StoreError> {
+        self.put(keys::two_factor(session), session_item(forget_at)).await
     }
 
-    async fn totp(&self, user: &UserId) -> Result<Option<TotpNote>, StoreError> {
-        self.get(keys::totp(user)).await?.as_ref().map(totp_note).transpose()
+    async fn standing(&self, user: &UserId, session: &str, now: Timestamp) -> Result<Standing, StoreError> {
+        let found = self.tables.get(standing_keys(user, session).to_vec()).await?;
+        Standing::read(&found, user, session, now)
     }
 }
 
-fn totp_note(item: &Item) -> Result<TotpNote, StoreError> {
-    let at = text_of(item, "totp_at")?.parse().map_err(|_| corrupt("TOTP without its time"))?;
-    Ok(TotpNote { at, session: text_of(item, "session")? })
+fn others_ended(item: &Item) -> Result<OthersEnded, StoreError> {
+    let at = text_of(item, "ended_at")?.parse().map_err(|_| corrupt("ended sessions without their time"))?;
+    Ok(OthersEnded { at, but: text_of(item, "but")? })
 }
 
 /// Whether the condition of an update held.
@@ -473,9 +535,13 @@ fn text_of(item: &Item, name: &str) -> Result<String, StoreError> {
 
 /// Whether its time has come. What cannot be read as a time never goes: no guard falls because of it.
 fn is_gone(item: &Item, now: Timestamp) -> bool {
+    expires_at(item).is_some_and(|at| at.as_second() <= now.as_second())
+}
+
+fn expires_at(item: &Item) -> Option<Timestamp> {
     match item.get("expires_at") {
-        Some(AttributeValue::N(digits)) => digits.parse().is_ok_and(|at: i64| at <= now.as_second()),
-        _ => false,
+        Some(AttributeValue::N(digits)) => Timestamp::from_second(digits.parse().ok()?).ok(),
+        _ => None,
     }
 }
 

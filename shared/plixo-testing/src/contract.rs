@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 use plixo_domain::people::UserId;
-use plixo_store::people::{Counted, Counter, Pending, People, TotpNote, Tries};
+use plixo_store::people::{Counted, Counter, OthersEnded, Pending, People, Tries};
 use plixo_store::{AttributeValue, Guard, Index, Item, Key, Range, Table, Tables, Write, WriteError};
 
 fn key(table: Table, run: &str, pk: &str, sk: &str) -> Key {
@@ -238,11 +238,19 @@ pub async fn people(people: &impl People, run: &str, user: &UserId) {
     of_many_tries_at_once_so_many_are_free(people, run).await;
     one_late_try_goes_on(people, run).await;
     tries_are_forgotten(people, run).await;
+    the_first_try_says_when_all_are_forgotten(people, run).await;
     tries_are_taken_back_but_not_below_none(people, run).await;
+    a_late_try_that_is_taken_back_was_never_made(people, run).await;
     a_code_is_used_once(people, run, user).await;
     challenges_wait_until_they_are_answered_or_forgotten(people, run, user).await;
-    sessions_end(people, run).await;
-    totp_is_noted(people, run, user).await;
+    sessions_end(people, run, user).await;
+    all_sessions_end_but_one(people, run, user).await;
+    a_session_has_shown_both_factors_once_it_is_noted(people, run, user).await;
+}
+
+/// Tries as they are told, which last until the second of `until`.
+fn tries(count: u32, last: i64, until: i64) -> Tries {
+    Tries { count, last: at(last), until: Timestamp::from_second(at(until).as_second()).unwrap() }
 }
 
 async fn tries_are_free_up_to_a_number(people: &impl People, run: &str) {
@@ -253,7 +261,7 @@ async fn tries_are_free_up_to_a_number(people: &impl People, run: &str) {
     }
     for _ in 0..2 {
         let held = people.count_try(&counter, 3, at(9), at(100)).await.unwrap();
-        assert_eq!(held, Counted::Held(Tries { count: 3, last: at(2) }), "what is held is not counted");
+        assert_eq!(held, Counted::Held(tries(3, 2, 100)), "what is held is not counted");
     }
     assert_eq!(people.count_try(&other, 3, at(9), at(100)).await.unwrap(), Counted::Free);
 }
@@ -269,9 +277,9 @@ async fn of_many_tries_at_once_so_many_are_free(people: &impl People, run: &str)
 async fn one_late_try_goes_on(people: &impl People, run: &str) {
     let counter = Counter::new("late", run);
     people.count_try(&counter, 1, at(0), at(100)).await.unwrap();
-    let seen = Tries { count: 1, last: at(0) };
-    let tries = (0..10).map(|n| people.count_late_try(&counter, seen, 2, at(20 + n), at(200)));
-    let went_on = futures::future::join_all(tries).await.into_iter().filter(|done| *done.as_ref().unwrap());
+    let seen = tries(1, 0, 100);
+    let late = (0..10).map(|n| people.count_late_try(&counter, seen, 2, at(20 + n), at(200)));
+    let went_on = futures::future::join_all(late).await.into_iter().filter(|done| *done.as_ref().unwrap());
     assert_eq!(went_on.count(), 1);
     let Counted::Held(now) = people.count_try(&counter, 1, at(40), at(200)).await.unwrap() else {
         panic!("a late try counts")
@@ -285,12 +293,49 @@ async fn tries_are_forgotten(people: &impl People, run: &str) {
     let counter = Counter::new("forgotten", run);
     people.count_try(&counter, 1, at(0), at(10)).await.unwrap();
     let held = people.count_try(&counter, 1, at(9), at(19)).await.unwrap();
-    assert_eq!(held, Counted::Held(Tries { count: 1, last: at(0) }));
+    assert_eq!(held, Counted::Held(tries(1, 0, 10)));
     let gone = people.count_try(&counter, 1, at(10), at(20)).await.unwrap();
-    assert_eq!(gone, Counted::Held(Tries { count: 0, last: at(0) }), "whether or not its item is gone");
+    assert_eq!(gone, Counted::Held(tries(0, 0, 10)), "whether or not its item is gone");
     people.forget_tries(&counter).await.unwrap();
     assert_eq!(people.count_try(&counter, 1, at(10), at(20)).await.unwrap(), Counted::Free);
     people.forget_tries(&Counter::new("never", run)).await.unwrap();
+}
+
+async fn the_first_try_says_when_all_are_forgotten(people: &impl People, run: &str) {
+    let counter = Counter::new("window", run);
+    for second in 0..3 {
+        people.count_try(&counter, 3, at(second), at(second + 10)).await.unwrap();
+    }
+    let held = people.count_try(&counter, 3, at(9), at(19)).await.unwrap();
+    assert_eq!(held, Counted::Held(tries(3, 2, 10)));
+    let gone = people.count_try(&counter, 3, at(10), at(20)).await.unwrap();
+    assert_eq!(gone, Counted::Held(tries(0, 2, 10)));
+    assert!(people.count_late_try(&counter, tries(0, 2, 10), 1, at(10), at(20)).await.unwrap());
+    people.take_back_try(&counter).await.unwrap();
+    for second in 11..14 {
+        people.count_try(&counter, 3, at(second), at(second + 10)).await.unwrap();
+    }
+    let held = people.count_try(&counter, 3, at(19), at(29)).await.unwrap();
+    assert_eq!(held, Counted::Held(tries(3, 13, 20)), "one that was taken back moves nothing");
+}
+
+async fn a_late_try_that_is_taken_back_was_never_made(people: &impl People, run: &str) {
+    let counter = Counter::new("late-back", run);
+    people.count_try(&counter, 1, at(0), at(100)).await.unwrap();
+    let seen = tries(1, 0, 100);
+    for second in [20, 30] {
+        assert!(people.count_late_try(&counter, seen, 2, at(second), at(200)).await.unwrap());
+        people.take_back_late_try(&counter, at(second), seen).await.unwrap();
+        let held = people.count_try(&counter, 1, at(40), at(200)).await.unwrap();
+        assert_eq!(held, Counted::Held(seen));
+    }
+    // Another came since: it counts, and so does this one.
+    assert!(people.count_late_try(&counter, seen, 2, at(50), at(200)).await.unwrap());
+    assert!(people.count_late_try(&counter, tries(2, 50, 200), 3, at(60), at(200)).await.unwrap());
+    people.take_back_late_try(&counter, at(50), seen).await.unwrap();
+    let held = people.count_try(&counter, 1, at(70), at(200)).await.unwrap();
+    assert_eq!(held, Counted::Held(tries(3, 60, 200)));
+    people.take_back_late_try(&Counter::new("never", run), at(0), seen).await.unwrap();
 }
 
 async fn tries_are_taken_back_but_not_below_none(people: &impl People, run: &str) {
@@ -333,20 +378,42 @@ async fn challenges_wait_until_they_are_answered_or_forgotten(
     people.answered(run).await.unwrap();
 }
 
-async fn sessions_end(people: &impl People, run: &str) {
-    assert!(!people.is_revoked(run, at(0)).await.unwrap());
+async fn sessions_end(people: &impl People, run: &str, user: &UserId) {
+    let over =
+        async |session: &str, now| people.standing(user, session, now).await.unwrap().is_over(session, at(0));
+    assert!(!over(run, at(0)).await);
     people.revoke_session(run, at(10)).await.unwrap();
     people.revoke_session(run, at(10)).await.unwrap();
-    assert!(people.is_revoked(run, at(9)).await.unwrap());
-    assert!(!people.is_revoked(run, at(10)).await.unwrap());
-    assert!(!people.is_revoked(&format!("{run}2"), at(0)).await.unwrap());
+    assert!(over(run, at(9)).await);
+    assert!(!over(run, at(10)).await);
+    assert!(!over(&format!("{run}2"), at(0)).await);
 }
 
-async fn totp_is_noted(people: &impl People, run: &str, user: &UserId) {
-    assert_eq!(people.totp(user).await.unwrap(), None);
-    for second in [1, 5] {
-        let note = TotpNote { at: at(second), session: format!("{run}{second}") };
-        people.note_totp(user, &note).await.unwrap();
-        assert_eq!(people.totp(user).await.unwrap(), Some(note));
+async fn all_sessions_end_but_one(people: &impl People, run: &str, user: &UserId) {
+    let (this, other) = (format!("{run}-this"), format!("{run}-other"));
+    let over = async |session: &str, began: i64, now: i64| {
+        people.standing(user, session, at(now)).await.unwrap().is_over(session, at(began))
+    };
+    assert!(!over(&other, 0, 1).await);
+    for (session, second) in [(&this, 5), (&other, 7)] {
+        let others = OthersEnded { at: at(second), but: session.clone() };
+        people.end_others(user, &others, at(20)).await.unwrap();
+        assert_eq!(
+            (over(&this, 0, 8).await, over(&other, 0, 8).await),
+            (session == &other, session == &this)
+        );
     }
+    assert!(over(&this, 7, 8).await, "within the second");
+    assert!(!over(&this, 8, 8).await, "later ones go on");
+    assert!(!over(&this, 0, 20).await, "by then their tokens are out of date");
+    let somebody = UserId(Default::default());
+    assert!(!people.standing(&somebody, &this, at(8)).await.unwrap().is_over(&this, at(0)));
+}
+
+async fn a_session_has_shown_both_factors_once_it_is_noted(people: &impl People, run: &str, user: &UserId) {
+    let shown = async |session: &str, now| people.standing(user, session, at(now)).await.unwrap().two_factor;
+    assert!(!shown(run, 0).await);
+    people.note_two_factor(run, at(10)).await.unwrap();
+    assert_eq!((shown(run, 9).await, shown(run, 10).await), (true, false));
+    assert!(!shown(&format!("{run}2"), 0).await);
 }

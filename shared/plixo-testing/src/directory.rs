@@ -2,6 +2,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
+use plixo_aws::AwsError;
 use plixo_aws::cognito::{Challenge, Directory, DirectoryError, Person, Question, Register, SignIn, Tokens};
 use plixo_domain::people::UserId;
 use plixo_domain::secret::Secret;
@@ -10,6 +11,8 @@ use serde_json::{Value, json};
 use crate::fakes::unavailable;
 use crate::{Faults, Mint};
 
+/// The longest name of a user, characters.
+const LONGEST_NAME: usize = 128;
 /// Longer than the time for which any code counts.
 const STEP: i64 = 30;
 
@@ -78,6 +81,11 @@ impl FakeDirectory {
         self.change(email, |person| {
             person.totp = Some(format!("SET{}", person.user.0.simple()).to_uppercase())
         });
+    }
+
+    /// Takes TOTP from a person, as an operator may, or anybody who has their token at Cognito's public API.
+    pub fn turn_totp_off(&self, email: &str) {
+        self.change(email, |person| person.totp = None);
     }
 
     /// The code that a person's app shows: of the secret that was made last, or of that which counts.
@@ -155,7 +163,7 @@ impl Pool {
             }
         }
         let refresh = fresh.then(|| {
-            let refresh = format!("refresh-{}", self.draw());
+            let refresh = format!("refresh-{}.key.iv.text.tag", self.draw());
             self.refresh.insert(refresh.clone(), (user, session, began));
             Secret::new(refresh)
         });
@@ -286,6 +294,7 @@ impl Directory for FakeDirectory {
                 email: Secret::new(found.email.clone()),
                 enabled: found.enabled,
                 waits: found.temporary,
+                totp: found.totp.is_some(),
             }))
         })
         .await
@@ -295,6 +304,10 @@ impl Directory for FakeDirectory {
 impl Register for FakeDirectory {
     async fn invite(&self, email: &str, temporary: &Secret) -> Result<UserId, DirectoryError> {
         self.call(|pool, _| match pool.named(email) {
+            _ if email.chars().count() > LONGEST_NAME => {
+                Err(AwsError::Refused { service: "Cognito", cause: "InvalidParameterException".to_owned() }
+                    .into())
+            }
             Some(_) => Err(DirectoryError::Exists),
             None => Ok(pool.make(email, temporary.reveal(), true)),
         })

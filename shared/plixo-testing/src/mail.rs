@@ -1,7 +1,7 @@
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
-use plixo_aws::AwsError;
-use plixo_aws::ses::{Email, SendEmail};
+use plixo_aws::ses::{Email, MailError, SendEmail};
 
 use crate::Faults;
 use crate::fakes::unavailable;
@@ -10,6 +10,7 @@ use crate::fakes::unavailable;
 #[derive(Debug, Clone, Default)]
 pub struct FakeMail {
     sent: Arc<Mutex<Vec<Email>>>,
+    rejected: Arc<Mutex<HashSet<String>>>,
     faults: Faults,
 }
 
@@ -17,7 +18,13 @@ impl FakeMail {
     /// One that nothing was handed to yet, whose calls go wrong as planned.
     #[must_use]
     pub fn new(faults: Faults) -> Self {
-        Self { sent: Arc::default(), faults }
+        Self { faults, ..Self::default() }
+    }
+
+    /// Takes nothing to that address from now on, or takes it again.
+    pub fn reject(&self, to: &str, rejected: bool) {
+        let mut all = self.rejected.lock().unwrap();
+        let _ = if rejected { all.insert(to.to_owned()) } else { all.remove(to) };
     }
 
     /// What it took.
@@ -28,11 +35,14 @@ impl FakeMail {
 }
 
 impl SendEmail for FakeMail {
-    async fn send_email(&self, email: &Email) -> Result<(), AwsError> {
+    async fn send_email(&self, email: &Email) -> Result<(), MailError> {
         let take = || {
+            if self.rejected.lock().unwrap().contains(&email.to) {
+                return Err(MailError::Rejected("MessageRejected".to_owned()));
+            }
             self.sent.lock().unwrap().push(email.clone());
             Ok(())
         };
-        self.faults.call(|| unavailable("SES"), take).await
+        self.faults.call(|| unavailable("SES").into(), take).await
     }
 }

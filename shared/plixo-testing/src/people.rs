@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use jiff::Timestamp;
 use plixo_domain::people::UserId;
 use plixo_store::people::{
-    Counted, Counter, Pending, People, Standing, TotpNote, Tries, session_item, standing_keys, totp_item,
+    Counted, Counter, OthersEnded, Pending, People, Standing, Tries, others_item, session_item, standing_keys,
 };
 use plixo_store::{Item, Key, StoreError, keys};
 
@@ -13,12 +13,12 @@ use crate::{FakeTables, Faults};
 
 #[derive(Debug, Default)]
 struct Kept {
-    tries: HashMap<String, (Tries, Timestamp)>,
+    tries: HashMap<String, Tries>,
     codes: HashMap<(UserId, String), Timestamp>,
     challenges: HashMap<String, (Pending, Timestamp)>,
 }
 
-/// What is kept of people, in memory. Ended sessions and notes on TOTP lie in [`FakeTables`], where others read them.
+/// What is kept of people, in memory. How sessions stand lies in [`FakeTables`], where others read it.
 #[derive(Debug, Clone, Default)]
 pub struct FakePeople {
     kept: Arc<Mutex<Kept>>,
@@ -31,6 +31,10 @@ fn down() -> StoreError {
 }
 
 /// Times to live are whole seconds.
+fn to_the_second(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(at.as_second()).unwrap()
+}
+
 fn is_gone(forget_at: Timestamp, now: Timestamp) -> bool {
     forget_at.as_second() <= now.as_second()
 }
@@ -45,13 +49,6 @@ impl FakePeople {
     async fn call<T>(&self, work: impl FnOnce(&mut Kept) -> T) -> Result<T, StoreError> {
         self.faults.call(down, || Ok(work(&mut self.kept.lock().unwrap()))).await
     }
-
-    fn standing(&self, user: &UserId, session: &str, now: Timestamp) -> Result<Standing, StoreError> {
-        let keys = standing_keys(user, session);
-        let items: HashMap<Key, Item> =
-            self.tables.dump().into_iter().filter(|(key, _)| keys.contains(key)).collect();
-        Standing::read(&items, user, session, now)
-    }
 }
 
 impl People for FakePeople {
@@ -63,17 +60,17 @@ impl People for FakePeople {
         forget_at: Timestamp,
     ) -> Result<Counted, StoreError> {
         self.call(|kept| {
-            let found = kept.tries.get(counter.as_str()).copied();
-            let count = match found {
-                None => 0,
-                Some((tries, until)) if tries.count < free && !is_gone(until, now) => tries.count,
-                Some((tries, until)) => {
-                    let count = if is_gone(until, now) { 0 } else { tries.count };
-                    return Counted::Held(Tries { count, last: tries.last });
+            let tries = match kept.tries.get(counter.as_str()).copied() {
+                None => Tries { count: 1, last: now, until: to_the_second(forget_at) },
+                Some(tries) if tries.count < free && !is_gone(tries.until, now) => {
+                    Tries { count: tries.count.saturating_add(1), last: now, ..tries }
+                }
+                Some(tries) => {
+                    let count = if is_gone(tries.until, now) { 0 } else { tries.count };
+                    return Counted::Held(Tries { count, ..tries });
                 }
             };
-            let tries = Tries { count: count.saturating_add(1), last: now };
-            kept.tries.insert(counter.as_str().to_owned(), (tries, forget_at));
+            kept.tries.insert(counter.as_str().to_owned(), tries);
             Counted::Free
         })
         .await
@@ -88,8 +85,8 @@ impl People for FakePeople {
         forget_at: Timestamp,
     ) -> Result<bool, StoreError> {
         self.call(|kept| match kept.tries.get_mut(counter.as_str()) {
-            Some((tries, until)) if tries.last == seen.last => {
-                (tries.count, tries.last, *until) = (next, now, forget_at);
+            Some(tries) if tries.last == seen.last => {
+                *tries = Tries { count: next, last: now, until: to_the_second(forget_at) };
                 true
             }
             _ => false,
@@ -99,8 +96,22 @@ impl People for FakePeople {
 
     async fn take_back_try(&self, counter: &Counter) -> Result<(), StoreError> {
         self.call(|kept| {
-            if let Some((tries, _)) = kept.tries.get_mut(counter.as_str()) {
+            if let Some(tries) = kept.tries.get_mut(counter.as_str()) {
                 tries.count = tries.count.saturating_sub(1);
+            }
+        })
+        .await
+    }
+
+    async fn take_back_late_try(
+        &self,
+        counter: &Counter,
+        at: Timestamp,
+        seen: Tries,
+    ) -> Result<(), StoreError> {
+        self.call(|kept| {
+            if let Some(tries) = kept.tries.get_mut(counter.as_str()).filter(|tries| tries.last == at) {
+                *tries = seen;
             }
         })
         .await
@@ -149,16 +160,24 @@ impl People for FakePeople {
         self.call(|_| self.tables.place(keys::ended_session(session), session_item(forget_at))).await
     }
 
-    async fn is_revoked(&self, session: &str, now: Timestamp) -> Result<bool, StoreError> {
-        let nobody = "00000000-0000-0000-0000-000000000000".parse().unwrap();
-        self.call(|_| self.standing(&nobody, session, now)).await?.map(|standing| standing.revoked)
+    async fn end_others(
+        &self,
+        user: &UserId,
+        others: &OthersEnded,
+        forget_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.call(|_| self.tables.place(keys::ended_sessions(user), others_item(others, forget_at))).await
     }
 
-    async fn note_totp(&self, user: &UserId, note: &TotpNote) -> Result<(), StoreError> {
-        self.call(|_| self.tables.place(keys::totp(user), totp_item(note))).await
+    async fn note_two_factor(&self, session: &str, forget_at: Timestamp) -> Result<(), StoreError> {
+        self.call(|_| self.tables.place(keys::two_factor(session), session_item(forget_at))).await
     }
 
-    async fn totp(&self, user: &UserId) -> Result<Option<TotpNote>, StoreError> {
-        self.call(|_| self.standing(user, "", Timestamp::UNIX_EPOCH)).await?.map(|standing| standing.totp)
+    async fn standing(&self, user: &UserId, session: &str, now: Timestamp) -> Result<Standing, StoreError> {
+        let wanted = standing_keys(user, session);
+        let found = |_: &mut Kept| -> HashMap<Key, Item> {
+            self.tables.dump().into_iter().filter(|(key, _)| wanted.contains(key)).collect()
+        };
+        Standing::read(&self.call(found).await?, user, session, now)
     }
 }

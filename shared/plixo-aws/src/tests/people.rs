@@ -5,7 +5,7 @@ use crate::AwsError;
 use crate::cognito::{Challenge, Directory, DirectoryError, Question, Register, SignIn, UserPool};
 use crate::jwks::{FetchKeys, PublishedKeys};
 use crate::mac::MacKey;
-use crate::ses::{Email, Mailer, SendEmail};
+use crate::ses::{Email, MailError, Mailer, SendEmail};
 
 const SUB: &str = "0b6f2a6c-8e11-4b7e-9d55-5f1c6d3e0a3b";
 
@@ -75,6 +75,24 @@ fn who_never_chose_a_password_waits() {
 }
 
 #[test]
+fn who_is_asked_for_codes_has_totp() {
+    for (factors, totp) in [
+        (r#","UserMFASettingList":["SMS_MFA","SOFTWARE_TOKEN_MFA"]"#, true),
+        (r#","UserMFASettingList":["EMAIL_OTP"]"#, false),
+        (r#","UserMFASettingList":[]"#, false),
+        ("", false),
+    ] {
+        let text = format!(
+            r#"{{"Username":"x","Enabled":true,"UserStatus":"CONFIRMED"{factors},"UserAttributes":[
+            {{"Name":"email","Value":"canary@example.com"}},{{"Name":"sub","Value":"{SUB}"}}]}}"#
+        );
+        let server = Server::start(Some((200, text.leak())));
+        let found = block_on(pool(&server).find("canary@example.com")).unwrap().unwrap();
+        assert_eq!(found.totp, totp, "{factors}");
+    }
+}
+
+#[test]
 fn an_email_is_sent_or_it_is_said_why_and_to_whom_is_not() {
     let letter = Email {
         to: "canary@example.com".to_owned(),
@@ -86,18 +104,23 @@ fn an_email_is_sent_or_it_is_said_why_and_to_whom_is_not() {
         block_on(Mailer::new(&block_on(server.config()), "plixo@example.com".to_owned()).send_email(&letter))
     };
     send(Some((200, r#"{"MessageId":"m1"}"#))).unwrap();
-    for (code, unavailable) in [
-        ("MessageRejected", false),
-        ("MailFromDomainNotVerifiedException", false),
-        ("BadRequestException", false),
-        ("AccountSuspendedException", false),
-        ("AccessDeniedException", false),
-        ("TooManyRequestsException", true),
-        ("LimitExceededException", true),
+    for (code, expected) in [
+        ("MessageRejected", "rejected"),
+        ("BadRequestException", "rejected"),
+        ("MailFromDomainNotVerifiedException", "refused"),
+        ("AccountSuspendedException", "refused"),
+        ("AccessDeniedException", "refused"),
+        ("TooManyRequestsException", "unavailable"),
+        ("LimitExceededException", "unavailable"),
     ] {
         let text = format!(r#"{{"__type":"{code}","message":"canary@example.com is not verified"}}"#);
         let error = send(Some((400, text.leak()))).unwrap_err();
-        assert_eq!(matches!(error, AwsError::Unavailable { .. }), unavailable, "{code}");
+        let told = match &error {
+            MailError::Rejected(_) => "rejected",
+            MailError::Aws(AwsError::Refused { .. }) => "refused",
+            MailError::Aws(AwsError::Unavailable { .. }) => "unavailable",
+        };
+        assert_eq!(told, expected, "{code}");
         let shown = format!("{error} {error:?} {letter:?}");
         assert!(shown.contains(code) && !shown.contains("canary"), "{shown}");
     }

@@ -85,8 +85,9 @@ fn an_email_is_one_address() {
     assert_eq!(email("Anna.Weber+x@Example.COM").unwrap().as_str(), "Anna.Weber+x@example.com");
     assert_eq!(email("Anna@Example.com").unwrap().name(), "anna@example.com");
     assert_eq!(format!("{:?}", email("canary@example.com")), "Ok(Email(…))");
-    let long = format!("{}@{}.example.com", "a".repeat(64), "b".repeat(63));
-    assert!(email(&long).is_ok());
+    let long = format!("{}@{}", "a".repeat(64), [&*"b".repeat(50), "example.com"].join("."));
+    assert!(email(&format!("{long}m")).is_ok(), "128 characters");
+    assert_eq!(email(&format!("{long}mm")), Err(EmailError::Malformed), "129 characters");
     for wrong in [
         "",
         "a",

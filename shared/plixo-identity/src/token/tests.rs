@@ -279,3 +279,17 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_refresh_token_has_three_or_five_parts() {
+    for right in ["a.b.c", "eyJjdHkiOiJKV1QiLCJlbmMiOiJBMjU2R0NNIiwiYWxnIjoiUlNBLU9BRVAifQ.k-_9.iv.text.tag"]
+    {
+        assert!(is_a_refresh_token(right), "{right}");
+    }
+    let long = format!("a.b.{}", "c".repeat(LONGEST));
+    for wrong in
+        ["", "a", "a.b", "a.b.c.d", "a.b.c.d.e.f", "a..c", ".b.c", "a.b.", "a.b.c=", "a.b.c ", "a.b.ü", &long]
+    {
+        assert!(!is_a_refresh_token(wrong), "{wrong}");
+    }
+}

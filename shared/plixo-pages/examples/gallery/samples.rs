@@ -12,8 +12,8 @@ use plixo_domain::people::{MemberState, Role};
 use plixo_domain::secret::Secret;
 use plixo_domain::webhook::{EndpointState, EventStatus};
 use plixo_pages::{
-    AllocateForm, AllocationRow, Applied, AuditFilter, AuditLog, AuditRow, Banner, Candidate, Carried,
-    Choice, Code, CustomerForm, CustomerLink, CustomerList, CustomerPage, CustomerRow, EndpointForm,
+    AllocateForm, AllocationRow, Applied, AuditFilter, AuditLog, AuditRow, Banner, BeginTotp, Candidate,
+    Carried, Choice, Code, CustomerForm, CustomerLink, CustomerList, CustomerPage, CustomerRow, EndpointForm,
     EndpointRow, Errors, EventList, EventPage, EventRow, Frame, FreshSecret, HistoryRow, Integrations,
     InviteForm, InvoiceFilter, InvoiceForm, InvoiceLine, InvoiceList, InvoicePage, InvoiceRow, LineRow, May,
     MemberRow, Members, Membership, MoneyOverview, Month, NewPassword, OrganisationRow, Organisations,
@@ -156,12 +156,15 @@ impl Make<'_> {
         };
         self.add("sign-in-ended", ended.render());
 
-        let code = Code { frame: self.frame(), carried: carried.clone(), errors: Errors::default() };
+        let again = "/sign-in?next=%2Forgs".to_owned();
+        let code = Code { frame: self.frame(), again, carried: carried.clone(), errors: Errors::default() };
         self.add("code", code.clone().render());
         let errors =
             self.errors(&[("code", "That code was not right, or was used before. Wait for the next one.")]);
         self.add("code-wrong", Code { errors, ..code }.render());
 
+        let begin = BeginTotp { frame: self.frame(), later: "/orgs".to_owned(), carried: carried.clone() };
+        self.add("totp-begin", begin.render());
         let url = "otpauth://totp/Plixo:clara%40nordwind.example?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=Plixo";
         let svg = qrcode::QrCode::new(url).unwrap().render::<qrcode::render::svg::Color>().build();
         let svg = svg.replacen("<svg ", r#"<svg role="img" aria-label="QR code" "#, 1);

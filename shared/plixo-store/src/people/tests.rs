@@ -14,63 +14,87 @@ fn item(attributes: &[(&str, AttributeValue)]) -> Item {
     attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
 }
 
-fn standing(session: Option<Item>, totp: Option<Item>) -> Result<Standing, StoreError> {
-    let [ended, noted] = standing_keys(&user(), SESSION);
-    let found: HashMap<Key, Item> =
-        [session.map(|item| (ended, item)), totp.map(|item| (noted, item))].into_iter().flatten().collect();
-    Standing::read(&found, &user(), SESSION, at("2026-11-21T12:00:00Z"))
+const NOW: &str = "2026-11-21T12:00:00Z";
+
+/// How the session stands with these items under its keys, in their order.
+fn standing(items: [Option<Item>; 3]) -> Result<Standing, StoreError> {
+    let keys = standing_keys(&user(), SESSION).into_iter();
+    let found: HashMap<Key, Item> = keys.zip(items).filter_map(|(key, item)| Some((key, item?))).collect();
+    Standing::read(&found, &user(), SESSION, at(NOW))
+}
+
+fn until(seconds: i64) -> Item {
+    session_item(Timestamp::from_second(at(NOW).as_second() + seconds).unwrap())
+}
+
+fn begun(text: &str) -> (&'static str, Timestamp) {
+    (SESSION, at(text))
 }
 
 #[test]
-fn nothing_stored_is_a_session_that_stands_and_no_totp() {
-    let standing = standing(None, None).unwrap();
-    assert_eq!(standing, Standing { revoked: false, totp: None });
-    assert!(!standing.two_factor(SESSION, at("2026-11-21T11:00:00Z")));
+fn nothing_stored_is_a_session_that_stands_and_has_shown_one_factor() {
+    let standing = standing([None, None, None]).unwrap();
+    assert_eq!(standing, Standing { ended: false, others: None, two_factor: false });
+    assert!(!standing.is_over(SESSION, at("2026-11-21T11:00:00Z")));
 }
 
 #[test]
 fn an_ended_session_is_ended_until_it_is_forgotten() {
-    let until = |seconds: &str| item(&[("expires_at", AttributeValue::N(seconds.to_owned()))]);
-    let now = at("2026-11-21T12:00:00Z").as_second();
-    let revoked = |seconds: i64| standing(Some(until(&seconds.to_string())), None).unwrap().revoked;
-    assert_eq!([now - 1, now, now + 1].map(revoked), [false, false, true]);
+    let over = |seconds| standing([Some(until(seconds)), None, None]).unwrap().is_over(SESSION, at(NOW));
+    assert_eq!([-1, 0, 1].map(over), [false, false, true]);
 }
 
 #[test]
-fn an_odd_item_of_an_ended_session_leaves_it_ended() {
-    for odd in [
+fn two_factors_are_shown_by_a_session_that_is_noted_and_only_until_it_is_forgotten() {
+    let shown = |seconds| standing([None, Some(until(seconds)), None]).unwrap().two_factor;
+    assert_eq!([-1, 0, 1].map(shown), [false, false, true]);
+}
+
+/// Items whose time cannot be read.
+fn odd() -> [Item; 4] {
+    [
         item(&[]),
         item(&[("expires_at", AttributeValue::S("1".to_owned()))]),
         item(&[("expires_at", AttributeValue::N("soon".to_owned()))]),
         item(&[("expires_at", AttributeValue::Null(true))]),
-    ] {
-        assert!(standing(Some(odd), None).unwrap().revoked);
+    ]
+}
+
+#[test]
+fn an_odd_item_leaves_a_session_ended_and_with_one_factor() {
+    for odd in odd() {
+        let standing = standing([Some(odd.clone()), Some(odd), None]).unwrap();
+        assert!(standing.is_over(SESSION, at(NOW)) && !standing.two_factor);
     }
 }
 
 #[test]
-fn an_odd_note_on_totp_is_an_error_and_never_no_note() {
-    let (when, session) = (text("2026-11-21T11:00:00Z"), text(SESSION));
+fn a_session_ends_the_others_that_began_before() {
+    let ended = |but: &str| {
+        let others = OthersEnded { at: at("2026-11-21T11:00:00.5Z"), but: but.to_owned() };
+        standing([None, None, Some(others_item(&others, at("2026-11-22T00:00:00Z")))]).unwrap()
+    };
+    let over = |standing: &Standing, (session, began)| standing.is_over(session, began);
+    let by_another = ended("another");
+    assert!(over(&by_another, begun("2026-11-21T10:59:59Z")));
+    assert!(over(&by_another, begun("2026-11-21T11:00:00Z")), "nobody knows which came first");
+    assert!(!over(&by_another, begun("2026-11-21T11:00:01Z")));
+    assert!(!over(&ended(SESSION), begun("2026-11-21T10:59:59Z")));
+}
+
+#[test]
+fn what_says_which_sessions_are_over_is_read_or_an_error() {
+    let (when, but) = (text("2026-11-21T11:00:00Z"), text(SESSION));
     for odd in [
         item(&[]),
-        item(&[("totp_at", when.clone())]),
-        item(&[("session", session.clone())]),
-        item(&[("totp_at", text("yesterday")), ("session", session.clone())]),
-        item(&[("totp_at", AttributeValue::N("1".to_owned())), ("session", session.clone())]),
-        item(&[("totp_at", when), ("session", AttributeValue::Bool(true))]),
+        item(&[("ended_at", when.clone())]),
+        item(&[("but", but.clone())]),
+        item(&[("ended_at", text("yesterday")), ("but", but.clone())]),
+        item(&[("ended_at", AttributeValue::N("1".to_owned())), ("but", but.clone())]),
+        item(&[("ended_at", when), ("but", AttributeValue::Bool(true))]),
     ] {
-        assert!(matches!(standing(None, Some(odd)), Err(StoreError::Corrupt(_))));
+        assert!(matches!(standing([None, None, Some(odd)]), Err(StoreError::Corrupt(_))));
     }
-}
-
-#[test]
-fn two_factors_are_shown_by_the_session_that_set_totp_up_and_by_later_ones() {
-    let note = item(&[("totp_at", text("2026-11-21T11:00:00Z")), ("session", text(SESSION))]);
-    let standing = standing(None, Some(note)).unwrap();
-    assert!(standing.two_factor(SESSION, at("2026-11-21T10:00:00Z")));
-    assert!(standing.two_factor("another", at("2026-11-21T11:00:00Z")));
-    assert!(standing.two_factor("another", at("2026-11-21T11:30:00Z")));
-    assert!(!standing.two_factor("another", at("2026-11-21T10:59:59Z")));
 }
 
 #[test]
