@@ -314,6 +314,8 @@ def test_members_settings_and_integrations(stack, signed_in):
     shown = browser.press("Send invitation", email=email, role="viewer")
     assert "The invitation is sent." in shown.text and email in shown.text
     shown = browser.press("Send invitation", email=email, role="viewer")
+    assert "The invitation is sent." in shown.text, "again, to who has not come in yet"
+    shown = browser.press("Send invitation", email=email, role="cfo")
     assert shown.status == 400 and "already" in shown.text.lower()
 
     shown = browser.goto(f"{base}/settings")

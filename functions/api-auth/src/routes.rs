@@ -181,8 +181,9 @@ pub(crate) async fn refresh<D: Directory, P: People, N: OrganisationNames>(
     Ok(came_to(Outcome::In(Box::new(refreshed)), line))
 }
 
-/// Makes a secret for an authenticator app. It counts once a code of it was shown. Who has an app already does so soon after
-/// signing in with its code.
+/// Makes a secret for an authenticator app. It counts once a code of it was shown.
+///
+/// Who has an app already does this within 10 minutes of signing in with its code.
 #[utoipa::path(post, path = "/v1/auth/totp", tag = "sign-in",
     responses((status = 200, body = EnrolmentShape), (status = 403, body = Problem,
         content_type = "application/problem+json", description = "`sign_in_again`"), AuthProblems),
