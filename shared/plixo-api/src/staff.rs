@@ -89,7 +89,7 @@ impl<'a, T: Tables, K: KeyService> Staff<'a, T, K> {
             None => None,
         };
         let page = Page { after, descending: !matches!(list, List::InvoicesOf(_)), limit: limit.get() };
-        let listed = self.store().list(&self.org, list, page).await.map_err(Refusal::from)?;
+        let listed = self.store().list(&self.org, list, page, now).await.map_err(Refusal::from)?;
         let Listed { rows, next } = listed;
         let next = match next {
             Some(place) => Some(self.desk.cursor(&self.org, filter, &place, now).await?),

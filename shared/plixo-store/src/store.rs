@@ -166,11 +166,17 @@ impl<T: Tables, K: KeyService> Store<T, K> {
     }
 
     /// A page of a list. Lists follow the rows with some delay; the rows themselves are as of now, and one that is gone, or no
-    /// longer of the list, is left out.
+    /// longer of the list, or whose time was over at `now`, is left out.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn list(&self, org: &OrgId, list: &List, page: Page) -> Result<Listed, StoreError> {
+    pub async fn list(
+        &self,
+        org: &OrgId,
+        list: &List,
+        page: Page,
+        now: Timestamp,
+    ) -> Result<Listed, StoreError> {
         let (table, index, partition) = list.place(org);
         let range = Range {
             table,
@@ -195,6 +201,9 @@ impl<T: Tables, K: KeyService> Store<T, K> {
         let mut rows = Vec::with_capacity(places.len());
         for (at, key) in places {
             let Some(item) = found.remove(&key) else { continue };
+            if is_over(&item, now)? {
+                continue;
+            }
             let (row, version) = items::to_row(&item)?;
             if keys::lists(&row).contains(&(list.clone(), at)) {
                 rows.push((row, version));
@@ -203,16 +212,25 @@ impl<T: Tables, K: KeyService> Store<T, K> {
         Ok(Listed { rows, next })
     }
 
-    /// The row at one place of a list, with its version.
+    /// The row at one place of a list, with its version, unless its time was over at `now`.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn find(&self, org: &OrgId, list: &List, at: &str) -> Result<Option<(Row, u64)>, StoreError> {
+    pub async fn find(
+        &self,
+        org: &OrgId,
+        list: &List,
+        at: &str,
+        now: Timestamp,
+    ) -> Result<Option<(Row, u64)>, StoreError> {
         let (table, index, partition) = list.place(org);
         let (from, to) = (Some(at.to_owned()), Some(at.to_owned()));
         let range = Range { table, index, partition, from, to, descending: false, limit: 1 };
         let Some((_, key)) = self.tables.range(range).await?.pop() else { return Ok(None) };
         let Some(item) = self.tables.get(vec![key.clone()]).await?.remove(&key) else { return Ok(None) };
+        if is_over(&item, now)? {
+            return Ok(None);
+        }
         let (row, version) = items::to_row(&item)?;
         let listed = keys::lists(&row).contains(&(list.clone(), at.to_owned()));
         Ok(listed.then_some((row, version)))
@@ -589,6 +607,12 @@ fn writes(
         writes.push(audit_write(org, event)?);
     }
     Ok(writes)
+}
+
+/// Whether an item's time is over: DynamoDB takes such items away within days, not at once.
+fn is_over(item: &Item, now: Timestamp) -> Result<bool, StoreError> {
+    let expires = item.contains_key(EXPIRES_AT);
+    Ok(expires && items::number::<i64>(item, EXPIRES_AT)? <= now.as_second())
 }
 
 fn expire(item: &mut Item, from: Timestamp, hours: i64) -> Result<(), StoreError> {
