@@ -10,7 +10,7 @@ use plixo_domain::answer::{ANSWER_HOURS, Answer};
 use plixo_domain::audit::AuditEvent;
 use plixo_domain::id::{EventId, OrgId, bytes_of};
 use plixo_domain::ledger::{
-    Book, Customer, Invoice, InvoiceBody, Payer, Payment, Personal, Private, Row, RowKey,
+    Book, Countable, Customer, Invoice, InvoiceBody, Payer, Payment, Personal, Private, Row, RowKey,
 };
 use plixo_domain::people::{Member, UserId};
 use plixo_domain::webhook::{EventKey, Fingerprint};
@@ -210,6 +210,40 @@ impl<T: Tables, K: KeyService> Store<T, K> {
             }
         }
         Ok(Listed { rows, next })
+    }
+
+    /// The invoices or payments of a list, by name and as far as lists know by now: those after a place, up to `limit`, and the
+    /// place of the last one. A row that cannot be read is among them.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn countables(
+        &self,
+        org: &OrgId,
+        list: &List,
+        after: Option<String>,
+        limit: usize,
+    ) -> Result<(Vec<Countable>, Option<String>), StoreError> {
+        let (table, index, partition) = list.place(org);
+        let (from, most) = (after.clone(), limit.saturating_add(1));
+        let range = Range { table, index, partition, from, to: None, descending: false, limit: most };
+        let mut places = self.tables.range(range).await?;
+        // The range begins with the place itself.
+        places.retain(|(at, _)| Some(at) != after.as_ref());
+        places.truncate(limit);
+        let last = places.last().map(|(at, _)| at.clone());
+        let named = |(_, key): &(String, Key)| Some(keys::countable(&key.pk, &key.sk)?.1);
+        Ok((places.iter().filter_map(named).collect(), last))
+    }
+
+    /// The version of a row, whether or not the rest of it can be read; `None` where there is no row.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn version(&self, org: &OrgId, name: &RowKey) -> Result<Option<u64>, StoreError> {
+        let key = keys::row(org, name);
+        let found = self.tables.get(vec![key.clone()]).await?;
+        found.get(&key).map(|item| items::number(item, "version")).transpose()
     }
 
     /// The row at one place of a list, with its version, unless its time was over at `now`.
