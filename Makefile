@@ -100,9 +100,9 @@ build: .venv-build/.ready ## build the functions to ship into target/lambda (ARC
 	  --lambda-dir target/lambda
 
 .PHONY: deploy
-deploy: build .venv-checks/.ready ## deploy to AWS (ARCH=arm64, STAGE=dev; asks before it changes anything)
+deploy: build .venv-checks/.ready ## deploy to AWS (ARCH=arm64, STAGE=dev, PARAMETERS="Name=value ..."; asks before it changes anything)
 	.venv-checks/bin/sam deploy --stack-name plixo-$(STAGE) --resolve-s3 --capabilities CAPABILITY_IAM --confirm-changeset \
-	  --parameter-overrides Architecture=$(if $(filter x86_64,$(ARCH)),x86_64,arm64)
+	  --parameter-overrides Architecture=$(if $(filter x86_64,$(ARCH)),x86_64,arm64) $(PARAMETERS)
 
 # ---- Tools, each installed once ------------------------------------------------------------------------------------------
 

@@ -51,11 +51,16 @@ class Stack:
         return boto3.client(service, endpoint_url=self.json["aws_endpoint_url"], region_name=self.json["region"],
                             aws_access_key_id=env["AWS_ACCESS_KEY_ID"], aws_secret_access_key=env["AWS_SECRET_ACCESS_KEY"])
 
+    def plixoctl(self, *arguments):
+        """The end of an operators' command."""
+        env = {**os.environ, **self.json["env"]}
+        return subprocess.run([self.bin / "plixoctl", *arguments], env=env, capture_output=True, text=True)
+
     def ledger(self, org, *what):
         """What `plixoctl demo ledger` shows: the contract's shapes."""
-        command = [self.bin / "plixoctl", "demo", "ledger", "--org", org["id"], *what]
-        env = {**os.environ, **self.json["env"]}
-        return json.loads(subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout)
+        done = self.plixoctl("demo", "ledger", "--org", org["id"], *what)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
 
     def invoice(self, org, invoice_id):
         return self.ledger(org, "--invoice", invoice_id)["invoices"][0]

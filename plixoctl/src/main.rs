@@ -1,6 +1,9 @@
 #![doc = include_str!("../README.md")]
 
 mod demo;
+mod operator;
+mod password;
+mod totals;
 
 use clap::{Parser, Subcommand};
 
@@ -16,12 +19,21 @@ enum Command {
     /// Demo organisations, for a stack that nobody relies on.
     #[command(subcommand)]
     Demo(demo::Command),
+    /// Who runs the platform.
+    #[command(subcommand)]
+    Operator(operator::Command),
+    /// The sums that overviews show.
+    #[command(subcommand)]
+    Totals(totals::Command),
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
-    let Cli { command: Command::Demo(command) } = Cli::parse();
-    let answer = demo::run(command).await?;
+    let answer = match Cli::parse().command {
+        Command::Demo(command) => demo::run(command).await?,
+        Command::Operator(command) => operator::run(command).await?,
+        Command::Totals(command) => totals::run(command).await?,
+    };
     println!("{answer:#}");
     Ok(())
 }

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from people import Staff, call, member, sign_in, token
+from people import Staff, call, fresh_code, member, sign_in, token
 
 BOSS, HELP = "Berta.Canary@weber.example", "hilde.canary@weber.example"
 CHOSEN = "seven lanterns drift 4711 north"
@@ -178,6 +178,34 @@ def test_a_warm_read_costs_one_call_and_its_audit_write(stack, boss):
         assert boss.ask("GET")[0] == 200
     line = [line for line in stack.lines("api-organisations") if line["route"] == "GET /v1/orgs/{org}"][-1]
     assert line["aws_calls"] == 2
+
+
+def test_the_first_operator_is_made_by_a_command(stack):
+    email, name = "Olga.Canary@plixo.example", "olga.canary@plixo.example"
+
+    def added():
+        done = stack.plixoctl("operator", "add", "--email", email)
+        assert done.returncode == 0, done.stderr
+        told = json.loads(done.stdout)
+        assert told["email"] == name
+        return told["temporary_password"]
+
+    first, second = added(), added()
+    assert first != second, "nobody signed in with the first"
+    SEEN.update([name, first.lower(), second.lower()])
+    assert call(stack, "/v1/auth/sign-in", {"email": email, "password": first})[0] == 401
+    access = comes_in(stack, email, second)
+    status, _, made = call(stack, "/v1/auth/totp", {}, token=access)
+    assert status == 200
+    status, _, told = call(stack, "/v1/auth/totp/verify", {"code": fresh_code(made["secret"])}, token=access)
+    assert status == 204, told
+    assert added() is None, "a password of their own stays"
+    access = sign_in(stack, {"email": email, "password": CHOSEN, "totp_secret": made["secret"]})["access_token"]
+    order = {"name": "Weber", "residency": "eu", "controller_email": HELP}
+    status, _, told = call(stack, "/v1/orgs", order, token=access)
+    assert status == 201, told
+    wrong = stack.plixoctl("operator", "add", "--email", "nobody")
+    assert wrong.returncode != 0 and not wrong.stdout
 
 
 def test_nothing_of_this_is_in_a_log_or_a_table(stack, boss):

@@ -18,6 +18,8 @@ NOT_ASKED_HERE = {
     *(right for right in RIGHTS if right.partition(":")[2].startswith(("logs:", "xray:"))),
     *(right for right in RIGHTS if right.endswith(":kms:Decrypt@StorageKey")),
     *(f"WorkerStripe:sqs:{right}@StripeEventsQueue" for right in ("DeleteMessage", "GetQueueAttributes", "ReceiveMessage")),
+    *(f"WorkerTotals:dynamodb:{right}@LedgerTable" for right in ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams")),
+    "WorkerTotals:sqs:SendMessage@TotalsDeadLetterQueue",
     "ApiWebhooks:kms:GenerateDataKey@StorageKey", "PagesConsole:kms:GenerateDataKey@StorageKey",
 }
 
@@ -142,6 +144,13 @@ def missed(right, directory):
             assert any(status >= 500 for status in statuses), f"{right} is not needed"
             log = directory / "logs" / f"{kebab(function)}.log"
             wait_for(lambda: log.exists() and "AccessDenied" in log.read_text(), 30, f"sign that {right} is missing")
+            return True
+        if function == "WorkerTotals":
+            # The demo organisations are its work.
+            log = directory / "logs" / "worker-totals.log"
+            wait_for(lambda: log.exists() and "AccessDenied" in log.read_text(), 30, f"sign that {right} is missing")
+            staff = Staff(stack, "controller")
+            assert staff.get("/invoices")["data"] and staff.get("/overview") == {"currencies": []}
             return True
         org = stack.orgs[0]
         made = event("payment_intent.succeeded", invoice=org["invoices"][0]["id"], amount=100)

@@ -813,7 +813,10 @@ fn who_waits_is_sent_the_email_again_without_a_key() {
     assert_eq!((&waiting["state"], world.mail.sent().len()), (&json!("invited"), 0));
     world.mail.reject(NEWCOMER, false);
     let again = world.invited("anna.neu@weber.example", "cfo");
-    assert_eq!((again.status, &again.headers["etag"], &again.body["id"]), (200, &waiting["etag"], &waiting["id"]));
+    assert_eq!(
+        (again.status, &again.headers["etag"], &again.body["id"]),
+        (200, &waiting["etag"], &waiting["id"])
+    );
     assert!(world.temporary("anna.neu@weber.example").is_some());
     assert_eq!(
         world.invited(NEWCOMER, "viewer").code(),
@@ -821,7 +824,7 @@ fn who_waits_is_sent_the_email_again_without_a_key() {
         "in another role they are not"
     );
     assert_eq!((world.mail.sent().len(), world.members().len()), (1, 6));
-    assert_eq!(world.member(NEWCOMER), waiting);
+    assert_eq!(world.member(NEWCOMER)["id"], waiting["id"]);
     let keyed =
         world.controller(INVITE_MEMBER).saying(&json!({"email": NEWCOMER, "role": "cfo"})).keyed("k-1");
     assert_eq!((keyed.of(&world).status, keyed.of(&world).status, world.mail.sent().len()), (200, 200, 3));

@@ -1,6 +1,5 @@
 //! `/v1/orgs/{org}/webhook-endpoints`.
 
-use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use plixo_api::document::{ChangeProblems, Problems};
@@ -24,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 use utoipa::{IntoParams, ToSchema};
 
+use crate::vault::fingerprint;
 use crate::{Outside, vault};
 
 /// What every signing secret of Stripe's begins with.
@@ -179,8 +179,8 @@ pub(crate) async fn create<T: Tables, K: KeyService, V: KeepSecret, Q>(
     let provider = match provider {
         NewProvider::Stripe => Provider::Stripe,
     };
-    // The vault comes first: an entry whose row was never written is of no use to anybody, for nobody was told its id. It is
-    // made once, however often the row is tried.
+    // The vault comes first, with an entry that takes nothing: one whose row was never written stays so. It is made once,
+    // however often the row is tried.
     let kept = OnceCell::new();
     let work = async |entered: Entered<'_>| {
         let id: EndpointId = entered.ids.make();
@@ -191,9 +191,13 @@ pub(crate) async fn create<T: Tables, K: KeyService, V: KeepSecret, Q>(
                     v: VaultEntry::VERSION,
                     org: staff.org,
                     provider,
-                    state: EndpointState::Enabled,
+                    state: EndpointState::Disabled,
                     account: account.clone(),
-                    secrets: vec![EndpointSecret { secret: secret.clone(), expires_at: None }],
+                    secrets: vec![EndpointSecret {
+                        secret: secret.clone(),
+                        expires_at: None,
+                        pending: false,
+                    }],
                 };
                 vault::create(&outside.vault, &id, &entry).await.map(|()| (id, secret))
             })
@@ -209,7 +213,9 @@ pub(crate) async fn create<T: Tables, K: KeyService, V: KeepSecret, Q>(
         Ok(Made { changed, answer: Answered { status: 201, body, version: Some(1) } })
     };
     let answered = staff.change(&deed, &[], work).await?;
-    told(outside, answered, kept.into_inner().map(|(_, secret)| secret)).await
+    let remembered = remembered(&answered)?;
+    let entry = follow(staff, &outside.vault, &remembered.shown.id, false).await?;
+    told(answered, remembered, &entry)
 }
 
 /// One webhook endpoint.
@@ -250,14 +256,6 @@ pub(crate) async fn update<T: Tables, K: KeyService, V: KeepSecret, Q>(
         if changes && versions.as_ref().is_some_and(|versions| !versions.contains(&version)) {
             return Err(Refusal::Stale.into());
         }
-        if changes && state == EndpointState::Disabled {
-            // Off in the vault before the row says so, and on after it: nothing is taken by an endpoint that shows as off.
-            let off = async |entry: &mut VaultEntry| {
-                entry.state = EndpointState::Disabled;
-                Ok(())
-            };
-            vault::change(&outside.vault, &id, off).await?;
-        }
         let endpoint = WebhookEndpoint { state, ..endpoint };
         let body = output::json(&EndpointShape::new(&endpoint, outside, staff.request));
         entered.book.put(endpoint)?;
@@ -270,16 +268,25 @@ pub(crate) async fn update<T: Tables, K: KeyService, V: KeepSecret, Q>(
     let answered = staff.change(&deed, &rows, work).await?;
     // Whoever changes the row ends with this, so the last one does after the last change. It writes even what is there
     // already, so that somebody who read an older row finds the entry moved on.
-    let follow = async |entry: &mut VaultEntry| {
-        let rows = staff.store().read(&staff.org, rows.to_vec()).await?;
-        let row = rows.into_iter().find_map(|(_, stored)| stored);
-        if let Some((Row::WebhookEndpoint(endpoint), _)) = row {
-            entry.state = endpoint.state;
-        }
-        Ok(())
-    };
-    vault::change(&outside.vault, &id, follow).await?;
+    follow(staff, &outside.vault, &id, true).await?;
     Ok(made(answered))
+}
+
+/// Brings an endpoint's entry after its row; `always` writes it even where it is so already.
+async fn follow<T: Tables, K: KeyService, V: KeepSecret>(
+    staff: &Staff<'_, T, K>,
+    vault: &V,
+    id: &EndpointId,
+    always: bool,
+) -> Result<VaultEntry, Refusal> {
+    let follow = async |entry: &mut VaultEntry| {
+        let rows = staff.store().read(&staff.org, vec![RowKey::WebhookEndpoint(*id)]).await?;
+        let row = rows.into_iter().find_map(|(_, stored)| stored);
+        let Some((Row::WebhookEndpoint(endpoint), _)) = row else { return Ok(false) };
+        let before = std::mem::replace(&mut entry.state, endpoint.state);
+        Ok(always || before != endpoint.state)
+    };
+    vault::change(vault, id, follow).await
 }
 
 /// Makes a new secret. The one before goes on verifying for 24 hours; receivers know the new one five minutes later at the
@@ -300,17 +307,16 @@ pub(crate) async fn rotate<T: Tables, K: KeyService, V: KeepSecret, Q>(
         _ => staff.taken(&deed, input::body(staff.request)).await?,
     };
     let given = staff.taken(&deed, secret.map(usable).transpose()).await?;
-    // Once, however often the audit event is tried.
-    let kept = OnceCell::new();
+    // The vault comes first, with a secret that verifies nothing yet: once, however often the audit event is tried.
+    let (kept, now) = (OnceCell::new(), staff.caller.now);
     let work = async |entered: Entered<'_>| {
         let endpoint = entered.book.get::<WebhookEndpoint>(&id)?.cloned();
         let endpoint = endpoint.ok_or(Refusal::NotFound)?;
         let secret = kept
             .get_or_try_init(async || {
                 let secret = given.clone().map_or_else(|| draw(outside), Ok)?;
-                let now = staff.caller.now;
-                let rotated = async |entry: &mut VaultEntry| vault::rotate(entry, &secret, now);
-                vault::change(&outside.vault, &id, rotated).await?;
+                let added = async |entry: &mut VaultEntry| vault::add(entry, &secret, now);
+                vault::change(&outside.vault, &id, added).await?;
                 Ok::<_, Refusal>(secret)
             })
             .await?;
@@ -323,25 +329,28 @@ pub(crate) async fn rotate<T: Tables, K: KeyService, V: KeepSecret, Q>(
     };
     let rows = [RowKey::WebhookEndpoint(id)];
     let answered = staff.change(&deed, &rows, work).await?;
-    told(outside, answered, kept.into_inner()).await
+    // Whatever was answered before: who asks again, because this did not come to pass, brings it to pass.
+    let remembered = remembered(&answered)?;
+    let hash = remembered.made.or_else(|| given.as_ref().map(fingerprint));
+    let settled = async |entry: &mut VaultEntry| Ok(hash.is_some_and(|hash| vault::settle(entry, hash, now)));
+    let entry = vault::change(&outside.vault, &id, settled).await?;
+    told(answered, remembered, &entry)
 }
 
-/// The answer with the secret that Plixo made: as it was made this moment or, of a repeated answer, as the vault has it.
-async fn told<V: KeepSecret, Q>(
-    outside: &Outside<V, Q>,
-    answered: Answered,
-    fresh: Option<Secret>,
-) -> Result<Response, Failed> {
+fn remembered(answered: &Answered) -> Result<Remembered, Refusal> {
     let odd = |_| Refusal::Internal("a remembered answer is none of this route".to_owned());
-    let Remembered { mut shown, made: hash } = serde_json::from_str(&answered.body).map_err(odd)?;
+    serde_json::from_str(&answered.body).map_err(odd)
+}
+
+/// The answer with the secret that Plixo made. It is the vault's, for this request may have made another one than the request
+/// with the same key whose answer was remembered.
+fn told(answered: Answered, remembered: Remembered, entry: &VaultEntry) -> Result<Response, Failed> {
+    let Remembered { mut shown, made: hash } = remembered;
     if let Some(hash) = hash {
-        shown.secret = match fresh {
-            Some(secret) => Some(secret),
-            None => {
-                let (entry, _) = vault::read(&outside.vault, &shown.id).await?;
-                entry.secrets.into_iter().map(|held| held.secret).find(|held| fingerprint(held) == hash)
-            }
-        };
+        let held = entry.secrets.iter().find(|held| fingerprint(&held.secret) == hash);
+        let held =
+            held.ok_or_else(|| Refusal::Internal(format!("{}: the vault has lost its secret", shown.id)))?;
+        shown.secret = Some(held.secret.clone());
     }
     Ok(made(Answered { body: output::json(&shown), ..answered }))
 }
@@ -369,11 +378,4 @@ fn usable(secret: Secret) -> Result<Secret, Failed> {
 fn is_an_account(account: &ExternalId) -> bool {
     let rest = account.as_str().strip_prefix("acct_");
     rest.is_some_and(|rest| !rest.is_empty() && !plixo_cards::contains(rest))
-}
-
-fn fingerprint(secret: &Secret) -> Fingerprint {
-    let mut hash = [0; 32];
-    let digest = digest(&SHA256, secret.reveal().as_bytes());
-    hash.iter_mut().zip(digest.as_ref()).for_each(|(to, from)| *to = *from);
-    Fingerprint(hash)
 }

@@ -13,7 +13,7 @@ use plixo_domain::ledger::Row;
 use plixo_domain::webhook::{Encoding, Envelope, EventStatus, ExternalId, Provider, WebhookEvent};
 use plixo_envelope::KeyService;
 use plixo_lambda::http::Response;
-use plixo_staff::Refusal;
+use plixo_staff::{Deed, Refusal, Visit};
 use plixo_store::{List, Tables};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -113,7 +113,7 @@ pub(crate) async fn list<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> R
     params(("org" = String, Path), ("id" = String, Path)),
     responses((status = 200, body = EventShape), Problems), security(("bearer" = [])))]
 pub(crate) async fn show<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
-    let (event, payload) = found(staff, "webhook_event.read", Ok(()), |_| Ok(())).await?;
+    let (event, payload, _) = found(staff, &of_event(staff, "webhook_event.read")?, |_| Ok(())).await?;
     let odd = |_| Refusal::Internal("a payload is no JSON".to_owned());
     let payload = payload.map(RawValue::from_string).transpose().map_err(odd)?;
     Ok(Response::json(200, output::json(&EventShape { payload, ..EventShape::from(event) })))
@@ -127,14 +127,15 @@ pub(crate) async fn replay<T: Tables, K: KeyService, Q: SendMessage>(
     staff: &Staff<'_, T, K>,
     queue: &Q,
 ) -> Result<Response, Failed> {
+    let deed = of_event(staff, "webhook_event.replay")?;
+    staff.taken(&deed, input::no_body(staff.request)).await?;
     let gone = || Refusal::State {
         code: "payload_gone",
         detail: "what the event said is not kept any more: have the provider send it again".to_owned(),
         pointer: None,
     };
     let kept = |payload: &Option<String>| payload.as_ref().map(drop).ok_or_else(gone);
-    let nothing = input::no_body(staff.request);
-    let (event, payload) = found(staff, "webhook_event.replay", nothing, kept).await?;
+    let (event, payload, visit) = found(staff, &deed, kept).await?;
     let envelope = Envelope {
         v: Envelope::VERSION,
         org: staff.org,
@@ -151,23 +152,29 @@ pub(crate) async fn replay<T: Tables, K: KeyService, Q: SendMessage>(
     // It fitted when it came.
     let (body, attribute) =
         message.ok_or(Refusal::Internal("an event too large for the queue".to_owned()))?;
-    queue.send_message(body, (Envelope::ATTRIBUTE, attribute)).await.map_err(failed)?;
+    if let Err(error) = queue.send_message(body, (Envelope::ATTRIBUTE, attribute)).await {
+        // Nothing is replayed that is not in the log; so the log has to be told as well that it was not.
+        staff.desk.record(&staff.caller, &visit, &deed, Outcome::Failed).await?;
+        return Err(failed(error).into());
+    }
     Ok(Response::json(202, output::json(&EventShape::from(event))))
+}
+
+/// What is done to the event that the path names.
+fn of_event<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>, name: &'static str) -> Result<Deed, Failed> {
+    let id: EventId = input::id(staff.request, "id")?;
+    Ok(deed(Action::ManageIntegrations, name, Object::new("webhook_event", id)))
 }
 
 /// Lets the member in to an event and what it said, if `allowed` so, and writes that in the audit log.
 async fn found<T: Tables, K: KeyService>(
     staff: &Staff<'_, T, K>,
-    name: &'static str,
-    came: Result<(), Failed>,
+    deed: &Deed,
     allowed: impl Fn(&Option<String>) -> Result<(), Refusal>,
-) -> Result<(WebhookEvent, Option<String>), Failed> {
-    let id: EventId = input::id(staff.request, "id")?;
-    let deed = deed(Action::ManageIntegrations, name, Object::new("webhook_event", id));
-    staff.taken(&deed, came).await?;
-    let visit = staff.desk.enter(&staff.caller, &staff.org, &deed, Vec::new()).await?;
+) -> Result<(WebhookEvent, Option<String>, Visit), Failed> {
+    let visit = staff.desk.enter(&staff.caller, &staff.org, deed, Vec::new()).await?;
     let (store, org, now) = (staff.store(), &staff.org, staff.caller.now);
-    let row = store.find(org, &List::WebhookEvents, &id.to_string()).await.map_err(Refusal::from)?;
+    let row = store.find(org, &List::WebhookEvents, &deed.object.id, now).await.map_err(Refusal::from)?;
     let found = match row {
         Some((Row::WebhookEvent(event), _)) => {
             let payload = store.payload(org, event.id, &event.key, event.fingerprint, now).await;
@@ -177,6 +184,7 @@ async fn found<T: Tables, K: KeyService>(
         _ => Err(Refusal::NotFound),
     };
     let outcome = if found.is_ok() { Outcome::Allowed } else { Outcome::Failed };
-    staff.desk.record(&staff.caller, &visit, &deed, outcome).await?;
-    Ok(found?)
+    staff.desk.record(&staff.caller, &visit, deed, outcome).await?;
+    let (event, payload) = found?;
+    Ok((event, payload, visit))
 }

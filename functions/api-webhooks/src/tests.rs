@@ -144,6 +144,19 @@ impl World {
         items.map(|(_, item)| serde_json::from_str(item["row"].as_s().unwrap()).unwrap()).collect()
     }
 
+    /// How often the audit log says that something was done.
+    fn told(&self, action: &str) -> usize {
+        let is_it = |event: &AuditEvent| event.action == action && event.outcome == Outcome::Allowed;
+        self.audit().into_iter().filter(is_it).count()
+    }
+
+    /// The ids of the endpoints that are enabled in the vault.
+    fn enabled(&self) -> Vec<String> {
+        let entries = self.vault.dump().into_iter();
+        let entries = entries.map(|(id, text)| (id, serde_json::from_str::<Value>(&text).unwrap()));
+        entries.filter(|(_, entry)| entry["state"] == "enabled").map(|(id, _)| id).collect()
+    }
+
     /// What a fresh receiver answers an event signed with that secret.
     fn deliver(&self, endpoint: &Value, secret: &str, at: Timestamp, event: &str) -> u16 {
         let receiver = Receiver::new(self.vault.clone(), self.queue.clone());
@@ -394,7 +407,7 @@ fn a_disabled_endpoint_takes_nothing_until_it_is_enabled() {
     assert_eq!(world.deliver(&made, &secret, now(), EVENT), 200);
 }
 
-/// Whatever call goes wrong, however: nothing is taken by an endpoint that shows as off, and asking again does it.
+/// Whatever call goes wrong, however: what has no audit event has no effect, and asking again brings the two together.
 #[test]
 fn the_vault_and_the_row_come_together_again() {
     for state in ["disabled", "enabled"] {
@@ -407,6 +420,7 @@ fn the_vault_and_the_row_come_together_again() {
         let tag = text(&world.get(&format!("webhook-endpoints/{id}")).headers["etag"]);
         let asked = world.ask("PATCH", &format!("webhook-endpoints/{id}")).with("if-match", &tag);
         let asked = asked.saying(&json!({ "state": state }));
+        let before = world.told("webhook_endpoint.update");
         for fault in [Fault::Refuses, Fault::LosesAnswer] {
             for call in 0.. {
                 let faults = Faults::default();
@@ -416,15 +430,144 @@ fn the_vault_and_the_row_come_together_again() {
                 let done = faults.calls() <= call;
                 faults.clear();
                 assert_eq!(first.status, if done { 200 } else { 503 }, "{state}, call {call}");
-                let takes = world.deliver(&made, &secret, now(), EVENT) == 200;
-                let shown = world.get(&format!("webhook-endpoints/{id}")).body;
-                assert!(!takes || shown["state"] == "enabled", "{state}, call {call}");
+                let took_effect =
+                    (world.deliver(&made, &secret, now(), EVENT) == 200) == (state == "enabled");
+                let is_told = world.told("webhook_endpoint.update") > before;
+                assert!(is_told || !took_effect, "{state}, call {call}");
                 assert_eq!(asked.of(&world).status, 200, "{state}, call {call}");
                 let takes = world.deliver(&made, &secret, now(), EVENT) == 200;
                 assert_eq!(takes, state == "enabled", "{state}, call {call}");
+                let shown = world.get(&format!("webhook-endpoints/{id}")).body;
+                assert_eq!(shown["state"], state, "{state}, call {call}");
                 if done {
                     break;
                 }
+            }
+        }
+    }
+}
+
+#[test]
+fn requests_at_once_with_one_key_are_told_the_one_secret_that_verifies() {
+    let world = World::new();
+    let api = world.api();
+    let at_once = |asked: &Asked| {
+        let request = asked.request();
+        block_on(async {
+            let ask = async || {
+                let line = Line { timestamp: now(), ..Line::default() };
+                let (response, _) = api.handle(&request, line).await;
+                (response.status(), serde_json::from_str::<Value>(response.body()).unwrap())
+            };
+            tokio::join!(ask(), ask())
+        })
+    };
+    let create = world.ask("POST", "webhook-endpoints").with("idempotency-key", "k-1");
+    let (a, b) = at_once(&create.saying(&json!({"provider": "stripe"})));
+    assert_eq!(a, b);
+    assert_eq!(a.0, 201);
+    let made = a.1;
+    assert_eq!(world.deliver(&made, &text(&made["secret"]), now(), EVENT), 200);
+    assert_eq!(world.vault.dump().len(), 2, "both came to the vault");
+    assert_eq!(world.enabled(), [text(&made["id"])], "what came of the other takes nothing");
+
+    let rotate = world.ask("POST", &format!("webhook-endpoints/{}/rotate", text(&made["id"])));
+    let (a, b) = at_once(&rotate.with("idempotency-key", "k-2"));
+    assert_eq!(a, b);
+    assert_eq!((a.0, world.told("webhook_endpoint.rotate")), (200, 1));
+    assert_eq!(world.deliver(&made, &text(&made["secret"]), later(23), EVENT), 200);
+    for hours in [0, 24, 1000] {
+        assert_eq!(world.deliver(&made, &text(&a.1["secret"]), later(hours), EVENT), 200, "{hours}");
+    }
+    assert_eq!(world.deliver(&made, &text(&made["secret"]), later(24), EVENT), 400);
+}
+
+/// Whatever call goes wrong, however: what has no audit event has no effect, and asking again rotates once.
+#[test]
+fn a_rotation_takes_effect_with_its_audit_event_and_not_before() {
+    let world = World::new();
+    let made = world.endpoint();
+    let (path, old) = (format!("webhook-endpoints/{}/rotate", text(&made["id"])), text(&made["secret"]));
+    for given in [None, Some(GIVEN)] {
+        let asked = world.ask("POST", &path).with("idempotency-key", "k-1");
+        let asked = if let Some(given) = given { asked.saying(&json!({"secret": given})) } else { asked };
+        for fault in [Fault::Refuses, Fault::LosesAnswer] {
+            for call in 0.. {
+                let faults = Faults::default();
+                let world = world.fork(&faults);
+                faults.plan(call, fault);
+                let first = asked.of(&world);
+                let done = faults.calls() <= call;
+                faults.clear();
+                assert_eq!(first.status, if done { 200 } else { 503 }, "call {call}");
+                if world.told("webhook_endpoint.rotate") == 0 {
+                    assert_eq!(world.deliver(&made, GIVEN, now(), EVENT), 400, "call {call}");
+                    assert_eq!(world.deliver(&made, &old, later(1000), EVENT), 200, "call {call}");
+                }
+                let again = asked.of(&world);
+                assert_eq!((again.status, world.told("webhook_endpoint.rotate")), (200, 1), "call {call}");
+                let new = given.map_or_else(|| text(&again.body["secret"]), str::to_owned);
+                assert_eq!(world.deliver(&made, &new, later(1000), EVENT), 200, "call {call}");
+                assert_eq!(world.deliver(&made, &old, later(23), EVENT), 200, "call {call}");
+                assert_eq!(world.deliver(&made, &old, later(24), EVENT), 400, "call {call}");
+                if done {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_repeated_answer_brings_no_older_rotation_or_state_back() {
+    let world = World::new();
+    let create = world.ask("POST", "webhook-endpoints").with("idempotency-key", "k-1");
+    let create = create.saying(&json!({"provider": "stripe"}));
+    let made = create.of(&world).body;
+    let id = text(&made["id"]);
+    let rotate = |given: &str, key: &str| {
+        let asked = world.ask("POST", &format!("webhook-endpoints/{id}/rotate")).with("idempotency-key", key);
+        assert_eq!(asked.saying(&json!({"secret": given})).of(&world).status, 200);
+    };
+    rotate(GIVEN, "k-2");
+    rotate("whsec_anotherAnother16", "k-3");
+    rotate(GIVEN, "k-2");
+    assert_eq!(world.deliver(&made, GIVEN, later(24), EVENT), 400);
+    assert_eq!(world.deliver(&made, "whsec_anotherAnother16", later(24), EVENT), 200);
+    // One that was given up before comes back where it is asked for.
+    rotate(GIVEN, "k-4");
+    assert_eq!(world.deliver(&made, GIVEN, later(24), EVENT), 200);
+    assert_eq!(world.deliver(&made, "whsec_anotherAnother16", later(24), EVENT), 400);
+    world.patch(&id, "disabled");
+    assert_eq!(create.of(&world).body, made);
+    assert_eq!(world.deliver(&made, GIVEN, now(), EVENT), 404);
+}
+
+/// Whatever call goes wrong, however: no endpoint takes anything that is not in the ledger, and asking again makes one.
+#[test]
+fn an_endpoint_that_was_not_made_takes_nothing() {
+    let world = World::new();
+    let asked = world.ask("POST", "webhook-endpoints").with("idempotency-key", "k-1");
+    let asked = asked.saying(&json!({"provider": "stripe", "secret": GIVEN}));
+    for fault in [Fault::Refuses, Fault::LosesAnswer] {
+        for call in 0.. {
+            let faults = Faults::default();
+            let world = world.fork(&faults);
+            faults.plan(call, fault);
+            let first = asked.of(&world);
+            let done = faults.calls() <= call;
+            faults.clear();
+            assert_eq!(first.status, if done { 201 } else { 503 }, "call {call}");
+            let listed = world.get("webhook-endpoints").body;
+            let listed: Vec<_> =
+                listed["data"].as_array().unwrap().iter().map(|it| text(&it["id"])).collect();
+            assert!(world.enabled().iter().all(|id| listed.contains(id)), "call {call}");
+            let again = asked.of(&world);
+            assert_eq!(again.status, 201, "call {call}");
+            assert_eq!(world.deliver(&again.body, GIVEN, now(), EVENT), 200, "call {call}");
+            assert_eq!(world.enabled(), [text(&again.body["id"])], "call {call}");
+            if done {
+                break;
             }
         }
     }
@@ -571,6 +714,38 @@ fn a_payload_that_is_gone_is_neither_shown_nor_replayed() {
     assert_eq!((shown.status, shown.body.get("payload")), (200, None));
     let replayed = Asked { at, ..world.ask("POST", &format!("webhook-events/{id}/replay")) }.of(&world);
     assert_eq!((replayed.status, &replayed.body["code"]), (409, &json!("payload_gone")));
+    assert!(world.queue.sent().is_empty());
+    let last = world.audit().into_iter().max_by_key(|event| event.id).unwrap();
+    assert_eq!((last.action.as_str(), last.outcome), ("webhook_event.replay", Outcome::Failed));
+}
+
+#[test]
+fn an_event_is_gone_after_its_35_days_whether_or_not_the_table_has_let_go_of_it() {
+    let world = World::new();
+    let id = world.event(EVENT, EventStatus::Failed);
+    let path = format!("webhook-events/{id}");
+    let ask = |method, path: &str, at| Asked { at, ..world.ask(method, path) }.of(&world);
+    let last = later(35 * 24).saturating_sub(SignedDuration::from_secs(1)).unwrap();
+    assert_eq!(ask("GET", "webhook-events", last).body["data"][0]["id"], id);
+    assert_eq!(ask("GET", &path, last).status, 200);
+    let gone = later(35 * 24);
+    assert_eq!(ask("GET", "webhook-events", gone).body, json!({"data": [], "next_cursor": null}));
+    assert_eq!(ask("GET", &path, gone).status, 404);
+    assert_eq!(ask("POST", &format!("{path}/replay"), gone).status, 404);
+}
+
+#[test]
+fn a_replay_that_the_queue_did_not_take_is_told_as_failed() {
+    let world = World::new();
+    let id = world.event(EVENT, EventStatus::Failed);
+    let asked = world.ask("POST", &format!("webhook-events/{id}/replay"));
+    let counted = Faults::default();
+    assert_eq!(asked.of(&world.fork(&counted)).status, 202);
+    let faults = Faults::default();
+    let world = world.fork(&faults);
+    // The queue's is the last call.
+    faults.plan(counted.calls() - 1, Fault::Refuses);
+    assert_eq!(asked.of(&world).status, 503);
     assert!(world.queue.sent().is_empty());
     let last = world.audit().into_iter().max_by_key(|event| event.id).unwrap();
     assert_eq!((last.action.as_str(), last.outcome), ("webhook_event.replay", Outcome::Failed));

@@ -12,7 +12,7 @@ use plixo_domain::webhook::{EndpointState, Provider, VaultEntry};
 /// How long an endpoint's secrets are kept in memory, seconds.
 const KNOWN_SECONDS: i64 = 300;
 /// How long an endpoint is remembered as unknown, seconds: guessing the same id again costs no call, and an endpoint that
-/// is made after somebody asked for it is not kept waiting for long.
+/// is made or enabled after somebody asked for it is not kept waiting for long.
 const UNKNOWN_SECONDS: i64 = 60;
 /// How many of each are remembered; the oldest give way. Known ones have room of their own, so guessing drives none out.
 const ROOM: usize = 4096;
@@ -46,7 +46,7 @@ impl<V: ReadSecret> Endpoints<V> {
     /// The enabled Stripe endpoint of that id.
     pub(crate) async fn get(&self, id: &EndpointId, now: Timestamp) -> Result<Arc<VaultEntry>, Absent> {
         if let Some(entry) = recall(&self.known, id, now, KNOWN_SECONDS) {
-            return usable(entry);
+            return Ok(entry);
         }
         if recall(&self.unknown, id, now, UNKNOWN_SECONDS).is_some() {
             return Err(Absent::NotFound);
@@ -59,15 +59,14 @@ impl<V: ReadSecret> Endpoints<V> {
         if entry.v != VaultEntry::VERSION {
             return Err(Absent::Unreadable);
         }
+        if entry.provider != Provider::Stripe || entry.state != EndpointState::Enabled {
+            remember(&self.unknown, *id, now, ());
+            return Err(Absent::NotFound);
+        }
         let entry = Arc::new(entry);
         remember(&self.known, *id, now, Arc::clone(&entry));
-        usable(entry)
+        Ok(entry)
     }
-}
-
-fn usable(entry: Arc<VaultEntry>) -> Result<Arc<VaultEntry>, Absent> {
-    let takes = entry.provider == Provider::Stripe && entry.state == EndpointState::Enabled;
-    takes.then_some(entry).ok_or(Absent::NotFound)
 }
 
 fn recall<T: Clone>(

@@ -13,7 +13,7 @@ use plixo_aws::AwsError;
 use plixo_aws::secrets::ReadSecret;
 use plixo_aws::sqs::{Queue, SendMessage};
 use plixo_domain::id::EndpointId;
-use plixo_domain::webhook::{Encoding, Envelope, ExternalId, VaultEntry};
+use plixo_domain::webhook::{Encoding, EndpointSecret, Envelope, ExternalId, VaultEntry};
 use plixo_lambda::http::{Request, Response};
 use plixo_lambda::line::Line;
 use plixo_webhooks::stripe::event::Event;
@@ -158,7 +158,9 @@ fn is_a_type(kind: &str) -> bool {
 }
 
 fn live_secrets(entry: &VaultEntry, now: Timestamp) -> impl Iterator<Item = &[u8]> {
-    let live = entry.secrets.iter().filter(move |secret| secret.expires_at.is_none_or(|until| now < until));
+    let live =
+        move |secret: &&EndpointSecret| !secret.pending && secret.expires_at.is_none_or(|until| now < until);
+    let live = entry.secrets.iter().filter(live);
     live.map(|secret| secret.secret.reveal().as_bytes())
 }
 

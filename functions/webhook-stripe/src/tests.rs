@@ -155,6 +155,25 @@ fn endpoints_that_take_nothing_are_not_there() {
 }
 
 #[test]
+fn one_that_is_enabled_takes_events_a_minute_later() {
+    let mut stack = Stack::with(json!({"state": "disabled"}));
+    for _ in 0..3 {
+        assert_eq!(stack.post(EVENT), (404, "endpoint_unknown", 0));
+    }
+    assert_eq!(stack.faults.calls(), 1);
+    let name = stack.endpoint.to_string();
+    stack.vault.put(&name, stack.vault.dump()[&name].replace("disabled", "enabled"));
+    stack.now = stack.now.checked_add(60.seconds()).unwrap();
+    assert_eq!(stack.post(EVENT), (200, "queued", 1));
+}
+
+#[test]
+fn a_secret_that_is_pending_verifies_nothing() {
+    let pending = json!([{"secret": SECRET, "expires_at": "2999-01-01T00:00:00Z", "pending": true}]);
+    assert_eq!(Stack::with(json!({"secrets": pending})).post(EVENT), (400, "signature_mismatch", 0));
+}
+
+#[test]
 fn guessing_an_endpoint_costs_one_call_and_a_malformed_one_none() {
     let mut stack = Stack::new();
     stack.endpoint = Ids::new(stack.now, [9; 10]).make();

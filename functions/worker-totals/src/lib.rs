@@ -4,7 +4,9 @@
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use plixo_domain::id::OrgId;
@@ -13,7 +15,7 @@ use plixo_envelope::KeyService;
 use plixo_lambda::batch::{BatchResponse, TaskError};
 use plixo_lambda::line::{Level, Line};
 use plixo_lambda::stream::{self, Batch};
-use plixo_store::{CommitError, Store, StoreError, Tables, keys, pause};
+use plixo_store::{CommitError, List, Store, StoreError, Tables, keys, pause};
 
 /// This function's name.
 pub const FUNCTION: &str = "worker-totals";
@@ -22,6 +24,8 @@ pub const FUNCTION: &str = "worker-totals";
 const ROWS: usize = 49;
 /// How often work is done anew because somebody else changed the totals meanwhile. After that Lambda hands it out again.
 const TRIES: u32 = 8;
+/// How far lists may be behind the rows when all rows are counted anew.
+const LISTS_LAG: Duration = Duration::from_secs(5);
 
 /// The worker that counts the rows that changed.
 #[derive(Debug)]
@@ -49,6 +53,17 @@ struct Done {
     changed: bool,
     /// Rows that cannot be counted as they are.
     left_out: usize,
+}
+
+/// What was counted of an organisation so far.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Invoices.
+    pub invoices: usize,
+    /// Payments.
+    pub payments: usize,
+    /// Those of them that cannot be counted as they are, and were left out.
+    pub left_out: usize,
 }
 
 impl<T: Tables, K: KeyService> Worker<T, K> {
@@ -91,7 +106,7 @@ impl<T: Tables, K: KeyService> Worker<T, K> {
         let rows: Vec<_> = work.rows.iter().collect();
         for rows in rows.chunks(ROWS) {
             let done = self.count(org, rows, work, line).await?;
-            if done.left_out > 0 {
+            if done.left_out > 0 && line.outcome != "left_out" {
                 leave_out(line, "rows that cannot be counted as they are");
             } else if done.changed && line.outcome == "known" {
                 line.outcome = "counted";
@@ -109,7 +124,14 @@ impl<T: Tables, K: KeyService> Worker<T, K> {
     ) -> Result<Done, TaskError> {
         let today = line.timestamp.to_zoned(TimeZone::UTC).date();
         for tried in 0..TRIES {
-            let (book, done) = self.read(org, rows, today).await.map_err(|error| failed(&error, line))?;
+            let (book, done) = match self.read(org, rows, today).await {
+                // Trying again would only hold up the other organisations of the shard.
+                Err(StoreError::Corrupt(_)) => {
+                    leave_out(line, "the sums cannot be read: have the organisation counted anew");
+                    return Ok(Done { changed: false, left_out: rows.len() });
+                }
+                read => read.map_err(|error| failed(&error, line))?,
+            };
             if !done.changed {
                 return Ok(done);
             }
@@ -119,8 +141,87 @@ impl<T: Tables, K: KeyService> Worker<T, K> {
                 Err(CommitError::Store(error)) => return Err(failed(&error, line)),
             }
         }
-        line.outcome = "overtaken";
-        Err(TaskError::Retryable(format!("others changed the totals {TRIES} times")))
+        Err(overtaken(line))
+    }
+
+    /// Counts all invoices and payments of an organisation anew, whatever they were counted as before, a part at a time; the sums
+    /// that are shown change when all of them are. What the ledger's stream tells meanwhile may be counted at the same time.
+    /// Where it ends early, doing it again goes on. `told` hears after each part how far it is.
+    ///
+    /// # Errors
+    /// [`TaskError`].
+    pub async fn recount(
+        &self,
+        org: &OrgId,
+        now: Timestamp,
+        told: impl Fn(Progress),
+    ) -> Result<Progress, TaskError> {
+        let mut line = Line { timestamp: now, ..Line::default() };
+        let begin = |totals| Some(Totals::begin(totals, now.as_microsecond()));
+        self.change_totals(org, begin, &mut line).await?;
+        // What changes from now on counts in both counts, by the stream; what changed before is in the lists by then.
+        tokio::time::sleep(LISTS_LAG).await;
+        let mut progress = Progress::default();
+        for list in [List::Invoices, List::Payments] {
+            let mut after = None;
+            loop {
+                let part = self.store.countables(org, &list, after, ROWS).await;
+                let (rows, last) = part.map_err(|error| failed(&error, &mut line))?;
+                if last.is_none() {
+                    break;
+                }
+                let rows: Vec<_> = rows.iter().collect();
+                let done = self.count(org, &rows, &Work::default(), &mut line).await?;
+                let kind =
+                    if list == List::Invoices { &mut progress.invoices } else { &mut progress.payments };
+                *kind = kind.saturating_add(rows.len());
+                progress.left_out = progress.left_out.saturating_add(done.left_out);
+                told(progress);
+                after = last;
+            }
+        }
+        self.change_totals(org, |totals| totals.map(Totals::finish), &mut line).await?;
+        Ok(progress)
+    }
+
+    /// Changes the totals as they are by then, if `change` makes any of them. `None` stands for none that can be read.
+    async fn change_totals(
+        &self,
+        org: &OrgId,
+        change: impl Fn(Option<Totals>) -> Option<Totals>,
+        line: &mut Line,
+    ) -> Result<(), TaskError> {
+        for tried in 0..TRIES {
+            let read = self.read_totals(org).await.map_err(|error| failed(&error, line))?;
+            let (mut book, totals) = read;
+            let gone = || TaskError::Retryable("the sums went away meanwhile".to_owned());
+            let totals = change(totals).ok_or_else(gone)?;
+            book.put(totals).map_err(|_| TaskError::Permanent("the sums were not read".to_owned()))?;
+            if book.changes().next().is_none() {
+                return Ok(());
+            }
+            match self.store.commit(org, &book, None, &[], line.timestamp).await {
+                Ok(()) => return Ok(()),
+                Err(CommitError::Conflict) => tokio::time::sleep(pause(tried, Work::default().mark())).await,
+                Err(CommitError::Store(error)) => return Err(failed(&error, line)),
+            }
+        }
+        Err(overtaken(line))
+    }
+
+    /// The totals, if there are any that can be read, in a book in which whatever is there gives way to others.
+    async fn read_totals(&self, org: &OrgId) -> Result<(Book, Option<Totals>), StoreError> {
+        let mut book = Book::default();
+        match self.store.read(org, vec![RowKey::Totals]).await {
+            Err(StoreError::Corrupt(_)) => {
+                let version = self.store.version(org, &RowKey::Totals).await?;
+                book.learn(RowKey::Totals, version.map(|version| (Totals::default().into_row(), version)));
+                return Ok((book, None));
+            }
+            read => read?.into_iter().for_each(|(name, stored)| book.learn(name, stored)),
+        }
+        let totals = book.get::<Totals>(&()).ok().flatten().cloned();
+        Ok((book, totals))
     }
 
     /// The rows as they are now, counted. One that cannot be read or counted is left out: mending it is a change, which comes
@@ -150,6 +251,11 @@ fn leave_out(line: &mut Line, what: &str) {
     line.outcome = "left_out";
     line.error = Some(what.to_owned());
     line.metrics.errors = 1;
+}
+
+fn overtaken(line: &mut Line) -> TaskError {
+    line.outcome = "overtaken";
+    TaskError::Retryable(format!("others changed the totals {TRIES} times"))
 }
 
 fn failed(error: &StoreError, line: &mut Line) -> TaskError {

@@ -1,19 +1,16 @@
 //! Sign-ins of demo people: real accounts, with real passwords and TOTP, whose secrets are kept in the vault.
 
 use anyhow::{Context, bail};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
 use jiff::Timestamp;
 use plixo_aws::cognito::{Directory, DirectoryError, Register, SignIn, UserPool};
 use plixo_aws::secrets::{ReadSecret, Vault};
 use plixo_domain::people::UserId;
 use plixo_domain::secret::Secret;
 use plixo_identity::totp;
-use plixo_lambda::{clock, entropy};
+use plixo_lambda::clock;
 use serde::{Deserialize, Serialize};
 
-/// Characters of a password.
-const LENGTH: usize = 24;
+use crate::password;
 
 /// Where people are let in.
 pub(super) struct Desk {
@@ -39,7 +36,7 @@ impl Desk {
         if let Some(kept) = self.vault.read_secret(&name).await? {
             return serde_json::from_str(kept.reveal()).context("the vault's entry of a demo account");
         }
-        let password = password()?;
+        let password = password::draw()?;
         let user = match self.pool.invite(email, &password).await {
             // An earlier seeding was interrupted before the vault had the account.
             Err(DirectoryError::Exists) => {
@@ -64,10 +61,4 @@ impl Desk {
         self.pool.revoke(tokens.refresh.as_ref().context("a sign-in without a refresh token")?).await?;
         Ok(account)
     }
-}
-
-fn password() -> anyhow::Result<Secret> {
-    let random = entropy::bytes_32().context("no randomness to be had")?;
-    let letters = STANDARD_NO_PAD.encode(random);
-    Ok(Secret::new(letters.chars().filter(char::is_ascii_alphanumeric).take(LENGTH).collect()))
 }

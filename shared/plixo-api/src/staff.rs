@@ -119,7 +119,7 @@ impl<'a, T: Tables, K: KeyService> Staff<'a, T, K> {
         let now = self.caller.now;
         let after = self.place(&visit, deed, filter, cursor).await?;
         let page = Page { after, descending: list.is_youngest_first(), limit: limit.get() };
-        let listed = self.store().list(&self.org, list, page).await.map_err(Refusal::from)?;
+        let listed = self.store().list(&self.org, list, page, now).await.map_err(Refusal::from)?;
         let Listed { rows, next } = listed;
         let next = match next {
             Some(place) => Some(self.desk.cursor(&self.org, filter, &place, now).await?),

@@ -128,7 +128,7 @@ pub struct VaultEntry {
     /// The one provider account whose events it takes. Without it, events that name an account are refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<ExternalId>,
-    /// The live secret, and for 24 h after a rotation the one before.
+    /// The live secret, for 24 h after a rotation the one before, and those that are pending.
     pub secrets: Vec<EndpointSecret>,
 }
 
@@ -145,6 +145,9 @@ pub struct EndpointSecret {
     /// From then on it verifies nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
+    /// Whether its rotation is not written down yet: until then it verifies nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pending: bool,
 }
 
 /// What became of an event.

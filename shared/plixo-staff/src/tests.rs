@@ -146,7 +146,7 @@ impl Office {
 
     fn customers(&self) -> usize {
         let page = Page { after: None, descending: false, limit: 100 };
-        block_on(self.desk.store.list(&self.org, &List::Customers, page)).unwrap().rows.len()
+        block_on(self.desk.store.list(&self.org, &List::Customers, page, now())).unwrap().rows.len()
     }
 }
 
@@ -518,7 +518,8 @@ fn lists_page_through_all_once_and_show_no_other_organisation() {
             let (mut seen, mut after) = (Vec::new(), None);
             loop {
                 let page = Page { after: after.take(), descending, limit };
-                let listed = block_on(office.desk.store.list(&office.org, &List::Customers, page)).unwrap();
+                let listed =
+                    block_on(office.desk.store.list(&office.org, &List::Customers, page, now())).unwrap();
                 assert!(listed.rows.len() <= limit);
                 seen.extend(listed.rows.into_iter().map(|(row, _)| match row {
                     plixo_domain::ledger::Row::Customer(customer) => customer.id.to_string(),

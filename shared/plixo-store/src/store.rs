@@ -10,7 +10,7 @@ use plixo_domain::answer::{ANSWER_HOURS, Answer};
 use plixo_domain::audit::AuditEvent;
 use plixo_domain::id::{EventId, OrgId, bytes_of};
 use plixo_domain::ledger::{
-    Book, Customer, Invoice, InvoiceBody, Payer, Payment, Personal, Private, Row, RowKey,
+    Book, Countable, Customer, Invoice, InvoiceBody, Payer, Payment, Personal, Private, Row, RowKey,
 };
 use plixo_domain::people::{Member, UserId};
 use plixo_domain::webhook::{EventKey, Fingerprint};
@@ -166,11 +166,17 @@ impl<T: Tables, K: KeyService> Store<T, K> {
     }
 
     /// A page of a list. Lists follow the rows with some delay; the rows themselves are as of now, and one that is gone, or no
-    /// longer of the list, is left out.
+    /// longer of the list, or whose time was over at `now`, is left out.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn list(&self, org: &OrgId, list: &List, page: Page) -> Result<Listed, StoreError> {
+    pub async fn list(
+        &self,
+        org: &OrgId,
+        list: &List,
+        page: Page,
+        now: Timestamp,
+    ) -> Result<Listed, StoreError> {
         let (table, index, partition) = list.place(org);
         let range = Range {
             table,
@@ -195,6 +201,9 @@ impl<T: Tables, K: KeyService> Store<T, K> {
         let mut rows = Vec::with_capacity(places.len());
         for (at, key) in places {
             let Some(item) = found.remove(&key) else { continue };
+            if is_over(&item, now)? {
+                continue;
+            }
             let (row, version) = items::to_row(&item)?;
             if keys::lists(&row).contains(&(list.clone(), at)) {
                 rows.push((row, version));
@@ -203,16 +212,59 @@ impl<T: Tables, K: KeyService> Store<T, K> {
         Ok(Listed { rows, next })
     }
 
-    /// The row at one place of a list, with its version.
+    /// The invoices or payments of a list, by name and as far as lists know by now: those after a place, up to `limit`, and the
+    /// place of the last one. A row that cannot be read is among them.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn find(&self, org: &OrgId, list: &List, at: &str) -> Result<Option<(Row, u64)>, StoreError> {
+    pub async fn countables(
+        &self,
+        org: &OrgId,
+        list: &List,
+        after: Option<String>,
+        limit: usize,
+    ) -> Result<(Vec<Countable>, Option<String>), StoreError> {
+        let (table, index, partition) = list.place(org);
+        let (from, most) = (after.clone(), limit.saturating_add(1));
+        let range = Range { table, index, partition, from, to: None, descending: false, limit: most };
+        let mut places = self.tables.range(range).await?;
+        // The range begins with the place itself.
+        places.retain(|(at, _)| Some(at) != after.as_ref());
+        places.truncate(limit);
+        let last = places.last().map(|(at, _)| at.clone());
+        let named = |(_, key): &(String, Key)| Some(keys::countable(&key.pk, &key.sk)?.1);
+        Ok((places.iter().filter_map(named).collect(), last))
+    }
+
+    /// The version of a row, whether or not the rest of it can be read; `None` where there is no row.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn version(&self, org: &OrgId, name: &RowKey) -> Result<Option<u64>, StoreError> {
+        let key = keys::row(org, name);
+        let found = self.tables.get(vec![key.clone()]).await?;
+        found.get(&key).map(|item| items::number(item, "version")).transpose()
+    }
+
+    /// The row at one place of a list, with its version, unless its time was over at `now`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn find(
+        &self,
+        org: &OrgId,
+        list: &List,
+        at: &str,
+        now: Timestamp,
+    ) -> Result<Option<(Row, u64)>, StoreError> {
         let (table, index, partition) = list.place(org);
         let (from, to) = (Some(at.to_owned()), Some(at.to_owned()));
         let range = Range { table, index, partition, from, to, descending: false, limit: 1 };
         let Some((_, key)) = self.tables.range(range).await?.pop() else { return Ok(None) };
         let Some(item) = self.tables.get(vec![key.clone()]).await?.remove(&key) else { return Ok(None) };
+        if is_over(&item, now)? {
+            return Ok(None);
+        }
         let (row, version) = items::to_row(&item)?;
         let listed = keys::lists(&row).contains(&(list.clone(), at.to_owned()));
         Ok(listed.then_some((row, version)))
@@ -590,6 +642,12 @@ fn writes(
         writes.push(audit_write(org, event)?);
     }
     Ok(writes)
+}
+
+/// Whether an item's time is over: DynamoDB takes such items away within days, not at once.
+fn is_over(item: &Item, now: Timestamp) -> Result<bool, StoreError> {
+    let expires = item.contains_key(EXPIRES_AT);
+    Ok(expires && items::number::<i64>(item, EXPIRES_AT)? <= now.as_second())
 }
 
 fn expire(item: &mut Item, from: Timestamp, hours: i64) -> Result<(), StoreError> {

@@ -50,6 +50,11 @@ impl FakeTables {
         self.items.lock().unwrap().insert(key, item);
     }
 
+    /// Takes an item away, unasked.
+    pub fn take(&self, key: &Key) {
+        self.items.lock().unwrap().remove(key);
+    }
+
     /// Tables of their own with the same contents.
     #[must_use]
     pub fn fork(&self, faults: Faults) -> Self {

@@ -70,6 +70,9 @@ pub struct Counted {
     pub version: u64,
     /// What it added.
     pub share: Option<Share>,
+    /// In which count of all rows: a [`Totals::round`].
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub round: i64,
 }
 
 /// The sums of an organisation, by currency.
@@ -78,6 +81,24 @@ pub struct Totals {
     /// What is due before this day is one sum. It only moves on.
     since: Date,
     currencies: BTreeMap<Currency, Sums>,
+    /// Which count of all rows the sums are: the first is 0, another the time when it began. They hold what was counted in it.
+    #[serde(default, skip_serializing_if = "is_first")]
+    round: i64,
+    /// The sums of the next count, while there is one. What is counted then is in both.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    next: Option<Next>,
+}
+
+/// A count of all rows that is not done yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Next {
+    round: i64,
+    currencies: BTreeMap<Currency, Sums>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_first(round: &i64) -> bool {
+    *round == 0
 }
 
 /// The sums of one currency, minor units.
@@ -124,7 +145,8 @@ impl From<Unread> for CountError {
 }
 
 /// Counts a row as it is now, in the place of what it added before. A row that was counted at this version or a later one
-/// changes nothing, so any order and any repetition come to the same. `today` is the day in UTC.
+/// changes nothing, so any order and any repetition come to the same; while all rows are counted anew, it is counted once more.
+/// `today` is the day in UTC.
 ///
 /// # Errors
 /// [`CountError`].
@@ -142,19 +164,25 @@ pub fn recount(book: &mut Book, of: &Countable, today: Date) -> Result<(), Count
             (book.version::<Payment>(name), book.get::<Payment>(name)?.and_then(|it| totals.received_of(it)))
         }
     };
+    let round = totals.next.as_ref().map_or(totals.round, |next| next.round);
+    let is_counted = before.as_ref().is_some_and(|before| before.round == round);
     // A row that is gone stays gone: then what was counted of its last version is taken back.
     let version = match (version, &before) {
         (None, None) => return Ok(()),
         (None, Some(before)) => before.version,
-        (Some(version), Some(before)) if version <= before.version => return Ok(()),
+        (Some(version), Some(before)) if version < before.version => return Ok(()),
+        (Some(version), Some(before)) if version == before.version && is_counted => return Ok(()),
         (Some(version), _) => version,
     };
     let counted = before.as_ref().and_then(|before| before.share);
-    let share = if share == counted { share } else { totals.replace(counted, share)? };
-    if share != counted {
-        book.put(totals)?;
+    let mut added = share;
+    if share != counted || (share.is_some() && !is_counted) {
+        added = totals.replace(before.as_ref(), share)?;
+        if added != counted || !is_counted {
+            book.put(totals)?;
+        }
     }
-    book.put(Counted { of: of.clone(), version, share })?;
+    book.put(Counted { of: of.clone(), version, share: added, round })?;
     Ok(())
 }
 
@@ -177,7 +205,8 @@ impl Totals {
     fn move_on(&mut self, today: Date) -> Result<(), MoneyError> {
         self.since = self.since.max(today.saturating_sub(1.day()));
         let (since, first) = (self.since, self.first_month());
-        for sums in self.currencies.values_mut() {
+        let next = self.next.iter_mut().flat_map(|next| next.currencies.values_mut());
+        for sums in self.currencies.values_mut().chain(next) {
             let ahead = sums.due.split_off(&since);
             let past = std::mem::replace(&mut sums.due, ahead);
             let past = past.into_values().try_fold(sums.past, i64::checked_add);
@@ -201,46 +230,52 @@ impl Totals {
         kept.then_some(Share::Received { money, month })
     }
 
-    /// Takes one share away and adds another. Answers what was added.
-    fn replace(&mut self, old: Option<Share>, new: Option<Share>) -> Result<Option<Share>, MoneyError> {
-        if let Some(old) = old {
-            let less = old.money().amount.checked_neg().ok_or(MoneyError::Overflow)?;
-            self.add(&old, less)?;
-        }
+    /// Takes away what a row added before, of the counts that hold it, and adds another share to each. Answers what was added.
+    fn replace(&mut self, before: Option<&Counted>, new: Option<Share>) -> Result<Option<Share>, MoneyError> {
         let new = new.map(|share| self.with_room(share));
-        if let Some(share) = &new {
-            self.add(share, share.money().amount)?;
+        let (round, since, first) = (self.round, self.since, self.first_month());
+        let old = |held: bool| before.and_then(|before| before.share).filter(|_| held);
+        let is_of = |round: i64| before.is_some_and(|before| before.round == round);
+        let in_next = self.next.as_ref().is_some_and(|next| is_of(next.round));
+        exchange(&mut self.currencies, (old(in_next || is_of(round)), new), (since, first))?;
+        if let Some(next) = &mut self.next {
+            exchange(&mut next.currencies, (old(in_next), new), (since, first))?;
         }
-        for sums in self.currencies.values_mut() {
-            sums.due.retain(|_, sum| *sum != 0);
-            sums.received.retain(|_, sum| *sum != 0);
-        }
-        self.currencies.retain(|_, sums| *sums != Sums::default());
         Ok(new)
     }
 
     /// The share, without its day if there are too many days.
     fn with_room(&self, share: Share) -> Share {
         let Share::Open { money, due_on: Some(day) } = share else { return share };
-        let known = self.currencies.get(&money.currency).is_some_and(|sums| sums.due.contains_key(&day));
-        let days = self.currencies.values().fold(0_usize, |days, sums| days.saturating_add(sums.due.len()));
+        let currencies = self.next.as_ref().map_or(&self.currencies, |next| &next.currencies);
+        let known = currencies.get(&money.currency).is_some_and(|sums| sums.due.contains_key(&day));
+        let days = currencies.values().fold(0_usize, |days, sums| days.saturating_add(sums.due.len()));
         let has_room = day < self.since || known || days < MAX_DAYS;
         Share::Open { money, due_on: has_room.then_some(day) }
     }
 
-    fn add(&mut self, share: &Share, amount: i64) -> Result<(), MoneyError> {
-        let (since, first) = (self.since, self.first_month());
-        let sums = self.currencies.entry(share.money().currency).or_default();
-        let sum = match share {
-            Share::Open { due_on: None, .. } => &mut sums.later,
-            Share::Open { due_on: Some(day), .. } if *day < since => &mut sums.past,
-            Share::Open { due_on: Some(day), .. } => sums.due.entry(*day).or_default(),
-            // It is forgotten already.
-            Share::Received { month, .. } if *month < first => return Ok(()),
-            Share::Received { month, .. } => sums.received.entry(*month).or_default(),
-        };
-        *sum = sum.checked_add(amount).ok_or(MoneyError::Overflow)?;
-        Ok(())
+    /// Begins to count all rows anew. `round` is no earlier count's: the time, in microseconds. The sums stay what they are
+    /// until [`Totals::finish`]; a count that was begun and not finished goes on. Where there are no totals, or none that can
+    /// be read, the new count is what is shown.
+    #[must_use]
+    pub fn begin(totals: Option<Self>, round: i64) -> Self {
+        match totals {
+            None => Self { round, ..Self::default() },
+            Some(Self { next: None, since, currencies, round: shown }) => {
+                let next = Some(Next { round, currencies: BTreeMap::new() });
+                Self { since, currencies, round: shown, next }
+            }
+            Some(begun) => begun,
+        }
+    }
+
+    /// All rows were counted: the sums are those of the new count from now on.
+    #[must_use]
+    pub fn finish(self) -> Self {
+        match self.next {
+            Some(Next { round, currencies }) => Self { since: self.since, currencies, round, next: None },
+            None => self,
+        }
     }
 
     /// The money of each currency that there is any in, as it stands on that day in UTC.
@@ -252,7 +287,42 @@ impl Totals {
     }
 }
 
+/// Takes one share away and adds another, where what is due before a day is past, and months before another are forgotten.
+fn exchange(
+    currencies: &mut BTreeMap<Currency, Sums>,
+    (old, new): (Option<Share>, Option<Share>),
+    (since, first): (Date, Date),
+) -> Result<(), MoneyError> {
+    if let Some(old) = old {
+        let less = old.money().amount.checked_neg().ok_or(MoneyError::Overflow)?;
+        currencies.entry(old.money().currency).or_default().add(&old, less, since, first)?;
+    }
+    if let Some(new) = new {
+        let more = new.money().amount;
+        currencies.entry(new.money().currency).or_default().add(&new, more, since, first)?;
+    }
+    for sums in currencies.values_mut() {
+        sums.due.retain(|_, sum| *sum != 0);
+        sums.received.retain(|_, sum| *sum != 0);
+    }
+    currencies.retain(|_, sums| *sums != Sums::default());
+    Ok(())
+}
+
 impl Sums {
+    fn add(&mut self, share: &Share, amount: i64, since: Date, first: Date) -> Result<(), MoneyError> {
+        let sum = match share {
+            Share::Open { due_on: None, .. } => &mut self.later,
+            Share::Open { due_on: Some(day), .. } if *day < since => &mut self.past,
+            Share::Open { due_on: Some(day), .. } => self.due.entry(*day).or_default(),
+            // It is forgotten already.
+            Share::Received { month, .. } if *month < first => return Ok(()),
+            Share::Received { month, .. } => self.received.entry(*month).or_default(),
+        };
+        *sum = sum.checked_add(amount).ok_or(MoneyError::Overflow)?;
+        Ok(())
+    }
+
     fn overview(&self, currency: Currency, today: Date) -> Result<Overview, MoneyError> {
         let add = |sum: Money, more: &i64| sum.plus(Money::new(*more, currency));
         let past = Money::new(self.past, currency);

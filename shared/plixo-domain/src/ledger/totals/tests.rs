@@ -238,9 +238,44 @@ fn the_row_stays_small_whatever_is_due_when() {
         totals.overview(day("2026-11-21")).unwrap().iter().map(|it| i128::from(it.open.amount)).sum();
     assert_eq!(open, 4_000 * 999_999_999_999_999);
     for share in added {
-        totals.replace(share, None).unwrap();
+        let before = Counted { of: Countable::Invoice(ids(1).make()), version: 1, share, round: 0 };
+        totals.replace(Some(&before), None).unwrap();
     }
     assert_eq!(totals.currencies.len(), 0);
+}
+
+#[test]
+fn rows_that_are_counted_anew_are_shown_when_all_of_them_are() {
+    let mut kept = Kept::default();
+    for n in 1..4 {
+        kept.invoice(invoice(n, money(100, "EUR"), None), "2026-11-21");
+    }
+    let of = |n: u8| Countable::Invoice(ids(n).make());
+    // Sums that are not those of the rows.
+    let mut broken = kept.totals();
+    broken.currencies.values_mut().for_each(|sums| sums.later = 777);
+    kept.put(Totals::begin(Some(broken), 5));
+    kept.count(&of(1), "2026-11-21");
+    assert_eq!(kept.shown("2026-11-21"), [row("EUR", 777, 0, 0, 0)]);
+    // A change of a row that was counted anew, and of one that was not yet, are shown at once.
+    kept.invoice(paid(invoice(1, money(100, "EUR"), None), 30), "2026-11-21");
+    kept.invoice(paid(invoice(2, money(100, "EUR"), None), 40), "2026-11-21");
+    assert_eq!(kept.shown("2026-11-21"), [row("EUR", 707, 0, 0, 0)]);
+    // It was interrupted, and goes on.
+    let begun = kept.totals();
+    kept.put(Totals::begin(Some(begun.clone()), 6));
+    assert_eq!(kept.totals(), begun);
+    for n in 1..4 {
+        kept.count(&of(n), "2026-11-21");
+        kept.count(&of(n), "2026-11-21");
+    }
+    assert_eq!(kept.shown("2026-11-21"), [row("EUR", 707, 0, 0, 0)]);
+    let done = kept.totals().finish();
+    kept.put(done.clone());
+    assert_eq!(kept.shown("2026-11-21"), [row("EUR", 230, 0, 0, 0)]);
+    assert_eq!(done.clone().finish(), done);
+    kept.invoice(paid(invoice(3, money(100, "EUR"), None), 100), "2026-11-21");
+    assert_eq!(kept.shown("2026-11-21"), [row("EUR", 130, 0, 0, 0)]);
 }
 
 proptest! {
