@@ -112,7 +112,8 @@ def test_the_first_controller_comes_in_and_invites(stack, boss):
 
     status, _, me = boss.ask("GET", "/members")
     [me] = me["data"]
-    assert me == {"id": shown["you"]["member_id"], "email": "Berta.Canary@weber.example", "role": "controller", "state": "active"}
+    assert me == {"id": shown["you"]["member_id"], "email": "Berta.Canary@weber.example", "role": "controller", "state": "active",
+                  "etag": '"2"'}
     assert refused(boss.ask("DELETE", f"/members/{me['id']}")) == (409, "last_controller")
     assert refused(boss.ask("PATCH", f"/members/{me['id']}", {"role": "cfo"})) == (409, "last_controller")
 

@@ -741,11 +741,8 @@ fn a_customers_invoices_of_one_status_are_a_list_of_their_own() {
         assert_eq!(world.get(&foreign).status, 400, "{foreign}");
     }
     world.ask("POST", &format!("invoices/{first}/void")).of(&world.api);
-    assert_eq!(
-        ids(&world.get(&format!("invoices?status=void&customer_id={one}")).body),
-        std::slice::from_ref(&first)
-    );
     assert!(!ids(&world.get(&filter).body).contains(&first));
+    assert_eq!(ids(&world.get(&format!("invoices?status=void&customer_id={one}")).body), [first]);
     let nobody = one.replace("cus_01", "cus_00");
     let nobody = world.get(&format!("invoices?status=open&customer_id={nobody}"));
     assert_eq!((nobody.status, &nobody.body["errors"][0]["pointer"]), (400, &json!("/customer_id")));
