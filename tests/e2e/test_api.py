@@ -158,7 +158,7 @@ def test_another_organisation_is_as_one_that_does_not_exist(route, stack, ids, s
 @pytest.mark.parametrize("route", [route for route in OF_ORGANISATIONS if route.startswith("GET") and not route.endswith("}")])
 def test_cursors_and_filters_of_another_organisation_open_nothing(route, stack, ids, stranger):
     owner = Staff(stack, "controller")
-    if route == f"GET {ORG}":
+    if route in (f"GET {ORG}", f"GET {ORG}/overview"):
         return
     for _ in range(2):
         ask(owner, f"POST {ORG}/{kind(route)}", ids) if f"POST {ORG}/{kind(route)}" in ROUTES else owner.get("/customers")

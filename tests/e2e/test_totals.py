@@ -72,23 +72,37 @@ def recounted(stack, org):
     return json.loads(done.stdout), done.stderr.splitlines()
 
 
-def paid(stack, staff, amount, **fields):
-    """A payment of an open invoice, worked on."""
-    invoice = staff.get("/invoices?status=open&limit=1")["data"][0]
-    sent = event("payment_intent.succeeded", invoice=invoice["id"], amount=amount, currency=invoice["total"]["currency"].lower(), **fields)
-    assert deliver(next(org for org in stack.orgs if org["id"] == staff.org)["webhook_endpoints"][0], sent) == 200
+def issued(stack, staff):
+    """An open invoice of its own."""
+    org = next(org for org in stack.orgs if org["id"] == staff.org)
+    price = {"amount": 50_000, "currency": org["invoices"][0]["total"]["currency"]}
+    lines = [{"description": "Chairs", "quantity": "1", "unit_price": price}]
+    made = staff.make("/invoices", {"customer_id": org["customers"][0]["id"], "lines": lines, "due_on": "2020-01-31"})
+    status, _, told = staff.ask("POST", f"/invoices/{made['id']}/finalize")
+    assert status == 200, told
+    return org, told
+
+
+def paid(stack, issued, amount):
+    """A payment of an invoice, worked on."""
+    org, invoice = issued
+    sent = event("payment_intent.succeeded", invoice=invoice["id"], amount=amount, currency=invoice["total"]["currency"].lower())
+    assert deliver(org["webhook_endpoints"][0], sent) == 200
     wait_for(lambda: stack.worked(sent["id"]), 10, "work")
 
 
 def test_the_overview_is_what_the_ledger_says_after_a_payment(stack, staff):
+    invoice = issued(stack, staff)
     before = agree(staff)
-    paid(stack, staff, 1_234)
+    paid(stack, invoice, 1_234)
     after = agree(staff)
     assert after["EUR"]["open"] == before["EUR"]["open"] - 1_234
+    assert after["EUR"]["overdue"] == before["EUR"]["overdue"] - 1_234 > 0
     assert sum(after["EUR"]["months"].values()) == sum(before["EUR"]["months"].values()) + 1_234
 
 
 def test_sums_that_are_wrong_are_counted_anew(stack, staff):
+    own = issued(stack, staff)
     right = agree(staff)
     tables = stack.aws("dynamodb")
     row = json.loads(tables.get_item(**of_totals(stack, staff.org), ConsistentRead=True)["Item"]["row"]["S"])
@@ -106,18 +120,19 @@ def test_sums_that_are_wrong_are_counted_anew(stack, staff):
     assert shown(staff) == right
     recounted(stack, staff.org)
     assert shown(staff) == right
-    paid(stack, staff, 55)
+    paid(stack, own, 55)
     agree(staff)
 
 
 def test_sums_that_cannot_be_read_hold_up_no_other_organisation(stack, staff):
     other = Staff(stack, "billing_admin", org=1)
+    own, others = issued(stack, staff), issued(stack, other)
     agree(other)
     write_totals(stack, other.org, "{}")
-    paid(stack, other, 150)
+    paid(stack, others, 150)
     left = lambda: [line for line in stack.lines("worker-totals") if line["org"] == other.org and line["outcome"] == "left_out"]  # noqa: E731
     wait_for(left, 20, "sign that it was left out")
-    paid(stack, staff, 60)
+    paid(stack, own, 60)
     agree(staff)
     recounted(stack, other.org)
     agree(other)
