@@ -226,7 +226,7 @@ SECRET = {
 OPEN = {"Authorizer": "NONE"}
 STAFF_ROUTE = {
     "Type": "HttpApi",
-    "Properties": {"ApiId": {"Ref": "Api"}, "Method": "GET", "Path": "/v1/orgs", "Auth": OPEN},
+    "Properties": {"ApiId": {"Ref": "Api"}, "Method": "GET", "Path": "/v1/unheard-of", "Auth": OPEN},
 }
 ANYBODY = {
     "Type": "AWS::Lambda::Permission",
@@ -451,6 +451,9 @@ OWN_FAULTS = [
     Fault("signatures unwatched", remove("WebhookStripeSignatureFailures"), {"function-watched WebhookStripe"}),
     Fault("metric misspelt", put("WorkerStripeFailedEvents.MetricName", "error"), {"function-watched WorkerStripe"}),
     Fault("queue unwatched", remove("StripeEventsQueueAge"), {"queue-watched StripeEventsQueue"}),
+    Fault("stream unwatched", remove("WorkerTotalsBehind"), {"stream-watched WorkerTotalsLedgerChanges"}),
+    Fault("one bad change for all", drop("WorkerTotals.Events.LedgerChanges.Properties.BisectBatchOnFunctionError"),
+          {"stream-consumer WorkerTotalsLedgerChanges"}),
     Fault("dead letters unwatched", remove("StripeEventsDeadLetters"), {"queue-watched StripeEventsDeadLetterQueue"}),
     Fault("five dead letters unheard", put("StripeEventsDeadLetters.Threshold", 5),
           {"queue-watched StripeEventsDeadLetters"}),
