@@ -489,7 +489,7 @@ pub(crate) struct CurrencyOverviewShape {
 
 /// What was received in a month.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Month)]
+#[schema(as = MonthOverview)]
 struct MonthShape {
     #[schema(value_type = MonthText)]
     month: String,
