@@ -52,6 +52,7 @@ def work_on_the_ledger(stack):
     yield staff.ask("GET", "/customers")
     yield staff.ask("GET", "/invoices?status=open")
     yield staff.ask("GET", f"/invoices?customer_id={customer}")
+    yield staff.ask("GET", f"/invoices?customer_id={customer}&status=open")
     yield staff.ask("GET", f"/invoices/{invoice}")
     order = {"customer_id": customer, "number": "A", "lines": [{"description": "Chair", "quantity": "1", "unit_price": price}]}
     yield (made := staff.ask("POST", "/invoices", order))
@@ -107,6 +108,7 @@ def work_on_the_console(stack):
     yield visitor.get("/orgs")
     yield visitor.get(f"{page}/invoices?status=open")
     yield visitor.get(f"{page}/invoices?customer={org['customers'][0]['id']}")
+    yield visitor.get(f"{page}/invoices?customer={org['customers'][0]['id']}&status=open")
     line = {"lines__0__description": "Chair", "lines__0__quantity": "1", "lines__0__unit_price": "1"}
     draft = {"do": "save", "customer_id": org["customers"][0]["id"], "currency": "EUR", **line}
     yield (made := visitor.post(f"{page}/invoices/new", number="A", **draft))
