@@ -82,6 +82,13 @@ def token(stack, who):
     return _signed_in[key]
 
 
+def next_second():
+    """Waits for it. When a password changes or an app is set up, sessions that began in that second or before are over, and
+    tokens tell whole seconds."""
+    now = int(time.time())
+    wait_for(lambda: int(time.time()) > now, 5, "next second")
+
+
 class Person:
     """Somebody with a token, who calls the API of an organisation."""
 

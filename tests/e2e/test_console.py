@@ -7,7 +7,7 @@ import pytest
 from browser import Browser, send
 from conftest import wait_for
 from events import deliver, event
-from people import fresh_code, member, scanned
+from people import fresh_code, member, next_second, scanned
 
 ACCESS, REFRESH = "__Host-plixo-access", "__Host-plixo-refresh"
 
@@ -132,6 +132,7 @@ def test_a_newcomer_chooses_a_password_and_sets_a_second_factor_up(stack, browse
     shown = browser.press("Save password", current=chosen, password=changed, repeat=changed)
     assert shown.path == "/orgs?done=password" and "Your password is changed." in shown.text
     browser.press("Sign out")
+    next_second()
     browser.press("Continue", email=email, password=changed)
     assert browser.press("Sign in", code=fresh_code(secret)).path == "/orgs"
 
