@@ -45,7 +45,7 @@ functions-dev:
 .PHONY: test
 test: needs-test functions-dev .venv/.ready tests/node_modules/.ready $(TOOLS)/.nextest-$(NEXTEST) ## run all tests
 	cargo nextest run --workspace --locked
-	cargo build --quiet --locked -p plixo-webhooks --example verify -p plixo-testing --example contract
+	cargo build --quiet --locked -p plixo-webhooks --example verify -p plixo-testing --example contract --example page
 	PLIXO_BIN_DIR=$(CARGO_TARGET_DIR)/debug $(VENV) -m pytest infra/local tests
 
 .PHONY: needs-test

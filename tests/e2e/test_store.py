@@ -1,9 +1,15 @@
 """The contract of the tables and of people, on the local stack and on Amazon's own DynamoDB Local."""
 
+import contextlib
+import http.client
+import json
 import os
 import socket
 import subprocess
 import uuid
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import boto3
 import pytest
@@ -13,10 +19,15 @@ from conftest import ROOT, wait_for
 TABLES = {"LEDGER_TABLE": "ledger", "WEBHOOK_EVENTS_TABLE": "webhook-events", "AUDIT_TABLE": "audit", "PEOPLE_TABLE": "people"}
 
 
+def run(env, example, argument):
+    done = subprocess.run([os.path.join(os.environ["PLIXO_BIN_DIR"], "examples", example), argument],
+                          env={**os.environ, **env}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
 def hold(env):
-    run = subprocess.run([os.path.join(os.environ["PLIXO_BIN_DIR"], "examples", "contract"), uuid.uuid4().hex],
-                         env={**os.environ, **env}, capture_output=True, text=True)
-    assert run.returncode == 0, run.stdout + run.stderr
+    run(env, "contract", uuid.uuid4().hex)
 
 
 def test_the_local_stack_holds_the_contract(stack):
@@ -58,3 +69,67 @@ def dynamodb_local(tmp_path, stack):
 
 def test_dynamodb_local_holds_the_contract(dynamodb_local):
     hold(dynamodb_local)
+
+
+@contextlib.contextmanager
+def counting(env):
+    """The environment with a DynamoDB that tells what each read costs, and the calls so far, each with its read units."""
+    target, calls = env["AWS_ENDPOINT_URL"].removeprefix("http://"), []
+
+    class Proxy(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self):
+            asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            upstream = http.client.HTTPConnection(target, timeout=30)
+            headers = {name: self.headers[name] for name in ("x-amz-target", "content-type", "authorization", "x-amz-date")}
+            upstream.request("POST", "/", json.dumps({**asked, "ReturnConsumedCapacity": "TOTAL"}), headers)
+            answer = upstream.getresponse()
+            text = answer.read()
+            consumed = json.loads(text).get("ConsumedCapacity", [])
+            units = sum(one["CapacityUnits"] for one in (consumed if isinstance(consumed, list) else [consumed]))
+            calls.append((self.headers["x-amz-target"].partition(".")[2], units))
+            self.send_response(answer.status)
+            self.send_header("content-type", "application/x-amz-json-1.0")
+            self.send_header("content-length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield {**env, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}"}, calls
+        server.shutdown()
+
+
+def test_a_page_costs_the_same_among_a_hundred_invoices_and_a_hundred_thousand(dynamodb_local, stack):
+    org, invoice = stack.orgs[0]["id"], stack.orgs[0]["invoices"][0]["id"]
+    table = stack.aws("dynamodb")
+    key = {"pk": {"S": f"{org}#{invoice}"}, "sk": {"S": "invoice"}}
+    model = table.get_item(TableName=stack.resources.LedgerTable, Key=key)["Item"]
+    letters = "0123456789abcdefghjkmnpqrstvwxyz"
+
+    def numbered(number):
+        last = "".join(letters[number >> shift & 31] for shift in (15, 10, 5, 0))
+        return json.loads(json.dumps({name: value for name, value in model.items()}).replace(invoice, invoice[:-4] + last))
+
+    def put(numbers):
+        client = boto3.client("dynamodb", endpoint_url=dynamodb_local["AWS_ENDPOINT_URL"], region_name="eu-west-1",
+                              aws_access_key_id="test", aws_secret_access_key="test")
+        for first in range(numbers.start, numbers.stop, 25):
+            items = [{"PutRequest": {"Item": numbered(number)}} for number in range(first, min(first + 25, numbers.stop))]
+            assert not client.batch_write_item(RequestItems={"ledger": items})["UnprocessedItems"]
+
+    def cost():
+        with counting(dynamodb_local) as (env, calls):
+            assert run(env, "page", org) == "25\n"
+            return calls
+
+    put(range(100))
+    few = cost()
+    with ThreadPoolExecutor(4) as hands:
+        list(hands.map(put, [range(100 + 24_975 * hand, 100 + 24_975 * (hand + 1)) for hand in range(4)]))
+    many = cost()
+    assert few == many == [("Query", 1.0), ("BatchGetItem", 25.0)]
