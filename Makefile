@@ -43,9 +43,11 @@ functions-dev:
 # ---- Testing -----------------------------------------------------------------------------------------------------------
 
 .PHONY: test
-test: needs-test functions-dev .venv/.ready tests/node_modules/.ready $(TOOLS)/.nextest-$(NEXTEST) ## run all tests
+test: needs-test .venv/.ready tests/node_modules/.ready $(TOOLS)/.nextest-$(NEXTEST) ## run all tests
+	@echo "building all of it and its tests (the first time takes minutes)"
+	@# At once: of fewer packages, or without their tests, the dependencies have other features, and are built again.
+	cargo build --quiet --locked --workspace --all-targets
 	cargo nextest run --workspace --locked
-	cargo build --quiet --locked -p plixo-webhooks --example verify -p plixo-testing --example contract --example page
 	PLIXO_BIN_DIR=$(CARGO_TARGET_DIR)/debug $(VENV) -m pytest infra/local tests
 
 .PHONY: needs-test
@@ -127,5 +129,5 @@ $(TOOLS)/.nextest-$(NEXTEST):
 
 $(TOOLS)/.deny-$(DENY):
 	@mkdir -p $(TOOLS)
-	@flock $(TOOLS).lock sh -c 'cargo deny --version 2>/dev/null | grep -q " $(DENY)$$" || cargo install --quiet --locked cargo-deny --version $(DENY) --root $(TOOLS)'
+	@flock $(TOOLS).lock sh -c 'cargo deny --version 2>/dev/null | grep -q " $(DENY)$$" || cargo install --debug --quiet --locked cargo-deny --version $(DENY) --root $(TOOLS)'
 	@touch $@
