@@ -57,7 +57,11 @@ function name({ pk, sk }) {
 }
 
 const lookUp = (table, key, ours) => (kept.get(table)?.get(name(key)) ?? item(key, ours));
-const found = (ours) => ([table, { Keys }]) => [table, Keys.map((key) => lookUp(table, key, ours)).filter(Boolean)];
+const found = (ours) => ([table, { Keys, ProjectionExpression, ExpressionAttributeNames: names }]) => {
+  const wanted = ProjectionExpression?.split(', ').map((name) => names[name] ?? name);
+  const projected = (item) => (wanted ? Object.fromEntries(wanted.filter((name) => name in item).map((name) => [name, item[name]])) : item);
+  return [table, Keys.map((key) => lookUp(table, key, ours)).filter(Boolean).map(projected)];
+};
 
 // One page of a list, in an index's order.
 function query({ TableName, ExpressionAttributeNames: names, ExpressionAttributeValues: values, ScanIndexForward, Limit }) {

@@ -395,7 +395,12 @@ async fn endpoint_secret(stack: &Stack, org: OrgId, endpoint: EndpointId) -> any
         provider: Provider::Stripe,
         state: EndpointState::Enabled,
         account: None,
-        secrets: vec![EndpointSecret { secret: secret.clone(), expires_at: None, pending: false }],
+        secrets: vec![EndpointSecret {
+            secret: secret.clone(),
+            expires_at: None,
+            added_at: None,
+            pending: false,
+        }],
     };
     let entry = Secret::new(serde_json::to_string(&entry)?);
     stack.vault.put(&name, &entry, stack.storage_key.as_deref()).await?;

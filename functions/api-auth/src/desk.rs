@@ -1,5 +1,7 @@
 //! What is done for people who come in and go out, apart from HTTP: for the API here, and for pages.
 
+use std::time::Instant;
+
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -22,6 +24,10 @@ pub const CHALLENGE: SignedDuration = SignedDuration::from_mins(3);
 pub const LONGEST_SESSION: SignedDuration = SignedDuration::from_hours(13);
 /// Who has TOTP already sets up another only this soon after signing in.
 const FRESH: SignedDuration = SignedDuration::from_mins(10);
+/// How long setting an app up may take.
+const ENROLMENT: SignedDuration = SignedDuration::from_mins(10);
+/// No session has this name.
+const NO_SESSION: &str = "-";
 /// The longest password that Cognito takes, characters.
 const LONGEST_PASSWORD: usize = 256;
 /// What authenticator apps show above a code.
@@ -215,6 +221,10 @@ impl<D: Directory, P: People, N: OrganisationNames> Desk<D, P, N> {
     ) -> Result<Outcome, Refusal> {
         let hash = self.hash("challenge", session.reveal());
         let pending = self.people.pending(&hash, now).await?.ok_or(Refusal::Wrong)?;
+        // One that was asked of who knew the old password, or before the app was another, is over with those sessions.
+        if self.people.standing(&pending.user, NO_SESSION, now).await?.is_over(NO_SESSION, pending.asked_at) {
+            return Err(Refusal::Wrong);
+        }
         let question = question(&pending.question).ok_or(Refusal::Internal("an odd question is stored"))?;
         let session = session.reveal().split_once('.').map(|(_, session)| Secret::new(session.to_owned()));
         let session = session.ok_or(Refusal::Wrong)?;
@@ -320,10 +330,17 @@ impl<D: Directory, P: People, N: OrganisationNames> Desk<D, P, N> {
     pub async fn verify_totp(
         &self,
         access: &Secret,
-        session: &Session,
+        (session, standing): (&Session, &Standing),
         code: &Code,
         now: Timestamp,
     ) -> Result<(), Refusal> {
+        let began = Instant::now();
+        let person = self.directory.find(&session.user.to_string()).await?.ok_or(Refusal::Ended)?;
+        // Cognito makes a secret for whoever has the token, also without [`Desk::start_totp`].
+        let enrolment = FRESH.saturating_add(ENROLMENT);
+        if person.totp && (now.duration_since(session.signed_in_at) > enrolment || !standing.two_factor) {
+            return Err(Refusal::Stale);
+        }
         let limit = self.limit("enrolment", &session.user.to_string());
         let tried = guard::count(&self.people, &limit, now).await?;
         if !self.use_code(&session.user, code, now).await? {
@@ -332,7 +349,11 @@ impl<D: Directory, P: People, N: OrganisationNames> Desk<D, P, N> {
         let shown = self.directory.verify_totp(access, code.reveal()).await;
         self.unless_aws(shown, &limit, tried).await.map_err(ended)?;
         let note = self.people.note_two_factor(&session.session, over_at(now));
-        futures::try_join!(note, self.end_others(session, now), self.people.forget_tries(&limit.counter))?;
+        futures::try_join!(
+            note,
+            self.end_others(session, after(now, began)),
+            self.people.forget_tries(&limit.counter)
+        )?;
         Ok(())
     }
 
@@ -347,6 +368,7 @@ impl<D: Directory, P: People, N: OrganisationNames> Desk<D, P, N> {
         (current, new): (&Secret, &Secret),
         now: Timestamp,
     ) -> Result<(), Refusal> {
+        let began = Instant::now();
         let user = session.user.to_string();
         let limit = self.limit("password", &user);
         let person = self.directory.find(&user).await?.ok_or(Refusal::Ended)?;
@@ -357,7 +379,10 @@ impl<D: Directory, P: People, N: OrganisationNames> Desk<D, P, N> {
         }
         let changed = self.directory.change_password(access, current, new).await;
         self.unless_aws(changed, &limit, tried).await?;
-        futures::try_join!(self.end_others(session, now), self.people.forget_tries(&limit.counter))?;
+        futures::try_join!(
+            self.end_others(session, after(now, began)),
+            self.people.forget_tries(&limit.counter)
+        )?;
         Ok(())
     }
 
@@ -409,7 +434,7 @@ impl<D: Directory, P: People, N: OrganisationNames> Desk<D, P, N> {
         let session = format!("{}.{}", URL_SAFE_NO_PAD.encode(drawn), challenge.session.reveal());
         let counter = self.limit("code", &challenge.user.to_string()).counter;
         let question = word(challenge.question).to_owned();
-        let pending = Pending { user: challenge.user, question, counter };
+        let pending = Pending { user: challenge.user, question, counter, asked_at: now };
         let forget_at = now.saturating_add(CHALLENGE).unwrap_or(Timestamp::MAX);
         self.people.ask(&self.hash("challenge", &session), &pending, forget_at).await?;
         Ok(Outcome::Asked { question: challenge.question, session: Secret::new(session) })
@@ -458,6 +483,11 @@ impl<D: Directory, P: People, N: OrganisationNames> Desk<D, P, N> {
         context.update(value.as_bytes());
         hex::encode(context.sign())
     }
+}
+
+/// The time by now, of a request that came in at `now`.
+fn after(now: Timestamp, began: Instant) -> Timestamp {
+    SignedDuration::try_from(began.elapsed()).ok().and_then(|took| now.checked_add(took).ok()).unwrap_or(now)
 }
 
 /// When no token of a session is about any more that is open now.

@@ -53,22 +53,27 @@ impl From<StoreError> for Held {
 /// Counts a try that is about to be made, or says how long it has to wait.
 pub(crate) async fn count(people: &impl People, limit: &Limit, now: Timestamp) -> Result<Tried, Held> {
     let forget_at = now.saturating_add(REMEMBERED_FOR).unwrap_or(Timestamp::MAX);
-    let seen = match people.count_try(&limit.counter, limit.free, now, forget_at).await? {
-        Counted::Free => return Ok(Tried { at: now, seen: None }),
-        Counted::Held(seen) => seen,
-    };
-    let wait = wait_after(seen.count, limit.free);
-    let left = wait.saturating_sub(now.duration_since(seen.last));
-    if left > SignedDuration::ZERO {
-        return Err(Held::For(left));
+    loop {
+        let seen = match people.count_try(&limit.counter, limit.free, now, forget_at).await? {
+            Counted::Free => return Ok(Tried { at: now, seen: None }),
+            Counted::Held(seen) => seen,
+        };
+        let wait = wait_after(seen.count, limit.free);
+        let left = wait.saturating_sub(now.duration_since(seen.last));
+        if left > SignedDuration::ZERO {
+            return Err(Held::For(left));
+        }
+        let next = seen.count.saturating_add(1);
+        let forget_at = if limit.shared && seen.until > now { seen.until } else { forget_at };
+        if people.count_late_try(&limit.counter, seen, next, now, forget_at).await? {
+            return Ok(Tried { at: now, seen: Some(seen) });
+        }
+        // Another try was faster. Where the count began anew with it, there is room beside it.
+        if next >= limit.free {
+            // This one waits as if it had come after it.
+            return Err(Held::For(wait_after(next, limit.free).max(SignedDuration::from_secs(1))));
+        }
     }
-    let next = seen.count.saturating_add(1);
-    let forget_at = if limit.shared && seen.until > now { seen.until } else { forget_at };
-    if people.count_late_try(&limit.counter, seen, next, now, forget_at).await? {
-        return Ok(Tried { at: now, seen: Some(seen) });
-    }
-    // Another try was faster, and this one waits as if it had come after it.
-    Err(Held::For(wait_after(next, limit.free).max(SignedDuration::from_secs(1))))
 }
 
 /// Takes a try back that was right, or that was none: all is as if it had not been made.

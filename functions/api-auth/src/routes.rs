@@ -210,9 +210,10 @@ pub(crate) async fn verify_totp<D: Directory, P: People, N: OrganisationNames>(
     request: &Request,
     line: &mut Line,
 ) -> Result<Response, Failed> {
-    let (access, session, _) = who(desk, request, line).await?;
+    let (access, session, standing) = who(desk, request, line).await?;
     let texts = fields::read(request, &[needed("code")])?;
-    desk.verify_totp(&access, &session, &code_of(&texts.take("code"))?, line.timestamp).await?;
+    let code = code_of(&texts.take("code"))?;
+    desk.verify_totp(&access, (&session, &standing), &code, line.timestamp).await?;
     Ok(nothing(line))
 }
 

@@ -71,8 +71,7 @@ pub(crate) async fn create<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) ->
     params(("org" = String, Path), ("id" = String, Path)),
     responses((status = 200, body = CustomerShape), Problems), security(("bearer" = [])))]
 pub(crate) async fn show<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
-    let id: CustomerId = input::id(staff.request, "id")?;
-    let deed = deed(Action::ReadLedger, "customer.read", Object::new("customer", id));
+    let (id, deed) = staff.about::<CustomerId>(Action::ReadLedger, "customer.read", "customer").await?;
     let (customer, version, _) = staff.read::<Customer>(&deed, &id).await?;
     Ok(shown(&shape(staff, &customer).await?, version))
 }
@@ -83,8 +82,7 @@ pub(crate) async fn show<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> R
     request_body = CustomerChange,
     responses((status = 200, body = CustomerShape), Problems, ChangeProblems), security(("bearer" = [])))]
 pub(crate) async fn update<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
-    let id: CustomerId = input::id(staff.request, "id")?;
-    let deed = deed(Action::WriteLedger, "customer.update", Object::new("customer", id));
+    let (id, deed) = staff.about::<CustomerId>(Action::WriteLedger, "customer.update", "customer").await?;
     let change: CustomerChange = staff.taken(&deed, input::body(staff.request)).await?;
     let versions = input::if_match(staff.request);
     let work = async |entered: plixo_staff::Entered<'_>| {

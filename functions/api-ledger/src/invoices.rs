@@ -129,8 +129,7 @@ pub(crate) async fn create<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) ->
     params(("org" = String, Path), ("id" = String, Path), Besides),
     responses((status = 200, body = InvoiceShape), Problems), security(("bearer" = [])))]
 pub(crate) async fn show<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
-    let id: InvoiceId = input::id(staff.request, "id")?;
-    let deed = deed(Action::ReadLedger, "invoice.read", Object::new("invoice", id));
+    let (id, deed) = staff.about::<InvoiceId>(Action::ReadLedger, "invoice.read", "invoice").await?;
     let Besides { expand } = staff.taken(&deed, input::query(staff.request)).await?;
     let (invoice, version, _) = staff.read::<Invoice>(&deed, &id).await?;
     let mut shape = shape(staff, &invoice).await?;
@@ -201,8 +200,7 @@ async fn act<T: Tables, K: KeyService, C, F>(
 where
     F: AsyncFn(&mut Entered<'_>, &InvoiceId, &C) -> Result<Result<Changed<InvoiceId>, Stopped>, Not>,
 {
-    let id: InvoiceId = input::id(staff.request, "id")?;
-    let deed = deed(Action::WriteLedger, name, Object::new("invoice", id));
+    let (id, deed) = staff.about::<InvoiceId>(Action::WriteLedger, name, "invoice").await?;
     let came = staff.taken(&deed, came).await?;
     let versions = input::if_match(staff.request);
     let work = async |mut entered: Entered<'_>| {

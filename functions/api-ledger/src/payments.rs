@@ -11,7 +11,7 @@ use plixo_domain::ledger::staff::{allocate as apply, deallocate as take_back, re
 use plixo_domain::ledger::{Kept, Payment, PaymentPointer, Row, RowKey};
 use plixo_envelope::KeyService;
 use plixo_lambda::http::Response;
-use plixo_staff::{Answered, Entered, Made, Not, Refusal};
+use plixo_staff::{Answered, Deed, Entered, Made, Not, Refusal};
 use plixo_store::{List, Tables};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -97,8 +97,7 @@ pub(crate) async fn record<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) ->
     params(("org" = String, Path), ("id" = String, Path), Besides),
     responses((status = 200, body = PaymentShape), Problems), security(("bearer" = [])))]
 pub(crate) async fn show<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
-    let id: PaymentId = input::id(staff.request, "id")?;
-    let deed = deed(Action::ReadLedger, "payment.read", Object::new("payment", id));
+    let (id, deed) = staff.about::<PaymentId>(Action::ReadLedger, "payment.read", "payment").await?;
     let Besides { expand } = staff.taken(&deed, input::query(staff.request)).await?;
     let rows = vec![PaymentPointer::key(&id)];
     let mut visit = staff.desk.enter(&staff.caller, &staff.org, &deed, rows).await?;
@@ -130,9 +129,8 @@ pub(crate) async fn show<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> R
     request_body = AllocationOrder,
     responses((status = 201, body = Part<AllocationShape>), Problems, ChangeProblems), security(("bearer" = [])))]
 pub(crate) async fn allocate<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
-    let id: PaymentId = input::id(staff.request, "id")?;
+    let (id, deed) = staff.about::<PaymentId>(Action::WriteLedger, "allocation.create", "payment").await?;
     let versions = input::if_match(staff.request);
-    let deed = deed(Action::WriteLedger, "allocation.create", Object::new("payment", id));
     let order: AllocationOrder = staff.taken(&deed, input::body(staff.request)).await?;
     let wanted: Vec<_> = order.allocations.iter().map(|share| (share.invoice_id, share.amount)).collect();
     let work = async |entered: Entered<'_>| {
@@ -156,10 +154,12 @@ pub(crate) async fn allocate<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) 
 pub(crate) async fn deallocate<T: Tables, K: KeyService>(
     staff: &Staff<'_, T, K>,
 ) -> Result<Response, Failed> {
-    let id: PaymentId = input::id(staff.request, "id")?;
-    let allocation: AllocationId = input::id(staff.request, "allocation")?;
+    let (id, of_payment) =
+        staff.about::<PaymentId>(Action::WriteLedger, "allocation.delete", "payment").await?;
+    let allocation = input::id::<AllocationId>(staff.request, "allocation");
+    let allocation = staff.taken(&of_payment, allocation).await?;
+    let deed = Deed { object: Object::new("allocation", allocation), ..of_payment };
     let versions = input::if_match(staff.request);
-    let deed = deed(Action::WriteLedger, "allocation.delete", Object::new("allocation", allocation));
     staff.taken(&deed, input::no_body(staff.request)).await?;
     let work = async |entered: Entered<'_>| {
         fresh(entered.book, &id, versions.as_deref())?;

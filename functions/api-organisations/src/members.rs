@@ -92,8 +92,7 @@ pub(crate) async fn invite<T: Tables, K: KeyService, D: Directory + Register, M:
     request_body = MemberChange,
     responses((status = 200, body = MemberShape), Problems, ChangeProblems), security(("bearer" = [])))]
 pub(crate) async fn update<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
-    let id: MemberId = input::id(staff.request, "id")?;
-    let deed = deed(Action::ManageOrganisation, "member.update", Object::new("member", id));
+    let (id, deed) = staff.about::<MemberId>(Action::ManageOrganisation, "member.update", "member").await?;
     let MemberChange { role } = staff.taken(&deed, input::body(staff.request)).await?;
     let versions = input::if_match(staff.request);
     let work = async |entered: Entered<'_>| {
@@ -116,9 +115,8 @@ pub(crate) async fn update<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) ->
     params(("org" = String, Path), ("id" = String, Path), ("If-Match" = Option<String>, Header)),
     responses((status = 204), Problems, ChangeProblems), security(("bearer" = [])))]
 pub(crate) async fn remove<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
-    let id: MemberId = input::id(staff.request, "id")?;
+    let (id, deed) = staff.about::<MemberId>(Action::ManageOrganisation, "member.remove", "member").await?;
     let versions = input::if_match(staff.request);
-    let deed = deed(Action::ManageOrganisation, "member.remove", Object::new("member", id));
     staff.taken(&deed, input::no_body(staff.request)).await?;
     let work = async |entered: Entered<'_>| {
         let user = found(entered.book, &id)?.user;

@@ -196,6 +196,7 @@ pub(crate) async fn create<T: Tables, K: KeyService, V: KeepSecret, Q>(
                     secrets: vec![EndpointSecret {
                         secret: secret.clone(),
                         expires_at: None,
+                        added_at: None,
                         pending: false,
                     }],
                 };
@@ -226,8 +227,8 @@ pub(crate) async fn show<T: Tables, K: KeyService, V, Q>(
     staff: &Staff<'_, T, K>,
     outside: &Outside<V, Q>,
 ) -> Result<Response, Failed> {
-    let id: EndpointId = input::id(staff.request, "id")?;
-    let deed = deed(Action::ManageIntegrations, "webhook_endpoint.read", Object::new("webhook_endpoint", id));
+    let (id, deed) =
+        staff.about(Action::ManageIntegrations, "webhook_endpoint.read", "webhook_endpoint").await?;
     let (endpoint, version, _) = staff.read::<WebhookEndpoint>(&deed, &id).await?;
     Ok(shown(&EndpointShape::new(&endpoint, outside, staff.request), version))
 }
@@ -241,21 +242,16 @@ pub(crate) async fn update<T: Tables, K: KeyService, V: KeepSecret, Q>(
     staff: &Staff<'_, T, K>,
     outside: &Outside<V, Q>,
 ) -> Result<Response, Failed> {
-    let id: EndpointId = input::id(staff.request, "id")?;
-    let deed =
-        deed(Action::ManageIntegrations, "webhook_endpoint.update", Object::new("webhook_endpoint", id));
+    let (id, deed) =
+        staff.about(Action::ManageIntegrations, "webhook_endpoint.update", "webhook_endpoint").await?;
     let EndpointChange { state } = staff.taken(&deed, input::body(staff.request)).await?;
     let versions = input::if_match(staff.request);
     let work = async |entered: Entered<'_>| {
         let endpoint = entered.book.get::<WebhookEndpoint>(&id)?.cloned();
         let endpoint = endpoint.ok_or(Refusal::NotFound)?;
         let version = entered.book.version::<WebhookEndpoint>(&id).unwrap_or_default();
+        input::fresh(versions.as_deref(), Some(version))?;
         let changes = endpoint.state != state;
-        // What is as it is wanted already was perhaps made so by this very caller, who did not hear of it
-        // (RFC 9110, 13.1.1); and asking again brings the vault after the row.
-        if changes && versions.as_ref().is_some_and(|versions| !versions.contains(&version)) {
-            return Err(Refusal::Stale.into());
-        }
         let endpoint = WebhookEndpoint { state, ..endpoint };
         let body = output::json(&EndpointShape::new(&endpoint, outside, staff.request));
         entered.book.put(endpoint)?;
@@ -299,9 +295,8 @@ pub(crate) async fn rotate<T: Tables, K: KeyService, V: KeepSecret, Q>(
     staff: &Staff<'_, T, K>,
     outside: &Outside<V, Q>,
 ) -> Result<Response, Failed> {
-    let id: EndpointId = input::id(staff.request, "id")?;
-    let deed =
-        deed(Action::ManageIntegrations, "webhook_endpoint.rotate", Object::new("webhook_endpoint", id));
+    let (id, deed) =
+        staff.about(Action::ManageIntegrations, "webhook_endpoint.rotate", "webhook_endpoint").await?;
     let Rotation { secret } = match staff.request.body_len() {
         0 => Rotation::default(),
         _ => staff.taken(&deed, input::body(staff.request)).await?,
@@ -332,7 +327,8 @@ pub(crate) async fn rotate<T: Tables, K: KeyService, V: KeepSecret, Q>(
     // Whatever was answered before: who asks again, because this did not come to pass, brings it to pass.
     let remembered = remembered(&answered)?;
     let hash = remembered.made.or_else(|| given.as_ref().map(fingerprint));
-    let settled = async |entry: &mut VaultEntry| Ok(hash.is_some_and(|hash| vault::settle(entry, hash, now)));
+    let settled =
+        async |entry: &mut VaultEntry| hash.map_or(Ok(false), |hash| vault::settle(entry, hash, now));
     let entry = vault::change(&outside.vault, &id, settled).await?;
     told(answered, remembered, &entry)
 }

@@ -113,7 +113,7 @@ pub(crate) async fn list<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> R
     params(("org" = String, Path), ("id" = String, Path)),
     responses((status = 200, body = EventShape), Problems), security(("bearer" = [])))]
 pub(crate) async fn show<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
-    let (event, payload, _) = found(staff, &of_event(staff, "webhook_event.read")?, |_| Ok(())).await?;
+    let (event, payload, _) = found(staff, &of_event(staff, "webhook_event.read").await?, |_| Ok(())).await?;
     let odd = |_| Refusal::Internal("a payload is no JSON".to_owned());
     let payload = payload.map(RawValue::from_string).transpose().map_err(odd)?;
     Ok(Response::json(200, output::json(&EventShape { payload, ..EventShape::from(event) })))
@@ -127,7 +127,7 @@ pub(crate) async fn replay<T: Tables, K: KeyService, Q: SendMessage>(
     staff: &Staff<'_, T, K>,
     queue: &Q,
 ) -> Result<Response, Failed> {
-    let deed = of_event(staff, "webhook_event.replay")?;
+    let deed = of_event(staff, "webhook_event.replay").await?;
     staff.taken(&deed, input::no_body(staff.request)).await?;
     let gone = || Refusal::State {
         code: "payload_gone",
@@ -161,9 +161,12 @@ pub(crate) async fn replay<T: Tables, K: KeyService, Q: SendMessage>(
 }
 
 /// What is done to the event that the path names.
-fn of_event<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>, name: &'static str) -> Result<Deed, Failed> {
-    let id: EventId = input::id(staff.request, "id")?;
-    Ok(deed(Action::ManageIntegrations, name, Object::new("webhook_event", id)))
+async fn of_event<T: Tables, K: KeyService>(
+    staff: &Staff<'_, T, K>,
+    name: &'static str,
+) -> Result<Deed, Failed> {
+    let (_, deed) = staff.about::<EventId>(Action::ManageIntegrations, name, "webhook_event").await?;
+    Ok(deed)
 }
 
 /// Lets the member in to an event and what it said, if `allowed` so, and writes that in the audit log.

@@ -73,7 +73,7 @@ pub(crate) fn failed(error: AwsError) -> Refusal {
 }
 
 /// Puts `secret` beside those that are there. It verifies nothing until it is [`settled`](settle), and ends by itself if it
-/// never is.
+/// never is. Of too many that wait for that, the oldest gives way: who asked for it asks again.
 pub(crate) fn add(entry: &mut VaultEntry, secret: &Secret, now: Timestamp) -> Result<bool, Refusal> {
     if entry.secrets.iter().any(|held| held.secret == *secret && held.expires_at.is_none()) {
         return Ok(false);
@@ -82,30 +82,48 @@ pub(crate) fn add(entry: &mut VaultEntry, secret: &Secret, now: Timestamp) -> Re
         held.expires_at.is_none_or(|until| now < until) && !(held.pending && held.secret == *secret)
     };
     entry.secrets.retain(stays);
-    if entry.secrets.len() >= MOST {
+    if entry.secrets.iter().filter(|held| !held.pending).count() >= MOST {
         return Err(Refusal::State {
             code: "too_many_rotations",
             detail: format!("an endpoint has {MOST} secrets at most: wait until one of them is a day old"),
             pointer: None,
         });
     }
-    entry.secrets.push(EndpointSecret { secret: secret.clone(), expires_at: Some(end(now)), pending: true });
+    if entry.secrets.iter().filter(|held| held.pending).count() >= MOST
+        && let Some(oldest) = entry.secrets.iter().position(|held| held.pending)
+    {
+        entry.secrets.remove(oldest);
+    }
+    let secret = secret.clone();
+    let (added_at, expires_at) = (Some(now), Some(end(now)));
+    entry.secrets.push(EndpointSecret { secret, expires_at, added_at, pending: true });
     Ok(true)
 }
 
-/// Makes the pending secret of that hash the live one. Those before it go on verifying until their day is over. One that is
-/// not pending any more was settled before, and changes nothing.
-pub(crate) fn settle(entry: &mut VaultEntry, hash: Fingerprint, now: Timestamp) -> bool {
-    let is_it = |held: &EndpointSecret| held.pending && fingerprint(&held.secret) == hash;
-    let Some(secret) = entry.secrets.iter().find(|held| is_it(held)).map(|held| held.secret.clone()) else {
-        return false;
+/// Makes the pending secret of that hash the live one, unless a later one is: then it verifies for the rest of its day. Those
+/// before it go on verifying until their day is over. One that is not pending any more was settled before, and changes
+/// nothing.
+///
+/// # Errors
+/// [`Refusal::Unavailable`] where there is no secret of that hash.
+pub(crate) fn settle(entry: &mut VaultEntry, hash: Fingerprint, now: Timestamp) -> Result<bool, Refusal> {
+    let is_it = |held: &EndpointSecret| fingerprint(&held.secret) == hash;
+    let Some(at) = entry.secrets.iter().position(|held| held.pending && is_it(held)) else {
+        let gone = || Refusal::Unavailable("the vault has not got the secret".to_owned());
+        return entry.secrets.iter().any(is_it).then_some(false).ok_or_else(gone);
     };
-    entry.secrets.retain(|held| held.secret != secret);
+    let live = entry.secrets.iter().find(|held| held.expires_at.is_none()).and_then(|live| live.added_at);
+    let settled = EndpointSecret { pending: false, ..entry.secrets.remove(at) };
+    entry.secrets.retain(|held| held.secret != settled.secret);
+    if settled.added_at < live {
+        entry.secrets.push(settled);
+        return Ok(true);
+    }
     for held in &mut entry.secrets {
         held.expires_at.get_or_insert(end(now));
     }
-    entry.secrets.insert(0, EndpointSecret { secret, expires_at: None, pending: false });
-    true
+    entry.secrets.insert(0, EndpointSecret { expires_at: None, ..settled });
+    Ok(true)
 }
 
 fn end(now: Timestamp) -> Timestamp {
@@ -118,4 +136,86 @@ pub(crate) fn fingerprint(secret: &Secret) -> Fingerprint {
     let digest = digest(&SHA256, secret.reveal().as_bytes());
     hash.iter_mut().zip(digest.as_ref()).for_each(|(to, from)| *to = *from);
     Fingerprint(hash)
+}
+
+#[cfg(test)]
+mod tests {
+    use plixo_domain::id::OrgId;
+    use plixo_domain::webhook::{EndpointState, Provider};
+
+    use super::*;
+
+    fn at(minute: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + 60 * minute).unwrap()
+    }
+
+    fn named(name: &str) -> Secret {
+        Secret::new(format!("whsec_{name}"))
+    }
+
+    fn entry() -> VaultEntry {
+        let first =
+            EndpointSecret { secret: named("first"), expires_at: None, added_at: None, pending: false };
+        VaultEntry {
+            v: VaultEntry::VERSION,
+            org: "org_00000000000000000000000000".parse::<OrgId>().unwrap(),
+            provider: Provider::Stripe,
+            state: EndpointState::Enabled,
+            account: None,
+            secrets: vec![first],
+        }
+    }
+
+    fn live(entry: &VaultEntry) -> Vec<&str> {
+        let live = entry.secrets.iter().filter(|held| held.expires_at.is_none() && !held.pending);
+        live.map(|held| held.secret.reveal()).collect()
+    }
+
+    #[test]
+    fn an_older_rotation_that_is_settled_late_leaves_the_newer_one_live() {
+        let mut entry = entry();
+        let (older, newer) = (named("older"), named("newer"));
+        assert!(add(&mut entry, &older, at(0)).unwrap());
+        assert!(add(&mut entry, &newer, at(1)).unwrap());
+        assert!(settle(&mut entry, fingerprint(&newer), at(1)).unwrap());
+        assert!(settle(&mut entry, fingerprint(&older), at(2)).unwrap());
+        assert_eq!(live(&entry), ["whsec_newer"]);
+        let held = entry.secrets.iter().find(|held| held.secret == older).unwrap();
+        assert_eq!(
+            (held.pending, held.expires_at),
+            (false, Some(end(at(0)))),
+            "it was told, so it verifies for its day"
+        );
+        assert!(!settle(&mut entry, fingerprint(&older), at(3)).unwrap());
+    }
+
+    #[test]
+    fn what_was_never_settled_stands_in_no_rotations_way() {
+        let mut entry = entry();
+        for number in 0..20 {
+            assert!(add(&mut entry, &named(&number.to_string()), at(number)).unwrap());
+        }
+        assert_eq!(entry.secrets.len(), 1 + MOST);
+        let gone = settle(&mut entry, fingerprint(&named("0")), at(20));
+        assert!(matches!(gone, Err(Refusal::Unavailable(_))), "who asked for it asks again");
+        assert!(settle(&mut entry, fingerprint(&named("19")), at(20)).unwrap());
+        assert_eq!(live(&entry), ["whsec_19"]);
+    }
+
+    #[test]
+    fn rotations_have_a_bound() {
+        let mut entry = entry();
+        for number in 1..MOST {
+            let secret = named(&number.to_string());
+            assert!(
+                add(&mut entry, &secret, at(0)).unwrap()
+                    && settle(&mut entry, fingerprint(&secret), at(0)).unwrap()
+            );
+        }
+        assert!(matches!(
+            add(&mut entry, &named("more"), at(0)),
+            Err(Refusal::State { code: "too_many_rotations", .. })
+        ));
+        assert!(add(&mut entry, &named("more"), at(24 * 60)).unwrap());
+    }
 }

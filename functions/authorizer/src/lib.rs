@@ -157,7 +157,7 @@ impl<F: FetchKeys> Authorizer<F> {
         let (began, at) = (clock::instant(), clock::now());
         let line = Line {
             function: FUNCTION,
-            span: "request",
+            span: "authorizer",
             timestamp: at,
             request_id: question.request_context.request_id.clone(),
             ip: question.request_context.http.source_ip.clone(),

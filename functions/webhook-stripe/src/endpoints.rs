@@ -9,8 +9,8 @@ use plixo_aws::secrets::ReadSecret;
 use plixo_domain::id::EndpointId;
 use plixo_domain::webhook::{EndpointState, Provider, VaultEntry};
 
-/// How long an endpoint's secrets are kept in memory, seconds.
-const KNOWN_SECONDS: i64 = 300;
+/// How long an endpoint's secrets are kept in memory, seconds: so long a rotated secret is not known here.
+const KNOWN_SECONDS: i64 = 60;
 /// How long an endpoint is remembered as unknown, seconds: guessing the same id again costs no call, and an endpoint that
 /// is made or enabled after somebody asked for it is not kept waiting for long.
 const UNKNOWN_SECONDS: i64 = 60;

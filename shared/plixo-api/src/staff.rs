@@ -1,6 +1,8 @@
 //! One request of a member, let in.
 
 use std::borrow::Cow;
+use std::fmt::Display;
+use std::str::FromStr;
 
 use plixo_authz::Action;
 use plixo_domain::audit::{Object, Outcome};
@@ -55,6 +57,22 @@ impl<'a, T: Tables, K: KeyService> Staff<'a, T, K> {
             self.desk.record(&self.caller, &visit, deed, Outcome::Failed).await?;
         }
         read
+    }
+
+    /// What is done to the thing that the path names. Whether they may is told before whether there can be such a thing.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn about<I: FromStr + Display>(
+        &self,
+        action: Action,
+        name: &'static str,
+        kind: &'static str,
+    ) -> Result<(I, Deed), Failed> {
+        let of_organisation = deed(action, name, Object::new("organisation", self.org));
+        let id: I = self.taken(&of_organisation, input::id(self.request, "id")).await?;
+        let object = Object::new(kind, &id);
+        Ok((id, deed(action, name, object)))
     }
 
     /// The place in a list that a cursor names. One that names none of that list is in the audit log.

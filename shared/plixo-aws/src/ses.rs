@@ -81,9 +81,8 @@ impl SendEmail for Mailer {
         asked.send().await.map(drop).map_err(|error| {
             let rejected = error.as_service_error().and_then(|error| error.meta().code());
             match rejected {
-                Some(code @ ("BadRequestException" | "MessageRejected")) => {
-                    MailError::Rejected(code.to_owned())
-                }
+                // `MessageRejected` is about our sender, or about an account that is still in SES's sandbox.
+                Some(code @ "BadRequestException") => MailError::Rejected(code.to_owned()),
                 _ => MailError::Aws(from_sdk_by_code(SERVICE, error)),
             }
         })

@@ -145,6 +145,9 @@ pub struct EndpointSecret {
     /// From then on it verifies nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
+    /// When it was made or brought along; absent of an endpoint's first one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub added_at: Option<Timestamp>,
     /// Whether its rotation is not written down yet: until then it verifies nothing.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub pending: bool,

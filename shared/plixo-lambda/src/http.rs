@@ -185,10 +185,11 @@ impl Request {
         self.request_context.http.source_ip.as_deref()
     }
 
-    /// The user agent, as the sender gave it: cut to 200 characters.
+    /// The user agent, as the sender gave it, but for card numbers: cut to 200 characters.
     #[must_use]
     pub fn user_agent(&self) -> Option<String> {
-        self.request_context.http.user_agent.as_deref().map(|text| text.chars().take(200).collect())
+        let given = self.request_context.http.user_agent.as_deref()?;
+        Some(plixo_cards::redact_text(given).text.chars().take(200).collect())
     }
 }
 

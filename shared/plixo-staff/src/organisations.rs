@@ -167,6 +167,8 @@ impl<T: Tables, K: KeyService> Desk<T, K> {
         ];
         for _ in 0..TRIES {
             if let Some(org) = founded(&made)? {
+                let again = event("organisation.create", Object::new("organisation", org), &[]);
+                self.store.commit(&org, &Book::default(), None, &[again], *now).await?;
                 return Ok((org, told));
             }
             let mut book = made.clone();

@@ -181,6 +181,9 @@ impl<T: Tables, K: KeyService> Store<T, K> {
             let (round, ends) = self.round(Index::ByObject, &partitions, before.as_deref(), piece).await?;
             let mut round = round.into_iter().peekable();
             while let Some((place, event)) = round.next() {
+                if event.at < span.from {
+                    return Ok(sieve.page(None));
+                }
                 let looked_back_to = keys::day(event.at);
                 if sieve.take(event) {
                     let more = !ends || round.peek().is_some();

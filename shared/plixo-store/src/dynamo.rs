@@ -6,11 +6,12 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::builders::KeysAndAttributesBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, KeysAndAttributes, Put, TransactWriteItem};
 use plixo_aws::{AwsError, from_sdk};
 
 use crate::StoreError;
-use crate::tables::{Guard, Item, Key, Range, Table, Tables, Write, WriteError};
+use crate::tables::{Guard, Item, Key, LEDGER_ATTRIBUTES, Range, Table, Tables, Write, WriteError};
 
 const SERVICE: &str = "DynamoDB";
 
@@ -129,8 +130,12 @@ impl DynamoTables {
         for tried in 0..8_u32 {
             let mut request = self.client.batch_get_item();
             for (table, keys) in wanted {
-                let keys = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
-                request = request.request_items(table, keys.map_err(|error| corrupt(&error.to_string()))?);
+                let mut wanted = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true);
+                if table == self.ledger {
+                    wanted = only_ledger_attributes(wanted);
+                }
+                request = request
+                    .request_items(table, wanted.build().map_err(|error| corrupt(&error.to_string()))?);
             }
             let answer = request.send().await.map_err(|error| from_sdk(SERVICE, error))?;
             for (name, items) in answer.responses.unwrap_or_default() {
@@ -227,6 +232,16 @@ impl Tables for DynamoTables {
         let named = |item: Item| Ok((text(item.get(sort).cloned())?, item));
         self.query(&range, None).await?.into_iter().map(named).collect()
     }
+}
+
+/// By numbered names, for `row` is a reserved word.
+fn only_ledger_attributes(mut wanted: KeysAndAttributesBuilder) -> KeysAndAttributesBuilder {
+    let mut projection = "pk, sk".to_owned();
+    for (number, attribute) in LEDGER_ATTRIBUTES.into_iter().enumerate() {
+        projection.push_str(&format!(", #{number}"));
+        wanted = wanted.expression_attribute_names(format!("#{number}"), attribute);
+    }
+    wanted.projection_expression(projection)
 }
 
 enum Cancelled {

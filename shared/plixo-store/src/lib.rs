@@ -16,7 +16,7 @@ pub use items::Entropy;
 pub use keys::List;
 pub use pause::pause;
 pub use store::{Listed, Page, Payload, Store, StoredRow};
-pub use tables::{Guard, Index, Item, Key, Range, Table, Tables, Write, WriteError};
+pub use tables::{Guard, Index, Item, Key, LEDGER_ATTRIBUTES, Range, Table, Tables, Write, WriteError};
 
 /// What an attribute of an [`Item`] holds.
 pub use aws_sdk_dynamodb::types::AttributeValue;

@@ -74,6 +74,8 @@ pub struct Pending {
     pub question: String,
     /// Where wrong answers count.
     pub counter: Counter,
+    /// When it was asked.
+    pub asked_at: Timestamp,
 }
 
 /// That a person's sessions are over which began before a time: the password or the authenticator app was changed.
@@ -109,11 +111,16 @@ pub fn session_item(forget_at: Timestamp) -> Item {
     Item::from([("expires_at".to_owned(), seconds(forget_at))])
 }
 
+/// A time whose text is in the order of time.
+fn instant(at: Timestamp) -> String {
+    format!("{at:.9}")
+}
+
 /// The item, apart from its key, that says which of a person's sessions are over.
 #[must_use]
 pub fn others_item(others: &OthersEnded, forget_at: Timestamp) -> Item {
     Item::from([
-        ("ended_at".to_owned(), text(&others.at.to_string())),
+        ("ended_at".to_owned(), text(&instant(others.at))),
         ("but".to_owned(), text(&others.but)),
         ("expires_at".to_owned(), seconds(forget_at)),
     ])
@@ -252,7 +259,7 @@ pub trait People: Send + Sync {
         forget_at: Timestamp,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Ends a person's other sessions.
+    /// Ends a person's other sessions, unless a later change has ended them.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -435,13 +442,7 @@ impl People for DynamoPeople {
             .item("expires_at", seconds(forget_at))
             .condition_expression("attribute_not_exists(pk) OR expires_at <= :at")
             .expression_attribute_values(":at", seconds(now));
-        match asked.send().await {
-            Ok(_) => Ok(true),
-            Err(error) => match error.as_service_error() {
-                Some(PutItemError::ConditionalCheckFailedException(_)) => Ok(false),
-                _ => Err(from_sdk(SERVICE, error).into()),
-            },
-        }
+        put_if(asked.send().await)
     }
 
     async fn ask(&self, hash: &str, pending: &Pending, forget_at: Timestamp) -> Result<(), StoreError> {
@@ -449,6 +450,7 @@ impl People for DynamoPeople {
             ("user".to_owned(), text(&pending.user.to_string())),
             ("question".to_owned(), text(&pending.question)),
             ("counter".to_owned(), text(pending.counter.as_str())),
+            ("asked_at".to_owned(), text(&pending.asked_at.to_string())),
             ("expires_at".to_owned(), seconds(forget_at)),
         ]);
         self.put(keys::challenge(hash), attributes).await
@@ -462,6 +464,9 @@ impl People for DynamoPeople {
             user: text_of(&item, "user")?.parse().map_err(|_| corrupt("a challenge for nobody"))?,
             question: text_of(&item, "question")?,
             counter: counter.ok_or_else(|| corrupt("a challenge without its counter"))?,
+            asked_at: text_of(&item, "asked_at")?
+                .parse()
+                .map_err(|_| corrupt("a challenge without its time"))?,
         }))
     }
 
@@ -479,7 +484,15 @@ impl People for DynamoPeople {
         others: &OthersEnded,
         forget_at: Timestamp,
     ) -> Result<(), StoreError> {
-        self.put(keys::ended_sessions(user), others_item(others, forget_at)).await
+        let asked = self.client.put_item().table_name(&self.table);
+        let asked = asked
+            .set_item(Some(item_of(keys::ended_sessions(user))))
+            .condition_expression("attribute_not_exists(pk) OR ended_at <= :at")
+            .expression_attribute_values(":at", text(&instant(others.at)));
+        let asked = others_item(others, forget_at)
+            .into_iter()
+            .fold(asked, |asked, (name, value)| asked.item(name, value));
+        put_if(asked.send().await).map(drop)
     }
 
     async fn note_two_factor(&self, session: &str, forget_at: Timestamp) -> Result<(), StoreError> {
@@ -495,6 +508,17 @@ impl People for DynamoPeople {
 fn others_ended(item: &Item) -> Result<OthersEnded, StoreError> {
     let at = text_of(item, "ended_at")?.parse().map_err(|_| corrupt("ended sessions without their time"))?;
     Ok(OthersEnded { at, but: text_of(item, "but")? })
+}
+
+/// Whether the condition of a put held.
+fn put_if<T>(done: Result<T, SdkError<PutItemError>>) -> Result<bool, StoreError> {
+    match done {
+        Ok(_) => Ok(true),
+        Err(error) => match error.as_service_error() {
+            Some(PutItemError::ConditionalCheckFailedException(_)) => Ok(false),
+            _ => Err(from_sdk(SERVICE, error).into()),
+        },
+    }
 }
 
 /// Whether the condition of an update held.

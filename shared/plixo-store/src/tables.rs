@@ -10,6 +10,9 @@ use crate::StoreError;
 /// A stored item.
 pub type Item = HashMap<String, AttributeValue>;
 
+/// What is read of the ledger's items: all but what indices find them by.
+pub const LEDGER_ATTRIBUTES: [&str; 4] = ["kind", "v", "version", "row"];
+
 /// Which table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Table {
@@ -118,7 +121,8 @@ pub enum WriteError {
 
 /// The tables. [`crate::dynamo::DynamoTables`] is the real one; whatever stands in for it passes the same contract suite.
 pub trait Tables: Send + Sync {
-    /// The items of those keys that exist, as of now (strongly consistent).
+    /// The items of those keys that exist, as of now (strongly consistent), without their keys; of the ledger's, the
+    /// [`LEDGER_ATTRIBUTES`].
     fn get(&self, keys: Vec<Key>) -> impl Future<Output = Result<HashMap<Key, Item>, StoreError>> + Send;
 
     /// Does all of up to 100 writes, or none.

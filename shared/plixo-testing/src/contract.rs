@@ -13,7 +13,7 @@ fn key(table: Table, run: &str, pk: &str, sk: &str) -> Key {
 
 fn item(version: u64, text: &str) -> Item {
     let number = AttributeValue::N(version.to_string());
-    Item::from([("version".to_owned(), number), ("text".to_owned(), AttributeValue::S(text.to_owned()))])
+    Item::from([("version".to_owned(), number), ("row".to_owned(), AttributeValue::S(text.to_owned()))])
 }
 
 fn put(key: &Key, version: u64, text: &str, guard: Guard) -> Write {
@@ -27,6 +27,7 @@ async fn stored(tables: &impl Tables, key: &Key) -> Option<Item> {
 /// Runs the whole suite on tables that may hold other things. `run` is a word that no other run used.
 pub async fn tables(tables: &impl Tables, run: &str) {
     items_come_back_as_they_were_put(tables, run).await;
+    what_an_index_finds_the_ledgers_items_by_is_not_read(tables, run).await;
     absent_items_are_left_out(tables, run).await;
     guards_hold(tables, run).await;
     all_or_nothing(tables, run).await;
@@ -39,7 +40,7 @@ pub async fn tables(tables: &impl Tables, run: &str) {
 }
 
 async fn items_come_back_as_they_were_put(tables: &impl Tables, run: &str) {
-    for table in [Table::Ledger, Table::WebhookEvents] {
+    for table in [Table::Audit, Table::WebhookEvents] {
         let at = key(table, run, "whole", "row");
         let nested =
             HashMap::from([("list".to_owned(), AttributeValue::L(vec![AttributeValue::N("-7".to_owned())]))]);
@@ -53,6 +54,20 @@ async fn items_come_back_as_they_were_put(tables: &impl Tables, run: &str) {
             .unwrap();
         assert_eq!(stored(tables, &at).await, Some(whole));
     }
+}
+
+async fn what_an_index_finds_the_ledgers_items_by_is_not_read(tables: &impl Tables, run: &str) {
+    let at = key(Table::Ledger, run, "indexed", "row");
+    let (_, partition_name, sort_name) = Index::ByKind.names();
+    let mut whole = item(1, "x");
+    whole.insert("kind".to_owned(), AttributeValue::S("invoice".to_owned()));
+    whole.insert("v".to_owned(), AttributeValue::N("1".to_owned()));
+    let mut listed = whole.clone();
+    listed.insert(partition_name.to_owned(), AttributeValue::S(format!("{run}#indexed")));
+    listed.insert(sort_name.to_owned(), AttributeValue::S("1".to_owned()));
+    let write = Write { key: at.clone(), item: Some(listed), guard: Guard::Absent };
+    tables.write_all(vec![write]).await.unwrap();
+    assert_eq!(stored(tables, &at).await, Some(whole));
 }
 
 async fn absent_items_are_left_out(tables: &impl Tables, run: &str) {
@@ -192,7 +207,7 @@ async fn ranges_come_in_order(tables: &impl Tables, run: &str) {
     let expected = [four, three, two].map(|key| (key.sk.clone(), key));
     assert_eq!(tables.range(own.clone()).await.unwrap(), expected);
     let whole = tables.items(own).await.unwrap();
-    assert!(whole.iter().all(|(_, item)| item.get("text") == Some(&AttributeValue::S("x".to_owned()))));
+    assert!(whole.iter().all(|(_, item)| item.get("row") == Some(&AttributeValue::S("x".to_owned()))));
     assert_eq!(whole.into_iter().map(|(sort, _)| sort).collect::<Vec<_>>(), ["4", "3", "2"]);
 }
 
@@ -368,7 +383,8 @@ async fn challenges_wait_until_they_are_answered_or_forgotten(
     run: &str,
     user: &UserId,
 ) {
-    let pending = Pending { user: *user, question: "totp".to_owned(), counter: Counter::new("code", run) };
+    let (question, counter) = ("totp".to_owned(), Counter::new("code", run));
+    let pending = Pending { user: *user, question, counter, asked_at: at(0) };
     assert_eq!(people.pending(run, at(0)).await.unwrap(), None);
     people.ask(run, &pending, at(10)).await.unwrap();
     assert_eq!(people.pending(run, at(9)).await.unwrap(), Some(pending));
@@ -403,6 +419,9 @@ async fn all_sessions_end_but_one(people: &impl People, run: &str, user: &UserId
             (session == &other, session == &this)
         );
     }
+    let earlier = OthersEnded { at: at(6), but: this.clone() };
+    people.end_others(user, &earlier, at(20)).await.unwrap();
+    assert!(over(&this, 0, 8).await && !over(&other, 0, 8).await, "the later change stands");
     assert!(over(&this, 7, 8).await, "within the second");
     assert!(!over(&this, 8, 8).await, "later ones go on");
     assert!(!over(&this, 0, 20).await, "by then their tokens are out of date");

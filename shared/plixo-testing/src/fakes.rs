@@ -6,7 +6,10 @@ use plixo_aws::secrets::{KeepSecret, ReadSecret};
 use plixo_aws::sqs::SendMessage;
 use plixo_domain::secret::Secret;
 use plixo_envelope::{GeneratedKey, KeyFailure, KeyService, Secret as Key32};
-use plixo_store::{AttributeValue, Guard, Index, Item, Key, Range, StoreError, Tables, Write, WriteError};
+use plixo_store::{
+    AttributeValue, Guard, Index, Item, Key, LEDGER_ATTRIBUTES, Range, StoreError, Table, Tables, Write,
+    WriteError,
+};
 
 use crate::Faults;
 
@@ -79,10 +82,14 @@ impl Tables for FakeTables {
         self.faults
             .call(down, || {
                 let items = self.items.lock().unwrap();
-                Ok(keys
-                    .into_iter()
-                    .filter_map(|key| items.get(&key).cloned().map(|item| (key, item)))
-                    .collect())
+                let read = |key: Key| {
+                    let mut item = items.get(&key).cloned()?;
+                    if key.table == Table::Ledger {
+                        item.retain(|name, _| LEDGER_ATTRIBUTES.contains(&name.as_str()));
+                    }
+                    Some((key, item))
+                };
+                Ok(keys.into_iter().filter_map(read).collect())
             })
             .await
     }

@@ -166,7 +166,14 @@ impl People for FakePeople {
         others: &OthersEnded,
         forget_at: Timestamp,
     ) -> Result<(), StoreError> {
-        self.call(|_| self.tables.place(keys::ended_sessions(user), others_item(others, forget_at))).await
+        let (key, item) = (keys::ended_sessions(user), others_item(others, forget_at));
+        let ended_at = |item: &Item| item.get("ended_at").and_then(|at| at.as_s().ok()).cloned();
+        self.call(|_| {
+            if self.tables.dump().get(&key).and_then(ended_at) <= ended_at(&item) {
+                self.tables.place(key, item);
+            }
+        })
+        .await
     }
 
     async fn note_two_factor(&self, session: &str, forget_at: Timestamp) -> Result<(), StoreError> {
