@@ -23,6 +23,7 @@ import hypercorn
 from hypercorn.asyncio import serve
 from ministack.app import app as aws
 from ministack.core import iam_actions, lambda_runtime
+from ministack.services import cognito
 
 
 class Front:
@@ -104,6 +105,16 @@ def mend(logs: pathlib.Path) -> None:
         return keys_of_tags(service, action, body, parameters) | (kms_condition_keys(body) if service == "kms" else {})
 
     iam_actions.request_tag_context = keys_of_request
+
+    # A refreshed token says that the session began with the refresh.
+    signed, begun = cognito._signed_jwt, {}
+
+    def signed_since(claims, *rest):
+        if "auth_time" in claims:
+            claims["auth_time"] = begun.setdefault(claims.get("origin_jti"), claims["auth_time"])
+        return signed(claims, *rest)
+
+    cognito._signed_jwt = signed_since
 
     # It asks for the right to send email on no identity, so that a policy which names one allows nothing.
     iam_actions._SES_V2_RESOURCES["outbound-emails"] = ("identity", "FromEmailAddress")

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pyotp
 import pytest
 
-from people import Staff, call, challenged, fresh_code, member, scanned, sign_in
+from people import Staff, call, challenged, fresh_code, member, next_second, scanned, sign_in
 
 UNKNOWN = "nobody.canary@example.com"
 # What these tests have seen, and no log and no table may hold.
@@ -237,11 +237,14 @@ def test_a_password_is_changed_by_who_knows_it_and_holds_no_name(stack):
     new = "velvet turbine octopus 4711 ladder"
     answer = change("not the canary password", new)
     assert refused(answer) == (400, "invalid_request") and answer[2]["errors"][0]["pointer"] == "/current_password"
-    other = sign_in(stack, who)["access_token"]
+    others = sign_in(stack, who)
+    other, refresh = others["access_token"], {"refresh_token": others["refresh_token"]}
     assert call(stack, "/v1/orgs", token=other, method="GET")[0] == 200
     assert change(who["password"], new)[0] == 204
     assert refused(call(stack, "/v1/orgs", token=other, method="GET")) == (401, "unauthenticated"), "other sessions are over"
     assert refused(call(stack, "/v1/auth/totp", token=other)) == (401, "unauthenticated")
+    next_second()
+    assert refused(call(stack, "/v1/auth/refresh", refresh)) == (401, "unauthenticated"), "and do not come back"
     assert call(stack, "/v1/orgs", token=token, method="GET")[0] == 200, "this one goes on"
     assert refused(password(stack, who["email"], who["password"])) == (401, "sign_in_failed")
     assert sign_in(stack, {**who, "password": new})["access_token"]

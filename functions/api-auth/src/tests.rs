@@ -661,6 +661,30 @@ fn who_has_not_shown_the_code_of_their_app_sets_up_no_other() {
 }
 
 #[test]
+fn a_secret_that_the_directory_made_unasked_is_no_way_round_the_app() {
+    let world = World::with_person();
+    let (access, _) = world.signed_in();
+    world.directory.set_up_totp(EMAIL);
+    // As at Cognito's public API.
+    block_on(world.directory.associate_totp(&Secret::new(access.clone()))).unwrap();
+    let code = json!({"code": world.code()}).to_string();
+    assert_eq!(world.post_as(&access, TOTP_VERIFY, &code).refused(), (403, "sign_in_again"));
+    assert!(!world.two_factor(&access));
+}
+
+#[test]
+fn a_challenge_from_before_another_password_is_over() {
+    let world = World::with_totp();
+    let asked_before = world.challenged();
+    let access = world.access_token();
+    world.wait(30);
+    let change = json!({"current_password": PASSWORD, "new_password": "seven lanterns drift north"});
+    assert_eq!(world.post_as(&access, PASSWORD_ROUTE, &change.to_string()).status, 204);
+    world.wait(30);
+    assert_eq!(world.try_code(&asked_before, &world.code()).refused(), WRONG);
+}
+
+#[test]
 fn another_password_or_app_ends_all_other_sessions() {
     for change in ["password", "app"] {
         let world = World::with_person();

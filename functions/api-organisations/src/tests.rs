@@ -471,7 +471,12 @@ fn an_organisation_is_made_once_whatever_fails() {
                 (world.items("organisation"), world.items("founding"), world.items("member")),
                 (3, 1, 11)
             );
-            assert_eq!(world.actions(&text(&answer.body["id"]).parse().unwrap()).len(), 2);
+            let mut actions = world.actions(&text(&answer.body["id"]).parse().unwrap());
+            // Told of an answer that was given again, too.
+            actions.dedup();
+            actions.sort_unstable();
+            actions.dedup();
+            assert_eq!(actions, ["member.invite", "organisation.create"]);
         },
     );
 }
@@ -628,7 +633,7 @@ fn what_no_route_takes_is_refused_with_a_pointer() {
         (saying(&update, &" ".repeat(300_000)), 413),
         (saying(&update, "{}").with("content-type", "text/plain"), 415),
         (saying(&invite, "{\"email\": \"a@b.de\", \"role\": \"cfo\"}").keyed("a b"), 400),
-        (saying(&world.controller(REMOVE_MEMBER).about("id", &viewer), "{}"), 400),
+        (saying(&world.controller(REMOVE_MEMBER).about("id", &viewer), "{\"id\": 1}"), 400),
         (world.controller(LIST_MEMBERS).asking("limit=0"), 400),
         (world.controller(LIST_MEMBERS).asking("role=cfo"), 400),
         (world.controller(LIST_MEMBERS).asking("cursor=x"), 400),

@@ -233,7 +233,7 @@ pub(crate) async fn show<T: Tables, K: KeyService, V, Q>(
     Ok(shown(&EndpointShape::new(&endpoint, outside, staff.request), version))
 }
 
-/// Enables or disables a webhook endpoint. Receivers know it five minutes later at the latest.
+/// Enables or disables a webhook endpoint. Receivers know it a minute later at the latest.
 #[utoipa::path(patch, path = "/v1/orgs/{org}/webhook-endpoints/{id}", tag = "webhook-endpoints",
     params(("org" = String, Path), ("id" = String, Path), ("If-Match" = Option<String>, Header)),
     request_body = EndpointChange,
@@ -261,11 +261,15 @@ pub(crate) async fn update<T: Tables, K: KeyService, V: KeepSecret, Q>(
         Ok(Made { changed, answer: Answered { status: 200, body, version } })
     };
     let rows = [RowKey::WebhookEndpoint(id)];
-    let answered = staff.change(&deed, &rows, work).await?;
+    let answered = match staff.change(&deed, &rows, work).await {
+        // It may be this very caller's change that they did not see, and that the vault has not heard of.
+        Err(Failed::Refused(Refusal::Stale)) => Err(Failed::Refused(Refusal::Stale)),
+        answered => Ok(answered?),
+    };
     // Whoever changes the row ends with this, so the last one does after the last change. It writes even what is there
     // already, so that somebody who read an older row finds the entry moved on.
     follow(staff, &outside.vault, &id, true).await?;
-    Ok(made(answered))
+    answered.map(made)
 }
 
 /// Brings an endpoint's entry after its row; `always` writes it even where it is so already.
@@ -285,7 +289,7 @@ async fn follow<T: Tables, K: KeyService, V: KeepSecret>(
     vault::change(vault, id, follow).await
 }
 
-/// Makes a new secret. The one before goes on verifying for 24 hours; receivers know the new one five minutes later at the
+/// Makes a new secret. The one before goes on verifying for 24 hours; receivers know the new one a minute later at the
 /// latest.
 #[utoipa::path(post, path = "/v1/orgs/{org}/webhook-endpoints/{id}/rotate", tag = "webhook-endpoints",
     params(("org" = String, Path), ("id" = String, Path), ("Idempotency-Key" = Option<String>, Header)),

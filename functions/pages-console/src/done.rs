@@ -1,9 +1,10 @@
 //! What was done, told on the page that comes next. A code stands in its address, never a sentence.
 
-const SENTENCES: [(&str, &str); 18] = [
+const SENTENCES: [(&str, &str); 19] = [
     ("invoice", "The draft is saved."),
     ("finalized", "The invoice is finalized: it is owed from now on."),
     ("voided", "The invoice is void."),
+    ("given-up", "The invoice is uncollectible."),
     ("customer", "The customer is saved."),
     ("payment", "The payment is recorded."),
     ("applied", "The payment is applied."),

@@ -1,12 +1,13 @@
 //! Invoices.
 
 use jiff::civil::Date;
+use plixo_domain::ledger::staff::is_invoice_number;
 use plixo_domain::ledger::{InvoiceStatus, Line};
 use plixo_domain::money::Money;
 use plixo_lambda::http::Response;
 use plixo_pages::{
     Applied, Errors, InvoiceFilter, InvoiceForm, InvoiceLine, InvoiceList, InvoicePage, InvoiceRow, LineRow,
-    ProblemKind, write_amount,
+    Paging, ProblemKind, write_amount,
 };
 use plixo_web::form::Form;
 use rust_decimal::Decimal;
@@ -27,15 +28,24 @@ const PASSING: &str = "DRAFT-";
 const LINE: [&str; 4] = ["description", "quantity", "unit_price", "tax_percent"];
 
 pub(crate) async fn list(visit: &Visit<'_>) -> Result<Response, Failed> {
-    let (status, customer) = (visit.query.text("status"), visit.query.text("customer"));
-    let filter =
-        InvoiceFilter { status: serde_json::from_value(status.into()).ok(), customer: customer.parse().ok() };
-    let asked = [("status", status), ("customer_id", customer), ("expand", "customer")];
-    let (org, (customers, has_more_customers), (rows, paging)) = futures::try_join!(
-        visit.membership(),
-        customers(visit, customer),
-        visit.list::<Invoice>("invoices", &asked)
-    )?;
+    let number = visit.query.text("number").trim();
+    // A number is of one invoice at most, whatever else it is.
+    let of = |name| if number.is_empty() { visit.query.text(name) } else { "" };
+    let (status, customer) = (of("status"), of("customer"));
+    let filter = InvoiceFilter {
+        status: serde_json::from_value(status.into()).ok(),
+        customer: customer.parse().ok(),
+        number: number.to_owned(),
+    };
+    let asked = [("number", number), ("status", status), ("customer_id", customer), ("expand", "customer")];
+    let listed = async {
+        match number.is_empty() || is_invoice_number(number) {
+            true => visit.list::<Invoice>("invoices", &asked).await,
+            false => Ok((Vec::new(), Paging { is_first: true, ..Paging::default() })),
+        }
+    };
+    let (org, (customers, has_more_customers), (rows, paging)) =
+        futures::try_join!(visit.membership(), customers(visit, customer), listed)?;
     let rows = rows.into_iter().map(|it| row(it, visit.today())).collect();
     let (frame, errors) = (visit.frame()?, Errors::default());
     let shown = InvoiceList { frame, org, filter, customers, has_more_customers, rows, paging, errors };
@@ -74,6 +84,7 @@ pub(crate) async fn act(visit: &Visit<'_>, form: &Form) -> Result<Response, Fail
     let (verb, code) = match form.text("do") {
         "finalize" => ("finalize", "finalized"),
         "void" => ("void", "voided"),
+        "uncollectible" => ("uncollectible", "given-up"),
         _ => return Err(Failed::Own(ProblemKind::BadRequest)),
     };
     let id = visit.path("id");
@@ -126,6 +137,7 @@ async fn page(visit: &Visit<'_>, errors: Errors) -> Result<Response, Failed> {
         can_edit: may && is_draft,
         can_finalize: may && is_draft,
         can_void: may && is_unpaid,
+        can_give_up: may && matches!(it.status, InvoiceStatus::Open | InvoiceStatus::PartiallyPaid),
         org,
         errors,
     };

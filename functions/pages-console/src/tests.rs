@@ -438,7 +438,24 @@ fn an_invoice_is_finalized_paid_and_its_payment_taken_back() {
     let back = at.post(&payment, &[("do", "take_back"), ("allocation", shown.value("allocation"))]);
     assert_eq!(back.to, format!("{payment}?done=taken-back"));
     assert!(at.get(&invoice).html.contains("took an allocation back"));
+    assert_eq!(at.post(&invoice, &[("do", "uncollectible")]).to, format!("{invoice}?done=given-up"));
+    assert!(at.get(&invoice).html.contains("Uncollectible"));
     assert_eq!(at.post(&invoice, &[("do", "void")]).to, format!("{invoice}?done=voided"));
+}
+
+#[test]
+fn an_invoice_is_found_by_its_number() {
+    let world = world();
+    let at = world.at(CONTROLLER);
+    let invoice = at.owed(&at.customer(), "");
+    let list = world.page("/invoices");
+    for (number, found) in
+        [("INV-000001", true), ("%20INV-000001+", true), ("INV-000002", false), ("*", false)]
+    {
+        let shown = at.get(&format!("{list}?number={number}&status=paid"));
+        assert_eq!((shown.status, shown.html.contains(&invoice)), (200, found), "{number}");
+        assert!(found || shown.html.contains("No invoice fits"));
+    }
 }
 
 #[test]

@@ -203,7 +203,7 @@ fn a_warm_delivery_makes_one_call_and_a_refused_one_none() {
 }
 
 #[test]
-fn secrets_are_read_again_after_five_minutes_and_a_rotated_one_holds_until_it_expires() {
+fn secrets_are_read_again_after_a_minute_and_a_rotated_one_holds_until_it_expires() {
     let mut stack = Stack::new();
     stack.post(EVENT);
     let until = stack.now.checked_add(24.hours()).unwrap();
@@ -212,9 +212,9 @@ fn secrets_are_read_again_after_five_minutes_and_a_rotated_one_holds_until_it_ex
     stack.vault.put(&stack.endpoint.to_string(), rotated.to_string());
     let start = stack.now;
     for (seconds, secret, status) in [
-        (299, "whsec_new", 400),
-        (300, "whsec_new", 200),
-        (300, SECRET, 200),
+        (59, "whsec_new", 400),
+        (60, "whsec_new", 200),
+        (60, SECRET, 200),
         (86_399, SECRET, 200),
         (86_400, SECRET, 400),
         (86_400, "whsec_new", 200),

@@ -12,7 +12,7 @@ use crate::form::{Choice, Errors, Paging};
 use crate::frame::{Frame, Membership};
 use crate::page::pages;
 
-/// `GET /orgs/{org}/invoices?status=&customer=&cursor=`.
+/// `GET /orgs/{org}/invoices?number=&status=&customer=&cursor=`.
 #[derive(Clone, Template)]
 #[template(path = "invoices.html")]
 pub struct InvoiceList {
@@ -41,11 +41,13 @@ pub struct InvoiceFilter {
     pub status: Option<InvoiceStatus>,
     /// A customer.
     pub customer: Option<CustomerId>,
+    /// A number, and then nothing else.
+    pub number: String,
 }
 
 impl InvoiceFilter {
     fn any(&self) -> bool {
-        self.status.is_some() || self.customer.is_some()
+        self.status.is_some() || self.customer.is_some() || !self.number.is_empty()
     }
 
     fn has_status(&self, status: &InvoiceStatus) -> bool {
@@ -151,6 +153,8 @@ pub struct InvoicePage {
     pub can_finalize: bool,
     /// Whether it may be voided.
     pub can_void: bool,
+    /// Whether it may be given up.
+    pub can_give_up: bool,
     /// Why the last action was refused.
     pub errors: Errors,
 }

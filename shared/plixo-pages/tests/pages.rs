@@ -315,7 +315,8 @@ fn a_role_is_offered_what_it_may_do_and_nothing_else() {
         ),
         3
     );
-    assert_eq!(of("invoice", "main form"), 0, "a paid part forbids what a draft allows");
+    assert_eq!(of("invoice", "main form"), 1, "a paid part forbids what a draft allows");
+    assert_eq!(of("invoice", "main form input[value=uncollectible]"), 1);
     assert_eq!(of("members", "form input[value=remove]"), 4, "the last Controller stays");
     assert_eq!(of("payment", "form input[value=take_back]"), 1, "Stripe's own allocation stays");
     assert_eq!(of("event", "main form"), 0);

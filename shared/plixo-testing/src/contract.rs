@@ -235,7 +235,7 @@ async fn an_index_of_whole_items_has_those_that_name_it(tables: &impl Tables, ru
         limit: 3,
     };
     let found = tables.items(range).await.unwrap();
-    let text = |item: &Item| item["text"].as_s().unwrap().clone();
+    let text = |item: &Item| item["row"].as_s().unwrap().clone();
     let found: Vec<_> = found.iter().map(|(sort, item)| (sort.as_str(), text(item))).collect();
     assert_eq!(found, [("3", "3".to_owned()), ("1", "1".to_owned())]);
 }

@@ -105,7 +105,7 @@ fn an_email_is_sent_or_it_is_said_why_and_to_whom_is_not() {
     };
     send(Some((200, r#"{"MessageId":"m1"}"#))).unwrap();
     for (code, expected) in [
-        ("MessageRejected", "rejected"),
+        ("MessageRejected", "refused"),
         ("BadRequestException", "rejected"),
         ("MailFromDomainNotVerifiedException", "refused"),
         ("AccountSuspendedException", "refused"),

@@ -371,7 +371,11 @@ impl Make<'_> {
             errors: Errors::default(),
         };
         self.add("invoices", page.clone().render());
-        let filter = InvoiceFilter { status: Some(S::Open), customer: Some(self.ids.make()) };
+        let filter = InvoiceFilter {
+            status: Some(S::Open),
+            customer: Some(self.ids.make()),
+            ..InvoiceFilter::default()
+        };
         let filtered = InvoiceList {
             org: self.viewer(),
             filter: filter.clone(),
@@ -446,6 +450,7 @@ impl Make<'_> {
             can_edit: false,
             can_finalize: false,
             can_void: false,
+            can_give_up: true,
             errors: Errors::default(),
         };
         self.add("invoice", open.clone().render());
@@ -464,6 +469,7 @@ impl Make<'_> {
             can_edit: true,
             can_finalize: true,
             can_void: true,
+            can_give_up: false,
             errors: Errors::default().whole(self.t("Give the invoice a due day before you finalize it.")),
             ..open.clone()
         };
@@ -477,6 +483,7 @@ impl Make<'_> {
             org: self.viewer(),
             history: None,
             applied: Vec::new(),
+            can_give_up: false,
             ..open
         };
         self.add("invoice-viewer", viewer.render());
