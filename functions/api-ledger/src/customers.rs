@@ -78,7 +78,8 @@ pub(crate) async fn show<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> R
 
 /// Changes what is kept of a customer.
 #[utoipa::path(patch, path = "/v1/orgs/{org}/customers/{id}", tag = "customers",
-    params(("org" = String, Path), ("id" = String, Path), ("If-Match" = Option<String>, Header)),
+    params(("org" = String, Path), ("id" = String, Path), ("If-Match" = Option<String>, Header),
+        ("Idempotency-Key" = Option<String>, Header)),
     request_body = CustomerChange,
     responses((status = 200, body = CustomerShape), Problems, ChangeProblems), security(("bearer" = [])))]
 pub(crate) async fn update<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {

@@ -141,7 +141,8 @@ pub(crate) async fn show<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> R
 
 /// Changes a draft.
 #[utoipa::path(patch, path = "/v1/orgs/{org}/invoices/{id}", tag = "invoices",
-    params(("org" = String, Path), ("id" = String, Path), ("If-Match" = Option<String>, Header)),
+    params(("org" = String, Path), ("id" = String, Path), ("If-Match" = Option<String>, Header),
+        ("Idempotency-Key" = Option<String>, Header)),
     request_body = InvoiceChange,
     responses((status = 200, body = InvoiceShape), Problems, ChangeProblems), security(("bearer" = [])))]
 pub(crate) async fn update<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
@@ -158,7 +159,8 @@ pub(crate) async fn update<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) ->
 
 /// Issues a draft: from then on it is owed.
 #[utoipa::path(post, path = "/v1/orgs/{org}/invoices/{id}/finalize", tag = "invoices",
-    params(("org" = String, Path), ("id" = String, Path), ("If-Match" = Option<String>, Header)),
+    params(("org" = String, Path), ("id" = String, Path), ("If-Match" = Option<String>, Header),
+        ("Idempotency-Key" = Option<String>, Header)),
     responses((status = 200, body = InvoiceShape), Problems, ChangeProblems), security(("bearer" = [])))]
 pub(crate) async fn finalize<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
     let today = staff.caller.now.to_zoned(TimeZone::UTC).date();
@@ -170,7 +172,8 @@ pub(crate) async fn finalize<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) 
 
 /// Withdraws an invoice to which no money is applied.
 #[utoipa::path(post, path = "/v1/orgs/{org}/invoices/{id}/void", tag = "invoices",
-    params(("org" = String, Path), ("id" = String, Path), ("If-Match" = Option<String>, Header)),
+    params(("org" = String, Path), ("id" = String, Path), ("If-Match" = Option<String>, Header),
+        ("Idempotency-Key" = Option<String>, Header)),
     responses((status = 200, body = InvoiceShape), Problems, ChangeProblems), security(("bearer" = [])))]
 pub(crate) async fn void<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
     let nothing = input::no_body(staff.request);
@@ -179,7 +182,8 @@ pub(crate) async fn void<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> R
 
 /// Gives an open invoice up. Money that comes all the same is taken.
 #[utoipa::path(post, path = "/v1/orgs/{org}/invoices/{id}/uncollectible", tag = "invoices",
-    params(("org" = String, Path), ("id" = String, Path), ("If-Match" = Option<String>, Header)),
+    params(("org" = String, Path), ("id" = String, Path), ("If-Match" = Option<String>, Header),
+        ("Idempotency-Key" = Option<String>, Header)),
     responses((status = 200, body = InvoiceShape), Problems, ChangeProblems), security(("bearer" = [])))]
 pub(crate) async fn uncollectible<T: Tables, K: KeyService>(
     staff: &Staff<'_, T, K>,

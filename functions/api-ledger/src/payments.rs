@@ -149,7 +149,8 @@ pub(crate) async fn allocate<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) 
 /// Takes an allocation back: all is as it was before it. `If-Match` is about the payment.
 #[utoipa::path(delete, path = "/v1/orgs/{org}/payments/{id}/allocations/{allocation}", tag = "payments",
     params(("org" = String, Path), ("id" = String, Path), ("allocation" = String, Path),
-        ("If-Match" = Option<String>, Header)),
+        ("If-Match" = Option<String>, Header),
+        ("Idempotency-Key" = Option<String>, Header)),
     responses((status = 204), Problems, ChangeProblems), security(("bearer" = [])))]
 pub(crate) async fn deallocate<T: Tables, K: KeyService>(
     staff: &Staff<'_, T, K>,

@@ -88,7 +88,8 @@ pub(crate) async fn invite<T: Tables, K: KeyService, D: Directory + Register, M:
 
 /// Gives a member another role.
 #[utoipa::path(patch, path = "/v1/orgs/{org}/members/{id}", tag = "members",
-    params(("org" = String, Path), ("id" = String, Path), ("If-Match" = Option<String>, Header)),
+    params(("org" = String, Path), ("id" = String, Path), ("If-Match" = Option<String>, Header),
+        ("Idempotency-Key" = Option<String>, Header)),
     request_body = MemberChange,
     responses((status = 200, body = MemberShape), Problems, ChangeProblems), security(("bearer" = [])))]
 pub(crate) async fn update<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
@@ -112,7 +113,8 @@ pub(crate) async fn update<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) ->
 
 /// Takes a member out of the organisation. Their next request finds nothing.
 #[utoipa::path(delete, path = "/v1/orgs/{org}/members/{id}", tag = "members",
-    params(("org" = String, Path), ("id" = String, Path), ("If-Match" = Option<String>, Header)),
+    params(("org" = String, Path), ("id" = String, Path), ("If-Match" = Option<String>, Header),
+        ("Idempotency-Key" = Option<String>, Header)),
     responses((status = 204), Problems, ChangeProblems), security(("bearer" = [])))]
 pub(crate) async fn remove<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
     let (id, deed) = staff.about::<MemberId>(Action::ManageOrganisation, "member.remove", "member").await?;

@@ -114,7 +114,8 @@ pub(crate) async fn show<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> R
 
 /// Changes an organisation's name or settings.
 #[utoipa::path(patch, path = "/v1/orgs/{org}", tag = "organisations",
-    params(("org" = String, Path), ("If-Match" = Option<String>, Header)), request_body = OrganisationChange,
+    params(("org" = String, Path), ("If-Match" = Option<String>, Header),
+        ("Idempotency-Key" = Option<String>, Header)), request_body = OrganisationChange,
     responses((status = 200, body = OrganisationShape), Problems, ChangeProblems), security(("bearer" = [])))]
 pub(crate) async fn update<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
     let object = Object::new("organisation", staff.org);

@@ -235,7 +235,8 @@ pub(crate) async fn show<T: Tables, K: KeyService, V, Q>(
 
 /// Enables or disables a webhook endpoint. Receivers know it a minute later at the latest.
 #[utoipa::path(patch, path = "/v1/orgs/{org}/webhook-endpoints/{id}", tag = "webhook-endpoints",
-    params(("org" = String, Path), ("id" = String, Path), ("If-Match" = Option<String>, Header)),
+    params(("org" = String, Path), ("id" = String, Path), ("If-Match" = Option<String>, Header),
+        ("Idempotency-Key" = Option<String>, Header)),
     request_body = EndpointChange,
     responses((status = 200, body = EndpointShape), Problems, ChangeProblems), security(("bearer" = [])))]
 pub(crate) async fn update<T: Tables, K: KeyService, V: KeepSecret, Q>(
