@@ -9,8 +9,9 @@ use plixo_store::people::{Counted, Counter, People, Tries};
 
 /// Wrong tries at one account before the next has to wait.
 pub const FREE_OF_ACCOUNT: u32 = 5;
-/// Wrong tries from one address before the next has to wait. Whole offices share one.
-pub const FREE_OF_ADDRESS: u32 = 100;
+/// Wrong tries from one address before the next has to wait. Whole offices share one, and among as many passwords as Plixo takes
+/// nobody finds one with so few tries.
+pub const FREE_OF_ADDRESS: u32 = 1000;
 /// How long wrong tries are remembered after the first of them, or after one that had to wait.
 const REMEMBERED_FOR: SignedDuration = SignedDuration::from_mins(60);
 /// The first wait; each further wrong try doubles it.

@@ -13,6 +13,7 @@ use plixo_testing::{FakeDirectory, FakeKms, FakePeople, FakeTables, Fault, Fault
 use serde_json::{Value, json};
 
 use super::*;
+use crate::guard::FREE_OF_ADDRESS;
 use crate::names::NoKeys;
 
 const EMAIL: &str = "canary.person@example.com";
@@ -379,7 +380,7 @@ fn of_a_hundred_tries_at_once_five_are_made() {
 #[test]
 fn an_address_that_tries_many_accounts_is_slowed_down_and_no_other() {
     let world = World::with_person();
-    for n in 0..100 {
+    for n in 0..FREE_OF_ADDRESS {
         assert_eq!(world.try_password(&format!("{n}@example.com"), "wrong").refused(), WRONG);
     }
     assert_eq!(world.try_password(EMAIL, PASSWORD).refused(), SLOW);
@@ -390,7 +391,7 @@ fn an_address_that_tries_many_accounts_is_slowed_down_and_no_other() {
 #[test]
 fn the_typing_mistakes_of_an_office_add_up_to_an_hour_and_not_to_a_day() {
     let world = World::with_person();
-    for n in 0..300 {
+    for n in 0..3 * FREE_OF_ADDRESS {
         // Ten of them in an hour are far fewer than an address may make, whoever comes in meanwhile.
         assert_eq!(world.try_password(&format!("{n}@example.com"), "wrong").refused(), WRONG, "mistake {n}");
         world.wait(360);
@@ -401,7 +402,7 @@ fn the_typing_mistakes_of_an_office_add_up_to_an_hour_and_not_to_a_day() {
 #[test]
 fn one_who_guesses_holds_up_their_office_for_an_hour_at_most() {
     let world = World::with_person();
-    for n in 0..100 {
+    for n in 0..FREE_OF_ADDRESS {
         assert_eq!(world.try_password(&format!("{n}@example.com"), "wrong").refused(), WRONG);
     }
     // Whoever is right waits as long as after the last wrong one, and makes nobody wait longer.
@@ -423,7 +424,7 @@ fn one_who_guesses_holds_up_their_office_for_an_hour_at_most() {
 #[test]
 fn one_who_is_held_does_not_hold_their_office_up() {
     let world = World::with_person();
-    for _ in 0..300 {
+    for _ in 0..3 * FREE_OF_ADDRESS {
         world.try_password("colleague@example.com", "wrong");
     }
     world.signed_in();
@@ -799,7 +800,7 @@ fn what_is_no_refresh_token_costs_nothing_and_wrong_ones_slow_their_address_down
     }
     assert_eq!(world.faults.calls(), before);
     let guess = |n: u32| world.post(REFRESH, json!({"refresh_token": format!("a.b.c.d.{n}")}));
-    for n in 0..99 {
+    for n in 1..FREE_OF_ADDRESS {
         assert_eq!(guess(n).seen(), refused.seen());
         assert_eq!(
             world.post(REFRESH, json!({"refresh_token": refresh})).status,
@@ -807,8 +808,8 @@ fn what_is_no_refresh_token_costs_nothing_and_wrong_ones_slow_their_address_down
             "a right one is no try"
         );
     }
-    assert_eq!(guess(99).seen(), refused.seen());
-    let slow = guess(100);
+    assert_eq!(guess(0).seen(), refused.seen());
+    let slow = guess(FREE_OF_ADDRESS);
     assert_eq!((slow.refused(), &slow.headers["retry-after"]), (SLOW, &json!("15")));
     assert_eq!(world.post(REFRESH, json!({"refresh_token": refresh})).refused(), SLOW);
     world.signed_in();

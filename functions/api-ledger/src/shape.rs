@@ -48,6 +48,7 @@ pub(crate) struct CustomerShape {
 #[schema(as = CustomerOrder)]
 pub(crate) struct PersonalShape {
     #[serde(default)]
+    #[schema(value_type = String, required)]
     name: Option<String>,
     #[serde(default)]
     email: Option<String>,
@@ -61,7 +62,8 @@ pub(crate) struct PersonalShape {
 }
 
 /// A postal address.
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(as = Address)]
 #[expect(dead_code, reason = "its schema is what is used")]
 pub(crate) struct AddressShape {
@@ -74,7 +76,8 @@ pub(crate) struct AddressShape {
 }
 
 /// An amount of money.
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(as = Money)]
 #[expect(dead_code, reason = "its schema is what is used")]
 pub(crate) struct MoneyShape {
@@ -85,7 +88,8 @@ pub(crate) struct MoneyShape {
 }
 
 /// One line of an invoice.
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(as = Line)]
 #[expect(dead_code, reason = "its schema is what is used")]
 pub(crate) struct LineShape {
@@ -124,7 +128,7 @@ impl CustomerShape {
 #[serde(deny_unknown_fields)]
 pub(crate) struct CustomerChange {
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = String)]
     name: Patch<String>,
     #[serde(default)]
     #[schema(value_type = Option<String>)]
@@ -164,9 +168,9 @@ pub(crate) struct InvoiceShape {
     total: Money,
     #[schema(value_type = MoneyShape)]
     balance: Money,
-    #[schema(value_type = Option<DayText>)]
+    #[schema(value_type = Option<DayText>, required)]
     issued_on: Option<Date>,
-    #[schema(value_type = Option<DayText>)]
+    #[schema(value_type = Option<DayText>, required)]
     due_on: Option<Date>,
     #[serde(skip_serializing_if = "Option::is_none")]
     memo: Option<String>,
@@ -211,7 +215,7 @@ pub(crate) struct PaymentName {
     id: PaymentId,
     #[schema(value_type = PaymentSourceText)]
     source: PaymentSource,
-    #[schema(value_type = Option<DayText>)]
+    #[schema(value_type = Option<DayText>, required)]
     received_on: Option<Date>,
     #[serde(skip_serializing_if = "Option::is_none")]
     payer_name: Option<String>,
@@ -281,13 +285,13 @@ impl From<InvoiceOrder> for NewInvoice {
 #[serde(deny_unknown_fields)]
 pub(crate) struct InvoiceChange {
     #[serde(default)]
-    #[schema(value_type = Option<CustomerIdText>)]
+    #[schema(value_type = CustomerIdText)]
     customer_id: Patch<CustomerId>,
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     number: Patch<String>,
     #[serde(default)]
-    #[schema(value_type = Option<Vec<LineShape>>)]
+    #[schema(value_type = Vec<LineShape>)]
     lines: Patch<Vec<Line>>,
     #[serde(default)]
     #[schema(value_type = Option<String>)]
@@ -315,9 +319,9 @@ pub(crate) struct PaymentShape {
     #[schema(value_type = PaymentStatusText)]
     status: PaymentStatus,
     /// Null while only refunds or disputes of it were heard of.
-    #[schema(value_type = Option<MoneyShape>)]
+    #[schema(value_type = Option<MoneyShape>, required)]
     amount: Option<Money>,
-    #[schema(value_type = Option<MoneyShape>)]
+    #[schema(value_type = Option<MoneyShape>, required)]
     unapplied: Option<Money>,
     /// What went back: refunds, and disputes that were lost.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -333,7 +337,7 @@ pub(crate) struct PaymentShape {
     payer_name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     remittance: Option<String>,
-    #[schema(value_type = Option<DayText>)]
+    #[schema(value_type = Option<DayText>, required)]
     received_on: Option<Date>,
     #[serde(skip_serializing_if = "Option::is_none")]
     external_id: Option<String>,

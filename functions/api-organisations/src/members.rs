@@ -80,7 +80,7 @@ pub(crate) async fn invite<T: Tables, K: KeyService, D: Directory + Register, M:
     let rows = [RowKey::Member(guest.user), RowKey::UserOrganisation(guest.user)];
     let answered = staff.change(&deed, &rows, work).await?;
     // A repeated answer may be of somebody who was removed since.
-    if answered.version.is_some() || is_member(staff.store(), &staff.org, guest.user).await? {
+    if is_member(staff.store(), &staff.org, guest.user).await? {
         invitations.tell((&email, "/email", &guest), (&visit.org.name, role), staff.request).await?;
     }
     Ok(made(answered))

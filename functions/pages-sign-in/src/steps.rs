@@ -169,10 +169,7 @@ impl<D: Directory, P: People, N: OrganisationNames> Step<'_, D, P, N> {
                 Ok(page::page(200, self.totp_page(&made.otpauth_url, next, Errors::default())?.render()))
             }
             // A page that wants a second factor opens once its code was shown.
-            Err(problem) if problem.code == "sign_in_again" => {
-                let next = if next.is_empty() { "/totp" } else { next };
-                Ok(Response::redirect(303, sign_in_again("fresh", next)))
-            }
+            Err(problem) if problem.code == "sign_in_again" => Ok(fresh_session(next)),
             Err(problem) => Err(problem.into()),
         }
     }
@@ -185,6 +182,7 @@ impl<D: Directory, P: People, N: OrganisationNames> Step<'_, D, P, N> {
                 Ok(Response::redirect(303, session::place(next).map_or_else(done, str::to_owned)))
             }
             Err(problem) if problem.status == 401 => Err(Failed::Nobody),
+            Err(problem) if problem.code == "sign_in_again" => Ok(fresh_session(next)),
             Err(problem) => {
                 let errors = refused(problem, code_field)?;
                 Ok(page::page(400, self.totp_page(form.text("otpauth_url"), next, errors)?.render()))
@@ -333,6 +331,12 @@ fn refused(problem: Problem, field: impl Fn(&str) -> Option<String>) -> Result<E
         true => Ok(problem.errors(field)),
         false => Err(Failed::Problem(problem.kind())),
     }
+}
+
+/// To signing in anew, for what only a session that has just shown both factors may do.
+fn fresh_session(next: &str) -> Response {
+    let next = if next.is_empty() { "/totp" } else { next };
+    Response::redirect(303, sign_in_again("fresh", next))
 }
 
 /// Where one signs in anew, and goes on from there: why, a word, where there is something to say.

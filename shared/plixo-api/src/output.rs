@@ -13,6 +13,7 @@ pub struct List<T> {
     /// The rows.
     pub data: Vec<T>,
     /// Where the next part begins; null at the end.
+    #[schema(required)]
     pub next_cursor: Option<String>,
 }
 

@@ -24,6 +24,8 @@ pub struct Answer {
     pub status: u16,
     /// The body, which may hold personal data.
     pub body: Private<String>,
+    /// The version of what it shows, if it shows one thing.
+    pub version: Option<u64>,
     /// When it was given.
     pub at: Timestamp,
 }

@@ -33,7 +33,7 @@ pub struct Answered {
     pub status: u16,
     /// JSON, or nothing.
     pub body: String,
-    /// The version of what it shows, if it shows one thing. A repeated answer has none: things may have moved on.
+    /// The version of what it shows, if it shows one thing; of a repeated answer as it was then.
     pub version: Option<u64>,
 }
 
@@ -138,7 +138,7 @@ impl<T: Tables, K: KeyService> Desk<T, K> {
                 let body = self.store.open_answer(org, answer, caller.now).await?;
                 // It is shown once more.
                 self.record(caller, &visit, deed, Outcome::Allowed).await?;
-                return Ok(Answered { status: answer.status, body, version: None });
+                return Ok(Answered { status: answer.status, body, version: answer.version });
             }
             match self.attempt(caller, deed, &mut visit, key.as_ref(), &work).await? {
                 Done::As(answer) => return Ok(answer),
@@ -234,9 +234,10 @@ impl<T: Tables, K: KeyService> Desk<T, K> {
         let events: Vec<_> = changed.into_iter().map(event).collect();
         let unread = |_| Refusal::Internal("a row that was not read".to_owned());
         if let Some((key, request)) = key {
-            let Answered { status, body, .. } = made.answer.clone();
+            let Answered { status, body, version } = made.answer.clone();
             let (key, body) = (key.clone(), Private::Plain(body));
-            book.put(Answer { key, request: *request, status, body, at: caller.now }).map_err(unread)?;
+            book.put(Answer { key, request: *request, status, body, version, at: caller.now })
+                .map_err(unread)?;
         }
         match self.store.commit(&org, &book, None, &events, caller.now).await {
             Ok(()) => Ok(Done::As(made.answer)),

@@ -145,6 +145,8 @@ struct AnswerItem {
     status: u16,
     #[serde_as(as = "Base64")]
     body: Vec<u8>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    version: Option<u64>,
     at: Timestamp,
 }
 
@@ -319,7 +321,17 @@ pub(crate) fn of_row(row: &Row, version: u64, sealer: Option<&Sealer<'_>>) -> Re
                 }
             };
             let (key, request) = (row.key.0.clone(), row.request);
-            ("answer", item(&AnswerItem { key, request, status: row.status, body, at: row.at })?)
+            (
+                "answer",
+                item(&AnswerItem {
+                    key,
+                    request,
+                    status: row.status,
+                    body,
+                    version: row.version,
+                    at: row.at,
+                })?,
+            )
         }
         Row::Customer(row) => ("customer", item(&sealer()?.customer(row)?)?),
         Row::Invoice(row) => {
@@ -425,8 +437,9 @@ pub(crate) fn to_row(stored: &Item) -> Result<(Row, u64), StoreError> {
             Row::Member(Member { id, user, role, state, email: Private::Sealed(email) })
         }
         "answer" => {
-            let AnswerItem { key, request, status, body, at } = from_item(stored)?;
-            Row::Answer(Answer { key: AnswerKey(key), request, status, body: Private::Sealed(body), at })
+            let AnswerItem { key, request, status, body, version, at } = from_item(stored)?;
+            let (key, body) = (AnswerKey(key), Private::Sealed(body));
+            Row::Answer(Answer { key, request, status, body, version, at })
         }
         "customer" => {
             let stored: CustomerItem = from_item(stored)?;
