@@ -13,6 +13,7 @@ use plixo_domain::secret::Secret;
 use plixo_identity::password::{self, Weakness};
 use plixo_identity::token::{Session, Verifier, is_a_refresh_token};
 use plixo_identity::totp::{self, Code};
+use plixo_lambda::clock;
 use plixo_store::StoreError;
 use plixo_store::people::{Counter, OthersEnded, Pending, People, Standing};
 
@@ -334,7 +335,7 @@ impl<D: Directory, P: People, N: OrganisationNames> Desk<D, P, N> {
         code: &Code,
         now: Timestamp,
     ) -> Result<(), Refusal> {
-        let began = Instant::now();
+        let began = clock::instant();
         let person = self.directory.find(&session.user.to_string()).await?.ok_or(Refusal::Ended)?;
         // Cognito makes a secret for whoever has the token, also without [`Desk::start_totp`].
         let enrolment = FRESH.saturating_add(ENROLMENT);
@@ -368,7 +369,7 @@ impl<D: Directory, P: People, N: OrganisationNames> Desk<D, P, N> {
         (current, new): (&Secret, &Secret),
         now: Timestamp,
     ) -> Result<(), Refusal> {
-        let began = Instant::now();
+        let began = clock::instant();
         let user = session.user.to_string();
         let limit = self.limit("password", &user);
         let person = self.directory.find(&user).await?.ok_or(Refusal::Ended)?;

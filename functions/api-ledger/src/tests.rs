@@ -422,6 +422,7 @@ fn a_stale_change_is_refused_and_a_repeated_one_is_done_once() {
     let first = create.clone().saying(&json!({"name": "A"})).of(&world.api);
     let again = create.clone().saying(&json!({"name": "A"})).of(&world.api);
     assert_eq!((first.status, again.status, &first.body), (201, 201, &again.body));
+    assert_eq!((&first.headers["etag"], &again.headers["etag"]), (&json!("\"1\""), &json!("\"1\"")));
     let reused = create.saying(&json!({"name": "B"})).of(&world.api);
     assert_eq!((reused.status, &reused.body["code"]), (422, &json!("idempotency_key_reused")));
 }
