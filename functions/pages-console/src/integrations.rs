@@ -140,6 +140,7 @@ async fn event_page(visit: &Visit<'_>, errors: Errors) -> Result<Response, Faile
         status: it.status,
         received_at: it.received_at,
         applied_at: it.applied_at,
+        payload: it.payload.map(|payload| format!("{payload:#}")),
         errors,
     };
     Ok(Visit::shown(&shown.errors, shown.render()))

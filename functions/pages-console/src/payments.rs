@@ -255,7 +255,7 @@ pub(crate) async fn save(visit: &Visit<'_>, typed: &Form) -> Result<Response, Fa
     if errors.any() {
         return form(visit, typed, (customer, received_on), errors).await;
     }
-    let optional = ["customer_id", "payer_name", "remittance"];
+    let optional = ["customer_id", "payer_name", "remittance", "external_id"];
     let optional = optional.iter().filter_map(|name| Some(((*name).to_owned(), typed.some(name)?.into())));
     let source = typed.text("source").into();
     let fields = [
@@ -265,7 +265,8 @@ pub(crate) async fn save(visit: &Visit<'_>, typed: &Form) -> Result<Response, Fa
     ];
     let body: Value = fields.into_iter().chain(optional).collect();
     let saved = visit.ask("POST", "payments").of_form(typed).body(&body).send::<Payment>().await;
-    let fields = ["source", "amount", "received_on", "customer_id", "payer_name", "remittance"];
+    let fields =
+        ["source", "amount", "received_on", "customer_id", "payer_name", "remittance", "external_id"];
     match tried(saved, among(&fields))? {
         Ok(saved) => Ok(visit.done(&format!("/payments/{}", saved.body.id), "payment")),
         Err(errors) => form(visit, typed, (customer, received_on), errors).await,
@@ -296,6 +297,7 @@ async fn form(
         customer_id: customer.to_owned(),
         payer_name: text("payer_name"),
         remittance: text("remittance"),
+        external_id: text("external_id"),
         errors,
     };
     Ok(Visit::shown(&shown.errors, shown.render()))

@@ -178,6 +178,8 @@ pub(crate) struct Event {
     pub(crate) status: EventStatus,
     pub(crate) received_at: Timestamp,
     pub(crate) applied_at: Option<Timestamp>,
+    #[serde(default)]
+    pub(crate) payload: Option<serde_json::Value>,
 }
 
 #[derive(Deserialize)]

@@ -74,12 +74,13 @@ impl<D: Directory, P: People, N: OrganisationNames> Step<'_, D, P, N> {
         match self.ask("sign-in", body).await {
             Ok(told) => self.signed_in(told, email, next),
             Err(problem) => {
+                let status = status(&problem);
                 let errors = refused(problem, |pointer| match pointer {
                     "/email" | "/password" => Some(pointer.replace('/', "")),
                     _ => None,
                 })?;
                 let shown = SignIn { email: email.to_owned(), errors, ..self.sign_in_page(next)? };
-                Ok(page::page(400, shown.render()))
+                Ok(page::page(status, shown.render()))
             }
         }
     }
@@ -93,12 +94,13 @@ impl<D: Directory, P: People, N: OrganisationNames> Step<'_, D, P, N> {
                 Ok(Response::redirect(303, sign_in_again("late", next)))
             }
             Err(problem) => {
+                let status = status(&problem);
                 let errors = if problem.status == 401 {
                     Errors::default().field("code", WRONG_CODE)
                 } else {
                     refused(problem, code_field)?
                 };
-                Ok(page::page(400, self.code_page(session, next, form.text(ASKED_AT), errors)?.render()))
+                Ok(page::page(status, self.code_page(session, next, form.text(ASKED_AT), errors)?.render()))
             }
         }
     }
@@ -184,8 +186,9 @@ impl<D: Directory, P: People, N: OrganisationNames> Step<'_, D, P, N> {
             Err(problem) if problem.status == 401 => Err(Failed::Nobody),
             Err(problem) if problem.code == "sign_in_again" => Ok(fresh_session(next)),
             Err(problem) => {
+                let status = status(&problem);
                 let errors = refused(problem, code_field)?;
-                Ok(page::page(400, self.totp_page(form.text("otpauth_url"), next, errors)?.render()))
+                Ok(page::page(status, self.totp_page(form.text("otpauth_url"), next, errors)?.render()))
             }
         }
     }
@@ -331,6 +334,11 @@ fn refused(problem: Problem, field: impl Fn(&str) -> Option<String>) -> Result<E
         true => Ok(problem.errors(field)),
         false => Err(Failed::Problem(problem.kind())),
     }
+}
+
+/// Of the page that says what is wrong: whoever has to wait is told so by the status, too.
+fn status(problem: &Problem) -> u16 {
+    if problem.status == 429 { 429 } else { 400 }
 }
 
 /// To signing in anew, for what only a session that has just shown both factors may do.

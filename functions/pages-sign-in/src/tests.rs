@@ -173,7 +173,7 @@ fn what_is_wrong_is_said_on_the_page_which_keeps_the_email_and_no_password() {
         world.send("POST", "/sign-in", &[("email", EMAIL), ("password", "wrong canary")]);
     }
     let slow = world.sign_in();
-    assert_eq!((slow.status, slow.outcome), (400, "slowed_down"));
+    assert_eq!((slow.status, slow.outcome), (429, "slowed_down"));
     assert!(slow.html.contains("too many wrong tries"));
 }
 

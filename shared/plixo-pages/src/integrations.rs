@@ -141,6 +141,8 @@ pub struct EventPage {
     pub received_at: Timestamp,
     /// When it changed the ledger.
     pub applied_at: Option<Timestamp>,
+    /// What it said, as JSON; nothing where that is not kept any more.
+    pub payload: Option<String>,
     /// Whether it may be replayed.
     pub can_replay: bool,
     /// Why the last action was refused.

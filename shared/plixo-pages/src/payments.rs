@@ -195,6 +195,8 @@ pub struct PaymentForm {
     pub payer_name: String,
     /// What for.
     pub remittance: String,
+    /// The bank's name of it.
+    pub external_id: String,
     /// What is wrong.
     pub errors: Errors,
 }

@@ -691,6 +691,7 @@ impl Make<'_> {
             customer_id: String::new(),
             payer_name: String::new(),
             remittance: String::new(),
+            external_id: String::new(),
             errors: Errors::default(),
         };
         self.add("payment-new", form.clone().render());
@@ -950,10 +951,12 @@ impl Make<'_> {
             status: S::Failed,
             received_at: moment(),
             applied_at: None,
+            payload: self.some("{\n  \"type\": \"checkout.session.async_payment_succeeded\",\n  \"api_version\": \"2026-10-29.basil\",\n  \"livemode\": false\n}"),
             can_replay: true,
             errors: Errors::default(),
         };
         let again = EventPage {
+            payload: None,
             errors: Errors::default()
                 .whole(self.t("Its content is no longer stored, so it cannot be replayed.")),
             ..page.clone()
