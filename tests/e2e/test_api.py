@@ -12,7 +12,7 @@ import pytest
 from browser import send
 from conftest import ROOT, wait_for
 from events import deliver, event
-from people import Staff, call, call_from, founded
+from people import Staff, call, call_from, founded, member, sign_in
 
 DOCUMENT = json.loads((ROOT / "docs" / "openapi.json").read_text())
 ROUTES = [f"{method.upper()} {path}" for path, item in DOCUMENT["paths"].items() for method in item]
@@ -223,20 +223,22 @@ def test_odd_bodies_are_told_where_they_are_odd(route, stack, owner, ids):
             assert (problem["status"], problem["instance"]) == (status, headers["x-request-id"]) and problem["code"], route
 
 
-FORMS = sorted({path for path, method in re.findall(r"Path: (/\S+)\s+Method: (\S+)", (ROOT / "template.yaml").read_text())
-                if method == "post" and not path.startswith(("/v1/", "/webhooks/"))})
+FORMS = sorted({path for path in re.findall(r"Method: POST\s+Path: (/\S+)", (ROOT / "template.yaml").read_text())
+                if not path.startswith(("/v1/", "/webhooks/"))})
 
 
 @pytest.mark.parametrize("path", FORMS)
 def test_odd_forms_get_a_page(path, stack, owner, ids):
     path = path.replace("{org}", owner.org).replace("{id}", ids.get(path.removeprefix("/orgs/{org}/").partition("/")[0], ""))
-    headers = {"cookie": f"__Host-plixo-access={owner.token}", "sec-fetch-site": "same-origin",
+    # Signing out takes any form.
+    access = sign_in(stack, member(stack, "viewer", org=1))["access_token"] if path == "/sign-out" else owner.token
+    headers = {"cookie": f"__Host-plixo-access={access}", "sec-fetch-site": "same-origin",
                "content-type": "application/x-www-form-urlencoded"}
     odd = [(b"do=\xff&name=%FF%C3%28&=&&=x&do=%", {}), (b"{}", {"content-type": "application/json"}), (b"a=" + b"x" * 300_000, {}),
            (b"customer_id=inv_1&version=9999999999999999999999&lines.4000000000.quantity=1", {})]
     for sent, other in odd:
         status, told, text = send(stack.base_url, "POST", path, {**headers, **other}, sent)
-        assert 300 <= status < 500 and (status < 400 or "<html" in text), (path, sent[:20], status)
+        assert 200 <= status < 500 and (status // 100 == 3 or "<html" in text), (path, sent[:20], status)
         assert told["x-request-id"]
 
 
