@@ -34,6 +34,8 @@ ids! {
     EndpointId Endpoint "whe";
     /// A webhook event.
     EventId Event "evt";
+    /// A portal link: 128 random bits, without a time.
+    LinkId Link "lnk";
     /// An audit event.
     AuditId Audit "aud";
 }
@@ -64,6 +66,12 @@ impl Ids {
         self.made = self.made.wrapping_add(1);
         TypeSafeId::from_uuid(Builder::from_unix_timestamp_millis(self.millis, &bytes).into_uuid())
     }
+}
+
+/// The id of those 16 bytes.
+#[must_use]
+pub fn from_bytes<T: StaticType>(bytes: [u8; 16]) -> TypeSafeId<T> {
+    TypeSafeId::from_uuid(Uuid::from_bytes(bytes))
 }
 
 /// The bare 16 bytes of an id, for binary formats.

@@ -295,6 +295,7 @@ pub(crate) fn of_row(row: &Row, version: u64, sealer: Option<&Sealer<'_>>) -> Re
     let (kind, item) = match row {
         Row::Organisation(row) => ("organisation", item(row)?),
         Row::CustomerRef(row) => ("customer_ref", item(row)?),
+        Row::PortalLink(row) => ("portal_link", item(row)?),
         Row::InvoiceNumber(row) => ("invoice_number", item(row)?),
         Row::PaymentPointer(row) => ("payment_pointer", item(row)?),
         Row::WebhookEndpoint(row) => ("webhook_endpoint", item(row)?),
@@ -425,6 +426,7 @@ pub(crate) fn to_row(stored: &Item) -> Result<(Row, u64), StoreError> {
         "customer_ref" => Row::CustomerRef(from_item(stored)?),
         "invoice_number" => Row::InvoiceNumber(from_item(stored)?),
         "payment_pointer" => Row::PaymentPointer(from_item(stored)?),
+        "portal_link" => Row::PortalLink(from_item(stored)?),
         "webhook_endpoint" => Row::WebhookEndpoint(from_item(stored)?),
         "webhook_event" => Row::WebhookEvent(from_item(stored)?),
         "member_pointer" => Row::MemberPointer(from_item(stored)?),

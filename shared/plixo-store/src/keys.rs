@@ -6,7 +6,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use plixo_domain::answer::AnswerKey;
 use plixo_domain::audit::AuditEvent;
-use plixo_domain::id::{CustomerId, OrgId, bytes_of};
+use plixo_domain::id::{CustomerId, InvoiceId, OrgId, bytes_of};
 use plixo_domain::ledger::{Countable, InvoiceStatus, Row, RowKey};
 use plixo_domain::people::UserId;
 use plixo_domain::webhook::{EventKey, ExternalRef, Fingerprint, Provider};
@@ -40,6 +40,7 @@ pub fn row(org: &OrgId, name: &RowKey) -> Key {
             key(Table::Ledger, format!("{org}#{}#{}", of.provider.as_str(), of.id), "payment")
         }
         RowKey::PaymentPointer(id) => key(Table::Ledger, format!("{org}#{id}"), "payment-pointer"),
+        RowKey::PortalLink(id) => key(Table::Ledger, format!("{org}#{id}"), "portal-link"),
         RowKey::WebhookEndpoint(id) => key(Table::Ledger, format!("{org}#{id}"), "webhook-endpoint"),
         RowKey::WebhookEvent(event) => match event.conflict {
             None => key(Table::WebhookEvents, event_partition(org, event), "event"),
@@ -132,6 +133,8 @@ pub enum List {
     Payments,
     /// The payments with something left to apply.
     UnappliedPayments,
+    /// An invoice's portal links.
+    PortalLinksOf(InvoiceId),
     /// All members.
     Members,
     /// All webhook endpoints.
@@ -171,6 +174,7 @@ impl List {
             }
             Self::Payments => (Index::ByKind, format!("{org}#payments")),
             Self::UnappliedPayments => (Index::ByState, format!("{org}#payments#unapplied")),
+            Self::PortalLinksOf(invoice) => (Index::ByKind, format!("{org}#{invoice}#portal-links")),
             Self::Members => (Index::ByKind, format!("{org}#members")),
             Self::WebhookEndpoints => (Index::ByKind, format!("{org}#webhook-endpoints")),
             Self::WebhookEvents => (Index::ByKind, format!("{org}#webhook-events")),
@@ -201,6 +205,10 @@ pub(crate) fn lists(row: &Row) -> Vec<(List, String)> {
             let mut lists = vec![(List::Payments, id.clone())];
             lists.extend(unapplied.then_some((List::UnappliedPayments, id)));
             lists
+        }
+        // Their ids are random, and say nothing of their age.
+        Row::PortalLink(row) => {
+            vec![(List::PortalLinksOf(row.invoice), format!("{:.3}#{}", row.made_at, row.id))]
         }
         Row::Member(row) => vec![(List::Members, row.id.to_string())],
         Row::WebhookEndpoint(row) => vec![(List::WebhookEndpoints, row.id.to_string())],

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use super::{
     Countable, Counted, Customer, CustomerRef, Invoice, InvoiceNumber, Organisation, Payment, PaymentPointer,
-    Totals,
+    PortalLink, Totals,
 };
 use crate::answer::{Answer, AnswerKey, Founding};
 use crate::audit::Object;
-use crate::id::{CustomerId, EndpointId, InvoiceId, MemberId, PaymentId};
+use crate::id::{CustomerId, EndpointId, InvoiceId, LinkId, MemberId, PaymentId};
 use crate::people::{Member, MemberPointer, UserId, UserOrganisation};
 use crate::webhook::{EventKey, ExternalRef, WebhookEndpoint, WebhookEvent};
 
@@ -29,6 +29,8 @@ pub enum RowKey {
     Payment(ExternalRef),
     /// Which payment has this id.
     PaymentPointer(PaymentId),
+    /// A portal link.
+    PortalLink(LinkId),
     /// A webhook endpoint.
     WebhookEndpoint(EndpointId),
     /// A webhook event.
@@ -66,6 +68,8 @@ pub enum Row {
     Payment(Payment),
     /// Which payment has an id.
     PaymentPointer(PaymentPointer),
+    /// A portal link.
+    PortalLink(PortalLink),
     /// A webhook endpoint.
     WebhookEndpoint(WebhookEndpoint),
     /// A webhook event.
@@ -143,6 +147,7 @@ kept! {
     InvoiceNumber named String as |it| it.number.clone();
     Payment named ExternalRef as |it| it.reference.clone();
     PaymentPointer named PaymentId as |it| it.id;
+    PortalLink named LinkId as |it| it.id;
     WebhookEndpoint named EndpointId as |it| it.id;
     WebhookEvent named EventKey as |it| it.key.clone();
     Member named UserId as |it| it.user;

@@ -236,6 +236,15 @@ impl Invoice {
         }
     }
 
+    /// Whether something of it is left to pay, and asked for.
+    #[must_use]
+    pub fn takes_payment(&self) -> bool {
+        matches!(
+            self.status(),
+            InvoiceStatus::Open | InvoiceStatus::PartiallyPaid | InvoiceStatus::Uncollectible
+        )
+    }
+
     /// Sets what `payment` asks, in the place of what it asked before, and serves.
     pub(super) fn hear(&mut self, payment: &ExternalRef, asks: Vec<Ask>, service: Service, ids: &mut Ids) {
         let before = std::mem::take(&mut self.claims);

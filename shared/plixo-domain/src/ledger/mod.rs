@@ -5,6 +5,7 @@ mod customer;
 mod invoice;
 mod organisation;
 mod payment;
+mod portal;
 mod settle;
 pub mod staff;
 #[cfg(test)]
@@ -18,6 +19,10 @@ pub use organisation::{InvoiceNumber, Organisation, Residency, Settings};
 pub use payment::{
     Allocation, Choice, DisputeState, Payer, Payment, PaymentNews, PaymentPart, PaymentPointer,
     PaymentSource, PaymentStatus, RefundState, Stage, Statement, Witness, tell_payment,
+};
+pub use portal::{
+    AGAIN, BrowserHash, LONGEST_LINK, LinkState, Opened, Opening, PortalLink, SESSION, SHORTEST_LINK,
+    make_link, open_link, revoke_link,
 };
 pub use settle::MAX_TOUCHED;
 pub use totals::{CountError, Countable, Counted, KEPT_MONTHS, MAX_DAYS, Overview, Share, Totals, recount};

@@ -1,0 +1,178 @@
+//! Portal links: what opens one invoice to its payer, once and for a time.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::staff::{Changed, StaffError, Stopped};
+use super::{Book, Invoice, Unread};
+use crate::audit::Actor;
+use crate::id::{InvoiceId, LinkId};
+
+/// The shortest that a link is good for.
+pub const SHORTEST_LINK: SignedDuration = SignedDuration::from_mins(5);
+/// The longest that a link is good for.
+pub const LONGEST_LINK: SignedDuration = SignedDuration::from_hours(30 * 24);
+/// How long a payer may look at the invoice and pay it, once the link was opened.
+pub const SESSION: SignedDuration = SignedDuration::from_mins(30);
+/// How long the browser that opened a link may open it again: it perhaps did not hear that it had.
+pub const AGAIN: SignedDuration = SignedDuration::from_secs(60);
+
+/// A portal link.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortalLink {
+    /// Its id.
+    pub id: LinkId,
+    /// The one invoice that it opens.
+    pub invoice: InvoiceId,
+    /// Who made it.
+    pub made_by: Actor,
+    /// When it was made.
+    pub made_at: Timestamp,
+    /// From then on it opens nothing.
+    pub expires_at: Timestamp,
+    /// When it was revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked_at: Option<Timestamp>,
+    /// That it was used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opened: Option<Opening>,
+}
+
+/// That a link was used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Opening {
+    /// When.
+    pub at: Timestamp,
+    /// By which browser: a hash of what only that browser was told.
+    pub browser: BrowserHash,
+}
+
+/// A hash of what only one browser was told.
+pub type BrowserHash = [u8; 32];
+
+/// How a link stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LinkState {
+    /// It opens its invoice.
+    Active,
+    /// It has opened it.
+    Used,
+    /// Its time is over.
+    Expired,
+    /// Somebody took it back.
+    Revoked,
+    /// Nothing is left to pay, or the invoice was withdrawn.
+    Settled,
+}
+
+impl PortalLink {
+    /// How it stands. Whether there is something left to pay is the invoice's to say, so that whatever settles it closes all of
+    /// its links in that moment.
+    #[must_use]
+    pub fn state(&self, invoice: &Invoice, now: Timestamp) -> LinkState {
+        if self.revoked_at.is_some() {
+            LinkState::Revoked
+        } else if !invoice.takes_payment() {
+            LinkState::Settled
+        } else if self.opened.is_some() {
+            LinkState::Used
+        } else if self.expires_at <= now {
+            LinkState::Expired
+        } else {
+            LinkState::Active
+        }
+    }
+
+    /// Until when whoever opened it may look at the invoice, settled or not: they may want to see that it is. Nobody may where the
+    /// link was taken back.
+    #[must_use]
+    pub fn session_until(&self) -> Option<Timestamp> {
+        let opened = self.opened.as_ref().filter(|_| self.revoked_at.is_none())?;
+        Some(later(opened.at, SESSION))
+    }
+}
+
+fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
+    at.saturating_add(by).unwrap_or(Timestamp::MAX)
+}
+
+/// What using a link came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opened {
+    /// A session until then. The same browser may hear it again.
+    Until(Timestamp),
+    /// No session: the link stands so.
+    Not(LinkState),
+}
+
+/// Makes a link of that id, which has to be random. The invoice must have something left to pay.
+///
+/// # Errors
+/// [`Stopped::Unread`], [`StaffError::Missing`], [`StaffError::WrongStatus`].
+pub fn make_link(
+    book: &mut Book,
+    (id, invoice): (LinkId, InvoiceId),
+    lives: SignedDuration,
+    by: &Actor,
+    now: Timestamp,
+) -> Result<Changed<LinkId>, Stopped> {
+    let owed = book.get::<Invoice>(&invoice)?.ok_or(StaffError::Missing("invoice"))?;
+    if !owed.takes_payment() {
+        return Err(StaffError::WrongStatus(owed.status()).into());
+    }
+    let expires_at = later(now, lives.clamp(SHORTEST_LINK, LONGEST_LINK));
+    let made_by = by.clone();
+    book.put_new(PortalLink {
+        id,
+        invoice,
+        made_by,
+        made_at: now,
+        expires_at,
+        revoked_at: None,
+        opened: None,
+    });
+    Ok(Changed { id, fields: vec!["invoice_id", "expires_at"] })
+}
+
+/// Takes a link back, and ends the session that it opened. One that was taken back before stays as it is.
+///
+/// # Errors
+/// [`Stopped::Unread`], [`StaffError::Missing`].
+pub fn revoke_link(book: &mut Book, id: &LinkId, now: Timestamp) -> Result<Changed<LinkId>, Stopped> {
+    let link = book.get::<PortalLink>(id)?.ok_or(StaffError::Missing("portal_link"))?;
+    if link.revoked_at.is_some() {
+        return Ok(Changed { id: *id, fields: Vec::new() });
+    }
+    let revoked = PortalLink { revoked_at: Some(now), ..link.clone() };
+    book.put(revoked)?;
+    Ok(Changed { id: *id, fields: vec!["revoked_at"] })
+}
+
+/// Uses a link that was read with its invoice. Of any number of tries at once, one is committed; the others read again, and find
+/// it used. `None` where there is no such link of that invoice.
+///
+/// # Errors
+/// [`Unread`].
+pub fn open_link(
+    book: &mut Book,
+    (id, invoice): (&LinkId, &InvoiceId),
+    browser: BrowserHash,
+    now: Timestamp,
+) -> Result<Option<Opened>, Unread> {
+    let link = book.get::<PortalLink>(id)?.filter(|link| link.invoice == *invoice).cloned();
+    let Some((link, owed)) = link.zip(book.get::<Invoice>(invoice)?) else { return Ok(None) };
+    let again = |opened: &Opening| opened.browser == browser && now < later(opened.at, AGAIN);
+    Ok(Some(match (link.state(owed, now), link.session_until()) {
+        (LinkState::Active, _) => {
+            let opened = PortalLink { opened: Some(Opening { at: now, browser }), ..link };
+            book.put(opened)?;
+            Opened::Until(later(now, SESSION))
+        }
+        (LinkState::Used, Some(until)) if link.opened.as_ref().is_some_and(again) => Opened::Until(until),
+        (state, _) => Opened::Not(state),
+    }))
+}
+
+#[cfg(test)]
+mod tests;
