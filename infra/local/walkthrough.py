@@ -1,7 +1,6 @@
 """One Stripe payment, from signed webhook to paid invoice, with each step shown."""
 
 import dataclasses
-import decimal
 import hashlib
 import hmac
 import http.client
@@ -13,18 +12,13 @@ import uuid
 from collections.abc import Callable
 
 from .aws import StackError, tail
+from .money import MINOR_DIGITS, written
 from .output import bold, dim, green, say
 from .stack import Stack
 
 SECONDS = 10
 WIDTH = 80
 TABLES = ("LedgerTable", "WebhookEventsTable", "AuditTable")
-# Currencies whose minor unit is not a hundredth (ISO 4217).
-MINOR_DIGITS = {
-    **dict.fromkeys(("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX"), 0),
-    **dict.fromkeys(("UYI", "VND", "VUV", "XAF", "XOF", "XPF"), 0),
-    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -244,8 +238,7 @@ def way(answered: str, worked: str, seen: str) -> None:
 
 def amount(money: dict) -> str:
     """Money as people write it."""
-    digits = MINOR_DIGITS.get(money["currency"], 2)
-    return f"{decimal.Decimal(money['amount']).scaleb(-digits):,.{digits}f} {money['currency']}"
+    return written(money["amount"], money["currency"], MINOR_DIGITS.get(money["currency"], 2))
 
 
 def state(invoice: dict) -> str:
