@@ -1,8 +1,6 @@
 """One Stripe payment, from signed webhook to paid invoice, with each step shown."""
 
 import dataclasses
-import hashlib
-import hmac
 import http.client
 import json
 import pathlib
@@ -15,6 +13,7 @@ from .aws import StackError, tail
 from .money import MINOR_DIGITS, written
 from .output import bold, dim, green, say
 from .stack import Stack
+from .stripe.webhooks import sign
 
 SECONDS = 10
 WIDTH = 80
@@ -62,7 +61,7 @@ def pay(stack: Stack, choice: Choice) -> None:
 
     event = checkout_completed(invoice)
     body = json.dumps(event, indent=2).encode()
-    signature = sign(endpoint["secret"], body, int(time.time()))
+    signature = sign([endpoint["secret"]], body, int(time.time()))
     _shown(1, "signed", f"{event['type']} {event['id']}")
     _more(f"for {invoice['number']} of {choice.org['name']}, {amount(invoice['balance'])}; {len(body)} bytes")
     _more(f"Stripe-Signature: {signature[:32]}…")
@@ -136,12 +135,6 @@ def checkout_completed(invoice: dict) -> dict:
         "request": {"id": None, "idempotency_key": None},
         "type": "checkout.session.completed",
     }
-
-
-def sign(secret: str, body: bytes, timestamp: int) -> str:
-    """The `Stripe-Signature` header (https://docs.stripe.com/webhooks#verify-manually)."""
-    digest = hmac.new(secret.encode(), f"{timestamp}.".encode() + body, hashlib.sha256).hexdigest()
-    return f"t={timestamp},v1={digest}"
 
 
 def post(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, dict[str, str]]:

@@ -4,8 +4,9 @@ import dataclasses
 import inspect
 import json
 import re
+from collections.abc import Callable
 
-from . import api, payments
+from . import endpoints, payments
 from .faults import Fault
 from .forms import StripeError
 from .http import Request, Response
@@ -38,7 +39,7 @@ class Control:
         except StripeError as error:
             return Response.json(error.status, error.body)
 
-    def _run(self, run, ids: tuple, request: Request):
+    def _run(self, run: Callable, ids: tuple, request: Request) -> dict:
         # A page of another origin may send forms, but not this without being asked for by name.
         if request.body and request.headers.get("content-type") != "application/json":
             raise StripeError(415, "the control door takes application/json")
@@ -58,13 +59,16 @@ class Control:
         return {"base_url": self.world.base_url, "accounts": [self._shown(account) for account in self.world.accounts.values()]}
 
     def _shown(self, account: Account, whole: bool = False) -> dict:
-        keys = [{"key": key.text} | ({} if key.permissions is None else {"permissions": sorted(key.permissions)}) for key in account.keys.values()]
-        endpoints = [
+        keys = [
+            {"key": key.text} | ({} if key.permissions is None else {"permissions": sorted(key.permissions)})
+            for key in account.keys.values()
+        ]
+        hooks = [
             {"url": made["url"], "secret": account.hidden[made["id"]]["secrets"][0], "enabled_events": made["enabled_events"]}
             | ({} if whole else {"id": made["id"]})
             for made in account.all("webhook_endpoint")
         ]
-        return {"id": account.id, "name": account.name, "keys": keys, "webhook_endpoints": endpoints}
+        return {"id": account.id, "name": account.name, "keys": keys, "webhook_endpoints": hooks}
 
     def add_account(self, name: str, id: str | None = None, keys: tuple | list = ({},), webhook_endpoints: tuple | list = ()) -> dict:
         account = Account(self.world, id or new_id("acct_1", 15), name)
@@ -74,7 +78,7 @@ class Control:
         for key in keys:
             self.add_key(account.id, **key)
         for endpoint in webhook_endpoints:
-            api.create_endpoint(account, **{"enabled_events": ["*"], **endpoint})
+            endpoints.create_endpoint(account, **{"enabled_events": ["*"], **endpoint})
         return self._shown(account)
 
     def add_key(self, account_id: str, key: str | None = None, permissions: list[str] | None = None) -> dict:
@@ -98,7 +102,10 @@ class Control:
     # ---- Faults and time -----------------------------------------------------------------------------------------------
 
     def add_fault(self, path: str, answer: int | str, when: str = "before", **more) -> dict:
-        if not (isinstance(answer, int) and 400 <= answer < 600 or answer in ("reset", "timeout", "delay")) or when not in ("before", "after"):
+        if not (isinstance(answer, int) and 400 <= answer < 600 or answer in ("reset", "timeout", "delay")) or when not in (
+            "before",
+            "after",
+        ):
             raise StripeError(400, "answer is a status from 400 on, reset, timeout or delay; when is before or after")
         try:
             fault = Fault(path, answer, when=when, **more)
@@ -152,7 +159,9 @@ class Control:
 
     # ---- Webhooks ------------------------------------------------------------------------------------------------------
 
-    def webhooks(self, hold: bool | None = None, copies: int | None = None, drop: list[str] | None = None, unit: float | None = None) -> dict:
+    def webhooks(
+        self, hold: bool | None = None, copies: int | None = None, drop: list[str] | None = None, unit: float | None = None
+    ) -> dict:
         """What becomes of deliveries from now on."""
         told = {"hold": hold, "copies": copies, "drop": drop, "unit": unit}
         for name, value in told.items():

@@ -1,9 +1,11 @@
 """The double as one thing that starts and stops."""
 
 import threading
+import traceback
 
 from .api import Api
 from .control import Control
+from .faults import failing
 from .http import Lost, Request, Response, Server
 from .page import Page
 from .webhooks import Webhooks
@@ -40,6 +42,9 @@ class Double:
             return self.control.show()["accounts"]
 
     def answer(self, request: Request) -> Response | Lost:
-        if request.path.startswith("/_double/"):
-            return self.control.answer(request)
-        return (self.api if request.path.startswith("/v1/") else self.page).answer(request)
+        door = self.control if request.path.startswith("/_double/") else self.api if request.path.startswith("/v1/") else self.page
+        try:
+            return door.answer(request)
+        except Exception:
+            traceback.print_exc()
+            return failing(500)

@@ -6,6 +6,7 @@ the text and its name to the value. A name that ends in `*` is required.
 
 import re
 import urllib.parse
+from collections.abc import Callable
 
 from ..money import MINOR_DIGITS
 
@@ -17,10 +18,14 @@ LEAST = {"gbp": 30, "jpy": 50, "dkk": 250, "nok": 300, "sek": 300, "czk": 1500, 
 MOST = 99_999_999
 
 
+Value = str | dict
+
+
 class StripeError(Exception):
     """An error of Stripe's, as it is answered. `kept`: whether it stays the answer of its idempotency key."""
 
-    def __init__(self, status: int, message: str, code=None, param=None, kind="invalid_request_error", kept=True, **more):
+    def __init__(self, status: int, message: str, code: str | None = None, param: str | None = None, kind: str = "invalid_request_error",
+                 kept: bool = True, **more):  # fmt: skip
         super().__init__(message)
         self.status, self.kept = status, kept
         told = {"code": code, "doc_url": code and doc_url(code), "message": message, "param": param, "type": kind, **more}
@@ -50,7 +55,7 @@ def parse(text: str) -> dict:
     return root
 
 
-def read(schema: dict, given, path: str = "") -> dict:
+def read(schema: dict, given: Value, path: str = "") -> dict:
     """The fields with their values typed; what is unknown, missing or wrong is an error that names it."""
     if not isinstance(given, dict):
         raise invalid("This must be a hash", path)
@@ -65,7 +70,7 @@ def read(schema: dict, given, path: str = "") -> dict:
     return {name: _typed(specs[name], value, names[name]) for name, value in given.items()}
 
 
-def _typed(spec, value, path: str):
+def _typed(spec, value: Value, path: str):
     if isinstance(spec, dict):
         return read(spec, value, path)
     if isinstance(spec, list):
@@ -75,7 +80,7 @@ def _typed(spec, value, path: str):
     return spec(value, path)
 
 
-def text(value, path: str) -> str:
+def text(value: Value, path: str) -> str:
     if not isinstance(value, str) or len(value) > 5000:
         raise invalid("This must be a text of at most 5,000 characters", path)
     if not value:
@@ -83,37 +88,37 @@ def text(value, path: str) -> str:
     return value
 
 
-def optional(value, path: str) -> str | None:
+def optional(value: Value, path: str) -> str | None:
     """A text that an empty one takes away."""
     return None if value == "" else text(value, path)
 
 
-def flag(value, path: str) -> bool:
+def flag(value: Value, path: str) -> bool:
     return choice("true", "false")(value, path) == "true"
 
 
-def email(value, path: str) -> str:
+def email(value: Value, path: str) -> str:
     if not re.fullmatch(r"[^\s@]+@[^\s@]+", text(value, path)):
         raise invalid("This is no email address", path, "email_invalid")
     return value
 
 
-def url(value, path: str) -> str:
+def url(value: Value, path: str) -> str:
     if not re.fullmatch(r"https?://[!-~]+", text(value, path)):
         raise invalid("This is no URL with its scheme", path, "url_invalid")
     return value
 
 
-def currency(value, path: str) -> str:
+def currency(value: Value, path: str) -> str:
     if not re.fullmatch(r"[A-Za-z]{3}", text(value, path)):
         raise invalid("This is no currency of ISO 4217", path)
     return value.lower()
 
 
-def choice(*allowed: str):
+def choice(*allowed: str) -> Callable[[Value, str], str]:
     """One of some words."""
 
-    def one(value, path):
+    def one(value: Value, path: str) -> str:
         if value not in allowed:
             raise invalid(f"This must be one of {', '.join(allowed)}", path)
         return value
@@ -121,10 +126,10 @@ def choice(*allowed: str):
     return one
 
 
-def number(least: int, most: int = 2**53):
+def number(least: int, most: int = 2**53) -> Callable[[Value, str], int]:
     """An integer of a range."""
 
-    def integer(value, path):
+    def integer(value: Value, path: str) -> int:
         if not isinstance(value, str) or not re.fullmatch(r"-?\d{1,16}", value):
             raise invalid("This is no integer", path, "parameter_invalid_integer")
         if not least <= int(value) <= most:
@@ -134,7 +139,7 @@ def number(least: int, most: int = 2**53):
     return integer
 
 
-def metadata(value, path: str) -> dict[str, str]:
+def metadata(value: Value, path: str) -> dict[str, str]:
     """Up to 50 texts by name; `merged` makes sense of empty ones."""
     if value == "":
         return {"": ""}
@@ -152,7 +157,7 @@ def merged(old: dict, new: dict | None) -> dict:
     return {name: item for name, item in both.items() if item}
 
 
-def when(value, path: str) -> dict[str, int]:
+def when(value: Value, path: str) -> dict[str, int]:
     """A filter of times: one, or bounds."""
     bound = number(0)
     if isinstance(value, str):

@@ -4,43 +4,20 @@ import base64
 import dataclasses
 import hashlib
 import html
+import pathlib
 import re
 import urllib.parse
 
+from ..money import written
 from . import objects, payments
 from .faults import faulty
 from .forms import DIGITS, StripeError
 from .http import Lost, Request, Response
-from ..money import written
 from .world import Account, World
 
-STYLE = """
-:root { color-scheme: light dark; --line: light-dark(#c9ced6, #4a5260); --soft: light-dark(#f6f7f9, #1d2127); --dim: light-dark(#4f5866, #b3bac5);
-  --bad: light-dark(#b3151c, #ff9b94); --do: light-dark(#4338ca, #a5b4fc); --on: light-dark(#fff, #14161a) }
-* { box-sizing: border-box }
-body { margin: 0; font: 1rem/1.5 system-ui, sans-serif; background: var(--soft) }
-main { max-width: 30rem; margin: 0 auto; padding: 1.5rem 1.25rem 3rem; min-height: 100vh; background: Canvas }
-h1 { font-size: 1.15rem; margin: 0 } h2 { font-size: 1.05rem; margin: 1.75rem 0 .5rem }
-.test { display: inline-block; margin: 0 0 1rem; padding: .1rem .6rem; border-radius: 1rem; background: #ffd98a; color: #3d2a00; font-size: .85rem }
-.total { font-size: 2rem; font-weight: 650; margin: .1rem 0 1rem }
-table { width: 100%; border-collapse: collapse } th, td { text-align: left; padding: .45rem 0; border-top: 1px solid var(--line); font-weight: 400;
-  vertical-align: top; overflow-wrap: anywhere } td:last-child { text-align: right; white-space: nowrap; padding-left: 1rem }
-small, .hint { color: var(--dim); font-size: .875rem } .hint { margin: .1rem 0 }
-fieldset { border: 1px solid var(--line); border-radius: .5rem; margin: 0 0 1rem; padding: .75rem 1rem 1rem } legend { padding: 0 .4rem }
-label { display: block; margin-top: .75rem } label.pick { margin-top: .25rem; padding: .3rem 0 }
-input:not([type=radio]) { display: block; width: 100%; font: inherit; padding: .6rem .7rem; border: 1px solid light-dark(#7b8492, #8b94a3); border-radius: .4rem;
-  background: Canvas; color: CanvasText } input[type=radio] { width: 1.1rem; height: 1.1rem; vertical-align: -.15rem; margin: 0 .5rem 0 0 }
-.two { display: grid; grid-template-columns: 1fr 1fr; gap: 0 1rem }
-[aria-invalid] { border-color: var(--bad) !important } .wrong { color: var(--bad); margin: .2rem 0 0 }
-[role=alert] { border-left: .3rem solid var(--bad); background: var(--soft); padding: .6rem .9rem; margin: 0 0 1.25rem }
-button { width: 100%; font: inherit; font-weight: 600; padding: .8rem; border: 0; border-radius: .4rem; background: var(--do); color: var(--on); cursor: pointer }
-button.other { background: none; border: 1px solid currentColor; color: inherit; margin-top: .75rem } a { color: var(--do) }
-:focus-visible { outline: .2rem solid var(--do); outline-offset: .15rem } .back { margin-top: 1.25rem; text-align: center }
-form:has([value=card]:checked) .debit, form:has([value=sepa_debit]:checked) .card { display: none }
-"""
-POLICY = "default-src 'none'; style-src 'sha256-{}'; base-uri 'none'; frame-ancestors 'none'".format(
-    base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
-)
+STYLE = pathlib.Path(__file__).with_suffix(".css").read_text()
+HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+POLICY = f"default-src 'none'; img-src data:; style-src 'sha256-{HASH}'; base-uri 'none'; frame-ancestors 'none'"
 KINDS = {"card": "Card", "sepa_debit": "SEPA direct debit"}
 
 
@@ -127,8 +104,7 @@ def pay(shown: Shown) -> Response:
 def method(account: Account, kind: str, typed: dict, billing: dict) -> dict:
     if kind == "sepa_debit":
         return payments.debit_method(account, squeezed(typed["iban"]).upper(), billing)
-    month, year = re.findall(r"\d+", typed["expiry"])
-    return payments.card_method(account, squeezed(typed["card_number"]), billing, int(month), 2000 + int(year) % 100)
+    return payments.card_method(account, squeezed(typed["card_number"]), billing, *expiry(typed))
 
 
 def check(shown: Shown, kind: str) -> dict[str, str]:
@@ -136,17 +112,19 @@ def check(shown: Shown, kind: str) -> dict[str, str]:
     typed, wrong = shown.typed, {}
     if kind not in shown.session["payment_method_types"]:
         return {"method": "Choose how to pay."}
-    if not payer_email(shown.session) and not re.fullmatch(r"[^\s@]+@[^\s@]+", typed.get("email", "").strip()):
-        wrong["email"] = "Enter an email address, such as name@example.com."
     if kind == "card":
         if not luhn(squeezed(typed.get("card_number", ""))):
             wrong["card_number"] = "Enter the card number, the long one on the front."
-        if not still_good(typed.get("expiry", ""), shown.account.now()):
+        month, year = expiry(typed)
+        # Good to the end of its month; a day either way is the bank's to judge.
+        if (year - 1970) * 12 + month <= shown.account.now() / 86400 / 30.436875:
             wrong["expiry"] = "Enter a month that has not passed, such as 12/34."
         if not re.fullmatch(r"\d{3,4}", typed.get("cvc", "").strip()):
             wrong["cvc"] = "Enter 3 or 4 digits."
     elif not valid_iban(squeezed(typed.get("iban", "")).upper()):
         wrong["iban"] = "Enter an IBAN, such as DE89 3704 0044 0532 0130 00."
+    if not payer_email(shown.session) and not re.fullmatch(r"[^\s@]+@[^\s@]+", typed.get("email", "").strip()):
+        wrong["email"] = "Enter an email address, such as name@example.com."
     if not typed.get("name", "").strip():
         wrong["name"] = "Enter the name of who pays."
     return wrong
@@ -169,12 +147,10 @@ def valid_iban(text: str) -> bool:
     return int("".join(str(int(letter, 36)) for letter in text[4:] + text[:4])) % 97 == 1
 
 
-def still_good(expiry: str, now: int) -> bool:
-    match = re.fullmatch(r"\s*(0?[1-9]|1[0-2])\s*/?\s*(?:20)?([0-9]{2})\s*", expiry)
-    if not match:
-        return False
-    # Good to the end of its month; a day either way is the bank's to judge.
-    return (int(match[2]) + 30) * 12 + int(match[1]) > now // 86400 / 30.436875
+def expiry(typed: dict[str, str]) -> tuple[int, int]:
+    """Month and year; what cannot be read is long past."""
+    match = re.fullmatch(r"\s*(0?[1-9]|1[0-2])\s*/?\s*(?:20)?([0-9]{2})\s*", typed.get("expiry", ""))
+    return (int(match[1]), 2000 + int(match[2])) if match else (1, 1970)
 
 
 def payer_email(session: dict) -> str | None:
@@ -231,16 +207,23 @@ def show(shown: Shown, status: int = 200) -> Response:
     rows = "".join(map(row, shown.account.hidden[session["id"]]["items"]))
     custom = session["custom_text"]["submit"]
     note = f'<p class="hint">{html.escape(custom["message"])}</p>' if custom else ""
-    back = f'<p class="back"><a href="{html.escape(session["cancel_url"])}">Cancel and go back to {seller}</a></p>' if session["cancel_url"] else ""
+    back = (
+        f'<p class="back"><a href="{html.escape(session["cancel_url"])}">Cancel and go back to {seller}</a></p>'
+        if session["cancel_url"]
+        else ""
+    )
     body = f"""{problems(shown.wrong)}<h1>Pay {seller}</h1><p class="total">{total}</p>
 <table><thead hidden><tr><th scope="col">What</th><th scope="col">Amount</th></tr></thead><tbody>{rows}</tbody></table>
-<h2>Payment</h2><form method="post" novalidate>{fields(shown)}{note}<button>Pay {total}</button></form>{back}"""
+<h2>Payment</h2><form method="post" action="/c/pay/{session["id"]}" novalidate>
+{fields(shown)}{note}<button>Pay {total}</button></form>{back}"""
     title = f"{'Error: ' if shown.wrong else ''}Pay {shown.account.name}"
     return page(status, title, body)
 
 
 def row(item: dict) -> str:
-    many = f"<br><small>{item['quantity']} × {amount(item['price']['unit_amount'], item['currency'])}</small>" if item["quantity"] > 1 else ""
+    many = (
+        f"<br><small>{item['quantity']} × {amount(item['price']['unit_amount'], item['currency'])}</small>" if item["quantity"] > 1 else ""
+    )
     return f"<tr><td>{html.escape(item['description'])}{many}</td><td>{amount(item['amount_total'], item['currency'])}</td></tr>"
 
 
@@ -266,7 +249,7 @@ def fields(shown: Shown) -> str:
         "sepa_debit": f'<fieldset class="debit"><legend>Bank account</legend>{field(shown, "iban", "IBAN", "off")}'
         '<p class="hint">The money is taken within some days.</p></fieldset>',
     }
-    how = f"<fieldset><legend>How to pay</legend>{picks}</fieldset>" if len(kinds) > 1 else ""
+    how = f'<fieldset id="method" tabindex="-1"><legend>How to pay</legend>{picks}</fieldset>' if len(kinds) > 1 else ""
     who = f"<fieldset><legend>Who pays</legend>{email}{field(shown, 'name', 'Name', 'name')}</fieldset>"
     return how + "".join(parts[kind] for kind in kinds) + who
 
@@ -277,4 +260,5 @@ def field(shown: Shown, name: str, label: str, fill: str, more: str = "") -> str
     value = "" if name in ("card_number", "cvc") else html.escape(shown.typed.get(name, ""))
     mark = f'aria-invalid="true" aria-describedby="{name}-wrong" ' if wrong else ""
     told = f'<p class="wrong" id="{name}-wrong">{html.escape(wrong)}</p>' if wrong else ""
-    return f'<label for="{name}">{label}</label><input id="{name}" name="{name}" value="{value}" autocomplete="{fill}" required {more}{mark}>{told}'
+    known = f'id="{name}" name="{name}" value="{value}" autocomplete="{fill}" required {more}{mark}'
+    return f'<label for="{name}">{label}</label><input {known}>{told}'

@@ -1,5 +1,7 @@
 """What happens to money: tries to pay, delayed payments, captures, refunds, disputes, and what sessions make of it."""
 
+from collections.abc import Callable
+
 from . import objects
 from .forms import StripeError, doc_url, invalid
 from .world import Account
@@ -168,7 +170,13 @@ def capture(account: Account, intent: dict, amount: int | None) -> None:
 def cancel(account: Account, intent: dict, reason: str | None) -> None:
     if intent["status"] not in CANCELLABLE:
         raise unexpected(intent, "be canceled")
-    intent |= {"status": "canceled", "canceled_at": account.now(), "cancellation_reason": reason, "amount_capturable": 0, "next_action": None}
+    intent |= {
+        "status": "canceled",
+        "canceled_at": account.now(),
+        "cancellation_reason": reason,
+        "amount_capturable": 0,
+        "next_action": None,
+    }
     account.emit("payment_intent.canceled", intent)
 
 
@@ -210,7 +218,7 @@ def session_payer(email: str | None, name: str | None = None, address: dict | No
             "tax_exempt": "none", "tax_ids": [] if name else None}  # fmt: skip
 
 
-def pay_session(account: Account, session: dict, make_method) -> None:
+def pay_session(account: Account, session: dict, make_method: Callable[[], dict]) -> None:
     """One try to pay a session, with the payment method that is made if it is still open."""
     if session["status"] != "open":
         return

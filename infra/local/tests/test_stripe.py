@@ -14,6 +14,7 @@ import urllib.parse
 
 import pytest
 import stripe
+from browser import Browser
 
 from infra.local.stripe import Double
 
@@ -42,6 +43,12 @@ class Receiver(http.server.ThreadingHTTPServer):
                 status = self.server.statuses.pop(0) if self.server.statuses else 200
             self.send_response(status)
             self.end_headers()
+
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("content-type", "text/html")
+            self.end_headers()
+            self.wfile.write(b"<!doctype html><title>Thanks</title><h1>Thanks</h1>")
 
         def log_message(self, *_):
             pass
@@ -141,7 +148,13 @@ def clean(double):
 
 def test_a_session_is_made_and_read_back(seller):
     made = seller.session(payment_method_types=["card"], client_reference_id="r-1")
-    assert (made.object, made.status, made.payment_status, made.amount_total, made.currency) == ("checkout.session", "open", "unpaid", 12500, "eur")
+    assert (made.object, made.status, made.payment_status, made.amount_total, made.currency) == (
+        "checkout.session",
+        "open",
+        "unpaid",
+        12500,
+        "eur",
+    )
     assert made.url.startswith(seller.double.base_url) and made.metadata.to_dict() == INVOICE and made.payment_intent is None
     assert made.expires_at - made.created == 86400
     assert seller.api.checkout.sessions.retrieve(made.id).to_dict() == made.to_dict()
@@ -211,7 +224,10 @@ def test_two_requests_at_once_with_one_key_are_a_conflict(seller):
 
 
 def test_declines_are_kept_for_their_key_and_mistakes_are_not(seller):
-    given, options = {"amount": 500, "currency": "eur", "confirm": True, "payment_method": "pm_card_chargeDeclined"}, {"idempotency_key": "k-3"}
+    given, options = (
+        {"amount": 500, "currency": "eur", "confirm": True, "payment_method": "pm_card_chargeDeclined"},
+        {"idempotency_key": "k-3"},
+    )
     for _ in range(2):
         with pytest.raises(stripe.CardError):
             seller.api.payment_intents.create(given, options)
@@ -250,7 +266,9 @@ def test_lists_are_filtered_by_what_and_when(seller):
 
 
 def test_customers_change_and_go(seller):
-    made = seller.api.customers.create({"name": "A", "email": "a@example.com", "address": {"city": "Hamburg"}, "metadata": {"a": "1", "b": "2"}})
+    made = seller.api.customers.create(
+        {"name": "A", "email": "a@example.com", "address": {"city": "Hamburg"}, "metadata": {"a": "1", "b": "2"}}
+    )
     assert made.address.city == "Hamburg" and made.address.country is None
     changed = seller.api.customers.update(made.id, {"name": "B", "metadata": {"a": "", "c": "3"}})
     assert (changed.name, changed.metadata.to_dict()) == ("B", {"b": "2", "c": "3"})
@@ -286,12 +304,30 @@ def test_wrong_parameters_are_named(seller, change, code, param):
 
 
 @pytest.mark.parametrize(
+    "body",
+    ["metadata=x", "metadata[a][b]=c", "expand=x", "expand[0][a]=b", "line_items=1", "line_items[0]=x", "line_items[a]=x", "email[]=1",
+     "name[a]=1&name=2",
+     "name=2&name[a]=1", "[]=1", "=1", "name=%ff", "a[b", "address=x", "address[city][x]=1", "preferred_locales=x", "name=" + "x" * 5001,
+     "metadata[" + "x" * 41 + "]=1", "&".join(f"metadata[{i}]=1" for i in range(51))],
+)  # fmt: skip
+def test_odd_forms_are_refused_or_taken_and_break_nothing(seller, body):
+    headers = {"authorization": f"Bearer {seller.key}", "content-type": "application/x-www-form-urlencoded"}
+    for path in ("/v1/customers", "/v1/checkout/sessions", "/v1/payment_intents"):
+        assert send(seller.double, "POST", path, body, headers)[0] in (200, 400), path
+    assert send(seller.double, "GET", f"/v1/customers?{body}", headers=headers)[0] in (200, 400)
+    assert send(seller.double, "POST", "/v1/customers", "{}", {**headers, "content-type": "application/json"})[0] == 400
+
+
+@pytest.mark.parametrize(
     ("amount", "currency", "code"),
     [(49, "eur", "amount_too_small"), (29, "gbp", "amount_too_small"), (100_000_000, "eur", "amount_too_large"),
      (1005, "kwd", "parameter_invalid_integer"), (150, "isk", "parameter_invalid_integer")],
 )  # fmt: skip
 def test_amounts_are_chargeable(seller, amount, currency, code):
-    for make in (lambda: seller.session(amount, currency), lambda: seller.api.payment_intents.create({"amount": amount, "currency": currency})):
+    for make in (
+        lambda: seller.session(amount, currency),
+        lambda: seller.api.payment_intents.create({"amount": amount, "currency": currency}),
+    ):
         with pytest.raises(stripe.InvalidRequestError) as caught:
             make()
         assert caught.value.code == code
@@ -334,7 +370,10 @@ def test_accounts_see_nothing_of_each_other(seller, double):
     with pytest.raises(stripe.InvalidRequestError, match="No such"):
         other.api.checkout.sessions.retrieve(made.id)
     assert other.api.checkout.sessions.list().data == [] and other.api.events.list().data == []
-    assert (other.api.accounts.retrieve_current().id, seller.api.accounts.retrieve_current().id) == (other.account["id"], seller.account["id"])
+    assert (other.api.accounts.retrieve_current().id, seller.api.accounts.retrieve_current().id) == (
+        other.account["id"],
+        seller.account["id"],
+    )
     with pytest.raises(stripe.PermissionError):
         seller.api.customers.list(options={"stripe_account": other.account["id"]})
 
@@ -345,7 +384,13 @@ def test_accounts_see_nothing_of_each_other(seller, double):
 def test_the_page_shows_seller_items_and_amount_and_no_script(seller):
     status, headers, text = seller.get_page(seller.session(custom_text={"submit": {"message": "Danke & bis bald"}}))
     assert status == 200 and "<script" not in text and "default-src 'none'" in headers["Content-Security-Policy"]
-    for shown in ("Nordlicht GmbH &amp; Co", "Invoice &lt;RE-2026-0117&gt;", "125.00 EUR", 'href="https://pay.example/back?a=1&amp;b=2"', "Danke &amp;"):
+    for shown in (
+        "Nordlicht GmbH &amp; Co",
+        "Invoice &lt;RE-2026-0117&gt;",
+        "125.00 EUR",
+        'href="https://pay.example/back?a=1&amp;b=2"',
+        "Danke &amp;",
+    ):
         assert shown in text
     fields = set(re.findall(r'<input id="(\w+)"', text))
     assert fields == set(re.findall(r'<label for="(\w+)"', text)) == {"card_number", "expiry", "cvc", "iban", "email", "name"}
@@ -391,8 +436,10 @@ def test_a_declined_card_pays_nothing_and_another_then_does(seller):
 
 @pytest.mark.parametrize(
     ("change", "field"),
-    [({"card_number": "4242424242424241"}, "card_number"), ({"expiry": "01/20"}, "expiry"), ({"expiry": "x"}, "expiry"), ({"cvc": "1"}, "cvc"),
-     ({"email": "none"}, "email"), ({"name": " "}, "name"), ({**DEBIT, "iban": "DE89370400440532013001"}, "iban"), ({"method": "cash"}, "method")],
+    [({"card_number": "4242424242424241"}, "card_number"), ({"expiry": "01/20"}, "expiry"), ({"expiry": "1334"}, "expiry"),
+     ({"cvc": "1"}, "cvc"),
+     ({"email": "none"}, "email"), ({"name": " "}, "name"), ({**DEBIT, "iban": "DE89370400440532013001"}, "iban"),
+     ({"method": "cash"}, "method")],
 )  # fmt: skip
 def test_what_is_typed_wrong_is_said_at_its_field(seller, change, field):
     status, _, text = seller.post_form(seller.session(), {**CARD, **change})
@@ -406,8 +453,9 @@ def test_a_bank_asks_who_pays(seller, answer, paid):
     assert status == 303 and headers["Location"].startswith("/authenticate/pi_")
     assert seller.api.payment_intents.list().data[0].status == "requires_action"
     assert "Your bank asks" in send(seller.double, "GET", headers["Location"])[2]
-    status, after, _ = seller.post_form(made, {"answer": answer}, headers["Location"])
+    status, after, text = seller.post_form(made, {"answer": answer}, headers["Location"])
     assert (status, "Location" in after) == ((303, True) if paid else (402, False))
+    assert paid or f'action="{urllib.parse.urlsplit(made.url).path}"' in text
     assert seller.api.checkout.sessions.retrieve(made.id).payment_status == ("paid" if paid else "unpaid")
     assert seller.post_form(made, {"answer": "yes"}, headers["Location"])[0] == 409
     assert len(seller.api.charges.list().data) == paid
@@ -458,6 +506,42 @@ def test_a_customer_is_known_or_made(seller):
     assert (paid.customer.name, paid.customer.email) == ("Ada Byron", "ada@example.com")
 
 
+@pytest.mark.parametrize("expiry", ["12/34", "1234", "12 / 2034", "1/34"])
+def test_expiries_are_taken_as_they_are_typed(seller, expiry):
+    assert seller.post_form(seller.session(), {**CARD, "expiry": expiry})[0] == 303
+
+
+def test_an_intent_of_an_open_page_is_left_to_it(seller):
+    made = seller.session()
+    seller.post_form(made, {**CARD, "card_number": "4000000000000002"})
+    [intent] = seller.api.payment_intents.list().data
+    for refused in (seller.api.payment_intents.cancel, seller.api.payment_intents.confirm):
+        with pytest.raises(stripe.InvalidRequestError, match="Checkout"):
+            refused(intent.id)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_is_for_everybody_and_leads_through(seller, scheme):
+    chromium = Browser(seller.double.base_url)
+    try:
+        chromium.start(width=390, scheme=scheme)
+        made = seller.session(payment_method_types=["card"], success_url=seller.receiver.url)
+        path = urllib.parse.urlsplit(made.url).path
+        chromium.goto(path)
+        assert chromium.axe() == []
+        shown = chromium.press("Pay 125.00 EUR", card_number="4000002500003155")
+        assert shown.status == 422 and shown.title.startswith("Error") and chromium.axe() == []
+        shown = chromium.press(
+            "Pay 125.00 EUR", card_number="4000002500003155", expiry="12/34", cvc="123", name="Ada", email="ada@example.com"
+        )
+        assert "Your bank asks" in shown.text and chromium.axe() == []
+        shown = chromium.press("Yes, it is me: pay")
+        assert (shown.title, shown.url) == ("Thanks", seller.receiver.url)
+        assert chromium.goto(path).title == "Already paid" and chromium.axe() == []
+    finally:
+        chromium.close()
+
+
 # ---- Refunds and disputes ----------------------------------------------------------------------------------------------
 
 
@@ -490,7 +574,9 @@ def test_a_refund_comes_back(seller):
     assert {"refund.updated", "refund.failed"} < set(seller.types())
 
 
-@pytest.mark.parametrize(("status", "events"), [("won", {"funds_withdrawn", "funds_reinstated"}), ("lost", {"funds_withdrawn"}), ("warning_closed", set())])
+@pytest.mark.parametrize(
+    ("status", "events"), [("won", {"funds_withdrawn", "funds_reinstated"}), ("lost", {"funds_withdrawn"}), ("warning_closed", set())]
+)
 def test_a_dispute_is_opened_and_closed(seller, status, events):
     paid = seller.intent()
     seller.door("POST", "disputes", fails=400, charge=paid.id, amount=12501)
@@ -691,7 +777,8 @@ def test_the_node_client_finds_a_stripe(seller):
     made = node(script | {"do": "call"})
     assert made == {
         "session": "open", "same": True, "replayed": "true", "reused": "StripeIdempotencyError", "listed": 12, "received": 700,
-        "errors": ["StripeAuthenticationError", "StripeInvalidRequestError", "StripeInvalidRequestError", "StripeCardError", "StripeRateLimitError",
+        "errors": ["StripeAuthenticationError", "StripeInvalidRequestError", "StripeInvalidRequestError", "StripeCardError",
+                   "StripeRateLimitError",
                    "StripeAPIError", "StripeConnectionError"],
         "codes": [None, "parameter_unknown", "resource_missing", "card_declined", "rate_limit", None, None],
     }  # fmt: skip
@@ -702,7 +789,9 @@ def test_the_node_client_finds_a_stripe(seller):
 
 
 def node(script):
-    done = subprocess.run(["node", "stripe_client.mjs"], cwd=ROOT / "tests", input=json.dumps(script), capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        ["node", "stripe_client.mjs"], cwd=ROOT / "tests", input=json.dumps(script), capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
