@@ -52,11 +52,11 @@ class Api:
             if not re.fullmatch(r"\d{4}-\d\d-\d\d(\.\w+)?", request.headers.get("stripe-version", API_VERSION)):
                 raise invalid("This is no version of the API", None)
             given = _parameters(request)
-            fault = self.world.fault(request.method, request.path)
             name = request.headers.get("idempotency-key") if request.method == "POST" else None
             kept = self._begin(account, name, (request.path, given)) if name else None
-        if kept and kept.response:
-            return kept.response
+            fault = self.world.fault(request.method, request.path)
+        if kept and (response := kept.response):
+            return faulty(fault, lambda: response)
 
         def execute() -> Response:
             with self.world.lock:

@@ -102,14 +102,16 @@ def create_intent(account: Account, *, confirm=False, off_session=False, payment
     if given.get("customer"):
         account.get("customer", given["customer"], "customer", 400)
     given["metadata"] = merged({}, given.get("metadata"))
+    # Looked up first: what is refused must leave nothing behind.
+    method = _method(account, payment_method, payment_method_data) if payment_method or payment_method_data else None
     automatic = given.pop("automatic_payment_methods", None)
     if "payment_method_types" in given:
         given |= {"automatic_payment_methods": None, "payment_method_configuration_details": None}
     elif automatic:
         given["automatic_payment_methods"] = {"allow_redirects": "always", **automatic}
     intent = payments.create_intent(account, **given)
-    if payment_method or payment_method_data:
-        intent |= {"payment_method": _method(account, payment_method, payment_method_data)["id"], "status": "requires_confirmation"}
+    if method:
+        intent |= {"payment_method": method["id"], "status": "requires_confirmation"}
     return confirm_intent(account, intent["id"], return_url=return_url) if confirm else intent
 
 

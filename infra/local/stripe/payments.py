@@ -121,7 +121,8 @@ def _succeed(account: Account, intent: dict, amount: int) -> None:
 def decline(account: Account, intent: dict, reason: str) -> StripeError:
     """A declined card: a failed charge, and the error that says so."""
     code = reason if reason in OWN_CODES else "card_declined"
-    error = {"code": code, "decline_code": reason, "message": f"The card was declined ({reason.replace('_', ' ')}).", "type": "card_error"}
+    why = "" if reason == "generic_decline" else f": {reason.replace('_', ' ')}"
+    error = {"code": code, "decline_code": reason, "message": f"The card was declined{why}.", "type": "card_error"}
     charge = _charge(account, intent, account.objects[intent["payment_method"]], "failed", error=error)
     account.emit("charge.failed", charge)
     method = _give_up(account, intent, error | {"charge": charge["id"]})

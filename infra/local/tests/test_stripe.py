@@ -211,7 +211,7 @@ def test_the_same_key_and_parameters_replay_the_first_answer(seller):
 
 
 def test_two_requests_at_once_with_one_key_are_a_conflict(seller):
-    seller.door("POST", "faults", path="/v1/customers", answer="delay", seconds=0.5)
+    seller.door("POST", "faults", path="/v1/customers", answer="delay", seconds=1.5)
     options = {"idempotency_key": "k-2"}
     with concurrent.futures.ThreadPoolExecutor() as pool:
         slow = pool.submit(seller.api.customers.create, {"name": "A"}, options)
@@ -478,9 +478,9 @@ def test_a_debit_is_on_its_way_and_then_settles_or_fails(seller, end, status, to
 def test_a_session_expires_by_itself(seller):
     made = seller.session(expires_at=int(time.time()) + 1800)
     seller.post_form(made, {**CARD, "card_number": "4000000000000002"})
-    seller.door("POST", "clock", advance=1799)
+    seller.door("POST", "clock", advance=1700)
     assert seller.get_page(made)[0] == 200
-    seller.door("POST", "clock", advance=2)
+    seller.door("POST", "clock", advance=101)
     assert seller.api.checkout.sessions.retrieve(made.id).status == "expired"
     assert seller.get_page(made)[0] == 410 and seller.post_form(made, CARD)[0] == 410
     assert {"checkout.session.expired", "payment_intent.canceled"} < set(seller.types())
@@ -710,6 +710,21 @@ def test_a_lost_answer_is_had_by_asking_again(seller, answer, when):
     again = seller.api.customers.create({}, {"idempotency_key": "k-6"})
     assert again.last_response.headers.get("idempotent-replayed") == (None if when == "before" else "true")
     assert [one.id for one in seller.api.customers.list().data] == [again.id]
+
+
+def test_a_replayed_answer_is_lost_too(seller):
+    made = seller.api.customers.create({}, {"idempotency_key": "k-8"})
+    seller.door("POST", "faults", path="/v1/customers", answer="reset")
+    with pytest.raises(stripe.APIConnectionError):
+        seller.api.customers.create({}, {"idempotency_key": "k-8"})
+    assert seller.api.customers.create({}, {"idempotency_key": "k-8"}).id == made.id
+
+
+def test_what_is_refused_leaves_nothing_behind(seller):
+    for given in ({"payment_method": "pm_none"}, {"customer": "cus_none"}):
+        with pytest.raises(stripe.InvalidRequestError):
+            seller.intent(**given)
+    assert seller.api.payment_intents.list().data == [] and seller.told() == []
 
 
 def test_the_client_tries_again_by_itself_and_makes_one_thing(seller):
