@@ -241,6 +241,7 @@ def test_lists_are_paged_through_both_ways(seller):
     made = [seller.api.customers.create({"name": f"C {number}"}).id for number in range(25)]
     listed = seller.api.customers.list({"limit": 10})
     assert listed.has_more and [one.id for one in listed.auto_paging_iter()] == made[::-1]
+    assert not seller.api.customers.list({"limit": 25}).has_more and seller.api.customers.list({"limit": 24}).has_more
     back = seller.api.customers.list({"limit": 10, "ending_before": made[0]})
     assert [one.id for one in back.auto_paging_iter()] == made[1:]
     assert [one.id for one in seller.api.customers.list({"starting_after": made[2]}).data] == made[1::-1]
