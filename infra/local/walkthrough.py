@@ -1,9 +1,6 @@
 """One Stripe payment, from signed webhook to paid invoice, with each step shown."""
 
 import dataclasses
-import decimal
-import hashlib
-import hmac
 import http.client
 import json
 import pathlib
@@ -13,18 +10,14 @@ import uuid
 from collections.abc import Callable
 
 from .aws import StackError, tail
+from .money import MINOR_DIGITS, written
 from .output import bold, dim, green, say
 from .stack import Stack
+from .stripe.webhooks import sign
 
 SECONDS = 10
 WIDTH = 80
 TABLES = ("LedgerTable", "WebhookEventsTable", "AuditTable")
-# Currencies whose minor unit is not a hundredth (ISO 4217).
-MINOR_DIGITS = {
-    **dict.fromkeys(("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX"), 0),
-    **dict.fromkeys(("UYI", "VND", "VUV", "XAF", "XOF", "XPF"), 0),
-    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +61,7 @@ def pay(stack: Stack, choice: Choice) -> None:
 
     event = checkout_completed(invoice)
     body = json.dumps(event, indent=2).encode()
-    signature = sign(endpoint["secret"], body, int(time.time()))
+    signature = sign([endpoint["secret"]], body, int(time.time()))
     _shown(1, "signed", f"{event['type']} {event['id']}")
     _more(f"for {invoice['number']} of {choice.org['name']}, {amount(invoice['balance'])}; {len(body)} bytes")
     _more(f"Stripe-Signature: {signature[:32]}…")
@@ -142,12 +135,6 @@ def checkout_completed(invoice: dict) -> dict:
         "request": {"id": None, "idempotency_key": None},
         "type": "checkout.session.completed",
     }
-
-
-def sign(secret: str, body: bytes, timestamp: int) -> str:
-    """The `Stripe-Signature` header (https://docs.stripe.com/webhooks#verify-manually)."""
-    digest = hmac.new(secret.encode(), f"{timestamp}.".encode() + body, hashlib.sha256).hexdigest()
-    return f"t={timestamp},v1={digest}"
 
 
 def post(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, dict[str, str]]:
@@ -244,8 +231,7 @@ def way(answered: str, worked: str, seen: str) -> None:
 
 def amount(money: dict) -> str:
     """Money as people write it."""
-    digits = MINOR_DIGITS.get(money["currency"], 2)
-    return f"{decimal.Decimal(money['amount']).scaleb(-digits):,.{digits}f} {money['currency']}"
+    return written(money["amount"], money["currency"], MINOR_DIGITS.get(money["currency"], 2))
 
 
 def state(invoice: dict) -> str:
