@@ -1,10 +1,14 @@
 use jiff::Timestamp;
-use plixo_domain::id::{CustomerId, Ids, InvoiceId, OrgId};
+use plixo_domain::audit::{Actor, ActorKind};
+use plixo_domain::id::{CustomerId, Ids, InvoiceId, LinkId, OrgId, from_bytes};
 use plixo_domain::ledger::{
-    Book, Customer, Invoice, InvoiceBody, InvoiceState, Kept, Personal, Private, Row,
+    Book, Customer, Invoice, InvoiceBody, InvoiceState, Kept, LinkState, Opened, Personal, PortalLink,
+    Private, Row, SESSION, make_link, open_link,
 };
 use plixo_domain::money::Money;
-use plixo_store::{AttributeValue, CommitError, Item, Key, Store, StoreError, Table, Tables, keys};
+use plixo_store::{
+    AttributeValue, CommitError, Item, Key, List, Page, Store, StoreError, Table, Tables, keys,
+};
 use serde_json::Value;
 
 use crate::{FakeKms, FakePeople, FakeTables, Fault, Faults, contract, entropy};
@@ -121,6 +125,62 @@ fn a_stale_book_changes_nothing() {
         let late = stack.store.commit(&stack.org, &books[1], None, &[], now()).await;
         assert!(matches!(late, Err(CommitError::Conflict)), "{late:?}");
         assert_eq!(stack.row::<Invoice>(&stack.org, &stack.invoice).await.unwrap().0.number, "new 0");
+    });
+}
+
+#[test]
+fn of_two_who_open_a_link_at_once_one_does() {
+    block_on(async {
+        let stack = stack().await;
+        let (link, invoice) = (from_bytes([7; 16]), stack.invoice);
+        let by = Actor { kind: ActorKind::Member, id: "mem_1".into(), role: None };
+        let read = async || {
+            let mut book = Book::default();
+            let names = vec![PortalLink::key(&link), Invoice::key(&invoice)];
+            for (name, stored) in stack.store.read(&stack.org, names).await.unwrap() {
+                book.learn(name, stored);
+            }
+            book
+        };
+        let commit = async |book: &Book| stack.store.commit(&stack.org, book, None, &[], now()).await;
+        let mut book = read().await;
+        make_link(&mut book, (link, invoice), SESSION, &by, now()).unwrap();
+        commit(&book).await.unwrap();
+        let open =
+            |book: &mut Book, browser| open_link(book, (&link, &invoice), [browser; 32], now()).unwrap();
+        let (mut one, mut other) = (read().await, read().await);
+        assert!(matches!(open(&mut one, 1), Some(Opened::Until(_))));
+        assert!(matches!(open(&mut other, 2), Some(Opened::Until(_))));
+        commit(&one).await.unwrap();
+        assert!(matches!(commit(&other).await, Err(CommitError::Conflict)));
+        assert_eq!(open(&mut read().await, 2), Some(Opened::Not(LinkState::Used)));
+        assert!(matches!(open(&mut read().await, 1), Some(Opened::Until(_))));
+    });
+}
+
+#[test]
+fn an_invoices_links_are_listed_by_age() {
+    block_on(async {
+        let stack = stack().await;
+        let by = Actor { kind: ActorKind::Member, id: "mem_1".into(), role: None };
+        let ids: Vec<LinkId> = [9, 1, 5].map(|byte| from_bytes([byte; 16])).to_vec();
+        for (age, id) in (0_i64..).zip(&ids) {
+            let made_at = now().checked_add(jiff::SignedDuration::from_millis(age)).unwrap();
+            let mut book = Book::default();
+            let (invoice, version) = stack.row::<Invoice>(&stack.org, &stack.invoice).await.unwrap();
+            book.learn(Invoice::key(&invoice.id), Some((Row::Invoice(invoice), version)));
+            make_link(&mut book, (*id, stack.invoice), SESSION, &by, made_at).unwrap();
+            stack.store.commit(&stack.org, &book, None, &[], made_at).await.unwrap();
+        }
+        let list = List::PortalLinksOf(stack.invoice);
+        let page = Page { after: None, descending: list.is_youngest_first(), limit: 10 };
+        let listed = stack.store.list(&stack.org, &list, page, now()).await.unwrap();
+        let found: Vec<_> =
+            listed.rows.iter().filter_map(|(row, _)| PortalLink::of(row)).map(|it| it.id).collect();
+        assert_eq!(found, [ids[2], ids[1], ids[0]]);
+        let page = Page { after: None, descending: true, limit: 10 };
+        let foreign = stack.store.list(&stack.other, &list, page, now()).await.unwrap();
+        assert!(foreign.rows.is_empty());
     });
 }
 

@@ -24,6 +24,7 @@ fn rows(external: &str, number: &str, seed: u8) -> Vec<RowKey> {
         RowKey::InvoiceNumber(number.to_owned()),
         RowKey::Payment(reference),
         RowKey::PaymentPointer(ids(seed).make()),
+        RowKey::PortalLink(ids(seed).make()),
         RowKey::WebhookEndpoint(ids(seed).make()),
         RowKey::WebhookEvent(event),
         RowKey::WebhookEvent(conflict),
@@ -71,6 +72,7 @@ fn keys_are_what_they_were() {
     Ledger | org_01m808twzze40r2081040g2081#number#INV-1 | invoice-number
     Ledger | org_01m808twzze40r2081040g2081#stripe#pi_3Abc | payment
     Ledger | org_01m808twzze40r2081040g2081#pay_01m808twzze81840g2081040g2 | payment-pointer
+    Ledger | org_01m808twzze40r2081040g2081#lnk_01m808twzze81840g2081040g2 | portal-link
     Ledger | org_01m808twzze40r2081040g2081#whe_01m808twzze81840g2081040g2 | webhook-endpoint
     WebhookEvents | org_01m808twzze40r2081040g2081#whe_01m808twzze81840g2081040g2#pi_3Abc | event
     WebhookEvents | org_01m808twzze40r2081040g2081#whe_01m808twzze81840g2081040g2#pi_3Abc | conflict#0202020202020202020202020202020202020202020202020202020202020202
