@@ -70,6 +70,7 @@ enum OfEvents {
 pub(crate) struct LogShape {
     data: Vec<EventShape>,
     /// Where the next part begins; null at the end.
+    #[schema(required)]
     next_cursor: Option<String>,
     /// Where there is a next part: the earliest day, UTC, that this one looked at.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -308,6 +308,25 @@ fn what_was_done_to_a_thing_is_found_however_long_ago_and_however_often_it_was_r
 }
 
 #[test]
+fn what_was_written_long_after_its_message_came_is_found_where_it_was_written() {
+    let world = World::new();
+    about(&world, "inv_1", &[DAY + 60, 18 * DAY, 40 * DAY], &[]);
+    // Its id is of when the message came.
+    let late = AuditEvent {
+        object: Object::new("invoice", "inv_1"),
+        fields: vec!["allocations".to_owned()],
+        ..event(&mut Ids::new(ago(17 * DAY), [7; 10]), ago(60))
+    };
+    let events = std::slice::from_ref(&late);
+    block_on(world.store().commit(&world.orgs[0], &Book::default(), None, events, now())).unwrap();
+    let from = ago(3600);
+    assert_eq!(world.all(&format!("object=inv_1&from={from}")).0, [late.id.to_string()]);
+    // And no further back than such a message can come from.
+    about(&world, "inv_1", &(0..2_200).map(|n| 60 * DAY + n).collect::<Vec<_>>(), &[]);
+    assert_eq!(world.all(&format!("object=inv_1&from={from}&limit=100")), (vec![late.id.to_string()], 1));
+}
+
+#[test]
 fn the_events_about_a_thing_come_once_and_in_order() {
     let world = World::new();
     let mut events = about(&world, "inv_1", &[150 * DAY, 3, 40, 9 * DAY, 41], &["memo"]);

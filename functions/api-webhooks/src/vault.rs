@@ -100,30 +100,36 @@ pub(crate) fn add(entry: &mut VaultEntry, secret: &Secret, now: Timestamp) -> Re
     Ok(true)
 }
 
-/// Makes the pending secret of that hash the live one, unless a later one is: then it verifies for the rest of its day. Those
-/// before it go on verifying until their day is over. One that is not pending any more was settled before, and changes
-/// nothing.
+/// Makes the pending secret of that hash the live one. Those before it go on verifying until their day is over. One that is not
+/// pending any more was settled before, and changes nothing.
 ///
 /// # Errors
-/// [`Refusal::Unavailable`] where there is no secret of that hash.
+/// [`Refusal::State`] where a later rotation took its place, so that nobody is told a secret that is not the live one.
 pub(crate) fn settle(entry: &mut VaultEntry, hash: Fingerprint, now: Timestamp) -> Result<bool, Refusal> {
     let is_it = |held: &EndpointSecret| fingerprint(&held.secret) == hash;
     let Some(at) = entry.secrets.iter().position(|held| held.pending && is_it(held)) else {
-        let gone = || Refusal::Unavailable("the vault has not got the secret".to_owned());
-        return entry.secrets.iter().any(is_it).then_some(false).ok_or_else(gone);
+        return entry.secrets.iter().any(is_it).then_some(false).ok_or_else(overtaken);
     };
     let live = entry.secrets.iter().find(|held| held.expires_at.is_none()).and_then(|live| live.added_at);
+    if entry.secrets.get(at).is_some_and(|held| held.added_at < live) {
+        return Err(overtaken());
+    }
     let settled = EndpointSecret { pending: false, ..entry.secrets.remove(at) };
     entry.secrets.retain(|held| held.secret != settled.secret);
-    if settled.added_at < live {
-        entry.secrets.push(settled);
-        return Ok(true);
-    }
     for held in &mut entry.secrets {
         held.expires_at.get_or_insert(end(now));
     }
     entry.secrets.insert(0, EndpointSecret { expires_at: None, ..settled });
     Ok(true)
+}
+
+fn overtaken() -> Refusal {
+    Refusal::State {
+        code: "rotation_overtaken",
+        detail: "other rotations took its place: use the secret of the last one, or rotate once more with another key"
+            .to_owned(),
+        pointer: None,
+    }
 }
 
 fn end(now: Timestamp) -> Timestamp {
@@ -178,15 +184,14 @@ mod tests {
         assert!(add(&mut entry, &older, at(0)).unwrap());
         assert!(add(&mut entry, &newer, at(1)).unwrap());
         assert!(settle(&mut entry, fingerprint(&newer), at(1)).unwrap());
-        assert!(settle(&mut entry, fingerprint(&older), at(2)).unwrap());
+        let late = settle(&mut entry, fingerprint(&older), at(2));
+        assert!(
+            matches!(late, Err(Refusal::State { code: "rotation_overtaken", .. })),
+            "nobody is told of it"
+        );
         assert_eq!(live(&entry), ["whsec_newer"]);
         let held = entry.secrets.iter().find(|held| held.secret == older).unwrap();
-        assert_eq!(
-            (held.pending, held.expires_at),
-            (false, Some(end(at(0)))),
-            "it was told, so it verifies for its day"
-        );
-        assert!(!settle(&mut entry, fingerprint(&older), at(3)).unwrap());
+        assert!(held.pending, "it verifies nothing");
     }
 
     #[test]
@@ -197,7 +202,10 @@ mod tests {
         }
         assert_eq!(entry.secrets.len(), 1 + MOST);
         let gone = settle(&mut entry, fingerprint(&named("0")), at(20));
-        assert!(matches!(gone, Err(Refusal::Unavailable(_))), "who asked for it asks again");
+        assert!(
+            matches!(gone, Err(Refusal::State { code: "rotation_overtaken", .. })),
+            "who asked for it asks again"
+        );
         assert!(settle(&mut entry, fingerprint(&named("19")), at(20)).unwrap());
         assert_eq!(live(&entry), ["whsec_19"]);
     }

@@ -14,6 +14,9 @@ use crate::visit::{Failed, Visit, among, tried};
 /// Providers, as the API and as people name them, and which of them a receiver is there for.
 const PROVIDERS: [(&str, &str); 1] = [("stripe", "Stripe")];
 
+/// Characters of what an event said that a page shows.
+const LARGEST_SHOWN: usize = 64 * 1024;
+
 fn provider(word: &str) -> String {
     let known = PROVIDERS.into_iter().find(|(own, _)| *own == word);
     known.map_or(word, |(_, name)| name).to_owned()
@@ -124,6 +127,18 @@ pub(crate) async fn replay(visit: &Visit<'_>, form: &Form) -> Result<Response, F
     }
 }
 
+/// JSON as people read it. What is large, or would be once it is spread out, is not; its beginning is enough to know it by.
+fn readable(payload: &Value) -> String {
+    let compact = payload.to_string();
+    if let Some((start, _)) =
+        compact.char_indices().nth(LARGEST_SHOWN).and_then(|(at, _)| compact.split_at_checked(at))
+    {
+        return format!("{start}…");
+    }
+    let spread = format!("{payload:#}");
+    if spread.len() > 8 * LARGEST_SHOWN { compact } else { spread }
+}
+
 async fn event_page(visit: &Visit<'_>, errors: Errors) -> Result<Response, Failed> {
     let ask = visit.ask("GET", "webhook-events/{id}").id("id", visit.path("id"));
     let (org, found) = futures::try_join!(visit.membership(), ask.send::<Event>())?;
@@ -140,7 +155,7 @@ async fn event_page(visit: &Visit<'_>, errors: Errors) -> Result<Response, Faile
         status: it.status,
         received_at: it.received_at,
         applied_at: it.applied_at,
-        payload: it.payload.map(|payload| format!("{payload:#}")),
+        payload: it.payload.as_ref().map(readable),
         errors,
     };
     Ok(Visit::shown(&shown.errors, shown.render()))

@@ -138,8 +138,8 @@ impl<D: Directory, P: People, N: OrganisationNames> Step<'_, D, P, N> {
     }
 
     pub(crate) async fn password(&mut self, form: &Form) -> Result<Response, Failed> {
-        let errors = match repeated(form) {
-            Some(errors) => errors,
+        let (status, errors) = match repeated(form) {
+            Some(errors) => (400, errors),
             None => {
                 let body = json!({
                     "current_password": form.raw("current"), "new_password": form.raw("password"),
@@ -147,11 +147,11 @@ impl<D: Directory, P: People, N: OrganisationNames> Step<'_, D, P, N> {
                 match self.tell("password", body).await {
                     Ok(()) => return Ok(Response::redirect(303, format!("{HOME}?done=password"))),
                     Err(problem) if problem.status == 401 => return Err(Failed::Nobody),
-                    Err(problem) => refused(problem, password_field)?,
+                    Err(problem) => (status(&problem), refused(problem, password_field)?),
                 }
             }
         };
-        Ok(page::page(400, self.password_page(errors)?.render()))
+        Ok(page::page(status, self.password_page(errors)?.render()))
     }
 
     /// What is about to be done: the secret is made by a form, so that no other tab or link replaces one that is being scanned.

@@ -5,10 +5,10 @@
 //! not it found any.
 
 use futures::future::try_join_all;
-use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp};
 use plixo_domain::audit::AuditEvent;
-use plixo_domain::id::OrgId;
+use plixo_domain::id::{OrgId, bytes_of};
 use plixo_envelope::KeyService;
 
 use crate::error::StoreError;
@@ -181,7 +181,7 @@ impl<T: Tables, K: KeyService> Store<T, K> {
             let (round, ends) = self.round(Index::ByObject, &partitions, before.as_deref(), piece).await?;
             let mut round = round.into_iter().peekable();
             while let Some((place, event)) = round.next() {
-                if event.at < span.from {
+                if latest_of(&event) < span.from {
                     return Ok(sieve.page(None));
                 }
                 let looked_back_to = keys::day(event.at);
@@ -233,4 +233,19 @@ impl<T: Tables, K: KeyService> Store<T, K> {
         round.sort_unstable_by(|(one, _), (other, _)| other.cmp(one));
         Ok((round, floor.is_none()))
     }
+}
+
+/// The longest from when an event's work came, which is its id's time, to when it was written: 4 days in the queue, and 14 among
+/// the dead letters before somebody replays it.
+const LATEST: SignedDuration = SignedDuration::from_hours(18 * 24);
+
+/// The latest time at which this event, or one before it in the order of ids, can have been written.
+fn latest_of(event: &AuditEvent) -> Timestamp {
+    let [a, b, c, d, e, f, ..] = bytes_of(&event.id);
+    let millis = i64::from_be_bytes([0, 0, a, b, c, d, e, f]);
+    let at = Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX);
+    // Times have fractions of the millisecond.
+    at.saturating_add(LATEST)
+        .and_then(|at| at.saturating_add(SignedDuration::from_millis(1)))
+        .unwrap_or(Timestamp::MAX)
 }

@@ -459,14 +459,14 @@ impl People for DynamoPeople {
     async fn pending(&self, hash: &str, now: Timestamp) -> Result<Option<Pending>, StoreError> {
         let found = self.get(keys::challenge(hash)).await?;
         let Some(item) = found.filter(|item| !is_gone(item, now)) else { return Ok(None) };
+        // One from before this was noted is asked anew.
+        let Ok(asked_at) = text_of(&item, "asked_at") else { return Ok(None) };
         let counter = Counter::stored(text_of(&item, "counter")?);
         Ok(Some(Pending {
             user: text_of(&item, "user")?.parse().map_err(|_| corrupt("a challenge for nobody"))?,
             question: text_of(&item, "question")?,
             counter: counter.ok_or_else(|| corrupt("a challenge without its counter"))?,
-            asked_at: text_of(&item, "asked_at")?
-                .parse()
-                .map_err(|_| corrupt("a challenge without its time"))?,
+            asked_at: asked_at.parse().map_err(|_| corrupt("a challenge without its time"))?,
         }))
     }
 

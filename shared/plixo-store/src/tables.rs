@@ -11,7 +11,7 @@ use crate::StoreError;
 pub type Item = HashMap<String, AttributeValue>;
 
 /// What is read of the ledger's items: all but what indices find them by.
-pub const LEDGER_ATTRIBUTES: [&str; 4] = ["kind", "v", "version", "row"];
+pub const LEDGER_ATTRIBUTES: [&str; 5] = ["kind", "v", "version", "row", "expires_at"];
 
 /// Which table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -62,6 +62,7 @@ async fn what_an_index_finds_the_ledgers_items_by_is_not_read(tables: &impl Tabl
     let mut whole = item(1, "x");
     whole.insert("kind".to_owned(), AttributeValue::S("invoice".to_owned()));
     whole.insert("v".to_owned(), AttributeValue::N("1".to_owned()));
+    whole.insert("expires_at".to_owned(), AttributeValue::N("4102444800".to_owned()));
     let mut listed = whole.clone();
     listed.insert(partition_name.to_owned(), AttributeValue::S(format!("{run}#indexed")));
     listed.insert(sort_name.to_owned(), AttributeValue::S("1".to_owned()));

@@ -153,7 +153,7 @@ fn of_two_who_open_a_link_at_once_one_does() {
         assert!(matches!(open(&mut other, 2), Some(Opened::Until(_))));
         commit(&one).await.unwrap();
         assert!(matches!(commit(&other).await, Err(CommitError::Conflict)));
-        assert_eq!(open(&mut read().await, 2), Some(Opened::Not(LinkState::Used)));
+        assert_eq!(open(&mut read().await, 2), Some(Opened::Not(LinkState::Consumed)));
         assert!(matches!(open(&mut read().await, 1), Some(Opened::Until(_))));
     });
 }

@@ -55,9 +55,9 @@ pub type BrowserHash = [u8; 32];
 #[serde(rename_all = "snake_case")]
 pub enum LinkState {
     /// It opens its invoice.
-    Active,
+    Issued,
     /// It has opened it.
-    Used,
+    Consumed,
     /// Its time is over.
     Expired,
     /// Somebody took it back.
@@ -76,11 +76,11 @@ impl PortalLink {
         } else if !invoice.takes_payment() {
             LinkState::Settled
         } else if self.opened.is_some() {
-            LinkState::Used
+            LinkState::Consumed
         } else if self.expires_at <= now {
             LinkState::Expired
         } else {
-            LinkState::Active
+            LinkState::Issued
         }
     }
 
@@ -164,12 +164,12 @@ pub fn open_link(
     let Some((link, owed)) = link.zip(book.get::<Invoice>(invoice)?) else { return Ok(None) };
     let again = |opened: &Opening| opened.browser == browser && now < later(opened.at, AGAIN);
     Ok(Some(match (link.state(owed, now), link.session_until()) {
-        (LinkState::Active, _) => {
+        (LinkState::Issued, _) => {
             let opened = PortalLink { opened: Some(Opening { at: now, browser }), ..link };
             book.put(opened)?;
             Opened::Until(later(now, SESSION))
         }
-        (LinkState::Used, Some(until)) if link.opened.as_ref().is_some_and(again) => Opened::Until(until),
+        (LinkState::Consumed, Some(until)) if link.opened.as_ref().is_some_and(again) => Opened::Until(until),
         (state, _) => Opened::Not(state),
     }))
 }

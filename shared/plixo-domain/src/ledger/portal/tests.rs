@@ -50,9 +50,9 @@ fn a_link_opens_once_and_the_browser_that_opened_it_hears_so_again() {
     let now = start() + 10.minutes();
     let until = now + 30.minutes();
     assert_eq!(open(1, now), Some(Opened::Until(until)));
-    assert_eq!(open(2, now), Some(Opened::Not(LinkState::Used)));
+    assert_eq!(open(2, now), Some(Opened::Not(LinkState::Consumed)));
     assert_eq!(open(1, now + 59.seconds()), Some(Opened::Until(until)), "and no longer than that");
-    assert_eq!(open(1, now + 60.seconds()), Some(Opened::Not(LinkState::Used)));
+    assert_eq!(open(1, now + 60.seconds()), Some(Opened::Not(LinkState::Consumed)));
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn a_link_lives_as_long_as_it_may() {
         let (mut book, of) = book();
         make_link(&mut book, (id(), of), asked, &by(), start()).unwrap();
         let last = start() + lives - 1.nanosecond();
-        assert_eq!(state(&book, &of, last), LinkState::Active);
+        assert_eq!(state(&book, &of, last), LinkState::Issued);
         assert_eq!(state(&book, &of, start() + lives), LinkState::Expired);
         let opened = open_link(&mut book, (&id(), &of), [1; 32], start() + lives);
         assert_eq!(opened, Ok(Some(Opened::Not(LinkState::Expired))));
@@ -112,7 +112,7 @@ fn nothing_owed_nothing_linked() {
 fn whatever_settles_an_invoice_closes_its_links() {
     let (mut book, of) = linked();
     mark_uncollectible(&mut book, &of).unwrap();
-    assert_eq!(state(&book, &of, start()), LinkState::Active, "money that comes all the same is taken");
+    assert_eq!(state(&book, &of, start()), LinkState::Issued, "money that comes all the same is taken");
     void_invoice(&mut book, &of).unwrap();
     assert_eq!(state(&book, &of, start()), LinkState::Settled);
     let opened = open_link(&mut book, (&id(), &of), [1; 32], start());
@@ -167,7 +167,7 @@ proptest! {
                         prop_assert!(began < start() + HOUR && now < began + AGAIN);
                         prop_assert_eq!((whose, began + SESSION), (browser, until));
                     }
-                    Opened::Not(state) => prop_assert!(state != LinkState::Active),
+                    Opened::Not(state) => prop_assert!(state != LinkState::Issued),
                 },
             }
         }
