@@ -85,3 +85,17 @@ fn an_answer_that_may_be_kept_says_so_itself() {
         assert_eq!((&json["headers"]["cache-control"], &json["cookies"][0]), (&cache.into(), &"a=1".into()));
     }
 }
+
+#[test]
+fn a_user_agent_is_cut_and_holds_no_card_number() {
+    for (given, shown) in [
+        ("me/1.0", "me/1.0".to_owned()),
+        ("me 4242 4242 4242 4242", "me **** **** **** 4242".to_owned()),
+        (&"ä".repeat(300), "ä".repeat(200)),
+    ] {
+        let event = serde_json::json!({"headers": {}, "requestContext": {"requestId": "r", "routeKey": "GET /",
+            "http": {"sourceIp": "203.0.113.9", "userAgent": given}}});
+        let request: Request = serde_json::from_value(event).unwrap();
+        assert_eq!(request.user_agent(), Some(shown));
+    }
+}
