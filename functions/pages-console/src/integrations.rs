@@ -130,10 +130,8 @@ pub(crate) async fn replay(visit: &Visit<'_>, form: &Form) -> Result<Response, F
 /// JSON as people read it. What is large, or would be once it is spread out, is not; its beginning is enough to know it by.
 fn readable(payload: &Value) -> String {
     let compact = payload.to_string();
-    if let Some((start, _)) =
-        compact.char_indices().nth(LARGEST_SHOWN).and_then(|(at, _)| compact.split_at_checked(at))
-    {
-        return format!("{start}…");
+    if compact.chars().count() > LARGEST_SHOWN {
+        return compact.chars().take(LARGEST_SHOWN).chain(['…']).collect();
     }
     let spread = format!("{payload:#}");
     if spread.len() > 8 * LARGEST_SHOWN { compact } else { spread }
@@ -159,4 +157,20 @@ async fn event_page(visit: &Visit<'_>, errors: Errors) -> Result<Response, Faile
         errors,
     };
     Ok(Visit::shown(&shown.errors, shown.render()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_event_said_is_spread_out_if_that_is_not_too_much() {
+        assert_eq!(readable(&json!({"a": [1]})), "{\n  \"a\": [\n    1\n  ]\n}");
+        let shown = readable(&json!("ä".repeat(2 * LARGEST_SHOWN)));
+        assert!(
+            shown.starts_with("\"ää") && shown.ends_with('…') && shown.chars().count() == LARGEST_SHOWN + 1
+        );
+        let deep = (0..100).fold(json!(vec![0; 20_000]), |inner, _| json!([inner]));
+        assert_eq!(readable(&deep), deep.to_string());
+    }
 }

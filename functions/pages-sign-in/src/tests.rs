@@ -383,6 +383,10 @@ fn a_changed_password_ends_the_sessions_of_other_browsers() {
     world.wait(1);
     let fields = [("current", PASSWORD), ("password", NEW), ("repeat", NEW)];
     assert_eq!(world.send("POST", "/password", &fields).to, "/orgs?done=password");
+    for status in [400, 400, 400, 400, 400, 429] {
+        let wrong = [("current", "wrong canary"), ("password", NEW), ("repeat", NEW)];
+        assert_eq!(world.send("POST", "/password", &wrong).status, status);
+    }
     assert_eq!(world.send("POST", "/totp", &[]).status, 200, "this one goes on");
     *world.cookies.borrow_mut() = other;
     assert_eq!(world.send("POST", "/totp", &[]).to, "/sign-in?next=%2Ftotp");
