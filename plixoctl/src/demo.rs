@@ -336,6 +336,7 @@ fn invoice(
         due_on: Some(today.checked_add(planned.due_in_days.days())?),
         body: Private::Plain(body),
         claims: Default::default(),
+        checkout: None,
     })
 }
 

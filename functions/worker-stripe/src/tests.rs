@@ -58,6 +58,7 @@ impl Stack {
                 due_on: None,
                 body: Private::Plain(InvoiceBody::default()),
                 claims: BTreeMap::new(),
+                checkout: None,
             });
         }
         store.commit(&org, &book, None, &[], now()).await.unwrap();

@@ -81,6 +81,7 @@ impl Written {
                 due_on: Some(day),
                 body: Private::Sealed(vec![1]),
                 claims: BTreeMap::from([(allocation, claim)]),
+                checkout: None,
             })
         } else {
             let stamp = Stamp { at: 1, event: "evt".to_owned() };

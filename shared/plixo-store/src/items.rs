@@ -10,9 +10,9 @@ use plixo_domain::answer::{Answer, AnswerKey};
 use plixo_domain::audit::{Actor, AuditEvent};
 use plixo_domain::id::{AllocationId, CustomerId, InvoiceId, MemberId, PaymentId, bytes_of};
 use plixo_domain::ledger::{
-    Allocation, Choice, Claim, Customer, DisputeState, Invoice, InvoiceBody, InvoiceState, InvoiceStatus,
-    Link, Payer, Payment, PaymentStatus, Personal, Private, RefundState, Row, RowKey, Stage, Stamp,
-    Statement, Witness,
+    Allocation, Checkout, Choice, Claim, Customer, DisputeState, Invoice, InvoiceBody, InvoiceState,
+    InvoiceStatus, Link, Payer, Payment, PaymentStatus, Personal, Private, RefundState, Row, RowKey, Stage,
+    Stamp, Statement, Witness,
 };
 use plixo_domain::money::Money;
 use plixo_domain::people::{Member, MemberState, Role, UserId};
@@ -70,6 +70,7 @@ struct InvoiceItem {
     body: Vec<u8>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     claims: Vec<(ExternalRef, ClaimItem)>,
+    checkout: Option<Checkout>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -354,6 +355,7 @@ pub(crate) fn of_row(row: &Row, version: u64, sealer: Option<&Sealer<'_>>) -> Re
                 due_on: row.due_on,
                 body,
                 claims: row.claims.values().map(claim_item).collect(),
+                checkout: row.checkout.clone(),
             };
             ("invoice", item(&stored)?)
         }
@@ -466,6 +468,7 @@ pub(crate) fn to_row(stored: &Item) -> Result<(Row, u64), StoreError> {
                 due_on: stored.due_on,
                 body: Private::Sealed(stored.body),
                 claims: stored.claims.into_iter().map(claim).collect(),
+                checkout: stored.checkout,
             })
         }
         "payment" => {

@@ -69,6 +69,7 @@ async fn stack() -> Stack {
         due_on: Some("2026-07-01".parse().unwrap()),
         body: Private::Plain(InvoiceBody { memo: Some("memo".into()), ..InvoiceBody::default() }),
         claims: Default::default(),
+        checkout: None,
     });
     store.commit(&org, &book, None, &[], now()).await.unwrap();
     Stack { tables, kms, faults, store, org, other, customers, invoice }

@@ -6,7 +6,7 @@ use jiff::civil::Date;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use super::Private;
+use super::{Checkout, Private};
 use crate::id::{AllocationId, CustomerId, Ids, InvoiceId};
 use crate::money::{Money, MoneyError};
 use crate::webhook::ExternalRef;
@@ -203,6 +203,8 @@ pub struct Invoice {
     pub body: Private<InvoiceBody>,
     /// What payments ask of it: those that people chose for it, and those that name it.
     pub claims: BTreeMap<AllocationId, Claim>,
+    /// The last time that a payer began to pay it.
+    pub checkout: Option<Checkout>,
 }
 
 /// So many claims has an invoice at most. Those that people chose stay; of the payments that name it, only the earliest money

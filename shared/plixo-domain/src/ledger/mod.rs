@@ -1,6 +1,7 @@
 //! The ledger: what an organisation is owed, and what came in.
 
 mod book;
+mod checkout;
 mod customer;
 mod invoice;
 mod organisation;
@@ -13,6 +14,7 @@ mod tests;
 mod totals;
 
 pub use book::{Book, Kept, Row, RowKey, Unread};
+pub use checkout::{CHECKOUT, Checkout, begin_checkout, end_checkout, is_on_its_way, note_session};
 pub use customer::{Address, Customer, CustomerNews, CustomerRef, Link, Personal, tell_customer};
 pub use invoice::{Claim, Invoice, InvoiceBody, InvoiceError, InvoiceState, InvoiceStatus, Line, MAX_CLAIMS};
 pub use organisation::{InvoiceNumber, Organisation, Residency, Settings};
@@ -21,8 +23,8 @@ pub use payment::{
     PaymentSource, PaymentStatus, RefundState, Stage, Statement, Witness, tell_payment,
 };
 pub use portal::{
-    AGAIN, BrowserHash, LONGEST_LINK, LinkState, Opened, Opening, PortalLink, SESSION, SHORTEST_LINK,
-    make_link, open_link, revoke_link,
+    AGAIN, Asked, BrowserHash, LONGEST_LINK, LinkState, Opened, Opening, PortalLink, SESSION, SHORTEST_LINK,
+    USUAL_LINK, ask_for_fresh_link, make_link, note_emailed, open_link, revoke_link, settle_link,
 };
 pub use settle::MAX_TOUCHED;
 pub use totals::{CountError, Countable, Counted, KEPT_MONTHS, MAX_DAYS, Overview, Share, Totals, recount};

@@ -10,12 +10,18 @@ use crate::id::{InvoiceId, LinkId};
 
 /// The shortest that a link is good for.
 pub const SHORTEST_LINK: SignedDuration = SignedDuration::from_mins(5);
+/// How long a link is good for where nobody says how long.
+pub const USUAL_LINK: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// The longest that a link is good for.
 pub const LONGEST_LINK: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// How long a payer may look at the invoice and pay it, once the link was opened.
 pub const SESSION: SignedDuration = SignedDuration::from_mins(30);
 /// How long the browser that opened a link may open it again: it perhaps did not hear that it had.
 pub const AGAIN: SignedDuration = SignedDuration::from_secs(60);
+/// How long one waits before asking for a fresh link once more.
+const BETWEEN_ASKING: SignedDuration = SignedDuration::from_mins(10);
+/// How often one may ask in the place of one link.
+const MOST_ASKED: u8 = 5;
 
 /// A portal link.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,9 +39,27 @@ pub struct PortalLink {
     /// When it was revoked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked_at: Option<Timestamp>,
+    /// When it was heard that nothing was left to pay. A refund opens no link again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled_at: Option<Timestamp>,
     /// That it was used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opened: Option<Opening>,
+    /// When the customer was sent it by email.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub emailed_at: Option<Timestamp>,
+    /// That somebody who had it asked for a fresh one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Asked>,
+}
+
+/// That somebody asked for a fresh link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// When, the last time.
+    pub at: Timestamp,
+    /// How often.
+    pub times: u8,
 }
 
 /// That a link was used.
@@ -73,7 +97,7 @@ impl PortalLink {
     pub fn state(&self, invoice: &Invoice, now: Timestamp) -> LinkState {
         if self.revoked_at.is_some() {
             LinkState::Revoked
-        } else if !invoice.takes_payment() {
+        } else if self.settled_at.is_some() || !invoice.takes_payment() {
             LinkState::Settled
         } else if self.opened.is_some() {
             LinkState::Consumed
@@ -130,7 +154,10 @@ pub fn make_link(
         made_at: now,
         expires_at,
         revoked_at: None,
+        settled_at: None,
         opened: None,
+        emailed_at: None,
+        asked: None,
     });
     Ok(Changed { id, fields: vec!["invoice_id", "expires_at"] })
 }
@@ -147,6 +174,49 @@ pub fn revoke_link(book: &mut Book, id: &LinkId, now: Timestamp) -> Result<Chang
     let revoked = PortalLink { revoked_at: Some(now), ..link.clone() };
     book.put(revoked)?;
     Ok(Changed { id: *id, fields: vec!["revoked_at"] })
+}
+
+/// Notes that a link's invoice has nothing left to pay. True where that was not noted before, and the link not taken back.
+///
+/// # Errors
+/// [`Unread`].
+pub fn settle_link(book: &mut Book, id: &LinkId, now: Timestamp) -> Result<bool, Unread> {
+    let link = book.get::<PortalLink>(id)?.filter(|it| it.settled_at.is_none() && it.revoked_at.is_none());
+    let Some(link) = link.cloned() else { return Ok(false) };
+    book.put(PortalLink { settled_at: Some(now), ..link })?;
+    Ok(true)
+}
+
+/// Notes that the customer was sent a link.
+///
+/// # Errors
+/// [`Unread`].
+pub fn note_emailed(book: &mut Book, id: &LinkId, now: Timestamp) -> Result<(), Unread> {
+    match book.get::<PortalLink>(id)?.cloned() {
+        Some(link) => book.put(PortalLink { emailed_at: Some(now), ..link }),
+        None => Ok(()),
+    }
+}
+
+/// Asks for a fresh link in the place of one that opens nothing any more. False where that was asked a moment ago, or too often,
+/// or where the link opens its invoice still.
+///
+/// # Errors
+/// [`Unread`].
+pub fn ask_for_fresh_link(
+    book: &mut Book,
+    (id, invoice): (&LinkId, &InvoiceId),
+    now: Timestamp,
+) -> Result<bool, Unread> {
+    let link = book.get::<PortalLink>(id)?.filter(|link| link.invoice == *invoice).cloned();
+    let Some((link, owed)) = link.zip(book.get::<Invoice>(invoice)?) else { return Ok(false) };
+    let is_too_much = |asked: Asked| asked.times >= MOST_ASKED || now < later(asked.at, BETWEEN_ASKING);
+    if link.state(owed, now) == LinkState::Issued || link.asked.is_some_and(is_too_much) {
+        return Ok(false);
+    }
+    let times = link.asked.map_or(0, |asked| asked.times).saturating_add(1);
+    book.put(PortalLink { asked: Some(Asked { at: now, times }), ..link })?;
+    Ok(true)
 }
 
 /// Uses a link that was read with its invoice. Of any number of tries at once, one is committed; the others read again, and find

@@ -35,6 +35,7 @@ pub(super) fn invoice(n: u8, total: i64) -> Invoice {
         due_on: None,
         body: Private::default(),
         claims: Default::default(),
+        checkout: None,
     }
 }
 

@@ -138,6 +138,46 @@ fn a_revoked_link_ends_its_session_and_stays_revoked() {
     assert_eq!(revoke_link(&mut book, &other, again), Err(StaffError::Missing("portal_link").into()));
 }
 
+#[test]
+fn what_was_settled_stays_so_when_the_invoice_is_owed_again() {
+    let (mut book, of) = linked();
+    let owed = book.get::<Invoice>(&of).unwrap().unwrap().clone();
+    void_invoice(&mut book, &of).unwrap();
+    assert_eq!(settle_link(&mut book, &id(), start()), Ok(true));
+    assert_eq!(settle_link(&mut book, &id(), start() + 1.second()), Ok(false));
+    book.put(owed).unwrap();
+    assert_eq!(state(&book, &of, start()), LinkState::Settled);
+    let opened = open_link(&mut book, (&id(), &of), [1; 32], start());
+    assert_eq!(opened, Ok(Some(Opened::Not(LinkState::Settled))));
+}
+
+#[test]
+fn whoever_paid_may_look_until_their_session_is_over() {
+    let (mut book, of) = linked();
+    open_link(&mut book, (&id(), &of), [1; 32], start()).unwrap();
+    void_invoice(&mut book, &of).unwrap();
+    settle_link(&mut book, &id(), start()).unwrap();
+    let link = book.get::<PortalLink>(&id()).unwrap().unwrap();
+    assert_eq!(link.session_until(), Some(start() + 30.minutes()));
+}
+
+#[test]
+fn a_fresh_link_is_asked_for_now_and_then() {
+    let (mut book, of) = linked();
+    let ask = |book: &mut Book, now| ask_for_fresh_link(book, (&id(), &of), now).unwrap();
+    assert!(!ask(&mut book, start()), "it opens the invoice still");
+    let mut now = start() + HOUR;
+    for _ in 0..5 {
+        assert!(ask(&mut book, now));
+        assert!(!ask(&mut book, now + 9.minutes()));
+        now += 10.minutes();
+    }
+    assert!(!ask(&mut book, now + 24.hours()));
+    let other = (&from_bytes([8; 16]), &of);
+    book.learn(PortalLink::key(other.0), None);
+    assert_eq!(ask_for_fresh_link(&mut book, other, now), Ok(false));
+}
+
 #[derive(Debug, Clone)]
 enum Act {
     Open(u8),

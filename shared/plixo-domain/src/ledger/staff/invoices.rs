@@ -86,6 +86,7 @@ pub fn create_invoice(
         due_on,
         body: Private::Plain(body),
         claims: Default::default(),
+        checkout: None,
     });
     Ok(Changed { id, fields })
 }

@@ -31,6 +31,7 @@ fn invoice(seed: u8, total: Money, due_on: Option<&str>) -> Invoice {
         due_on: due_on.map(day),
         body: Private::Sealed(Vec::new()),
         claims: BTreeMap::new(),
+        checkout: None,
     }
 }
 
