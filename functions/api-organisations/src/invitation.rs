@@ -78,10 +78,7 @@ impl<D: Directory + Register, M: SendEmail> Invitations<D, M> {
         (organisation, role): (&str, Role),
         request: &Request,
     ) -> Result<(), Refusal> {
-        let base_url = match &self.base_url {
-            Some(base_url) => base_url.clone(),
-            None => format!("https://{}", request.domain().unwrap_or_default()),
-        };
+        let base_url = request.base_url(self.base_url.as_deref());
         let letter = letter(email, guest, organisation, role, &base_url);
         self.mail.send_email(&letter).await.map_err(|error| match error {
             MailError::Rejected(_) => refused(field),

@@ -129,10 +129,7 @@ struct Remembered {
 impl EndpointShape {
     fn new<V, Q>(endpoint: &WebhookEndpoint, outside: &Outside<V, Q>, request: &Request) -> Self {
         let WebhookEndpoint { id, provider, state, account } = endpoint.clone();
-        let base = match (&outside.base_url, request.domain()) {
-            (Some(base), _) => base.trim_end_matches('/').to_owned(),
-            (None, domain) => format!("https://{}", domain.unwrap_or_default()),
-        };
+        let base = request.base_url(outside.base_url.as_deref());
         let url = format!("{base}/webhooks/{}/{id}", provider.as_str());
         Self { id, provider, url, state, account, secret: None }
     }

@@ -89,6 +89,10 @@ texts! {
     PaymentIdText = "PaymentId", id("pay");
     /// An allocation's id.
     AllocationIdText = "AllocationId", id("alo");
+    /// A portal link's id.
+    PortalLinkIdText = "PortalLinkId", id("lnk");
+    /// How a portal link stands.
+    PortalLinkStateText = "PortalLinkState", words(&["issued", "consumed", "expired", "revoked"]);
     /// A day.
     DayText = "Day", ObjectBuilder::new().format(Some(SchemaFormat::KnownFormat(KnownFormat::Date)));
     /// A month.

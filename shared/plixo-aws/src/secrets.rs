@@ -47,6 +47,42 @@ pub trait KeepSecret: ReadSecret {
     ) -> impl Future<Output = Result<bool, AwsError>> + Send;
 }
 
+/// The port to a vault one of whose secrets is rotated, in the steps of
+/// [Secrets Manager's](https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_lambda-functions.html).
+pub trait RotateSecret: KeepSecret {
+    /// The version of that id, if it is there.
+    ///
+    /// # Errors
+    /// [`AwsError`].
+    fn read_pending(
+        &self,
+        name: &str,
+        version: &str,
+    ) -> impl Future<Output = Result<Option<Secret>, AwsError>> + Send;
+
+    /// Makes a version of that id, which nobody gets who does not ask for it.
+    ///
+    /// # Errors
+    /// [`AwsError`].
+    fn put_pending(
+        &self,
+        name: &str,
+        version: &str,
+        value: &Secret,
+    ) -> impl Future<Output = Result<(), AwsError>> + Send;
+
+    /// Makes a version current in the place of `seen`, which is kept as the previous one.
+    ///
+    /// # Errors
+    /// [`AwsError`].
+    fn make_current(
+        &self,
+        name: &str,
+        version: &str,
+        seen: &str,
+    ) -> impl Future<Output = Result<(), AwsError>> + Send;
+}
+
 /// The label of the version that readers get.
 const CURRENT: &str = "AWSCURRENT";
 /// The label of a version that is to become current.
@@ -139,5 +175,29 @@ impl KeepSecret for Vault {
             }
             Err(error) => Err(from_sdk(SERVICE, error)),
         }
+    }
+}
+
+impl RotateSecret for Vault {
+    async fn read_pending(&self, name: &str, version: &str) -> Result<Option<Secret>, AwsError> {
+        let asked = self.client.get_secret_value().secret_id(format!("{}{name}", self.prefix));
+        match asked.version_id(version).send().await {
+            Ok(found) => Ok(found.secret_string.map(Secret::new)),
+            Err(error) if error.as_service_error().is_some_and(is_gone) => Ok(None),
+            Err(error) => Err(from_sdk(SERVICE, error)),
+        }
+    }
+
+    async fn put_pending(&self, name: &str, version: &str, value: &Secret) -> Result<(), AwsError> {
+        let put = self.client.put_secret_value().secret_id(format!("{}{name}", self.prefix));
+        let put = put.client_request_token(version).secret_string(value.reveal()).version_stages(PENDING);
+        put.send().await.map(drop).map_err(|error| from_sdk(SERVICE, error))
+    }
+
+    async fn make_current(&self, name: &str, version: &str, seen: &str) -> Result<(), AwsError> {
+        let moved = self.client.update_secret_version_stage().version_stage(CURRENT);
+        let moved = moved.secret_id(format!("{}{name}", self.prefix)).move_to_version_id(version);
+        let moved = moved.remove_from_version_id(seen).send().await;
+        moved.map(drop).map_err(|error| from_sdk(SERVICE, error))
     }
 }

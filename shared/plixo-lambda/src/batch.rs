@@ -130,16 +130,17 @@ where
 {
     let handle = &handle;
     let work = |(n, (blank, items)): (usize, (Line, Vec<&'a str>))| async move {
-        if one(n, blank, handle).await { Vec::new() } else { items }
+        let done = one(blank, |line| handle(n, line)).await;
+        if done.is_ok() { Vec::new() } else { items }
     };
     let failed = join_all(works.enumerate().map(work)).await.into_iter().flatten();
     let failures = failed.map(|item| ItemFailure { item_identifier: item.to_owned() });
     BatchResponse { batch_item_failures: failures.collect() }
 }
 
-async fn one<F, A>(n: usize, blank: Line, handle: &F) -> bool
+/// Runs one piece of work, with its line written.
+pub(crate) async fn one<A>(blank: Line, handle: impl FnOnce(Line) -> A) -> Result<(), TaskError>
 where
-    F: Fn(usize, Line) -> A,
     A: Future<Output = (Result<(), TaskError>, Line)>,
 {
     let (began, at) = (clock::instant(), clock::now());
@@ -147,7 +148,7 @@ where
     let blank = Line { timestamp: at, embedded, ..blank };
     let spare = blank.clone();
     // Boxed, because what wraps it moves it on, and the future of an AWS call is some 10 KB.
-    let work = AssertUnwindSafe(async { tokio::time::timeout(BUDGET, Box::pin(handle(n, blank))).await });
+    let work = AssertUnwindSafe(async { tokio::time::timeout(BUDGET, Box::pin(handle(blank))).await });
     let work = work.catch_unwind();
     let (done, aws_calls) = plixo_aws::calls::counted(work).await;
     let (result, mut line) = match done {
@@ -169,7 +170,7 @@ where
     line.aws_calls = aws_calls;
     line.metrics.duration_ms = line::millis(began.elapsed());
     line.emit();
-    result.is_ok()
+    result
 }
 
 #[cfg(test)]

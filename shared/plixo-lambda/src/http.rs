@@ -146,6 +146,15 @@ impl Request {
         self.request_context.domain_name.as_deref()
     }
 
+    /// Where people reach the stack, without a slash at the end: `configured`, or else the domain name that was asked.
+    #[must_use]
+    pub fn base_url(&self, configured: Option<&str>) -> String {
+        match configured {
+            Some(configured) => configured.trim_end_matches('/').to_owned(),
+            None => format!("https://{}", self.domain().unwrap_or_default()),
+        }
+    }
+
     /// What the authorizer said of who asks, by its name for it.
     #[must_use]
     pub fn authorized(&self, name: &str) -> Option<&str> {

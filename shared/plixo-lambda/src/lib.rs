@@ -5,10 +5,14 @@ pub mod clock;
 pub mod entropy;
 pub mod env;
 pub mod http;
+pub mod job;
 pub mod line;
+pub mod recent;
 mod runtime;
 pub mod stream;
 
+use std::convert::Infallible;
+use std::fmt::Display;
 use std::future::Future;
 
 use mimalloc::MiMalloc;
@@ -33,6 +37,19 @@ where
     F: Fn(E) -> A,
     A: Future<Output = R>,
 {
+    let handle = &handle;
+    run_fallible(move |event| async move { Ok::<_, Infallible>(handle(event).await) }).await
+}
+
+/// [`run`], of what may fail in a way that Lambda is to hear of. The error's text must be fit for its log.
+async fn run_fallible<E, R, X, F, A>(handle: F) -> Result<(), Error>
+where
+    E: DeserializeOwned,
+    R: Serialize,
+    X: Display,
+    F: Fn(E) -> A,
+    A: Future<Output = Result<R, X>>,
+{
     // A panic's message may quote what was worked on: only its place is told.
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
@@ -46,14 +63,15 @@ where
         match serde_json::from_slice(&invocation.event) {
             Ok(event) => {
                 let work = plixo_aws::calls::traced(invocation.trace.clone(), Box::pin(handle(event)));
-                api.answer(&invocation, &work.await)?;
+                match work.await {
+                    Ok(answer) => api.answer(&invocation, &answer)?,
+                    Err(error) => api.refuse(&invocation, "NotDone", &error.to_string())?,
+                }
             }
             Err(error) => {
                 let place = format!("line {} column {}", error.line(), error.column());
-                api.refuse(
-                    &invocation,
-                    &format!("the event is not of the form that this function takes, {place}"),
-                )?;
+                let why = format!("the event is not of the form that this function takes, {place}");
+                api.refuse(&invocation, "UnreadableEvent", &why)?;
             }
         }
     }

@@ -78,9 +78,14 @@ impl RuntimeApi {
         Ok(())
     }
 
-    /// Says that an event could not be read. The message names no value of it.
-    pub(crate) fn refuse(&mut self, to: &Invocation, error_message: &str) -> Result<(), Error> {
-        let failure = serde_json::to_vec(&Failure { error_type: "UnreadableEvent", error_message })?;
+    /// Says that an event could not be read, or what it asks for not be done. The message names no value of it.
+    pub(crate) fn refuse(
+        &mut self,
+        to: &Invocation,
+        error_type: &str,
+        error_message: &str,
+    ) -> Result<(), Error> {
+        let failure = serde_json::to_vec(&Failure { error_type, error_message })?;
         self.exchange("POST", &format!("{INVOCATION}/{}/error", to.id), &failure)?;
         Ok(())
     }

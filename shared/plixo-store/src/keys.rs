@@ -41,6 +41,7 @@ pub fn row(org: &OrgId, name: &RowKey) -> Key {
         }
         RowKey::PaymentPointer(id) => key(Table::Ledger, format!("{org}#{id}"), "payment-pointer"),
         RowKey::PortalLink(id) => key(Table::Ledger, format!("{org}#{id}"), "portal-link"),
+        RowKey::StripeAccount => key(Table::Ledger, org.to_string(), "stripe-account"),
         RowKey::WebhookEndpoint(id) => key(Table::Ledger, format!("{org}#{id}"), "webhook-endpoint"),
         RowKey::WebhookEvent(event) => match event.conflict {
             None => key(Table::WebhookEvents, event_partition(org, event), "event"),

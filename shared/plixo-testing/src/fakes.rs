@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
 use plixo_aws::AwsError;
-use plixo_aws::secrets::{KeepSecret, ReadSecret};
+use plixo_aws::secrets::{KeepSecret, ReadSecret, RotateSecret};
 use plixo_aws::sqs::SendMessage;
 use plixo_domain::secret::Secret;
 use plixo_envelope::{GeneratedKey, KeyFailure, KeyService, Secret as Key32};
@@ -231,7 +231,9 @@ impl KeyService for FakeKms {
 #[derive(Debug, Clone, Default)]
 pub struct FakeVault {
     /// Each with the version that it has.
-    secrets: Arc<Mutex<BTreeMap<String, (u64, String)>>>,
+    secrets: Arc<Mutex<BTreeMap<String, (String, String)>>>,
+    /// By name and version.
+    pending: Arc<Mutex<BTreeMap<(String, String), String>>>,
     faults: Faults,
 }
 
@@ -239,7 +241,7 @@ impl FakeVault {
     /// An empty vault, whose calls go wrong as planned.
     #[must_use]
     pub fn new(faults: Faults) -> Self {
-        Self { secrets: Arc::default(), faults }
+        Self { faults, ..Self::default() }
     }
 
     /// The same vault, whose calls go wrong as planned elsewhere.
@@ -251,7 +253,7 @@ impl FakeVault {
     /// Puts a secret in.
     pub fn put(&self, name: &str, value: String) {
         let mut secrets = self.secrets.lock().unwrap();
-        let version = secrets.get(name).map_or(0, |(version, _)| version + 1);
+        let version = secrets.get(name).map_or_else(|| "0".to_owned(), |(version, _)| format!("{version}+"));
         secrets.insert(name.to_owned(), (version, value));
     }
 
@@ -279,7 +281,7 @@ impl KeepSecret for FakeVault {
     }
 
     async fn read_version(&self, name: &str) -> Result<Option<(Secret, String)>, AwsError> {
-        let found = |(version, value): (u64, String)| (Secret::new(value), version.to_string());
+        let found = |(version, value): (String, String)| (Secret::new(value), version);
         self.call(|| self.secrets.lock().unwrap().get(name).cloned().map(found)).await
     }
 
@@ -290,13 +292,38 @@ impl KeepSecret for FakeVault {
                 .lock()
                 .unwrap()
                 .get(name)
-                .is_some_and(|(version, _)| version.to_string() == seen);
+                .is_some_and(|(version, _)| version == seen);
             if same {
                 self.put(name, value.reveal().to_owned());
             }
             same
         })
         .await
+    }
+}
+
+impl RotateSecret for FakeVault {
+    async fn read_pending(&self, name: &str, version: &str) -> Result<Option<Secret>, AwsError> {
+        let named = (name.to_owned(), version.to_owned());
+        self.call(|| self.pending.lock().unwrap().get(&named).cloned().map(Secret::new)).await
+    }
+
+    async fn put_pending(&self, name: &str, version: &str, value: &Secret) -> Result<(), AwsError> {
+        let named = (name.to_owned(), version.to_owned());
+        self.call(|| drop(self.pending.lock().unwrap().insert(named, value.reveal().to_owned()))).await
+    }
+
+    async fn make_current(&self, name: &str, version: &str, seen: &str) -> Result<(), AwsError> {
+        let named = (name.to_owned(), version.to_owned());
+        let moved = self.call(|| {
+            let mut secrets = self.secrets.lock().unwrap();
+            let value = self.pending.lock().unwrap().get(&named).cloned()?;
+            let current = secrets.get_mut(name).filter(|(version, _)| version == seen)?;
+            *current = (version.to_owned(), value);
+            Some(())
+        });
+        let cause = || "InvalidParameterException: not the current version".to_owned();
+        moved.await?.ok_or_else(|| AwsError::Refused { service: "Secrets Manager", cause: cause() })
     }
 }
 

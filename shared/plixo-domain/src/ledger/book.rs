@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     Countable, Counted, Customer, CustomerRef, Invoice, InvoiceNumber, Organisation, Payment, PaymentPointer,
-    PortalLink, Totals,
+    PortalLink, StripeAccount, Totals,
 };
 use crate::answer::{Answer, AnswerKey, Founding};
 use crate::audit::Object;
@@ -31,6 +31,8 @@ pub enum RowKey {
     PaymentPointer(PaymentId),
     /// A portal link.
     PortalLink(LinkId),
+    /// The organisation's own Stripe account.
+    StripeAccount,
     /// A webhook endpoint.
     WebhookEndpoint(EndpointId),
     /// A webhook event.
@@ -70,6 +72,8 @@ pub enum Row {
     PaymentPointer(PaymentPointer),
     /// A portal link.
     PortalLink(PortalLink),
+    /// The organisation's own Stripe account.
+    StripeAccount(StripeAccount),
     /// A webhook endpoint.
     WebhookEndpoint(WebhookEndpoint),
     /// A webhook event.
@@ -111,7 +115,9 @@ macro_rules! kept {
         #[must_use]
         pub fn is_of(&self, row: &Row) -> bool {
             match (self, row) {
-                (Self::Organisation, Row::Organisation(_)) | (Self::Totals, Row::Totals(_)) => true,
+                (Self::Organisation, Row::Organisation(_))
+                | (Self::StripeAccount, Row::StripeAccount(_))
+                | (Self::Totals, Row::Totals(_)) => true,
                 $((Self::$kind(name), Row::$kind(row)) => row.name() == *name,)*
                 _ => false,
             }
@@ -180,7 +186,7 @@ macro_rules! kept_once {
     )*};
 }
 
-kept_once!(Organisation Totals);
+kept_once!(Organisation StripeAccount Totals);
 
 /// A row was asked for that nobody has read yet: read it, and ask again.
 #[derive(Debug, Clone, PartialEq, Eq)]

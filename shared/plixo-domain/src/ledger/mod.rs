@@ -9,6 +9,7 @@ mod payment;
 mod portal;
 mod settle;
 pub mod staff;
+mod stripe_account;
 #[cfg(test)]
 mod tests;
 mod totals;
@@ -27,6 +28,7 @@ pub use portal::{
     USUAL_LINK, ask_for_fresh_link, make_link, note_emailed, open_link, revoke_link, settle_link,
 };
 pub use settle::MAX_TOUCHED;
+pub use stripe_account::{NotRestricted, RestrictedKey, StripeAccount, StripeKeyEntry};
 pub use totals::{CountError, Countable, Counted, KEPT_MONTHS, MAX_DAYS, Overview, Share, Totals, recount};
 
 use serde::{Deserialize, Serialize};

@@ -145,7 +145,9 @@ pub fn make_link(
     if !owed.takes_payment() {
         return Err(StaffError::WrongStatus(owed.status()).into());
     }
-    let expires_at = later(now, lives.clamp(SHORTEST_LINK, LONGEST_LINK));
+    let until = later(now, lives.clamp(SHORTEST_LINK, LONGEST_LINK));
+    // Tokens tell whole seconds.
+    let expires_at = Timestamp::from_second(until.as_second()).unwrap_or(until);
     let made_by = by.clone();
     book.put_new(PortalLink {
         id,

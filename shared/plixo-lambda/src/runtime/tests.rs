@@ -58,7 +58,7 @@ fn events_and_answers_go_over_one_connection() {
     api.answer(&invocation, &[1, 2]).unwrap();
     let invocation = api.next().unwrap();
     assert_eq!((&*invocation.event, invocation.trace.as_deref()), (&b"{\"n\":1}"[..], None));
-    api.refuse(&invocation, "no").unwrap();
+    api.refuse(&invocation, "NotDone", "no").unwrap();
     let asked = |line: &str, body: &str| (line.to_owned(), body.to_owned());
     assert_eq!(
         server.join().unwrap(),
@@ -68,7 +68,7 @@ fn events_and_answers_go_over_one_connection() {
             asked("GET /2018-06-01/runtime/invocation/next HTTP/1.1", ""),
             asked(
                 "POST /2018-06-01/runtime/invocation/1/error HTTP/1.1",
-                r#"{"errorType":"UnreadableEvent","errorMessage":"no"}"#
+                r#"{"errorType":"NotDone","errorMessage":"no"}"#
             ),
         ]
     );

@@ -11,7 +11,7 @@ use crate::ledger::{InvoiceState, Kept, Row};
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
 fn start() -> Timestamp {
-    "2026-11-28T09:00:00.5Z".parse().unwrap()
+    "2026-11-28T09:00:00Z".parse().unwrap()
 }
 
 fn by() -> Actor {
