@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import json
-import os
 import pathlib
 import socket
 import subprocess
@@ -12,6 +11,7 @@ import urllib.request
 from collections.abc import Iterator
 
 from .aws import START_SECONDS, StackError, stop, tail
+from .files import write_private
 from .stripe.world import new_id
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -81,7 +81,7 @@ def running(
     """
     made = accounts(orgs, data)
     config = scratch / "stripe-accounts.json"
-    _write(config, configured(orgs, made))
+    write_private(config, configured(orgs, made))
     stripe_log, url = logs / "stripe-double.log", address(listener)
     command = [sys.executable, "-m", "infra.local.stripe", "--stop-on-stdin-eof"]
     with stripe_log.open("ab") as log:
@@ -101,7 +101,7 @@ def running(
     try:
         _await_ready(url, stripe_log)
         if data:
-            _write(data / "stripe.json", {"port": port, "accounts": made})
+            write_private(data / "stripe.json", {"port": port, "accounts": made})
         yield Stripe(process, url, made, stripe_log)
     finally:
         stop(process)
@@ -119,12 +119,3 @@ def _await_ready(url: str, log: pathlib.Path) -> None:
 def _kept(data: pathlib.Path) -> dict | None:
     file = data / "stripe.json"
     return json.loads(file.read_text()) if file.exists() else None
-
-
-def _write(path: pathlib.Path, value) -> None:
-    draft = path.with_suffix(".draft")
-    draft.unlink(missing_ok=True)
-    with open(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
-        json.dump(value, file, indent=2)
-        file.write("\n")
-    draft.replace(path)

@@ -4,7 +4,6 @@ import argparse
 import contextlib
 import dataclasses
 import fcntl
-import json
 import os
 import pathlib
 import platform
@@ -18,6 +17,7 @@ from . import deploy, seller
 from . import template as templates
 from .aws import Aws, StackError, tail
 from .demo import Plixoctl
+from .files import write_private
 from .output import step
 
 # How plixoctl knows the stack: by the names under which the functions know it, and by an output of the template.
@@ -217,13 +217,8 @@ def rights(path: pathlib.Path) -> list[str]:
 
 @contextlib.contextmanager
 def published(path: pathlib.Path, stack: Stack) -> Iterator[None]:
-    """`stack.json`, for our eyes only, whole from its first moment, and gone with the stack."""
-    draft = path.with_suffix(".draft")
-    draft.unlink(missing_ok=True)
-    with open(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
-        json.dump(stack.description(), file, indent=2)
-        file.write("\n")
-    draft.replace(path)
+    """`stack.json`, which is gone with the stack."""
+    write_private(path, stack.description())
     try:
         yield
     finally:
