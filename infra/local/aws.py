@@ -148,13 +148,13 @@ def running(
     try:
         _await_ready(emulator)
     except BaseException:
-        _stop(process)
+        stop(process)
         raise
     try:
         yield emulator
     finally:
         with step("stopping the AWS emulator and the functions"):
-            _stop(process)
+            stop(process)
 
 
 def _await_ready(emulator: Aws) -> None:
@@ -166,7 +166,8 @@ def _await_ready(emulator: Aws) -> None:
         raise StackError(f"the emulator does not start ({error}):\n{tail(emulator.logs / 'emulator.log')}") from error
 
 
-def _stop(process: subprocess.Popen) -> None:
+def stop(process: subprocess.Popen) -> None:
+    """Ends a process that we started, and all of its group."""
     # The end of its standard input asks it to save and go; its group holds all functions that it started.
     with contextlib.suppress(OSError):
         process.stdin.close()

@@ -4,19 +4,20 @@ import argparse
 import contextlib
 import dataclasses
 import fcntl
-import json
 import os
 import pathlib
 import platform
 import shutil
 import socket
+import subprocess
 from collections.abc import Iterator
 
 from . import aws as emulator
-from . import deploy
+from . import deploy, seller
 from . import template as templates
 from .aws import Aws, StackError, tail
 from .demo import Plixoctl
+from .files import write_private
 from .output import step
 
 # How plixoctl knows the stack: by the names under which the functions know it, and by an output of the template.
@@ -48,6 +49,7 @@ class Stack:
     plixoctl: Plixoctl
     orgs: list[dict]
     operator: dict | None = None
+    stripe: seller.Stripe | None = None
 
     def description(self) -> dict:
         """`stack.json`: the one door for tests, scripts and other people's tools."""
@@ -59,6 +61,7 @@ class Stack:
             "resources": self.resources,
             "operator": self.operator,
             "orgs": self.orgs,
+            "stripe": self.stripe.description() if self.stripe else None,
         }
 
     def looked_at_again(self) -> "Stack":
@@ -66,9 +69,14 @@ class Stack:
         return dataclasses.replace(self, **self.plixoctl.seed(self.aws.base_url))
 
     def stay(self) -> None:
-        """Returns never, but by a signal or because the emulator is gone."""
-        status = self.aws.process.wait()
-        raise StackError(f"the AWS emulator ended by itself ({status}):\n{tail(self.aws.logs / 'emulator.log')}")
+        """Returns never, but by a signal or because the emulator or the Stripe double is gone."""
+        processes = [("AWS emulator", self.aws.process, self.aws.logs / "emulator.log")]
+        processes += [("Stripe double", self.stripe.process, self.stripe.log)] if self.stripe else []
+        while True:
+            for name, process, log in processes:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    status = process.wait(0.5)
+                    raise StackError(f"the {name} ended by itself ({status}):\n{tail(log)}")
 
 
 class Needs(contextlib.ExitStack):
@@ -96,7 +104,8 @@ class Needs(contextlib.ExitStack):
         for directory in filter(None, (args.state_dir, args.data)):
             self._lock(directory)
         self.base = self._base_port()
-        self.aws = self._aws_port()
+        self.aws = self._port("AWS emulator", self._kept_aws_port(), emulator.FIRST_PORT)
+        self.stripe = self._port("Stripe double", seller.kept_port(args.data) if args.data else None, seller.FIRST_PORT)
         if self.missing:
             self.close()
             raise Unready("\n".join(["nothing was started:", *(f"  {one}" for one in self.missing)]))
@@ -123,15 +132,18 @@ class Needs(contextlib.ExitStack):
             self.missing.append(f"port {self.args.port}: {error.strerror}; PORT moves it, PORT=0 takes any free one")
         return None
 
-    def _aws_port(self) -> socket.socket | None:
+    def _kept_aws_port(self) -> int | None:
         kept = self.args.data / "port" if self.args.data else None
-        if kept is None or not kept.exists():
-            return self.enter_context(emulator.listen_from(emulator.FIRST_PORT))
+        return int(kept.read_text()) if kept and kept.exists() else None
+
+    def _port(self, whose: str, kept: int | None, first: int) -> socket.socket | None:
+        if kept is None:
+            return self.enter_context(emulator.listen_from(first))
         try:
-            # The addresses of queues and APIs are kept with the data, and the port is part of them.
-            return self.enter_context(emulator.listen(int(kept.read_text())))
+            # Addresses of queues, APIs and pages are kept with the data, and the port is part of them.
+            return self.enter_context(emulator.listen(kept))
         except OSError as error:
-            self.missing.append(f"port {kept.read_text()}, which the data in {self.args.data} needs: {error.strerror}")
+            self.missing.append(f"port {kept} of the {whose}, which the data in {self.args.data} needs: {error.strerror}")
         return None
 
 
@@ -155,7 +167,8 @@ def started(args: argparse.Namespace, needs: Needs) -> Iterator[Stack]:
             code = deploy.upload(aws, needs.packages, needs.binaries)
         with step(f"deploying {args.template.name}"):
             template = expanded(needs.template, code, args.without)
-            resources = deploy.deploy(aws, args.stack_name, template, parameters() | {"BaseUrl": aws.base_url})
+            told = parameters() | addresses(aws.base_url, seller.address(needs.stripe), template)
+            resources = deploy.deploy(aws, args.stack_name, template, told)
             deploy.tidy(aws, code)
             variables = deploy.environment(aws, resources, list(needs.packages))
             deploy.verify(aws, variables["SENDER_EMAIL"])
@@ -165,12 +178,26 @@ def started(args: argparse.Namespace, needs: Needs) -> Iterator[Stack]:
         with step("making the demo organisations"):
             plixoctl = Plixoctl(needs.binaries["plixoctl"], env)
             made = plixoctl.seed(aws.base_url)
-        yield Stack(aws, resources, env, plixoctl, **made)
+        with step("starting the Stripe double"):
+            stripe = cleanup.enter_context(seller.running(needs.stripe, made["orgs"], logs, scratch, data))
+            stack = Stack(aws, resources, env, plixoctl, **made, stripe=stripe)
+            connect_stripe(stack)
+        yield stack
+
+
+def connect_stripe(stack: Stack) -> None:
+    """Gives each organisation the key of its account at the double. Nothing of the stack takes it yet."""
 
 
 def parameters() -> dict[str, str]:
     """The parameters of the template on this machine."""
     return {"Architecture": "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"}
+
+
+def addresses(base_url: str, stripe_url: str, template: dict) -> dict[str, str]:
+    """The parameters that say where things are on this machine; those of Stripe's only where the template has them."""
+    stripe = dict.fromkeys(("StripeApiUrl", "StripeCheckoutOrigin"), stripe_url)
+    return {"BaseUrl": base_url} | {name: url for name, url in stripe.items() if name in template.get("Parameters", {})}
 
 
 def expanded(template: dict, code: dict[str, str], without: list[str]) -> dict:
@@ -190,13 +217,8 @@ def rights(path: pathlib.Path) -> list[str]:
 
 @contextlib.contextmanager
 def published(path: pathlib.Path, stack: Stack) -> Iterator[None]:
-    """`stack.json`, for our eyes only, whole from its first moment, and gone with the stack."""
-    draft = path.with_suffix(".draft")
-    draft.unlink(missing_ok=True)
-    with open(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
-        json.dump(stack.description(), file, indent=2)
-        file.write("\n")
-    draft.replace(path)
+    """`stack.json`, which is gone with the stack."""
+    write_private(path, stack.description())
     try:
         yield
     finally:

@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import signal
+import socket
 import sys
 import threading
 
@@ -16,6 +17,7 @@ def main() -> None:
     """Runs the double until a signal, or until standard input ends where that is asked for."""
     parser = argparse.ArgumentParser(prog="python -m infra.local.stripe", description="A Stripe double on this machine.")
     parser.add_argument("--port", type=int, default=12111, help="on 127.0.0.1; 0 takes any free one (default: 12111)")
+    parser.add_argument("--socket", type=int, metavar="FD", help="a listening socket that is handed over, instead of --port")
     parser.add_argument("--state", type=pathlib.Path, metavar="FILE", help="where address, accounts and keys are written, mode 0600")
     parser.add_argument("--accounts", type=pathlib.Path, metavar="FILE", help="accounts that are there at the start: see README.md")
     parser.add_argument("--retry-unit", type=float, default=0.05, metavar="SECONDS", help="pauses between deliveries grow from it")
@@ -28,7 +30,8 @@ def main() -> None:
     if args.stop_on_stdin_eof:
         threading.Thread(target=lambda: (sys.stdin.buffer.read(), stop.set()), daemon=True).start()
     accounts = json.loads(args.accounts.read_text()) if args.accounts else None
-    with Double(args.port, accounts, args.retry_unit) as double, published(args.state, double):
+    port = args.port if args.socket is None else socket.socket(fileno=args.socket)
+    with Double(port, accounts, args.retry_unit) as double, published(args.state, double):
         print(f"Stripe double at {double.base_url}", flush=True)
         stop.wait()
     # A delivery under way must not keep the process.

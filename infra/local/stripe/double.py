@@ -1,5 +1,6 @@
 """The double as one thing that starts and stops."""
 
+import socket
 import threading
 import traceback
 
@@ -15,7 +16,7 @@ from .world import World
 class Double:
     """A Stripe of one's own, while the block lasts: `with Double() as double: double.base_url`."""
 
-    def __init__(self, port: int = 0, accounts: list[dict] | None = None, unit: float = 0.05):
+    def __init__(self, port: int | socket.socket = 0, accounts: list[dict] | None = None, unit: float = 0.05):
         self.post = Webhooks(unit)
         self.world = self.post.world = World(self.post)
         self.server = Server(port, self.answer)

@@ -42,14 +42,19 @@ class Lost:
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Listens on 127.0.0.1; 0 is any free port."""
+    """Listens on a port of 127.0.0.1, where 0 is any free one, or on a socket that listens already."""
 
     daemon_threads = True
     request_queue_size = 512
 
-    def __init__(self, port: int, answer: Callable[[Request], Response | Lost]):
+    def __init__(self, port: int | socket.socket, answer: Callable[[Request], Response | Lost]):
         self.answer = answer
-        super().__init__(("127.0.0.1", port), Handler)
+        if isinstance(port, int):
+            super().__init__(("127.0.0.1", port), Handler)
+        else:
+            super().__init__(port.getsockname(), Handler, bind_and_activate=False)
+            self.socket.close()
+            self.socket = port
 
     def handle_error(self, request, client_address) -> None:
         """Whoever goes away without waiting is no error."""

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from infra.local import aws as emulator
-from infra.local import cli
+from infra.local import cli, seller
 from infra.local.stack import Needs, Stack, Unready, published
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -109,7 +109,9 @@ def test_everything_that_is_missing_is_said_at_once(tmp_path):
 
 def test_stack_json_is_whole_private_and_gone_with_the_stack(tmp_path):
     aws = emulator.Aws(process=None, port=4566, base_port=8787, logs=tmp_path)
-    stack = Stack(aws, {"Api": "a1b2c3d4"}, aws.env, plixoctl=None, orgs=[{"id": "org_1"}])
+    account = {"org": "org_1", "id": "acct_1", "key": "rk_test_1"}
+    stripe = seller.Stripe(process=None, base_url="http://127.0.0.1:12111", accounts=[account], log=tmp_path)
+    stack = Stack(aws, {"Api": "a1b2c3d4"}, aws.env, plixoctl=None, orgs=[{"id": "org_1"}], stripe=stripe)
     path = tmp_path / "stack.json"
     with published(path, stack):
         assert path.stat().st_mode & 0o777 == 0o600
@@ -118,6 +120,7 @@ def test_stack_json_is_whole_private_and_gone_with_the_stack(tmp_path):
         assert told["aws_endpoint_url"] == told["env"]["AWS_ENDPOINT_URL"] == "http://127.0.0.1:4566"
         assert told["region"] == told["env"]["AWS_REGION"] == "eu-west-1"
         assert (told["resources"], told["operator"], told["orgs"]) == (stack.resources, None, stack.orgs)
+        assert told["stripe"] == {"base_url": "http://127.0.0.1:12111", "accounts": [account]}
     assert list(tmp_path.iterdir()) == []
 
 
