@@ -2,6 +2,7 @@
 
 mod endpoints;
 mod events;
+mod stripe_account;
 #[cfg(test)]
 mod tests;
 mod vault;
@@ -24,7 +25,7 @@ use utoipa::OpenApi;
 pub const FUNCTION: &str = "api-webhooks";
 
 /// The routes that it answers, as the gateway names them.
-pub const ROUTES: [&str; 8] = [
+pub const ROUTES: [&str; 11] = [
     "GET /v1/orgs/{org}/webhook-endpoints",
     "POST /v1/orgs/{org}/webhook-endpoints",
     "GET /v1/orgs/{org}/webhook-endpoints/{id}",
@@ -33,6 +34,9 @@ pub const ROUTES: [&str; 8] = [
     "GET /v1/orgs/{org}/webhook-events",
     "GET /v1/orgs/{org}/webhook-events/{id}",
     "POST /v1/orgs/{org}/webhook-events/{id}/replay",
+    "GET /v1/orgs/{org}/stripe-account",
+    "PUT /v1/orgs/{org}/stripe-account",
+    "DELETE /v1/orgs/{org}/stripe-account",
 ];
 
 /// Its part of the OpenAPI document.
@@ -47,6 +51,9 @@ pub const ROUTES: [&str; 8] = [
         events::list,
         events::show,
         events::replay,
+        stripe_account::show,
+        stripe_account::connect,
+        stripe_account::disconnect,
     ),
     components(schemas(Problem, ProblemField)),
     modifiers(&Bearer)
@@ -59,6 +66,8 @@ pub struct Document;
 pub struct Outside<V, Q> {
     /// Where endpoints' secrets are.
     pub vault: V,
+    /// Where organisations' Stripe keys are, each under its organisation's id.
+    pub stripe_keys: V,
     /// Where the worker's events are.
     pub queue: Q,
     /// Where providers reach Plixo, without a slash at the end. Without it, at the domain name that was asked.
@@ -106,6 +115,9 @@ impl<T: Tables, K: KeyService, V: KeepSecret, Q: SendMessage> Api<T, K, V, Q> {
             ("GET", "webhook-events") => events::list(&staff).await,
             ("GET", "webhook-events/{id}") => events::show(&staff).await,
             ("POST", "webhook-events/{id}/replay") => events::replay(&staff, &outside.queue).await,
+            ("GET", "stripe-account") => stripe_account::show(&staff).await,
+            ("PUT", "stripe-account") => stripe_account::connect(&staff, outside).await,
+            ("DELETE", "stripe-account") => stripe_account::disconnect(&staff, outside).await,
             _ => Err(Failed::NoRoute),
         }
     }

@@ -19,6 +19,7 @@ async fn main() -> Result<(), Error> {
     let (audit, people) = (env.required("AUDIT_TABLE"), env.required("PEOPLE_TABLE"));
     let (key, storage_key) = (env.required("ENVELOPE_KEY_ARN"), env.required("STORAGE_KEY_ARN"));
     let prefix = env.required("WEBHOOK_ENDPOINTS_PREFIX");
+    let stripe_keys = env.required("STRIPE_KEYS_PREFIX");
     let queue_url = env.required("STRIPE_EVENTS_QUEUE_URL");
     let base_url = env.optional("BASE_URL");
     env.complete()?;
@@ -29,9 +30,10 @@ async fn main() -> Result<(), Error> {
     let (connected, checked) = tokio::join!(tables.connect(), kms.connect());
     connected.and(checked.map_err(Into::into))?;
 
+    let stripe_keys = Vault::new(&config, stripe_keys).under(storage_key.clone());
     let vault = Vault::new(&config, prefix).under(storage_key);
     let queue = Queue::new(&config, queue_url);
-    let outside = Outside { vault, queue, base_url, entropy: entropy::bytes_32 };
+    let outside = Outside { vault, stripe_keys, queue, base_url, entropy: entropy::bytes_32 };
     let store = Store::new(tables, kms, entropy::bytes_32);
     let api = &Api::new(Arc::new(Desk::new(store, Authz::new()?, entropy::bytes_32)), outside);
     http::serve(FUNCTION, "none", |request, line| async move { api.handle(&request, line).await }).await

@@ -110,7 +110,8 @@ impl World {
 
     fn api(&self) -> Api<FakeTables, FakeKms, FakeVault, FakeQueue> {
         let (vault, queue) = (self.vault.clone(), self.queue.clone());
-        let outside = Outside { vault, queue, base_url: Some("https://api.example".to_owned()), entropy };
+        let (stripe_keys, base_url) = (self.vault.clone(), Some("https://api.example".to_owned()));
+        let outside = Outside { vault, stripe_keys, queue, base_url, entropy };
         Api::new(Arc::new(Desk::new(self.store(), Authz::new().unwrap(), entropy)), outside)
     }
 
@@ -325,7 +326,7 @@ fn a_secret_that_is_brought_along_is_not_shown() {
 fn without_a_base_url_the_domain_that_was_asked_is_told() {
     let world = World::new();
     let (vault, queue) = (world.vault.clone(), world.queue.clone());
-    let outside = Outside { vault, queue, base_url: None, entropy };
+    let outside = Outside { vault, stripe_keys: FakeVault::default(), queue, base_url: None, entropy };
     let api = Api::new(Arc::new(Desk::new(world.store(), Authz::new().unwrap(), entropy)), outside);
     let asked = world.ask("POST", "webhook-endpoints").saying(&json!({"provider": "stripe"}));
     let made = asked.through(&api).body;
@@ -846,4 +847,96 @@ fn the_document_has_the_routes_and_no_others() {
         }
     }
     assert_eq!(routes, ROUTES.map(str::to_owned).into());
+}
+
+const KEY: &str = "rk_test_51CanaryCanaryCanaryA1b2";
+const OTHER_KEY: &str = "rk_live_51OtherCanaryCanaryC3d4";
+
+impl World {
+    fn connect(&self, key: &str) -> Answer {
+        self.ask("PUT", "stripe-account").saying(&json!({"restricted_key": key})).of(self)
+    }
+
+    /// The key that payers' functions find.
+    fn key(&self) -> Option<String> {
+        let entry = self.vault.dump().remove(&self.orgs[0].to_string())?;
+        Some(serde_json::from_str::<Value>(&entry).unwrap()["key"].as_str()?.to_owned())
+    }
+}
+
+#[test]
+fn an_organisation_connects_its_stripe_account_and_takes_it_back() {
+    let world = World::new();
+    assert_eq!(world.get("stripe-account").body, json!({"state": "not_connected"}));
+    let connected = world.connect(KEY);
+    let shown = json!({"state": "connected", "key_hint": "rk_test_…A1b2", "connected_at": now()});
+    assert_eq!((connected.status, &connected.body), (200, &shown));
+    assert_eq!(world.get("stripe-account").body, shown);
+    assert_eq!(world.key().as_deref(), Some(KEY));
+    assert_eq!(world.connect(OTHER_KEY).body["key_hint"], "rk_live_…C3d4");
+    assert_eq!(world.key().as_deref(), Some(OTHER_KEY));
+    assert_eq!(world.ask("DELETE", "stripe-account").of(&world).status, 204);
+    assert_eq!(world.key(), None);
+    assert_eq!(world.get("stripe-account").body, json!({"state": "not_connected"}));
+    assert_eq!(world.ask("DELETE", "stripe-account").of(&world).status, 204, "once more");
+}
+
+#[test]
+fn only_restricted_keys_are_taken_and_none_is_shown_or_kept_in_a_table() {
+    let world = World::new();
+    for wrong in ["", "sk_live_51CanaryCanaryCanaryA1b2", "rk_live_", "rk_live_51Canary Canary"] {
+        let refused = world.connect(wrong);
+        assert_eq!((refused.status, &refused.body["errors"][0]["pointer"]), (400, &json!("/restricted_key")));
+        assert!(!refused.body.to_string().contains("Canary"), "{}", refused.body);
+    }
+    assert!(!world.connect(KEY).body.to_string().contains("Canary"));
+    assert!(!format!("{:?}", world.tables.dump()).contains("Canary"));
+}
+
+/// Whatever goes wrong at whichever call: asking again, with the same key, ends with row and vault of one key.
+#[test]
+fn a_fault_while_connecting_is_mended_by_asking_again() {
+    for fault in [Fault::Refuses, Fault::LosesAnswer] {
+        for call in 0.. {
+            let (faults, world) = (Faults::default(), World::new());
+            world.connect(OTHER_KEY);
+            let faulty = world.fork(&faults);
+            faults.plan(call, fault);
+            let first = faulty.connect(KEY);
+            let met = faults.calls() > call;
+            faults.clear();
+            if first.status != 200 {
+                assert_eq!(faulty.connect(KEY).status, 200, "{fault:?} at {call}");
+            }
+            assert_eq!(faulty.key().as_deref(), Some(KEY), "{fault:?} at {call}");
+            assert_eq!(faulty.get("stripe-account").body["key_hint"], "rk_test_…A1b2");
+            if !met {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn of_two_keys_at_once_the_later_rows_is_the_vaults() {
+    for ahead in 0..20 {
+        let world = World::new();
+        let (one, two) = (world.ask("PUT", "stripe-account"), world.ask("PUT", "stripe-account"));
+        let one = one.saying(&json!({"restricted_key": KEY}));
+        let two = two.saying(&json!({"restricted_key": OTHER_KEY}));
+        let (api, line) = (world.api(), || Line { timestamp: now(), ..Line::default() });
+        let (one, two) = (one.request(), two.request());
+        block_on(async {
+            let late = async {
+                for _ in 0..ahead {
+                    tokio::task::yield_now().await;
+                }
+                api.handle(&two, line()).await
+            };
+            tokio::join!(api.handle(&one, line()), late)
+        });
+        let hint = world.get("stripe-account").body["key_hint"].clone();
+        let key = world.key().unwrap();
+        assert!(hint.as_str().unwrap().ends_with(&key[key.len() - 4..]), "{ahead}: {hint}");
+    }
 }

@@ -18,7 +18,7 @@ const OVERLAP: SignedDuration = SignedDuration::from_hours(24);
 /// How many secrets an endpoint has at most: the receiver tries each of them.
 const MOST: usize = 5;
 /// How often a change is done anew because somebody else changed the entry meanwhile.
-const TRIES: u32 = 8;
+pub(crate) const TRIES: u32 = 8;
 
 /// Makes an endpoint's entry.
 pub(crate) async fn create<V: KeepSecret>(

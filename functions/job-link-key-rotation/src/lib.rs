@@ -88,7 +88,8 @@ impl<V: RotateSecret> Rotator<V> {
         if current_version == version {
             return Ok(());
         }
-        let drawn = (self.entropy)().ok_or_else(|| TaskError::Retryable("no randomness to be had".to_owned()))?;
+        let drawn =
+            (self.entropy)().ok_or_else(|| TaskError::Retryable("no randomness to be had".to_owned()))?;
         let rotated = current.rotated(Secret::new(hex::encode(drawn)), now).map_err(odd)?;
         let written = rotated.write().map_err(odd)?;
         self.vault.put_pending(&self.secret, version, &written).await.map_err(failed)
@@ -109,7 +110,9 @@ impl<V: RotateSecret> Rotator<V> {
             let claims = Claims { purpose: Purpose::Link, org, invoice, link, expires_at };
             let token = keyring.sign(&claims, at);
             if token.is_none_or(|token| new.verify(token.reveal(), Purpose::Link, at) != Ok(claims)) {
-                return Err(TaskError::Permanent("the pending keys would refuse links that are good".to_owned()));
+                return Err(TaskError::Permanent(
+                    "the pending keys would refuse links that are good".to_owned(),
+                ));
             }
         }
         Ok(())

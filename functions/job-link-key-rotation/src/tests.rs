@@ -23,7 +23,8 @@ fn vault() -> FakeVault {
 }
 
 fn step(vault: &FakeVault, step: &str, version: &str, now: Timestamp) -> (Result<(), TaskError>, Line) {
-    let event = json!({"Step": step, "SecretId": SECRET, "ClientRequestToken": version, "RotationToken": "x"});
+    let event =
+        json!({"Step": step, "SecretId": SECRET, "ClientRequestToken": version, "RotationToken": "x"});
     let rotator = Rotator::new(vault.clone(), SECRET.to_owned(), entropy);
     let line = Line { timestamp: now, ..Line::default() };
     block_on(rotator.handle(&serde_json::from_value(event).unwrap(), line))

@@ -24,6 +24,7 @@ async fn main() -> Result<(), Error> {
     let (hash_key, sender) = (env.required("HASH_KEY_ARN"), env.required("SENDER_EMAIL"));
     let (prefix, queue_url) =
         (env.required("WEBHOOK_ENDPOINTS_PREFIX"), env.required("STRIPE_EVENTS_QUEUE_URL"));
+    let stripe_keys = env.required("STRIPE_KEYS_PREFIX");
     let (base_url, residency) = (env.optional("BASE_URL"), env.required("RESIDENCY"));
     env.complete()?;
 
@@ -39,9 +40,10 @@ async fn main() -> Result<(), Error> {
     let desk = Arc::new(Desk::new(store, Authz::new()?, entropy::bytes_32));
     let place = Place { residency: residency.parse()?, base_url: base_url.clone() };
     let people = (UserPool::new(&config, pool, client), Mailer::new(&config, sender));
+    let stripe_keys = Vault::new(&config, stripe_keys).under(storage_key.clone());
     let vault = Vault::new(&config, prefix).under(storage_key);
-    let outside =
-        Outside { vault, queue: Queue::new(&config, queue_url), base_url, entropy: entropy::bytes_32 };
+    let queue = Queue::new(&config, queue_url);
+    let outside = Outside { vault, stripe_keys, queue, base_url, entropy: entropy::bytes_32 };
     let ledger = kept(api_ledger::Api::new(Arc::clone(&desk)));
     let organisations = kept(api_organisations::Api::new(Arc::clone(&desk), kms, people, place, &*key?));
     let webhooks = kept(api_webhooks::Api::new(Arc::clone(&desk), outside));

@@ -113,6 +113,7 @@ fn world_that_requires_two_factors(require_two_factor: bool) -> World {
     let people = (directory, mail);
     let outside = api_webhooks::Outside {
         vault: FakeVault::new(faults.clone()),
+        stripe_keys: FakeVault::new(faults.clone()),
         queue: FakeQueue::new(faults.clone()),
         base_url: Some("https://plixo.example".to_owned()),
         entropy,

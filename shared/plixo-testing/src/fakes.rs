@@ -287,12 +287,7 @@ impl KeepSecret for FakeVault {
 
     async fn replace_secret(&self, name: &str, value: &Secret, seen: &str) -> Result<bool, AwsError> {
         self.call(|| {
-            let same = self
-                .secrets
-                .lock()
-                .unwrap()
-                .get(name)
-                .is_some_and(|(version, _)| version == seen);
+            let same = self.secrets.lock().unwrap().get(name).is_some_and(|(version, _)| version == seen);
             if same {
                 self.put(name, value.reveal().to_owned());
             }

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::secret::Secret;
+use crate::webhook::Fingerprint;
 
 /// What begins a [restricted key](https://docs.stripe.com/keys#limit-access), of live and of test mode.
 const RESTRICTED: [&str; 2] = ["rk_live_", "rk_test_"];
@@ -15,6 +16,8 @@ pub struct StripeAccount {
     pub key_hint: String,
     /// Since when it is this key.
     pub connected_at: Timestamp,
+    /// SHA-256 of the key, by which the vault's is known to be this one.
+    pub fingerprint: Fingerprint,
 }
 
 /// A restricted key of Stripe's.
