@@ -4,6 +4,8 @@ use plixo_domain::ledger::{
     Address, CustomerNews, DisputeState, Payer, PaymentNews, PaymentPart, Personal, RefundState, Stage,
     Stamp, Witness,
 };
+use plixo_domain::money::Currency;
+use plixo_domain::stripe::{self, AmountError};
 use plixo_domain::webhook::{ExternalId, ExternalRef, Provider};
 use plixo_webhooks::stripe::event::Event;
 use plixo_webhooks::stripe::fact::{
@@ -65,43 +67,35 @@ struct Said {
 
 impl Said {
     fn news(mut self, stamp: Stamp) -> Result<PaymentNews, String> {
+        let currency = self.currency.parse();
+        let currency = currency.map_err(|_| "/data/object/currency is no ISO 4217 code".to_owned())?;
         for part in &mut self.parts {
             match part {
                 PaymentPart::Money { amount, .. }
                 | PaymentPart::RefundedTotal { amount }
                 | PaymentPart::Refund { amount, .. }
-                | PaymentPart::Dispute { amount, .. } => *amount = minor_units(*amount, &self.currency)?,
+                | PaymentPart::Dispute { amount, .. } => *amount = minor_units(*amount, currency)?,
                 PaymentPart::Names { .. } | PaymentPart::Payer(_) => {}
             }
         }
         Ok(PaymentNews {
             reference: named(&self.reference)?,
             stamp,
-            currency: self
-                .currency
-                .parse()
-                .map_err(|_| "/data/object/currency is no ISO 4217 code".to_owned())?,
+            currency,
             parts: self.parts,
             customer: self.customer.as_deref().map(named).transpose()?,
         })
     }
 }
 
-/// An amount of Stripe's in ISO 4217's minor units. They are the same but for
-/// [three currencies](https://docs.stripe.com/currencies#special-cases): Stripe gives ISK and UGX in hundredths, which ISO
-/// does not have, and MGA in whole ariary, which ISO divides.
-fn minor_units(amount: i64, currency: &str) -> Result<i64, String> {
-    if amount > MAX_AMOUNT {
-        return Err("/data/object has an amount that no payment has".to_owned());
-    }
-    match currency {
-        "ISK" | "UGX" if amount % 100 != 0 => {
-            Err("/data/object has a fraction of a currency that has none".to_owned())
-        }
-        "ISK" | "UGX" => Ok(amount / 100),
-        "MGA" => Ok(amount.saturating_mul(100)),
-        _ => Ok(amount),
-    }
+/// An amount of Stripe's in ISO 4217's minor units.
+fn minor_units(amount: i64, currency: Currency) -> Result<i64, String> {
+    let money =
+        if amount > MAX_AMOUNT { Err(AmountError::Overflow) } else { stripe::money(amount, currency) };
+    money.map(|money| money.amount).map_err(|error| match error {
+        AmountError::Fraction => "/data/object has a fraction of a currency that has none".to_owned(),
+        AmountError::Overflow => "/data/object has an amount that no payment has".to_owned(),
+    })
 }
 
 fn named(id: &str) -> Result<ExternalRef, String> {

@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 from ..money import MINOR_DIGITS
 
-# As Stripe counts (https://docs.stripe.com/currencies): these two in hundredths, though they have none.
-DIGITS = {name.lower(): digits for name, digits in MINOR_DIGITS.items() if name not in ("ISK", "UGX")}
+# As Stripe counts (https://docs.stripe.com/currencies): these two in hundredths, though they have none, and MGA whole.
+DIGITS = {name.lower(): digits for name, digits in MINOR_DIGITS.items() if name not in ("ISK", "UGX")} | {"mga": 0}
 WHOLE = {"isk", "ugx"}
 # The least that can be charged (https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts), else 50.
 LEAST = {"gbp": 30, "jpy": 50, "dkk": 250, "nok": 300, "sek": 300, "czk": 1500, "huf": 17500, "pln": 200, "mxn": 1000, "ron": 200}

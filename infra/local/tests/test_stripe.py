@@ -320,6 +320,14 @@ def test_odd_forms_are_refused_or_taken_and_break_nothing(seller, body):
 
 
 @pytest.mark.parametrize(
+    ("amount", "currency", "shown"),
+    [(12500, "eur", "125.00 EUR"), (500, "jpy", "500 JPY"), (50_000, "isk", "500.00 ISK"), (700, "mga", "700 MGA"), (1230, "kwd", "1.230 KWD")],
+)  # fmt: skip
+def test_the_page_shows_amounts_as_stripe_counts_them(seller, amount, currency, shown):
+    assert f"Pay {shown}" in seller.get_page(seller.session(amount, currency))[2]
+
+
+@pytest.mark.parametrize(
     ("amount", "currency", "code"),
     [(49, "eur", "amount_too_small"), (29, "gbp", "amount_too_small"), (100_000_000, "eur", "amount_too_large"),
      (1005, "kwd", "parameter_invalid_integer"), (150, "isk", "parameter_invalid_integer")],

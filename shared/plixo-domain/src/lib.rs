@@ -8,4 +8,5 @@ pub mod money;
 mod object;
 pub mod people;
 pub mod secret;
+pub mod stripe;
 pub mod webhook;

@@ -1,0 +1,100 @@
+//! Amounts as Stripe counts them. They are ISO 4217's minor units but for
+//! [three currencies](https://docs.stripe.com/currencies#special-cases): Stripe counts ISK and UGX in hundredths, which ISO does
+//! not have, and MGA in whole ariary, which ISO divides.
+
+use crate::money::{Currency, Money};
+
+/// Why an amount cannot be told in the other's units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AmountError {
+    /// A part of what is the least of the other's units.
+    #[error("the amount has a fraction of a currency that has none")]
+    Fraction,
+    /// More than 64 bits of the other's units.
+    #[error("the amount is too large")]
+    Overflow,
+}
+
+/// An amount of Stripe's as money.
+///
+/// # Errors
+/// [`AmountError`].
+pub fn money(amount: i64, currency: Currency) -> Result<Money, AmountError> {
+    let amount = match currency.code() {
+        "ISK" | "UGX" => whole(amount)?,
+        "MGA" => hundredfold(amount)?,
+        _ => amount,
+    };
+    Ok(Money::new(amount, currency))
+}
+
+/// Money as an amount of Stripe's, the inverse of [`money`].
+///
+/// # Errors
+/// [`AmountError`].
+pub fn amount(money: Money) -> Result<i64, AmountError> {
+    match money.currency.code() {
+        "ISK" | "UGX" => hundredfold(money.amount),
+        "MGA" => whole(money.amount),
+        _ => Ok(money.amount),
+    }
+}
+
+fn whole(hundredths: i64) -> Result<i64, AmountError> {
+    if hundredths % 100 == 0 { Ok(hundredths / 100) } else { Err(AmountError::Fraction) }
+}
+
+fn hundredfold(amount: i64) -> Result<i64, AmountError> {
+    amount.checked_mul(100).ok_or(AmountError::Overflow)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn of(amount: i64, currency: &str) -> Money {
+        Money::new(amount, currency.parse().unwrap())
+    }
+
+    #[test]
+    fn three_currencies_are_counted_otherwise() {
+        for (kept, currency, told) in [
+            (500, "ISK", 50_000),
+            (1, "UGX", 100),
+            (700, "MGA", 7),
+            (500, "JPY", 500),
+            (1_230, "KWD", 1_230),
+            (12_500, "EUR", 12_500),
+        ] {
+            assert_eq!(amount(of(kept, currency)), Ok(told), "{currency}");
+            assert_eq!(money(told, currency.parse().unwrap()), Ok(of(kept, currency)), "{currency}");
+        }
+    }
+
+    #[test]
+    fn what_the_other_cannot_count_is_an_error() {
+        assert_eq!(amount(of(150, "MGA")), Err(AmountError::Fraction));
+        assert_eq!(amount(of(i64::MAX, "ISK")), Err(AmountError::Overflow));
+        assert_eq!(money(50_050, "UGX".parse().unwrap()), Err(AmountError::Fraction));
+        assert_eq!(money(i64::MAX, "MGA".parse().unwrap()), Err(AmountError::Overflow));
+    }
+
+    proptest! {
+        #[test]
+        fn there_and_back_is_the_same(
+            units in prop_oneof![any::<i64>(), -100_000..100_000i64, (-1_000..1_000i64).prop_map(|n| n * 100)],
+            currency in prop::sample::select(&["ISK", "UGX", "MGA", "EUR", "USD", "JPY", "KWD", "HUF", "TWD", "CLP"][..]),
+        ) {
+            let currency: Currency = currency.parse().unwrap();
+            let ours = Money::new(units, currency);
+            if let Ok(told) = amount(ours) {
+                prop_assert_eq!(money(told, currency), Ok(ours));
+            }
+            if let Ok(kept) = money(units, currency) {
+                prop_assert_eq!(amount(kept), Ok(units));
+            }
+        }
+    }
+}
