@@ -240,4 +240,16 @@ mod tests {
         let far = both(|words| words.due(Date::MAX, Date::MIN) + &words.due(Date::MIN, Date::MAX));
         assert!(far.iter().all(|text| text.contains("7304483")), "{far:?}");
     }
+
+    #[test]
+    fn how_long_an_invoice_stays_open_is_what_the_ledger_holds_to() {
+        let minutes = format!("{} ", plixo_domain::ledger::SESSION.as_mins());
+        let says = |words: &Words| {
+            let (title, text) = words.gone.session_over;
+            [words.door.lead, words.invoice.aside, title, text]
+                .into_iter()
+                .all(|said| said.contains(&minutes))
+        };
+        assert_eq!(both(says), [true, true]);
+    }
 }
