@@ -11,34 +11,66 @@ fn exponent(currency: Currency) -> usize {
         .map_or(0, usize::from)
 }
 
-fn written(money: Money, minus: &str, group: &str) -> String {
-    let exponent = exponent(money.currency);
-    let digits = format!("{:0>width$}", money.amount.unsigned_abs(), width = exponent.saturating_add(1));
-    let whole = digits.len().saturating_sub(exponent);
-    let mut text = String::with_capacity(digits.len().saturating_mul(2));
-    if money.amount < 0 {
-        text.push_str(minus);
-    }
-    for (index, digit) in digits.chars().enumerate() {
-        if index == whole {
-            text.push('.');
-        } else if index > 0 && index < whole && whole.saturating_sub(index).is_multiple_of(3) {
-            text.push_str(group);
+/// How the digits of numbers are punctuated.
+#[derive(Clone, Copy)]
+pub(crate) struct Marks {
+    minus: &'static str,
+    group: &'static str,
+    point: &'static str,
+}
+
+/// As fields have them: `-12345.67`.
+const TYPED: Marks = Marks { minus: "-", group: "", point: "." };
+/// As people read them in English: `−12,345.67`.
+pub(crate) const POINT: Marks = Marks { minus: "\u{2212}", group: ",", point: "." };
+/// As people read them in German: `−12.345,67`.
+pub(crate) const COMMA: Marks = Marks { minus: "\u{2212}", group: ".", point: "," };
+
+impl Marks {
+    fn write(self, is_negative: bool, whole: &str, decimals: &str) -> String {
+        let mut text = String::with_capacity(whole.len().saturating_add(decimals.len()).saturating_mul(2));
+        if is_negative {
+            text.push_str(self.minus);
         }
-        text.push(digit);
+        for (index, digit) in whole.chars().enumerate() {
+            if index > 0 && whole.len().saturating_sub(index).is_multiple_of(3) {
+                text.push_str(self.group);
+            }
+            text.push(digit);
+        }
+        if !decimals.is_empty() {
+            text.push_str(self.point);
+            text.push_str(decimals);
+        }
+        text
     }
-    text
+
+    /// An amount without its currency.
+    pub(crate) fn money(self, money: Money) -> String {
+        let exponent = exponent(money.currency);
+        let digits = format!("{:0>width$}", money.amount.unsigned_abs(), width = exponent.saturating_add(1));
+        let (whole, decimals) =
+            digits.split_at_checked(digits.len().saturating_sub(exponent)).unwrap_or((&digits, ""));
+        self.write(money.amount < 0, whole, decimals)
+    }
+
+    /// A number, without zeros at its end.
+    pub(crate) fn decimal(self, value: Decimal) -> String {
+        let digits = value.normalize().abs().to_string();
+        let (whole, decimals) = digits.split_once('.').unwrap_or((&digits, ""));
+        self.write(value.is_sign_negative() && !value.is_zero(), whole, decimals)
+    }
 }
 
 /// An amount for people, without its currency: `−12,345.67`.
 pub(crate) fn shown(money: Money) -> String {
-    written(money, "\u{2212}", ",")
+    POINT.money(money)
 }
 
 /// An amount as it stands in a field that people type in, without its currency: `-12345.67`. [`read_amount`] takes it back.
 #[must_use]
 pub fn write_amount(money: Money) -> String {
-    written(money, "-", "")
+    TYPED.money(money)
 }
 
 /// Why text is no amount.
@@ -153,6 +185,19 @@ mod tests {
         assert_eq!(shown(money(i64::MIN, "EUR")), "−92,233,720,368,547,758.08");
         assert_eq!(shown(money(100_000, "EUR")), "1,000.00");
         assert_eq!(shown(money(99_999, "EUR")), "999.99");
+    }
+
+    #[test]
+    fn numbers_are_written_without_zeros_at_the_end() {
+        let written = |text: &str| {
+            let value: Decimal = text.parse().unwrap();
+            [POINT.decimal(value), COMMA.decimal(value)]
+        };
+        assert_eq!(written("7.50"), ["7.5", "7,5"]);
+        assert_eq!(written("12000"), ["12,000", "12.000"]);
+        assert_eq!(written("-1234.0625"), ["−1,234.0625", "−1.234,0625"]);
+        assert_eq!(written("19.0"), ["19", "19"]);
+        assert_eq!(written("-0.00"), ["0", "0"]);
     }
 
     #[test]

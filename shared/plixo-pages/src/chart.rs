@@ -101,12 +101,7 @@ impl Owed {
     pub(crate) fn new(currency: Currency, open: i64, overdue: i64) -> Option<Self> {
         let overdue = overdue.clamp(0, open.max(0));
         let later = open.max(0) - overdue;
-        let hundredths = i128::from(overdue) * 10_000 / i128::from((open > 0).then_some(open)?);
-        let hundredths = i64::try_from(hundredths).unwrap_or(0);
-        // What is there shows, however little.
-        let least = if overdue > 0 { 100 } else { 0 };
-        let most = if later > 0 { 9_900 } else { 10_000 };
-        let late = hundredths.max(least).min(most);
+        let late = share(overdue, open)?;
         Some(Self {
             later: Money::new(later, currency),
             overdue: Money::new(overdue, currency),
@@ -115,6 +110,21 @@ impl Owed {
             is_late: overdue > 0,
         })
     }
+}
+
+/// How wide a bar is whose whole would be 100 %: the paid part of a total. `None` where there is no whole.
+pub(crate) fn part(part: i64, whole: i64) -> Option<String> {
+    share(part, whole).map(|share| percent(share * 10, 100))
+}
+
+/// A part in hundredths of a percent. What is there shows, however little.
+fn share(part: i64, whole: i64) -> Option<i64> {
+    let whole = (whole > 0).then_some(whole)?;
+    let part = part.clamp(0, whole);
+    let hundredths = i64::try_from(i128::from(part) * 10_000 / i128::from(whole)).unwrap_or(0);
+    let least = if part > 0 { 100 } else { 0 };
+    let most = if part < whole { 9_900 } else { 10_000 };
+    Some(hundredths.max(least).min(most))
 }
 
 /// `thousandths / 1000` of one `count`th of the width.

@@ -15,6 +15,7 @@ mod organisations;
 mod overview;
 mod page;
 mod payments;
+mod portal;
 mod problem;
 mod reference;
 mod settings;
@@ -22,7 +23,7 @@ mod show;
 
 pub use access::{BeginTotp, Carried, Code, NewPassword, Qr, SignIn, Totp};
 pub use amount::{AmountError, read_amount, write_amount};
-pub use assets::{Asset, assets, security_headers};
+pub use assets::{Asset, assets, portal_headers, security_headers};
 pub use audit::{AuditFilter, AuditLog, AuditRow};
 pub use customers::{CustomerForm, CustomerList, CustomerPage, CustomerRow};
 pub use form::{Choice, Errors, Paging};
@@ -39,6 +40,10 @@ pub use organisations::{OrganisationRow, Organisations};
 pub use overview::{MoneyOverview, Month, Overview};
 pub use payments::{
     AllocateForm, AllocationRow, Candidate, CustomerLink, PaymentForm, PaymentList, PaymentPage, PaymentRow,
+};
+pub use portal::{
+    GoneWhy, Language, PortalAsked, PortalDoor, PortalEmail, PortalEmailKind, PortalGone, PortalInvoice,
+    PortalLine, PortalNote, PortalProblem, PortalProblemKind, PortalStanding, Seller,
 };
 pub use problem::{Problem, ProblemKind, SendAgain};
 pub use reference::{ApiAnswer, ApiField, ApiShape, ApiType, Operation, OperationGroup, Reference};

@@ -7,18 +7,29 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use percent_encoding::percent_decode_str;
-use plixo_pages::{assets, security_headers};
+use plixo_pages::{assets, portal_headers, security_headers};
 use samples::{Sample, samples};
 use scraper::{ElementRef, Html, Selector};
 
 /// Gets each page with its document.
 fn every_page(text: &dyn Fn(&str) -> String, check: impl Fn(&Sample, &Html)) {
     let pages = samples(text);
-    assert!(pages.len() > 70, "all pages are among the samples");
+    let payers = pages.iter().filter(|page| is_payers(page)).count();
+    assert!(pages.len() - payers > 70 && payers > 50, "all pages are among the samples");
     for page in pages {
         let document = Html::parse_document(&page.html);
         check(&page, &document);
     }
+}
+
+/// Whether it is a page of payers, who have no menu, no role and nothing to type.
+fn is_payers(page: &Sample) -> bool {
+    page.name.starts_with("portal-")
+}
+
+/// The language of a page, by its name.
+fn language(page: &Sample) -> &'static str {
+    if is_payers(page) && page.name.ends_with("-de") { "de" } else { "en" }
 }
 
 fn as_it_is(text: &str) -> String {
@@ -119,12 +130,18 @@ fn every_page_has_one_heading_a_title_and_landmarks() {
         };
         let (titles, headings) = (text("head > title"), text("h1"));
         assert!(matches!(headings.as_slice(), [heading] if !heading.is_empty()), "{}", page.name);
-        assert!(matches!(titles.as_slice(), [title] if title.ends_with(" · Plixo")), "{}", page.name);
+        let has_end = |title: &str| match title.rsplit_once(" · ") {
+            Some((name, "Plixo")) => !name.is_empty(),
+            Some((name, "Nordwind Instruments GmbH")) => !name.is_empty() && is_payers(page),
+            _ => false,
+        };
+        assert!(matches!(titles.as_slice(), [title] if has_end(title)), "{}", page.name);
         let title = titles.concat();
         let has_error = !select(document, ".summary").is_empty();
         assert_eq!(title.starts_with("Error: "), has_error, "{}", page.name);
         assert_eq!(select(document, "main#main").len(), 1, "{}", page.name);
-        assert_eq!(select(document, "html[lang=en]").len(), 1, "{}", page.name);
+        let lang = format!("html[lang={}]", language(page));
+        assert_eq!(select(document, &lang).len(), 1, "{}", page.name);
         assert_eq!(select(document, "body > a.skip[href='#main']:first-child").len(), 1, "{}", page.name);
         let levels = select(document, "h1, h2, h3, h4, h5, h6");
         assert!(levels.iter().all(|one| matches!(one.value().name(), "h1" | "h2")), "{}", page.name);
@@ -195,6 +212,9 @@ fn every_field_has_a_name_and_a_label_and_its_error_beside_it() {
 #[test]
 fn forms_post_to_their_own_page_with_a_key_of_their_own() {
     every_page(&as_it_is, |page, document| {
+        if is_payers(page) {
+            return;
+        }
         let mut keys = BTreeSet::new();
         let mut places = BTreeSet::new();
         for form in select(document, "form") {
@@ -216,6 +236,71 @@ fn forms_post_to_their_own_page_with_a_key_of_their_own() {
         }
         assert!(places.len() <= 1, "{}: {places:?}", page.name);
     });
+}
+
+#[test]
+fn a_payer_has_at_most_one_thing_to_do_and_nothing_to_type() {
+    let mut seen = BTreeSet::new();
+    every_page(&as_it_is, |page, document| {
+        if !is_payers(page) {
+            return;
+        }
+        assert!(select(document, "input, select, textarea, nav").is_empty(), "{}", page.name);
+        assert_eq!(select(document, "body > header, body > footer").len(), 2, "{}", page.name);
+        let to_do = select(document, "main form, main a");
+        assert!(to_do.len() <= 1, "{}", page.name);
+        for form in select(document, "form") {
+            let action = attribute(&form, "action");
+            assert_eq!(attribute(&form, "method"), "post", "{}", page.name);
+            assert!(action.starts_with("/p/"), "{}: {action}", page.name);
+        }
+        let text: String = document.root_element().text().collect();
+        let is_invoice = page.name.contains("-invoice");
+        let pays = select(document, "form[action='/p/session/checkout']").len();
+        let has_no_button = ["-not-online", "-confirming", "-processing", "-paid", "-withdrawn"];
+        let may_pay = is_invoice && !has_no_button.iter().any(|end| page.name.contains(end));
+        assert_eq!(pays, usize::from(may_pay), "{}", page.name);
+        let looks = select(document, "a[href='/p/session?paid']").len();
+        assert_eq!(looks, usize::from(page.name.contains("-confirming")), "{}", page.name);
+        let is_anonymous = page.name.contains("-problem") || page.name.contains("-of-nobody");
+        assert!(!is_anonymous || !text.contains("Nordwind"), "{}", page.name);
+        assert!(is_invoice || !text.contains("NW-2026"), "{}: the number is the invoice's", page.name);
+    });
+    // Both languages have the same pages, with the same elements.
+    let pages = samples(&as_it_is);
+    for page in pages.iter().filter(|page| is_payers(page)) {
+        let (name, end) = page.name.rsplit_once('-').unwrap();
+        let other = format!("{name}-{}", if end == "de" { "en" } else { "de" });
+        let other = pages.iter().find(|page| page.name == other).unwrap();
+        assert!(
+            shape(&Html::parse_document(&page.html)) == shape(&Html::parse_document(&other.html)),
+            "{name}"
+        );
+        assert_ne!(page.html, other.html);
+        seen.insert(name);
+    }
+    assert!(seen.len() >= 31, "{seen:?}");
+}
+
+#[test]
+fn a_payers_page_with_all_that_it_loads_is_small() {
+    let size = |path: &str| {
+        let asset = assets().iter().find(|asset| asset.path == path);
+        asset.map(|asset| asset.bytes.len())
+    };
+    let mut largest = (0, String::new());
+    for page in samples(&as_it_is).iter().filter(|page| is_payers(page)) {
+        let document = Html::parse_document(&page.html);
+        let links = select(&document, "link");
+        assert_eq!(links.len(), 2, "{}: the stylesheet and the icon", page.name);
+        let loaded: usize = links.iter().map(|link| size(attribute(link, "href")).unwrap()).sum();
+        largest = largest.max((page.html.len() + loaded, page.name.clone()));
+        assert!(!page.html.contains(assets()[0].path.as_str()), "{}: not the console's", page.name);
+        if page.name.contains("-many") {
+            assert_eq!(select(&document, "tbody tr").len(), 20);
+        }
+    }
+    assert!(largest.0 < 30_000, "{largest:?}");
 }
 
 #[test]
@@ -252,9 +337,11 @@ fn nothing_on_a_page_needs_more_than_the_policy_allows() {
     assert!(!policy.contains("unsafe") && !policy.contains('*') && !policy.contains("data:"));
     assert!(!policy.contains("script-src"), "there are no scripts");
     let paths: BTreeSet<_> = assets().iter().map(|asset| asset.path.as_str()).collect();
+    let [styles, _, icons] = assets() else { panic!("there are three assets") };
     every_page(&|text| format!("{text}{}", HOSTILE.concat()), |page, document| {
-        let forbidden = "script, style, iframe, object, embed, base, img, audio, video, foreignObject, use, image, \
-                         meta[http-equiv], [style], [src], [srcset], [formaction], [ping], [background]";
+        let forbidden = "script, style, iframe, object, embed, base, img:not(.logo-image), audio, video, \
+                         foreignObject, use, image, meta[http-equiv], [style], [src]:not(.logo-image), [srcset], \
+                         [formaction], [ping], [background]";
         assert_eq!(
             select(document, forbidden).iter().map(ElementRef::html).collect::<Vec<_>>(),
             Vec::<String>::new(),
@@ -271,8 +358,18 @@ fn nothing_on_a_page_needs_more_than_the_policy_allows() {
                 );
             }
         }
+        for image in select(document, ".logo-image") {
+            let is_right = is_payers(page) && image.value().name() == "img";
+            assert!(is_right && attribute(&image, "src") == icons.path, "{}: {}", page.name, image.html());
+        }
         for link in select(document, "link") {
-            assert!(paths.contains(attribute(&link, "href")), "{}", page.name);
+            let path = attribute(&link, "href");
+            assert!(paths.contains(path), "{}", page.name);
+            assert!(
+                is_payers(page) || [&styles.path, &icons.path].contains(&&path.to_owned()),
+                "{}",
+                page.name
+            );
         }
         for link in select(document, "a") {
             let to = attribute(&link, "href");
@@ -280,6 +377,28 @@ fn nothing_on_a_page_needs_more_than_the_policy_allows() {
             assert!(inside || to.starts_with("otpauth://totp/"), "{}: {to}", page.name);
         }
     });
+}
+
+#[test]
+fn a_payers_policy_is_the_consoles_but_for_where_paying_goes_and_what_a_referrer_tells() {
+    let of = |origin: &str| portal_headers(origin).into_iter().collect::<BTreeMap<_, _>>();
+    let console: BTreeMap<_, _> = security_headers().iter().copied().collect();
+    let portal = of("https://checkout.stripe.com");
+    assert!(portal.keys().eq(console.keys()));
+    let changed: Vec<_> = portal.iter().filter(|(name, value)| console[*name] != value.as_str()).collect();
+    let policy = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self' \
+                  https://checkout.stripe.com; base-uri 'none'; frame-ancestors 'none'";
+    let expected =
+        [(&"content-security-policy", &policy.to_owned()), (&"referrer-policy", &"no-referrer".to_owned())];
+    assert_eq!(changed, expected);
+    assert!(
+        of("http://127.0.0.1:12111")["content-security-policy"].contains("'self' http://127.0.0.1:12111;")
+    );
+    for wrong in
+        ["", "*", "https://a.example; script-src *", "https://a.example *", "data:", "'unsafe-inline'"]
+    {
+        assert_eq!(of(wrong)["content-security-policy"], console["content-security-policy"], "{wrong}");
+    }
 }
 
 #[test]
@@ -293,8 +412,10 @@ fn assets_are_named_by_what_they_hold_and_refer_to_nothing() {
 
 #[test]
 fn a_role_is_offered_what_it_may_do_and_nothing_else() {
-    let pages: BTreeMap<_, _> =
-        samples(&as_it_is).into_iter().map(|page| (page.name, Html::parse_document(&page.html))).collect();
+    let pages: BTreeMap<_, _> = samples(&as_it_is)
+        .into_iter()
+        .map(|page| (page.name.clone(), Html::parse_document(&page.html)))
+        .collect();
     let viewers: Vec<_> = pages.iter().filter(|(name, _)| name.ends_with("viewer")).collect();
     assert!(viewers.len() >= 9);
     for (name, document) in viewers {

@@ -20,7 +20,7 @@ fn main() -> io::Result<()> {
     let mut list =
         String::from("<!doctype html><meta charset=\"utf-8\"><title>Gallery</title><h1>Gallery</h1><ul>");
     for page in &pages {
-        fs::write(folder.join(page.name).with_extension("html"), &page.html)?;
+        fs::write(folder.join(&page.name).with_extension("html"), &page.html)?;
         list.push_str(&format!("<li><a href=\"/{0}.html\">{0}</a></li>", page.name));
     }
     let headers: Vec<_> =

@@ -14,17 +14,19 @@ use plixo_domain::webhook::{EndpointState, EventStatus};
 use plixo_pages::{
     AllocateForm, AllocationRow, Applied, AuditFilter, AuditLog, AuditRow, Banner, BeginTotp, Candidate,
     Carried, Choice, Code, CustomerForm, CustomerLink, CustomerList, CustomerPage, CustomerRow, EndpointForm,
-    EndpointRow, Errors, EventList, EventPage, EventRow, Frame, FreshSecret, HistoryRow, Integrations,
-    InviteForm, InvoiceFilter, InvoiceForm, InvoiceLine, InvoiceList, InvoicePage, InvoiceRow, LineRow, May,
-    MemberRow, Members, Membership, MoneyOverview, Month, NewPassword, OrganisationRow, Organisations,
-    Overview, Paging, PaymentForm, PaymentList, PaymentPage, PaymentRow, Problem, ProblemKind, Qr, SendAgain,
-    SettingsPage, Severity, SignIn, Totp,
+    EndpointRow, Errors, EventList, EventPage, EventRow, Frame, FreshSecret, GoneWhy, HistoryRow,
+    Integrations, InviteForm, InvoiceFilter, InvoiceForm, InvoiceLine, InvoiceList, InvoicePage, InvoiceRow,
+    Language, LineRow, May, MemberRow, Members, Membership, MoneyOverview, Month, NewPassword,
+    OrganisationRow, Organisations, Overview, Paging, PaymentForm, PaymentList, PaymentPage, PaymentRow,
+    PortalAsked, PortalDoor, PortalGone, PortalInvoice, PortalLine, PortalNote, PortalProblem,
+    PortalProblemKind, PortalStanding, Problem, ProblemKind, Qr, Seller, SendAgain, SettingsPage, Severity,
+    SignIn, Totp,
 };
 
 /// A page and what it is called.
 pub(crate) struct Sample {
     /// Page and state: `invoices-empty`.
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     /// The HTML.
     pub(crate) html: String,
 }
@@ -47,6 +49,9 @@ pub(crate) fn samples(text: &dyn Fn(&str) -> String) -> Vec<Sample> {
     make.audit();
     make.settings();
     make.problems();
+    for language in [Language::English, Language::German] {
+        make.portal(language);
+    }
     make.made
 }
 
@@ -93,8 +98,8 @@ impl Make<'_> {
         Some(self.t(text))
     }
 
-    fn add(&mut self, name: &'static str, html: String) {
-        self.made.push(Sample { name, html });
+    fn add(&mut self, name: &str, html: String) {
+        self.made.push(Sample { name: name.to_owned(), html });
     }
 
     fn frame(&self) -> Frame {
@@ -1101,5 +1106,138 @@ impl Make<'_> {
             request_id: self.t("Kq1xXjTfDoEEJvA="),
         };
         self.add("problem-503-again", again.render());
+    }
+
+    fn portal(&mut self, language: Language) {
+        let end = language.tag();
+        let name = |page: &str| format!("portal-{page}-{end}");
+        let seller = || Seller { name: self.t("Nordwind Instruments GmbH"), logo: None };
+        let icon = plixo_pages::assets().iter().find(|asset| asset.content_type == "image/svg+xml").unwrap();
+        let with_logo = || Seller { logo: Some(icon.path.clone()), ..seller() };
+        let door = PortalDoor { language, seller: seller(), action: "/p/AQEB".to_owned() };
+        let door_with_logo = PortalDoor { seller: with_logo(), ..door.clone() };
+        let mut made = vec![(name("door"), door.render()), (name("door-logo"), door_with_logo.render())];
+
+        let line = |text: &str, quantity: &str, unit: i64, tax: Option<&str>, total| PortalLine {
+            description: self.t(text),
+            quantity: quantity.parse().unwrap(),
+            unit_price: eur(unit),
+            tax_percent: tax.map(|tax| tax.parse().unwrap()),
+            total: eur(total),
+        };
+        let lines = vec![
+            line("Lens assembly LX-40, coated", "12", 48_000, Some("19"), 685_440),
+            line("Calibration on site, by the hour", "7.5", 12_500, Some("19"), 111_563),
+            line("Discount for the delay", "1", -20_000, None, -20_000),
+        ];
+        let payable = PortalInvoice {
+            language,
+            seller: seller(),
+            number: self.t("NW-2026-0106"),
+            lines,
+            memo: self.some("Thank you for your order.\nPlease name the number when you pay."),
+            total: eur(777_003),
+            paid: eur(0),
+            open: eur(777_003),
+            due_on: day(26),
+            today: date(2026, 11, 21),
+            standing: PortalStanding::Payable,
+            note: None,
+        };
+        let part = PortalInvoice { paid: eur(300_000), open: eur(477_003), ..payable.clone() };
+        let paid = PortalInvoice { paid: eur(777_003), open: eur(0), ..payable.clone() };
+        let one = |quantity: &str, unit: i64| PortalLine {
+            description: self.t("Membership"),
+            quantity: quantity.parse().unwrap(),
+            unit_price: Money::new(unit, currency("JPY")),
+            tax_percent: None,
+            total: Money::new(unit, currency("JPY")),
+        };
+        let yen = Money::new(123_456, currency("JPY"));
+        let bare = PortalInvoice {
+            seller: with_logo(),
+            lines: vec![one("1", 123_456)],
+            memo: None,
+            total: yen,
+            paid: Money::new(0, currency("JPY")),
+            open: yen,
+            due_on: None,
+            ..payable.clone()
+        };
+        let many = PortalInvoice {
+            lines: (1..=20)
+                .map(|place| {
+                    line(
+                        "Calibration on site, by the hour",
+                        "7.5",
+                        12_500 * place,
+                        Some("19"),
+                        111_563 * place,
+                    )
+                })
+                .collect(),
+            ..part.clone()
+        };
+        let huge = PortalInvoice {
+            lines: vec![line("Everything", "123456.789", i64::MAX / 200_000, Some("7.7"), i64::MAX)],
+            total: eur(i64::MAX),
+            paid: eur(1),
+            open: eur(i64::MAX - 1),
+            ..payable.clone()
+        };
+        let noted = |note| PortalInvoice { note: Some(note), ..payable.clone() };
+        let due = |due_on| PortalInvoice { due_on, ..payable.clone() };
+        let standing = |standing, invoice: &PortalInvoice| PortalInvoice { standing, ..invoice.clone() };
+        let invoices = [
+            ("invoice", payable.clone()),
+            ("invoice-today", due(day(21))),
+            ("invoice-tomorrow", due(day(22))),
+            ("invoice-overdue", due(day(20))),
+            ("invoice-part", part.clone()),
+            ("invoice-bare", bare),
+            ("invoice-many", many),
+            ("invoice-huge", huge),
+            ("invoice-cancelled", noted(PortalNote::Cancelled)),
+            (
+                "invoice-failed",
+                PortalInvoice { note: Some(PortalNote::Failed), due_on: day(1), ..part.clone() },
+            ),
+            ("invoice-try-again", noted(PortalNote::TryAgain)),
+            ("invoice-not-online", standing(PortalStanding::NotOnline, &payable)),
+            ("invoice-confirming", standing(PortalStanding::Confirming, &payable)),
+            ("invoice-processing", standing(PortalStanding::Processing, &part)),
+            ("invoice-paid", standing(PortalStanding::Paid, &paid)),
+            ("invoice-withdrawn", standing(PortalStanding::Withdrawn, &payable)),
+        ];
+        made.extend(invoices.map(|(page, invoice)| (name(page), invoice.render())));
+
+        let ask = Some("/p/AQEB/fresh".to_owned());
+        let gone = |why, seller, ask| PortalGone { language, seller, why, ask };
+        let all_gone = [
+            ("gone-used", gone(GoneWhy::Used, Some(seller()), ask.clone())),
+            ("gone-expired", gone(GoneWhy::Expired, Some(seller()), ask.clone())),
+            ("gone-revoked", gone(GoneWhy::Revoked, Some(with_logo()), ask.clone())),
+            ("gone-settled", gone(GoneWhy::Settled, Some(seller()), ask.clone())),
+            ("gone-session", gone(GoneWhy::SessionOver, None, ask)),
+            ("gone-for-good", gone(GoneWhy::Expired, None, None)),
+        ];
+        made.extend(all_gone.map(|(page, gone)| (name(page), gone.render())));
+        let asked = PortalAsked { language, seller: Some(seller()) };
+        made.push((name("asked"), asked.render()));
+        made.push((name("asked-of-nobody"), PortalAsked { language, seller: None }.render()));
+
+        for kind in [
+            PortalProblemKind::NotFound,
+            PortalProblemKind::BadRequest,
+            PortalProblemKind::TooManyTries,
+            PortalProblemKind::Internal,
+            PortalProblemKind::Unavailable,
+        ] {
+            let problem = PortalProblem { language, kind, request_id: self.t("Kq1xXjTfDoEEJvA=") };
+            made.push((name(&format!("problem-{}", kind.status())), problem.render()));
+        }
+        for (name, html) in made {
+            self.add(&name, html);
+        }
     }
 }
