@@ -1,9 +1,7 @@
 //! Portal links.
 
 use jiff::{SignedDuration, Timestamp};
-use plixo_api::document::{
-    ChangeProblems, InvoiceIdText, PortalLinkIdText, PortalLinkStateText, Problems,
-};
+use plixo_api::document::{ChangeProblems, InvoiceIdText, PortalLinkIdText, PortalLinkStateText, Problems};
 use plixo_api::input::{self, Failed, Limit};
 use plixo_api::output::{self, List as Part, made};
 use plixo_api::staff::{Staff, deed};

@@ -768,6 +768,9 @@ fn one_of_each(world: &World) -> Vec<Asked> {
         world.ask("GET", "webhook-events"),
         world.ask("GET", &format!("webhook-events/{event}")),
         world.ask("POST", &format!("webhook-events/{event}/replay")),
+        world.ask("GET", "stripe-account"),
+        world.ask("PUT", "stripe-account").saying(&json!({"restricted_key": KEY})),
+        world.ask("DELETE", "stripe-account"),
     ]
 }
 

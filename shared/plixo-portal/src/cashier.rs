@@ -67,7 +67,9 @@ impl<V: ReadSecret, C: Checkout> Cashier<V, C> {
         now: Timestamp,
     ) -> Result<Session, NotPaid> {
         if let Some(session) = &begun.session {
-            return self.with_key(org, now, async |key| self.stripe.retrieve(key, session.as_str()).await).await;
+            return self
+                .with_key(org, now, async |key| self.stripe.retrieve(key, session.as_str()).await)
+                .await;
         }
         let order = Order {
             idempotency_key: begun.idempotency_key(&invoice.id),

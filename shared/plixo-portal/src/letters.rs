@@ -35,9 +35,7 @@ impl Letter<'_> {
 
     fn email(&self, to: &str) -> Email {
         let kind = match &self.link {
-            Some((link, url)) => {
-                PortalEmailKind::Link { url: url.reveal(), expires_at: link.expires_at }
-            }
+            Some((link, url)) => PortalEmailKind::Link { url: url.reveal(), expires_at: link.expires_at },
             None => PortalEmailKind::Settled,
         };
         let Self { seller, invoice, language, .. } = self;

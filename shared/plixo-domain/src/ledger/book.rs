@@ -306,6 +306,17 @@ impl Book {
         before.saturating_add(u64::from(slot.is_some_and(|slot| slot.changed)))
     }
 
+    /// The book once what was changed is committed: of what has changed since, nothing is known.
+    #[must_use]
+    pub fn committed(mut self) -> Self {
+        for slot in self.slots.values_mut().filter(|slot| slot.changed) {
+            let next = slot.version.unwrap_or_default().saturating_add(1);
+            slot.version = slot.row.is_some().then_some(next);
+            slot.changed = false;
+        }
+        self
+    }
+
     /// All rows that are there.
     pub fn rows(&self) -> impl Iterator<Item = (&RowKey, &Row)> {
         self.slots.iter().filter_map(|(key, slot)| slot.row.as_ref().map(|row| (key, row)))

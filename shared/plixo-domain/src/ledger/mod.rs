@@ -24,8 +24,9 @@ pub use payment::{
     PaymentSource, PaymentStatus, RefundState, Stage, Statement, Witness, tell_payment,
 };
 pub use portal::{
-    AGAIN, Asked, BrowserHash, LONGEST_LINK, LinkState, Opened, Opening, PortalLink, SESSION, SHORTEST_LINK,
-    USUAL_LINK, ask_for_fresh_link, make_link, note_emailed, open_link, revoke_link, settle_link,
+    AGAIN, Asked, Asking, BrowserHash, LONGEST_LINK, LinkState, Opened, Opening, PortalLink, SESSION,
+    SHORTEST_LINK, USUAL_LINK, ask_for_fresh_link, make_link, note_emailed, open_link, revoke_link,
+    settle_link,
 };
 pub use settle::MAX_TOUCHED;
 pub use stripe_account::{NotRestricted, RestrictedKey, StripeAccount, StripeKeyEntry};

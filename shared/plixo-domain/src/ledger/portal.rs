@@ -108,6 +108,19 @@ impl PortalLink {
         }
     }
 
+    /// Whether it opens its invoice, or does so once more: to the browser that opened it, which perhaps did not hear that it had.
+    ///
+    /// # Errors
+    /// How it stands, where it opens nothing.
+    pub fn opens(&self, invoice: &Invoice, browser: &BrowserHash, now: Timestamp) -> Result<(), LinkState> {
+        let again = |opened: &Opening| opened.browser == *browser && now < later(opened.at, AGAIN);
+        match self.state(invoice, now) {
+            LinkState::Issued => Ok(()),
+            LinkState::Consumed if self.opened.as_ref().is_some_and(again) => Ok(()),
+            state => Err(state),
+        }
+    }
+
     /// Until when whoever opened it may look at the invoice, settled or not: they may want to see that it is. Nobody may where the
     /// link was taken back.
     #[must_use]
@@ -200,8 +213,18 @@ pub fn note_emailed(book: &mut Book, id: &LinkId, now: Timestamp) -> Result<(), 
     }
 }
 
-/// Asks for a fresh link in the place of one that opens nothing any more. False where that was asked a moment ago, or too often,
-/// or where the link opens its invoice still.
+/// What asking for a fresh link came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asking {
+    /// It may be sent.
+    Granted,
+    /// That was asked a moment ago, or too often.
+    TooOften,
+    /// The link opens its invoice still.
+    Opens,
+}
+
+/// Asks for a fresh link in the place of one that opens nothing any more. `None` where there is no such link of that invoice.
 ///
 /// # Errors
 /// [`Unread`].
@@ -209,16 +232,19 @@ pub fn ask_for_fresh_link(
     book: &mut Book,
     (id, invoice): (&LinkId, &InvoiceId),
     now: Timestamp,
-) -> Result<bool, Unread> {
+) -> Result<Option<Asking>, Unread> {
     let link = book.get::<PortalLink>(id)?.filter(|link| link.invoice == *invoice).cloned();
-    let Some((link, owed)) = link.zip(book.get::<Invoice>(invoice)?) else { return Ok(false) };
+    let Some((link, owed)) = link.zip(book.get::<Invoice>(invoice)?) else { return Ok(None) };
+    if link.state(owed, now) == LinkState::Issued {
+        return Ok(Some(Asking::Opens));
+    }
     let is_too_much = |asked: Asked| asked.times >= MOST_ASKED || now < later(asked.at, BETWEEN_ASKING);
-    if link.state(owed, now) == LinkState::Issued || link.asked.is_some_and(is_too_much) {
-        return Ok(false);
+    if link.asked.is_some_and(is_too_much) {
+        return Ok(Some(Asking::TooOften));
     }
     let times = link.asked.map_or(0, |asked| asked.times).saturating_add(1);
     book.put(PortalLink { asked: Some(Asked { at: now, times }), ..link })?;
-    Ok(true)
+    Ok(Some(Asking::Granted))
 }
 
 /// Uses a link that was read with its invoice. Of any number of tries at once, one is committed; the others read again, and find
@@ -234,15 +260,14 @@ pub fn open_link(
 ) -> Result<Option<Opened>, Unread> {
     let link = book.get::<PortalLink>(id)?.filter(|link| link.invoice == *invoice).cloned();
     let Some((link, owed)) = link.zip(book.get::<Invoice>(invoice)?) else { return Ok(None) };
-    let again = |opened: &Opening| opened.browser == browser && now < later(opened.at, AGAIN);
-    Ok(Some(match (link.state(owed, now), link.session_until()) {
-        (LinkState::Issued, _) => {
+    Ok(Some(match (link.opens(owed, &browser, now), link.session_until()) {
+        (Ok(()), Some(until)) => Opened::Until(until),
+        (Ok(()), None) => {
             let opened = PortalLink { opened: Some(Opening { at: now, browser }), ..link };
             book.put(opened)?;
             Opened::Until(later(now, SESSION))
         }
-        (LinkState::Consumed, Some(until)) if link.opened.as_ref().is_some_and(again) => Opened::Until(until),
-        (state, _) => Opened::Not(state),
+        (Err(state), _) => Opened::Not(state),
     }))
 }
 

@@ -165,17 +165,17 @@ fn whoever_paid_may_look_until_their_session_is_over() {
 fn a_fresh_link_is_asked_for_now_and_then() {
     let (mut book, of) = linked();
     let ask = |book: &mut Book, now| ask_for_fresh_link(book, (&id(), &of), now).unwrap();
-    assert!(!ask(&mut book, start()), "it opens the invoice still");
+    assert_eq!(ask(&mut book, start()), Some(Asking::Opens));
     let mut now = start() + HOUR;
     for _ in 0..5 {
-        assert!(ask(&mut book, now));
-        assert!(!ask(&mut book, now + 9.minutes()));
+        assert_eq!(ask(&mut book, now), Some(Asking::Granted));
+        assert_eq!(ask(&mut book, now + 9.minutes()), Some(Asking::TooOften));
         now += 10.minutes();
     }
-    assert!(!ask(&mut book, now + 24.hours()));
+    assert_eq!(ask(&mut book, now + 24.hours()), Some(Asking::TooOften));
     let other = (&from_bytes([8; 16]), &of);
     book.learn(PortalLink::key(other.0), None);
-    assert_eq!(ask_for_fresh_link(&mut book, other, now), Ok(false));
+    assert_eq!(ask_for_fresh_link(&mut book, other, now), Ok(None));
 }
 
 #[derive(Debug, Clone)]
