@@ -355,6 +355,18 @@ def secret_rotated(stack: Stack) -> Objections:
             yield name, "no rotation"
 
 
+@rule("rotation-permitted", "Secrets Manager refuses a function that it may not call, and a template whose schedule comes too early")
+def rotation_permitted(stack: Stack) -> Objections:
+    for name, p in stack.of("AWS::SecretsManager::RotationSchedule"):
+        function = stack.target(p.get("RotationLambdaARN"), "AWS::Lambda::Function")
+        permitting = {permission for permission, q in stack.of("AWS::Lambda::Permission")
+                      if q.get("Principal") == "secretsmanager.amazonaws.com"
+                      and stack.target(q.get("FunctionName"), "AWS::Lambda::Function") == function
+                      and q.get("SourceArn") == p.get("SecretId")}
+        if not permitting & set(listed(stack.resources[name].get("DependsOn", []))):
+            yield name, f"does not wait for Secrets Manager's permission to call {function}"
+
+
 @rule("secret-generated", "what a template says, everybody can read")
 def secret_generated(stack: Stack) -> Objections:
     for name, p in stack.of("AWS::SecretsManager::Secret"):
@@ -376,7 +388,9 @@ def no_secret_written(stack: Stack) -> Objections:
 def no_secret_in_environment(stack: Stack) -> Objections:
     for name, p in stack.of("AWS::Lambda::Function"):
         for variable, value in p.get("Environment", {}).get("Variables", {}).items():
-            if SECRET_NAME.search(variable) or any("{{resolve:" in text for text in texts(value)):
+            # A secret's ARN is none.
+            named = SECRET_NAME.search(variable) and not stack.target(value, "AWS::SecretsManager::Secret")
+            if named or any("{{resolve:" in text for text in texts(value)):
                 yield name, f"{variable} looks like a secret"
 
 
@@ -505,6 +519,9 @@ def _is_exact(stack: Stack, resource) -> bool:
     match resource:
         case {"Fn::GetAtt": [str(name), "Arn" | "StreamArn"]}:
             return name in stack.resources
+        case {"Ref": str()}:
+            # Its ARN.
+            return stack.target(resource, "AWS::SecretsManager::Secret") is not None
         # Everything below a path that is this stack's.
         case {"Fn::Sub": str(text)}:
             path = text.removesuffix("/*")

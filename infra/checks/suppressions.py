@@ -16,7 +16,7 @@ class Suppression:
 
 # Who answers people, and all functions.
 ANSWERING = ("ApiAudit", "ApiAuth", "ApiLedger", "ApiOrganisations", "ApiWebhooks", "Authorizer", "PagesConsole", "PagesDocs", "PagesSignIn")
-FUNCTIONS = (*ANSWERING, "WebhookStripe", "WorkerStripe", "WorkerTotals")
+FUNCTIONS = (*ANSWERING, "JobLinkKeyRotation", "WebhookStripe", "WorkerStripe", "WorkerTotals")
 
 SUPPRESSIONS = (
     Suppression(
@@ -38,13 +38,17 @@ SUPPRESSIONS = (
         "One batch of each of the stream's shards at a time is all that it gets.",
     ),
     Suppression(
+        "CKV_AWS_115", ("JobLinkKeyRotation",),
+        "Secrets Manager asks for one step after the other.",
+    ),
+    Suppression(
         "CKV_AWS_115", ANSWERING,
         "The API's throttling bounds them. A reservation would be a limit that one noisy sender uses up for everybody.",
     ),
     Suppression(
         "CKV_AWS_116", FUNCTIONS,
-        "Lambda's own dead-letter queue takes failed asynchronous calls. API Gateway waits for answers, and the "
-        "worker's events have their queue's dead-letter queue.",
+        "Lambda's own dead-letter queue takes failed asynchronous calls. API Gateway and Secrets Manager wait for "
+        "answers, and the worker's events have their queue's dead-letter queue.",
     ),
     Suppression(
         "CKV_AWS_117", FUNCTIONS,

@@ -75,7 +75,7 @@ def rights(function: str) -> set[tuple[str, str, str]]:
 def on(resource) -> str:
     """A resource as READMEs name it: by its logical id, or by the last part of its ARN."""
     match resource:
-        case {"Fn::GetAtt": [name, "Arn"]}:
+        case {"Fn::GetAtt": [name, "Arn"]} | {"Ref": name}:
             return name
         case {"Fn::GetAtt": [name, "StreamArn"]}:
             return f"{name}/stream"

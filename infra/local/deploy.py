@@ -49,7 +49,7 @@ def deploy(aws: Aws, stack: str, template: dict, parameters: dict[str, str]) -> 
     """Creates or updates the stack, and gives its resources: physical ids by logical ids."""
     s3, cloudformation = aws.client("s3"), aws.client("cloudformation")
     # By S3, because a template in the request may have at most 51,200 bytes.
-    s3.put_object(Bucket=BUCKET, Key="template.json", Body=json.dumps(template).encode())
+    s3.put_object(Bucket=BUCKET, Key="template.json", Body=json.dumps(templates.without_rotations(template)).encode())
     wanted = {
         "StackName": stack,
         "TemplateURL": f"{aws.endpoint_url}/{BUCKET}/template.json",
@@ -67,11 +67,14 @@ def deploy(aws: Aws, stack: str, template: dict, parameters: dict[str, str]) -> 
     _await_deployed(aws, stack)
     for name, attribute in templates.times_to_live(template).items():
         _expire(aws, cloudformation.describe_stack_resource(StackName=stack, LogicalResourceId=name), attribute)
-    return {
+    resources = {
         resource["LogicalResourceId"]: resource["PhysicalResourceId"]
         for page in cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack)
         for resource in page["StackResourceSummaries"]
     }
+    for secret, rotation in templates.rotations(template).items():
+        _rotate(aws, resources[secret], resources[rotation["function"]], rotation["rules"])
+    return resources
 
 
 def _status(aws: Aws, stack: str) -> str | None:
@@ -106,6 +109,15 @@ def _expire(aws: Aws, table: dict, attribute: str) -> None:
     if dynamodb.describe_time_to_live(TableName=name)["TimeToLiveDescription"]["TimeToLiveStatus"] == "DISABLED":
         wanted = {"AttributeName": attribute, "Enabled": True}
         dynamodb.update_time_to_live(TableName=name, TimeToLiveSpecification=wanted)
+
+
+def _rotate(aws: Aws, secret: str, function: str, rules: dict) -> None:
+    # The emulator's CloudFormation knows no RotationSchedule. This one says when, and rotates nothing now.
+    vault = aws.client("secretsmanager")
+    arn = aws.client("lambda").get_function_configuration(FunctionName=function)["FunctionArn"]
+    wanted = {"RotationLambdaARN": arn, "RotationRules": rules}
+    if not wanted.items() <= vault.describe_secret(SecretId=secret).items():
+        vault.rotate_secret(SecretId=secret, RotateImmediately=False, **wanted)
 
 
 def verify(aws: Aws, sender: str) -> None:

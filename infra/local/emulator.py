@@ -17,13 +17,16 @@ import signal
 import socket
 import socketserver
 import sys
+import time
 import traceback
+import uuid
 
 import hypercorn
 from hypercorn.asyncio import serve
 from ministack.app import app as aws
 from ministack.core import iam_actions, lambda_runtime
-from ministack.services import cognito
+from ministack.core.responses import error_response_json, json_response
+from ministack.services import cognito, lambda_svc, secretsmanager
 
 
 class Front:
@@ -79,8 +82,81 @@ class Copied:
         self.stream.close()
 
 
+class Rotations:
+    """Secrets Manager's rotations, which ministack only pretends
+    (https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_lambda-functions.html).
+    """
+
+    STEPS = ("createSecret", "setSecret", "testSecret", "finishSecret")
+
+    def __init__(self):
+        self.refuse = secretsmanager._rotate_secret
+        self.one_by_one = asyncio.Lock()
+        self.running: set[asyncio.Task] = set()
+
+    def rotate_secret(self, request: dict) -> tuple:
+        """`RotateSecret`: answers at once, and has the secret's function do the steps meanwhile."""
+        _, secret = secretsmanager._resolve(request.get("SecretId"))
+        if not secret or secret.get("DeletedDate"):
+            return self.refuse(request)
+        wanted = {key: request.get(key) or secret.get(key) for key in ("RotationLambdaARN", "RotationRules")}
+        if not wanted["RotationLambdaARN"]:
+            return error_response_json("InvalidRequestException", "The secret has no rotation function.", 400)
+        secret |= {**wanted, "RotationEnabled": True}
+        told = {"ARN": secret["ARN"], "Name": secret["Name"]}
+
+        pending, _ = secretsmanager._find_stage_version(secret, "AWSPENDING")
+        current, value = secretsmanager._find_stage_version(secret, "AWSCURRENT")
+        if pending not in (None, current):
+            self._begin(self._done(secret, pending, self.STEPS))
+            said = "A previous rotation isn't complete. That rotation will be reattempted."
+            return error_response_json("InvalidRequestException", said, 400)
+        if not request.get("RotateImmediately", True):
+            version = self._pend(secret, str(uuid.uuid4()), value)
+            self._begin(self._tested(secret, version))
+            return json_response(told)
+        version = self._pend(secret, request.get("ClientRequestToken") or str(uuid.uuid4()), {})
+        self._begin(self._done(secret, version, self.STEPS))
+        return json_response(told | {"VersionId": version})
+
+    @staticmethod
+    def _pend(secret: dict, version: str, value: dict) -> str:
+        secretsmanager._remove_stage_everywhere(secret, "AWSPENDING")
+        value = {key: value.get(key) for key in ("SecretString", "SecretBinary")}
+        secret["Versions"][version] = {**value, "CreatedDate": int(time.time()), "Stages": ["AWSPENDING"]}
+        return version
+
+    def _begin(self, work) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self.running.add(task)
+        task.add_done_callback(self.running.discard)
+
+    async def _done(self, secret: dict, version: str, steps: tuple[str, ...]) -> None:
+        """Has steps done, up to one that fails."""
+        async with self.one_by_one:
+            for step in steps:
+                event = {"Step": step, "SecretId": secret["ARN"], "ClientRequestToken": version}
+                if not await asyncio.to_thread(self._invoke, secret["RotationLambdaARN"], event):
+                    return
+
+    async def _tested(self, secret: dict, version: str) -> None:
+        """Has the configuration tested, with a version that is there for the test only."""
+        try:
+            await self._done(secret, version, ("testSecret",))
+        finally:
+            secret["Versions"].pop(version, None)
+
+    @staticmethod
+    def _invoke(function: str, event: dict) -> bool:
+        record, config, _ = lambda_svc._get_func_record_for_ref(function)
+        if config is None:
+            return False
+        record = lambda_svc._execution_record_for_config(record, config)
+        return not lambda_svc._execute_function_with_config_scope(record, event).get("error")
+
+
 def mend(logs: pathlib.Path) -> None:
-    """Changes what ministack 1.5.33 does where it costs time or log lines, or refuses what AWS allows."""
+    """Changes what ministack 1.5.33 does where it costs time or log lines, refuses what AWS allows, or only pretends."""
     # Its Runtime API answers in two writes; with Nagle's algorithm the second waits 40 ms for the first one's ACK.
     socketserver.StreamRequestHandler.disable_nagle_algorithm = True
     # It waits up to 50 ms after each invocation for a first log line; the log files below need no waiting.
@@ -115,6 +191,19 @@ def mend(logs: pathlib.Path) -> None:
         return signed(claims, *rest)
 
     cognito._signed_jwt = signed_since
+
+    # It rotates secrets without asking their functions, and gives a version out that has no value yet.
+    secretsmanager._rotate_secret = Rotations().rotate_secret
+    found = secretsmanager._get_secret_value
+
+    def found_with_a_value(request):
+        answer = found(request)
+        if answer[0] == 200 and not {"SecretString", "SecretBinary"} & json.loads(answer[2]).keys():
+            said = "Secrets Manager can't find the specified secret value."
+            return error_response_json("ResourceNotFoundException", said, 400)
+        return answer
+
+    secretsmanager._get_secret_value = found_with_a_value
 
     # It asks for the right to send email on no identity, so that a policy which names one allows nothing.
     iam_actions._SES_V2_RESOURCES["outbound-emails"] = ("identity", "FromEmailAddress")

@@ -1,19 +1,23 @@
 """`template.yaml` as the emulator can deploy it. Pure: a template in, a template out.
 
-The emulator deploys plain CloudFormation, with two gaps that are closed here: functions' code must already be in S3,
-and the routes of an HTTP API, which the SAM transform writes into the OpenAPI `Body` of `AWS::ApiGatewayV2::Api`, must
-be resources of their own.
+The emulator deploys plain CloudFormation, with gaps that are closed here: functions' code must already be in S3; the
+routes of an HTTP API, which the SAM transform writes into the OpenAPI `Body` of `AWS::ApiGatewayV2::Api`, must be
+resources of their own; a reference to a secret must ask for its ARN, for it gives the name; and a secret's rotation must
+be switched on by API.
 """
 
 import copy
 import hashlib
 import json
 import pathlib
+import re
 import types
 
 from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
+SECRET = "AWS::SecretsManager::Secret"
+ROTATION = "AWS::SecretsManager::RotationSchedule"
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch")
 ANY_METHOD = "x-amazon-apigateway-any-method"
 DEFAULT_ROUTE = "/$default"
@@ -44,14 +48,33 @@ def packages(template: dict) -> dict[str, str]:
 
 
 def expand(template: dict, code: dict[str, str], parameters: dict[str, str]) -> dict:
-    """The template after the SAM transform and with explicit routes; `code` names the S3 URI of each function's zip."""
+    """The template after the SAM transform, with explicit routes and secrets by their ARNs; `code` names the S3 URI of each function's zip."""
     template = copy.deepcopy(template)
     for name, uri in code.items():
         template["Resources"][name]["Properties"]["CodeUri"] = uri
     # The loader is for managed policies by short name; the template writes its statements out.
     expanded = transform(template, parameters, types.SimpleNamespace(load=dict))
     expanded.pop("Transform", None)
-    return explicit_routes(expanded)
+    return by_arn(explicit_routes(expanded))
+
+
+def by_arn(template: dict) -> dict:
+    """The template in which references to secrets give their ARNs, as on AWS."""
+    secrets = {name for name, resource in template["Resources"].items() if resource["Type"] == SECRET}
+
+    def told(value):
+        match value:
+            case {"Ref": str(name)} if name in secrets:
+                return {"Fn::GetAtt": [name, "Id"]}
+            case dict():
+                return {key: told(each) for key, each in value.items()}
+            case list():
+                return [told(each) for each in value]
+            case str():
+                return re.sub(r"\$\{(\w+)\}", lambda found: f"${{{found[1]}.Id}}" if found[1] in secrets else found[0], value)
+        return value
+
+    return told(template)
 
 
 def explicit_routes(template: dict) -> dict:
@@ -165,6 +188,24 @@ def times_to_live(template: dict) -> dict[str, str]:
         for name, resource in template["Resources"].items()
         if resource["Type"] == "AWS::DynamoDB::Table" and "TimeToLiveSpecification" in resource["Properties"]
     }
+
+
+def rotations(template: dict) -> dict[str, dict]:
+    """How each secret is rotated, by the secret's logical id: `function`, by its logical id, and `rules`."""
+    return {
+        _named(schedule["Properties"]["SecretId"]): {
+            "function": _named(schedule["Properties"]["RotationLambdaARN"]),
+            "rules": schedule["Properties"]["RotationRules"],
+        }
+        for schedule in template["Resources"].values()
+        if schedule["Type"] == ROTATION
+    }
+
+
+def without_rotations(template: dict) -> dict:
+    """The template without what the emulator's CloudFormation does not know."""
+    kept = {name: resource for name, resource in template["Resources"].items() if resource["Type"] != ROTATION}
+    return {**template, "Resources": kept}
 
 
 def rights(template: dict) -> list[str]:

@@ -20,7 +20,7 @@ NOT_ASKED_HERE = {
     *(f"WorkerStripe:sqs:{right}@StripeEventsQueue" for right in ("DeleteMessage", "GetQueueAttributes", "ReceiveMessage")),
     *(f"WorkerTotals:dynamodb:{right}@LedgerTable" for right in ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams")),
     "WorkerTotals:sqs:SendMessage@TotalsDeadLetterQueue",
-    "ApiWebhooks:kms:GenerateDataKey@StorageKey", "PagesConsole:kms:GenerateDataKey@StorageKey",
+    *(f"{function}:kms:GenerateDataKey@StorageKey" for function in ("ApiWebhooks", "JobLinkKeyRotation", "PagesConsole")),
 }
 
 
@@ -171,6 +171,14 @@ def miss(stack, right):
         wait_until_told()
         staff = Staff(stack, "controller")
         assert staff.get("/invoices")["data"] and staff.get("/overview") == {"currencies": []}
+    elif function == "JobLinkKeyRotation":
+        vault, keys = stack.aws("secretsmanager"), stack.resources.LinkKeys
+        before = vault.get_secret_value(SecretId=keys)["VersionId"]
+        vault.rotate_secret(SecretId=keys)
+        # The first line is of the test with which its rotation was switched on.
+        wait_for(lambda: "failed" in [line["outcome"] for line in stack.lines(kebab(function))[1:]], 30, "failed rotation")
+        wait_until_told()
+        assert vault.get_secret_value(SecretId=keys)["VersionId"] == before, f"{right} is not needed"
     else:
         org = stack.orgs[0]
         made = event("payment_intent.succeeded", invoice=org["invoices"][0]["id"], amount=100)

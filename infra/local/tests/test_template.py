@@ -232,3 +232,24 @@ def test_a_policy_without_statements_is_dropped(expanded):
 def test_a_right_that_is_not_there_is_refused(expanded, right):
     with pytest.raises(templates.TemplateError):
         templates.without(expanded, right)
+
+
+def test_a_reference_to_a_secret_asks_for_its_arn():
+    where = {"Ref": "Keys"}, {"Fn::Sub": "${Keys}/${Other}"}, {"Fn::GetAtt": ["Keys", "Id"]}, {"Ref": "Other"}
+    resources = {"Keys": {"Type": "AWS::SecretsManager::Secret"}, "Other": {"Type": "x", "Properties": {"Where": [*where]}}}
+    told = templates.by_arn({"Resources": resources})["Resources"]["Other"]["Properties"]["Where"]
+    arn = {"Fn::GetAtt": ["Keys", "Id"]}
+    assert told == [arn, {"Fn::Sub": "${Keys.Id}/${Other}"}, arn, {"Ref": "Other"}]
+
+
+def test_rotations_are_taken_out_and_told():
+    schedule = {
+        "SecretId": {"Fn::GetAtt": ["Keys", "Id"]},
+        "RotationLambdaARN": {"Fn::GetAtt": ["Job", "Arn"]},
+        "RotationRules": {"AutomaticallyAfterDays": 30},
+    }
+    secret = {"Type": "AWS::SecretsManager::Secret"}
+    rotation = {"Type": "AWS::SecretsManager::RotationSchedule", "Properties": schedule}
+    template = {"Resources": {"Keys": secret, "Rotation": rotation}}
+    assert templates.rotations(template) == {"Keys": {"function": "Job", "rules": {"AutomaticallyAfterDays": 30}}}
+    assert templates.without_rotations(template) == {"Resources": {"Keys": secret}}
