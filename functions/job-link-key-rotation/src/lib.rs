@@ -30,12 +30,15 @@ pub struct Rotation {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
 enum Step {
-    CreateSecret,
-    SetSecret,
-    TestSecret,
-    FinishSecret,
+    #[serde(rename = "createSecret")]
+    Create,
+    #[serde(rename = "setSecret")]
+    Set,
+    #[serde(rename = "testSecret")]
+    Test,
+    #[serde(rename = "finishSecret")]
+    Finish,
 }
 
 /// Who gives the links a new key.
@@ -57,19 +60,19 @@ impl<V: RotateSecret> Rotator<V> {
     pub async fn handle(&self, asked: &Rotation, mut line: Line) -> (Result<(), TaskError>, Line) {
         let now = line.timestamp;
         line.outcome = match asked.step {
-            Step::CreateSecret => "created",
+            Step::Create => "created",
             // The keys are used nowhere but by those who read the secret.
-            Step::SetSecret => "set",
-            Step::TestSecret => "tested",
-            Step::FinishSecret => "finished",
+            Step::Set => "set",
+            Step::Test => "tested",
+            Step::Finish => "finished",
         };
         let version = &asked.client_request_token;
         let done = if asked.secret_id == self.secret {
             match asked.step {
-                Step::CreateSecret => self.create(version, now).await,
-                Step::SetSecret => Ok(()),
-                Step::TestSecret => self.test(version, now).await,
-                Step::FinishSecret => self.finish(version).await,
+                Step::Create => self.create(version, now).await,
+                Step::Set => Ok(()),
+                Step::Test => self.test(version, now).await,
+                Step::Finish => self.finish(version).await,
             }
         } else {
             Err(TaskError::Permanent("this is not the secret of the link keys".to_owned()))

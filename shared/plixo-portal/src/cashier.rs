@@ -67,9 +67,7 @@ impl<V: ReadSecret, C: Checkout> Cashier<V, C> {
         now: Timestamp,
     ) -> Result<Session, NotPaid> {
         if let Some(session) = &begun.session {
-            return self
-                .with_key(org, now, async |key| self.stripe.retrieve(key, session.as_str()).await)
-                .await;
+            return self.retrieve(org, session.as_str(), now).await;
         }
         let order = Order {
             idempotency_key: begun.idempotency_key(&invoice.id),
@@ -83,6 +81,14 @@ impl<V: ReadSecret, C: Checkout> Cashier<V, C> {
             expires_at: begun.expires_at(),
         };
         self.with_key(org, now, async |key| self.stripe.create(key, &order).await).await
+    }
+
+    /// A session as it stands at Stripe.
+    ///
+    /// # Errors
+    /// [`NotPaid`].
+    pub async fn retrieve(&self, org: &OrgId, session: &str, now: Timestamp) -> Result<Session, NotPaid> {
+        self.with_key(org, now, async |key| self.stripe.retrieve(key, session).await).await
     }
 
     /// Ends a session, so that nobody can pay in it, and answers how it stands then: somebody may have paid already.

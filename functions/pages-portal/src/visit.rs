@@ -1,0 +1,283 @@
+//! One request of a payer.
+
+use jiff::Timestamp;
+use plixo_aws::secrets::ReadSecret;
+use plixo_aws::ses::SendEmail;
+use plixo_domain::audit::{Actor, ActorKind, AuditEvent, Object, Outcome};
+use plixo_domain::id::Ids;
+use plixo_domain::ledger::{
+    Book, Invoice, Kept, LinkState, Organisation, PortalLink, RowKey, StripeAccount, Unread,
+};
+use plixo_envelope::KeyService;
+use plixo_lambda::http::{Request, Response};
+use plixo_lambda::line::Line;
+use plixo_links::{Claims, Purpose, Refused};
+use plixo_pages::{GoneWhy, Language, PortalGone, PortalProblem, PortalProblemKind, Seller, portal_headers};
+use plixo_portal::Trouble;
+use plixo_store::{CommitError, StoreError, Tables};
+use plixo_stripe::Checkout;
+
+use crate::Portal;
+
+/// The cookie of a payer's session: a token.
+pub(crate) const SESSION_COOKIE: &str = "__Host-plixo-portal";
+/// What follows a session cookie's value. It outlives the session, so that whoever comes late is told that it is over.
+pub(crate) const SESSION_ATTRIBUTES: &str = "Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=86400";
+
+/// Why there is nothing to show but a page that says why.
+#[derive(Debug)]
+pub(crate) enum Failed {
+    /// There is no such thing, or it was made up.
+    NotFound,
+    /// A form of another site.
+    Foreign,
+    /// What was there is there no more.
+    Gone(Box<Gone>),
+    /// The same was asked a moment ago, or too often.
+    TooOften,
+    /// It is nobody's fault outside.
+    Trouble(Trouble),
+}
+
+/// What is there no more.
+#[derive(Debug)]
+pub(crate) struct Gone {
+    pub(crate) why: GoneWhy,
+    /// Who asked to be paid.
+    pub(crate) seller: Option<String>,
+    /// Where to ask for a fresh link.
+    pub(crate) ask: Option<String>,
+}
+
+impl From<Trouble> for Failed {
+    fn from(trouble: Trouble) -> Self {
+        Self::Trouble(trouble)
+    }
+}
+
+impl From<StoreError> for Failed {
+    fn from(error: StoreError) -> Self {
+        Self::Trouble(error.into())
+    }
+}
+
+impl From<Unread> for Failed {
+    fn from(_: Unread) -> Self {
+        Self::Trouble(Trouble::Internal("a row that was not read".to_owned()))
+    }
+}
+
+impl From<Box<Gone>> for Failed {
+    fn from(gone: Box<Gone>) -> Self {
+        Self::Gone(gone)
+    }
+}
+
+/// What a link's token, or a session's, names.
+#[derive(Debug, Clone)]
+pub(crate) struct Named {
+    pub(crate) claims: Claims,
+    /// Whether its time is over.
+    pub(crate) is_over: bool,
+}
+
+/// One request.
+pub(crate) struct Visit<'a, T, K, V, C, M> {
+    pub(crate) portal: &'a Portal<T, K, V, C, M>,
+    pub(crate) request: &'a Request,
+    pub(crate) line: Line,
+    pub(crate) now: Timestamp,
+    pub(crate) language: Language,
+}
+
+impl<'a, T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Visit<'a, T, K, V, C, M> {
+    pub(crate) fn new(portal: &'a Portal<T, K, V, C, M>, request: &'a Request, line: Line) -> Self {
+        let (now, language) = (line.timestamp, Language::accepted(request.header("accept-language")));
+        Self { portal, request, line, now, language }
+    }
+
+    /// What the token in the path names.
+    pub(crate) async fn link(&mut self) -> Result<Named, Failed> {
+        let token = self.request.path("token").unwrap_or_default();
+        self.named(token, Purpose::Link).await?.ok_or(Failed::NotFound)
+    }
+
+    /// What the cookie names.
+    pub(crate) async fn session(&mut self) -> Result<Named, Failed> {
+        let cookie = self.request.cookie(SESSION_COOKIE).unwrap_or_default();
+        let named = self.named(cookie, Purpose::Session).await?;
+        named.ok_or_else(|| gone(GoneWhy::SessionOver, None, None))
+    }
+
+    /// What a token names; `None` of one that is forged.
+    async fn named(&mut self, token: &str, purpose: Purpose) -> Result<Option<Named>, Failed> {
+        let keyring = self.portal.keys.get(self.now).await?;
+        let (claims, is_over) = match keyring.verify(token, purpose, self.now) {
+            Ok(claims) => (claims, false),
+            Err(Refused::Expired(claims)) => (*claims, true),
+            Err(Refused::Forged) => return Ok(None),
+        };
+        self.line.org = Some(claims.org.to_string());
+        self.line.who = Some(format!("payer:{}", claims.link));
+        Ok(Some(Named { claims, is_over }))
+    }
+
+    /// The rows that a token is about, in one request.
+    pub(crate) async fn read(&self, claims: &Claims) -> Result<Book, Failed> {
+        let names = vec![
+            RowKey::Organisation,
+            PortalLink::key(&claims.link),
+            Invoice::key(&claims.invoice),
+            StripeAccount::key(&()),
+        ];
+        let mut book = Book::default();
+        let rows = self.portal.store.read(&claims.org, names).await?;
+        rows.into_iter().for_each(|(name, stored)| book.learn(name, stored));
+        Ok(book)
+    }
+
+    /// The rows of a session that is not over. `ask` is on the page where it is.
+    pub(crate) async fn entered(&mut self) -> Result<(Claims, Book), Failed> {
+        let Named { claims, is_over } = self.session().await?;
+        let book = self.read(&claims).await?;
+        let (seller, ask) = (seller(&book)?, Some("/p/session/fresh-link".to_owned()));
+        let (link, invoice) = (book.get::<PortalLink>(&claims.link)?, book.get::<Invoice>(&claims.invoice)?);
+        let Some((link, _)) = link.zip(invoice).filter(|(link, _)| link.invoice == claims.invoice) else {
+            return Err(gone(GoneWhy::SessionOver, seller, None));
+        };
+        match link.session_until() {
+            None => Err(gone(GoneWhy::Revoked, seller, ask)),
+            Some(until) if is_over || until <= self.now => Err(gone(GoneWhy::SessionOver, seller, ask)),
+            Some(_) => Ok((claims, book)),
+        }
+    }
+
+    /// Whether another site made the browser send this form. The session's cookie does not come with those anyway; browsers that
+    /// say nothing, or `null` because our pages tell no referrer, are believed.
+    pub(crate) fn refuse_foreign(&mut self) -> Result<(), Failed> {
+        let is_foreign = match (self.request.header("sec-fetch-site"), self.request.header("origin")) {
+            (Some(site), _) => !matches!(site, "same-origin" | "none"),
+            (None, Some("null") | None) => false,
+            (None, Some(origin)) => {
+                let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+                host.is_none() || host != self.request.header("host")
+            }
+        };
+        if is_foreign { Err(Failed::Foreign) } else { Ok(()) }
+    }
+
+    /// Commits what a book changed, with its audit event. False where others changed the same rows meanwhile.
+    pub(crate) async fn commit(
+        &self,
+        claims: &Claims,
+        book: &Book,
+        deeds: &[(&str, Object, Outcome, &[&str])],
+    ) -> Result<bool, Failed> {
+        let drawn = self.drawn()?;
+        let mut seed = [0; 10];
+        seed.iter_mut().zip(drawn).for_each(|(to, from)| *to = from);
+        let mut ids = Ids::new(self.now, seed);
+        let actor = payer(claims);
+        let event = |(action, object, outcome, fields): &(&str, Object, Outcome, &[&str])| AuditEvent {
+            id: ids.make(),
+            at: self.now,
+            actor: actor.clone(),
+            ip: self.request.ip().map(str::to_owned),
+            user_agent: self.request.user_agent(),
+            action: (*action).to_owned(),
+            object: object.clone(),
+            outcome: *outcome,
+            fields: fields.iter().map(|field| (*field).to_owned()).collect(),
+            request_id: self.request.id().to_owned(),
+        };
+        let events: Vec<_> = deeds.iter().map(event).collect();
+        match self.portal.store.commit(&claims.org, book, None, &events, self.now).await {
+            Ok(()) => Ok(true),
+            Err(CommitError::Conflict) => Ok(false),
+            Err(CommitError::Store(error)) => Err(error.into()),
+        }
+    }
+
+    pub(crate) fn drawn(&self) -> Result<[u8; 32], Failed> {
+        (self.portal.entropy)().ok_or_else(|| Trouble::Internal("no randomness to be had".to_owned()).into())
+    }
+
+    pub(crate) fn page(&self, status: u16, html: String) -> Response {
+        portal_headers(&self.portal.place.checkout_origin)
+            .into_iter()
+            .fold(Response::of(status, "text/html; charset=utf-8", html), |response, (name, value)| {
+                response.with(name, value)
+            })
+    }
+
+    /// The answer, and the line that tells of it.
+    pub(crate) fn answer(mut self, done: Result<Response, Failed>) -> (Response, Line) {
+        let response = match done {
+            Ok(response) => response,
+            Err(Failed::Gone(gone)) => {
+                let Gone { why, seller, ask } = *gone;
+                self.line.outcome = word(why);
+                let seller = seller.map(shown);
+                self.page(410, PortalGone { language: self.language, seller, why, ask }.render())
+            }
+            Err(Failed::NotFound) => self.problem("not_found", PortalProblemKind::NotFound),
+            Err(Failed::Foreign) => self.problem("foreign_form", PortalProblemKind::BadRequest),
+            Err(Failed::TooOften) => self.problem("too_often", PortalProblemKind::TooManyTries),
+            Err(Failed::Trouble(trouble)) => {
+                self.line.error = Some(trouble.to_string());
+                match trouble {
+                    Trouble::Unavailable(_) => self
+                        .problem("unavailable", PortalProblemKind::Unavailable)
+                        .with("retry-after", "1".to_owned()),
+                    Trouble::Internal(_) => self.problem("internal", PortalProblemKind::Internal),
+                }
+            }
+        };
+        (response, self.line)
+    }
+
+    fn problem(&mut self, outcome: &'static str, kind: PortalProblemKind) -> Response {
+        self.line.outcome = outcome;
+        let request_id = self.request.id().to_owned();
+        self.page(kind.status(), PortalProblem { language: self.language, kind, request_id }.render())
+    }
+}
+
+/// What is there no more.
+pub(crate) fn gone(why: GoneWhy, seller: Option<String>, ask: Option<String>) -> Failed {
+    Failed::Gone(Box::new(Gone { why, seller, ask }))
+}
+
+/// Why a link that stands so opens nothing.
+pub(crate) fn why(state: LinkState) -> GoneWhy {
+    match state {
+        LinkState::Issued | LinkState::Consumed => GoneWhy::Used,
+        LinkState::Expired => GoneWhy::Expired,
+        LinkState::Revoked => GoneWhy::Revoked,
+        LinkState::Settled => GoneWhy::Settled,
+    }
+}
+
+fn word(why: GoneWhy) -> &'static str {
+    match why {
+        GoneWhy::Used => "link_used",
+        GoneWhy::Expired => "link_expired",
+        GoneWhy::Revoked => "link_revoked",
+        GoneWhy::Settled => "link_settled",
+        GoneWhy::SessionOver => "session_over",
+    }
+}
+
+/// Who asks to be paid; of an organisation that is no more, there is nothing.
+pub(crate) fn seller(book: &Book) -> Result<Option<String>, Unread> {
+    Ok(book.get::<Organisation>(&())?.map(|seller| seller.name.clone()))
+}
+
+pub(crate) fn shown(name: String) -> Seller {
+    Seller { name, logo: None }
+}
+
+/// Whoever came in by a link, as the audit log names them.
+pub(crate) fn payer(claims: &Claims) -> Actor {
+    Actor { kind: ActorKind::Payer, id: claims.link.to_string(), role: None }
+}
