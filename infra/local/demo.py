@@ -21,15 +21,19 @@ class Plixoctl:
         """Makes the demo organisations and the operator, or finds them made: `orgs` and `operator` of `stack.json`."""
         return self._call("demo", "seed", "--base-url", base_url)
 
+    def connect_stripe(self, org: str, key: str) -> dict:
+        """Has the organisation's payers pay by that restricted key."""
+        return self._call("demo", "connect-stripe", "--org", org, env={"STRIPE_KEY": key})
+
     def ledger(self, org: str, invoices: list[str], events: list[str] | None = None) -> dict:
         """Invoices with their payments and allocations, and webhook events given as `ENDPOINT:PROVIDER_EVENT_ID`."""
         named = [part for invoice in invoices for part in ("--invoice", invoice)]
         named += [part for event in events or [] for part in ("--events", event)]
         return self._call("demo", "ledger", "--org", org, *named)
 
-    def _call(self, *arguments: str) -> dict:
+    def _call(self, *arguments: str, env: dict[str, str] | None = None) -> dict:
         command = [str(self.binary), *arguments]
-        done = subprocess.run(command, env=self.env, capture_output=True, text=True, timeout=SECONDS, check=False)
+        done = subprocess.run(command, env=self.env | (env or {}), capture_output=True, text=True, timeout=SECONDS, check=False)
         if done.returncode != 0:
             raise StackError(f"plixoctl {' '.join(arguments)} failed:\n{(done.stderr or done.stdout).strip()}")
         return json.loads(done.stdout)

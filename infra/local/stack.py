@@ -186,7 +186,9 @@ def started(args: argparse.Namespace, needs: Needs) -> Iterator[Stack]:
 
 
 def connect_stripe(stack: Stack) -> None:
-    """Gives each organisation the key of its account at the double. Nothing of the stack takes it yet."""
+    """Gives each organisation the key of its account at the double."""
+    for account in stack.stripe.accounts:
+        stack.plixoctl.connect_stripe(account["org"], account["key"])
 
 
 def parameters() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 mod people;
 mod show;
+mod stripe;
 
 use anyhow::{Context, bail};
 use base64::Engine;
@@ -40,6 +41,12 @@ pub(crate) enum Command {
         #[arg(long)]
         base_url: String,
     },
+    /// Have an organisation's payers pay on a Stripe account, by the restricted key in the variable `STRIPE_KEY`.
+    ConnectStripe {
+        /// The organisation.
+        #[arg(long)]
+        org: OrgId,
+    },
     /// Print invoices, payments and webhook events of a demo organisation.
     Ledger(Ledger),
 }
@@ -68,6 +75,7 @@ struct Stack {
     store: Store<DynamoTables, Kms>,
     kms: Kms,
     vault: Vault,
+    stripe_keys: Vault,
     storage_key: Option<String>,
     desk: Desk,
 }
@@ -81,7 +89,7 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<Value> {
     let (audit, key) = (env.required("AUDIT_TABLE"), env.required("ENVELOPE_KEY_ARN"));
     let (people, prefix) = (env.required("PEOPLE_TABLE"), env.required("WEBHOOK_ENDPOINTS_PREFIX"));
     let (pool, client) = (env.required("USER_POOL_ID"), env.required("USER_POOL_CLIENT_ID"));
-    let storage_key = env.optional("STORAGE_KEY_ARN");
+    let (storage_key, stripe_key) = (env.optional("STORAGE_KEY_ARN"), env.optional("STRIPE_KEY"));
     env.complete()?;
     let config = config::of_command().await;
     let kms = Kms::new(&config, key);
@@ -93,7 +101,8 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<Value> {
         vault: Vault::new(&config, format!("{beside}demo-accounts/")),
         storage_key: storage_key.clone(),
     };
-    let stack = Stack { store, kms, vault: Vault::new(&config, prefix), storage_key, desk };
+    let stripe_keys = Vault::new(&config, format!("{beside}stripe-keys/"));
+    let stack = Stack { store, kms, vault: Vault::new(&config, prefix), stripe_keys, storage_key, desk };
     match command {
         Command::Seed { base_url } => {
             let mut orgs = Vec::new();
@@ -104,6 +113,10 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<Value> {
             let Account { email, password, totp_secret, .. } = stack.desk.account(OPERATOR, true).await?;
             let operator = json!({"email": email, "password": password, "totp_secret": totp_secret});
             Ok(json!({ "operator": operator, "orgs": orgs }))
+        }
+        Command::ConnectStripe { org } => {
+            let key = stripe_key.context("the variable STRIPE_KEY is missing")?;
+            stripe::connect(&stack, org, Secret::new(key)).await
         }
         Command::Ledger(wanted) => show::ledger(&stack, &wanted).await,
     }

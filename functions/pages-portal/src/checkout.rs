@@ -5,15 +5,13 @@ use plixo_aws::secrets::ReadSecret;
 use plixo_aws::ses::SendEmail;
 use plixo_domain::audit::{Object, Outcome};
 use plixo_domain::ledger::{
-    Book, Checkout as Begun, Invoice, Kept, Payment, StripeAccount, begin_checkout, end_checkout,
-    is_on_its_way, note_session,
+    Book, Checkout as Begun, Invoice, StripeAccount, begin_checkout, end_checkout, note_session,
 };
-use plixo_domain::webhook::{ExternalId, ExternalRef, Provider};
 use plixo_envelope::KeyService;
 use plixo_lambda::http::Response;
 use plixo_links::Claims;
 use plixo_portal::Trouble;
-use plixo_portal::cashier::{Back, NotPaid};
+use plixo_portal::cashier::{Back, NotPaid, took_unheard_money};
 use plixo_store::Tables;
 use plixo_stripe::{Checkout, Session, SessionStatus};
 
@@ -85,7 +83,7 @@ impl<T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Visit<'
             SessionStatus::Open if live.amount != invoice.balance() => Ok(Step::Done(AGAIN.to_owned())),
             SessionStatus::Open => self.send(claims, book, &live, &session).await,
             SessionStatus::Complete => {
-                if self.is_on_its_way(claims, session.payment_intent.as_ref()).await? {
+                if took_unheard_money(&self.portal.store, &claims.org, &session).await? {
                     return Ok(Step::Done(PAID.to_owned()));
                 }
                 self.over(claims, book, &live)
@@ -129,15 +127,6 @@ impl<T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Visit<'
         }
         self.line.outcome = "sent_to_stripe";
         Ok(Step::Done(url.to_owned()))
-    }
-
-    /// Whether money that a session took has not been heard of yet.
-    async fn is_on_its_way(&self, claims: &Claims, intent: Option<&ExternalId>) -> Result<bool, Failed> {
-        let Some(id) = intent.cloned() else { return Ok(false) };
-        let name = ExternalRef { provider: Provider::Stripe, id };
-        let rows = self.portal.store.read(&claims.org, vec![Payment::key(&name)]).await?;
-        let payment = rows.iter().find_map(|(_, stored)| stored.as_ref());
-        Ok(is_on_its_way(payment.and_then(|(row, _)| Payment::of(row))))
     }
 
     async fn write(&self, claims: &Claims, book: Book, fields: &[&str]) -> Result<Step, Failed> {

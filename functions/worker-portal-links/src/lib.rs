@@ -16,7 +16,7 @@ use plixo_lambda::batch::{BatchResponse, TaskError};
 use plixo_lambda::line::{Level, Line};
 use plixo_lambda::stream::{self, Batch};
 use plixo_portal::Trouble;
-use plixo_portal::cashier::{Cashier, NotPaid};
+use plixo_portal::cashier::{Cashier, NotPaid, took_unheard_money};
 use plixo_store::{CommitError, Entropy, List, Page, Store, StoreError, Tables, keys, pause};
 use plixo_stripe::{Checkout, SessionStatus};
 
@@ -102,7 +102,14 @@ impl<T: Tables, K: KeyService, V: ReadSecret, C: Checkout> Worker<T, K, V, C> {
                 Ok(session) if session.status == SessionStatus::Open => {
                     return Err(TaskError::Retryable("Stripe's session is open still".to_owned()));
                 }
-                Ok(_) => {}
+                Ok(session) => {
+                    let took = took_unheard_money(&self.store, org, &session).await;
+                    if took.map_err(|error| failed(error.into(), line))? {
+                        // What is heard of it changes the invoice, and comes by here.
+                        line.outcome = "paid_and_unheard";
+                        return Ok(());
+                    }
+                }
                 Err(NotPaid::Trouble(trouble)) => return Err(failed(trouble, line)),
                 // No further try would help, and it would hold up all others. It ends by itself within the hour.
                 Err(error) => {

@@ -3,10 +3,13 @@
 use jiff::Timestamp;
 use plixo_aws::secrets::ReadSecret;
 use plixo_domain::id::OrgId;
-use plixo_domain::ledger::{Checkout as Begun, Invoice, StripeKeyEntry};
+use plixo_domain::ledger::{Checkout as Begun, Invoice, Kept, Payment, StripeKeyEntry, is_on_its_way};
 use plixo_domain::secret::Secret;
+use plixo_domain::webhook::{ExternalRef, Provider};
+use plixo_envelope::KeyService;
 use plixo_lambda::recent::Recent;
-use plixo_stripe::{Checkout, Order, Session, StripeError};
+use plixo_store::{Store, StoreError, Tables};
+use plixo_stripe::{Checkout, Order, Session, SessionStatus, StripeError};
 
 use crate::Trouble;
 
@@ -142,4 +145,23 @@ fn not_paid(error: StripeError) -> NotPaid {
         StripeError::KeyRefused(_) => NotPaid::NotConnected(cause),
         StripeError::NotFound | StripeError::Refused(_) => NotPaid::Refused(cause),
     }
+}
+
+/// Whether a session took money that Plixo has not heard of yet: until then nobody is to pay again.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn took_unheard_money<T: Tables, K: KeyService>(
+    store: &Store<T, K>,
+    org: &OrgId,
+    session: &Session,
+) -> Result<bool, StoreError> {
+    if session.status != SessionStatus::Complete {
+        return Ok(false);
+    }
+    let Some(id) = session.payment_intent.clone() else { return Ok(false) };
+    let name = ExternalRef { provider: Provider::Stripe, id };
+    let rows = store.read(org, vec![Payment::key(&name)]).await?;
+    let payment = rows.iter().find_map(|(_, stored)| stored.as_ref());
+    Ok(is_on_its_way(payment.and_then(|(row, _)| Payment::of(row))))
 }

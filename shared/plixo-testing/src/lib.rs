@@ -8,6 +8,7 @@ mod faults;
 mod mail;
 mod mint;
 mod people;
+mod stripe;
 
 pub use directory::FakeDirectory;
 pub use fakes::{FakeKms, FakeQueue, FakeTables, FakeVault, entropy};
@@ -15,6 +16,7 @@ pub use faults::{Fault, Faults};
 pub use mail::FakeMail;
 pub use mint::Mint;
 pub use people::FakePeople;
+pub use stripe::{FakeSession, FakeStripe};
 
 #[cfg(test)]
 mod tests;
