@@ -661,7 +661,8 @@ fn a_link_is_taken_back_once_and_its_session_with_it() {
     assert_eq!((first.status, &first.body, again.status), (204, &Value::Null, 204));
     let row = world.row(&id);
     assert_eq!((row.session_until(), row.revoked_at), (None, Some(now())));
-    let told: Vec<_> = world.told().into_iter().filter(|(action, ..)| action == "portal_link.revoke").collect();
+    let told: Vec<_> =
+        world.told().into_iter().filter(|(action, ..)| action == "portal_link.revoke").collect();
     let fields: Vec<_> = told.iter().map(|(.., fields)| fields.as_str()).collect();
     assert_eq!(fields, ["revoked_at", ""]);
     let said = asked.clone().saying(&json!({"why": "because"})).of(&world);
