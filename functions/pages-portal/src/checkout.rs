@@ -54,7 +54,7 @@ impl<T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Visit<'
         }
         let Some(live) = invoice.live_checkout().cloned() else {
             begin_checkout(&mut book, &invoice.id, self.now)?;
-            return self.write(claims, book, &["checkout"]).await;
+            return self.write(claims, book, "checkout.begin").await;
         };
         if live.session.is_none() && live.begun_at.duration_until(self.now) > UNHEARD {
             return self.over(claims, book, &live);
@@ -65,7 +65,7 @@ impl<T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Visit<'
                 if live.session.is_none() {
                     // So that the next try is another one to Stripe.
                     end_checkout(&mut book, &claims.invoice, live.attempt)?;
-                    self.write(claims, book, &["checkout"]).await?;
+                    self.write(claims, book, "checkout.end").await?;
                 }
                 return Ok(Step::Done(self.not_paid(&error).to_owned()));
             }
@@ -121,7 +121,7 @@ impl<T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Visit<'
         };
         if live.session.is_none() {
             note_session(&mut book, &claims.invoice, live.attempt, &session.id)?;
-            if !matches!(self.write(claims, book, &["checkout"]).await?, Step::Known(_)) {
+            if !matches!(self.write(claims, book, "checkout.open").await?, Step::Known(_)) {
                 return Ok(Step::Overtaken);
             }
         }
@@ -129,8 +129,8 @@ impl<T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Visit<'
         Ok(Step::Done(url.to_owned()))
     }
 
-    async fn write(&self, claims: &Claims, book: Book, fields: &[&str]) -> Result<Step, Failed> {
-        let deed = ("invoice.checkout", Object::new("invoice", claims.invoice), Outcome::Allowed, fields);
+    async fn write(&self, claims: &Claims, book: Book, action: &str) -> Result<Step, Failed> {
+        let deed = (action, Object::new("invoice", claims.invoice), Outcome::Allowed, &["checkout"][..]);
         let done = self.commit(claims, &book, &[deed]).await?;
         Ok(if done { Step::Known(Box::new(book.committed())) } else { Step::Overtaken })
     }

@@ -126,7 +126,7 @@ impl<T: Tables, K: KeyService, V: ReadSecret, C: Checkout> Worker<T, K, V, C> {
                 found.map(|(invoice, version)| (Row::Invoice(invoice), version)),
             );
             let is_news = end_checkout(&mut book, &invoice.id, live.attempt).unwrap_or_default();
-            let deeds = [("invoice.checkout", Object::new("invoice", invoice.id), ["checkout"])];
+            let deeds = [("checkout.end", Object::new("invoice", invoice.id), ["checkout"])];
             if !is_news || self.commit(org, &book, &deeds, tried, line).await? {
                 line.outcome = "closed";
                 return Ok(());

@@ -172,7 +172,7 @@ fn what_is_settled_is_closed_and_the_log_says_so() {
     assert_eq!(world.settled(), 2);
     let by = "worker-portal-links";
     let settle = format!("{by} portal_link.settle");
-    assert_eq!(world.audit(), [format!("{by} invoice.checkout"), settle.clone(), settle]);
+    assert_eq!(world.audit(), [format!("{by} checkout.end"), settle.clone(), settle]);
     assert_eq!(world.follow(), 0, "once more, it changes nothing");
     assert_eq!(world.audit().len(), 3);
 }
