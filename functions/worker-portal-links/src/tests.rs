@@ -9,6 +9,7 @@ use plixo_domain::ledger::{
 use plixo_domain::money::Money;
 use plixo_domain::secret::Secret;
 use plixo_domain::webhook::{ExternalRef, Provider};
+use plixo_portal::cashier::fingerprint;
 use plixo_store::Table;
 use plixo_stripe::Order;
 use plixo_testing::{FakeKms, FakeStripe, FakeTables, FakeVault, Fault, Faults, entropy};
@@ -69,7 +70,9 @@ impl World {
             make_link(&mut book, (from_bytes([n; 16]), id), SignedDuration::from_hours(1), &by(), start())
                 .unwrap();
         }
-        let begun = begin_checkout(&mut book, &id, start()).unwrap().unwrap();
+        let begun = begin_checkout(&mut book, &id, fingerprint(&Secret::new(KEY.to_owned())), start())
+            .unwrap()
+            .unwrap();
         let order = Order {
             idempotency_key: begun.idempotency_key(&id),
             amount: begun.amount,
