@@ -239,6 +239,7 @@ async fn seed(stack: &Stack, number: u8, plan: &Plan, base_url: &str) -> anyhow:
         residency: Residency::Eu,
         controllers: Default::default(),
         settings: Default::default(),
+        logo: None,
     };
     add(&mut book, organisation)?;
     for (id, role, account) in &members {

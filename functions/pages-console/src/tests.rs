@@ -95,7 +95,14 @@ fn world_that_requires_two_factors(require_two_factor: bool) -> World {
         let mut book = Book::default();
         let (name, residency) = (format!("Nordlicht {n}"), Residency::Eu);
         let settings = plixo_domain::ledger::Settings { require_two_factor, ..Default::default() };
-        book.put_new(Organisation { id, name, residency, controllers: BTreeSet::new(), settings });
+        book.put_new(Organisation {
+            id,
+            name,
+            residency,
+            controllers: BTreeSet::new(),
+            settings,
+            logo: None,
+        });
         for (place, role) in Role::ALL.iter().copied().enumerate() {
             let email = format!("{}{n}@example.com", role.as_str());
             let user = directory.person(&email, "a password of their own");
@@ -661,7 +668,7 @@ fn lists_of_people_places_and_organisations_have_no_end_that_hides_any() {
         let mut book = Book::default();
         let (name, settings) = (format!("Filiale {n}"), Default::default());
         let (residency, controllers) = (Residency::Eu, BTreeSet::new());
-        book.put_new(Organisation { id, name, residency, controllers, settings });
+        book.put_new(Organisation { id, name, residency, controllers, settings, logo: None });
         book.learn(RowKey::Member(user), None);
         book.learn(RowKey::UserOrganisation(user), None);
         let email = Private::Plain("controller0@example.com".to_owned());

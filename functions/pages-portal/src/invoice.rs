@@ -14,7 +14,7 @@ use plixo_portal::Trouble;
 use plixo_store::Tables;
 use plixo_stripe::{Checkout, SessionStatus};
 
-use crate::visit::{Failed, Visit, seller, shown};
+use crate::visit::{Failed, Visit, seller};
 
 /// Where a payer comes to, and what the page says then.
 pub(crate) const PAID: &str = "/p/session?paid";
@@ -43,7 +43,7 @@ impl<T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Visit<'
         };
         let page = PortalInvoice {
             language: self.language,
-            seller: shown(seller),
+            seller,
             number: invoice.number.clone(),
             lines: lines.map_err(|error: MoneyError| Trouble::Internal(error.to_string()))?,
             memo: body.memo,

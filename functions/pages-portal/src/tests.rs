@@ -85,7 +85,14 @@ impl World {
         let mut book = Book::default();
         let (name, settings) = ("Nordlicht & Söhne".to_owned(), Default::default());
         let controllers = BTreeSet::new();
-        book.put_new(Organisation { id: org, name, residency: Residency::Eu, controllers, settings });
+        book.put_new(Organisation {
+            id: org,
+            name,
+            residency: Residency::Eu,
+            controllers,
+            settings,
+            logo: None,
+        });
         let address = Address {
             line1: "Canary Road 1".to_owned(),
             line2: None,

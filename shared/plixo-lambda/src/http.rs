@@ -299,6 +299,12 @@ impl Response {
         Self { body, ..Self::empty(status) }.with("content-type", content_type.to_owned())
     }
 
+    /// An answer with a body that is no text. In [`Response::body`] it is base64, as the gateway takes it.
+    #[must_use]
+    pub fn bytes(status: u16, content_type: &str, body: &[u8]) -> Self {
+        Self { is_base64_encoded: true, ..Self::of(status, content_type, STANDARD.encode(body)) }
+    }
+
     /// Sends a browser elsewhere: 303 to get what is there, 307 to send the same form there.
     #[must_use]
     pub fn redirect(status: u16, to: String) -> Self {
