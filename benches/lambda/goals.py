@@ -3,6 +3,14 @@
 import dataclasses
 
 OURS = "plixo"
+# What is measured without peers: the workload, its CPU time to the first response if that is a goal, its AWS calls.
+ALONE = [
+    ("read", 30, {"DynamoDB.BatchGetItem": 1, "DynamoDB.TransactWriteItems": 1}),
+    ("list", 30, {"DynamoDB.BatchGetItem": 2, "DynamoDB.Query": 1, "DynamoDB.TransactWriteItems": 1}),
+    ("payer", 20, {"DynamoDB.BatchGetItem": 1, "DynamoDB.TransactWriteItems": 1}),
+    ("door", None, {"DynamoDB.BatchGetItem": 1}),
+    ("forged", None, {}),
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,11 +65,14 @@ def verdicts(results: list[dict], zipped_mb: dict[str, float]) -> list[Verdict]:
             Verdict(f"{name}: zipped, MB", "≤ 5", f"{size:.2f}", size <= 5)
             for name, size in zipped_mb.items() if name in ("webhook-stripe", "worker-stripe")
         ),
-        *(goal for workload, reads in (("read", {"DynamoDB.BatchGetItem": 1}), ("list", {"DynamoDB.BatchGetItem": 2, "DynamoDB.Query": 1}))
-          for goal in (
-              most(rows, workload, "cpu_to_first_ms", 30, f"{start}, ms"),
-              most(rows, workload, "cpu_per_1000_s", 2, cpu),
-              most(rows, workload, "peak_memory_mb", 30, memory),
-              calls(rows, workload, {**reads, "DynamoDB.TransactWriteItems": 1}),
-          )),
+        *(
+            goal
+            for workload, first_ms, wanted in ALONE
+            for goal in (
+                *([most(rows, workload, "cpu_to_first_ms", first_ms, f"{start}, ms")] if first_ms else []),
+                most(rows, workload, "cpu_per_1000_s", 2, cpu),
+                most(rows, workload, "peak_memory_mb", 30, memory),
+                calls(rows, workload, wanted),
+            )
+        ),
     ]

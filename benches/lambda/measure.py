@@ -30,6 +30,8 @@ class Target:
     receiver: list[str]
     worker: list[str]
     ledger: list[str] = ()
+    links: list[str] = ()
+    portal: list[str] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +45,8 @@ class Workload:
     invocations: int
     events: int = 1
     variables: dict[str, str] = dataclasses.field(default_factory=dict)
+    # Makes what the events are about, with requests to functions by their names.
+    prepare: Callable[[world.Events, Callable[[str, dict], dict]], None] | None = None
 
 
 KEPT = {"LEDGER_TABLE": world.KEPT_TABLE}
@@ -50,8 +54,17 @@ WORKLOADS = [
     Workload("webhook", "receiver", world.Events.delivery, lambda answer: answer["statusCode"] == 200, 2000),
     Workload("webhook_bad", "receiver", world.Events.forged, lambda answer: answer["statusCode"] == 400, 2000),
     Workload("worker", "worker", world.Events.batch, lambda answer: answer["batchItemFailures"] == [], 400, world.BATCH),
-    Workload("read", "ledger", world.Staff.read, lambda answer: answer["statusCode"] == 200, 2000, variables=KEPT),
-    Workload("list", "ledger", world.Staff.list, lambda answer: len(json.loads(answer["body"])["data"]) == world.LIST, 1000, variables=KEPT),
+    Workload("read", "ledger", world.Staff.read, lambda answer: answer["statusCode"] == 200, 2000, variables=KEPT,
+             prepare=world.Staff.open),
+    Workload("list", "ledger", world.Staff.list, lambda answer: len(json.loads(answer["body"])["data"]) == world.LIST, 1000, variables=KEPT,
+             prepare=world.Staff.open),
+    # With its button: it can be paid.
+    Workload("payer", "portal", world.Payers.payer, lambda answer: answer["statusCode"] == 200 and "/p/session/checkout" in answer["body"],
+             2000, variables=KEPT, prepare=world.Payers.come),
+    Workload("door", "portal", world.Payers.door, lambda answer: answer["statusCode"] == 200, 2000, variables=KEPT,
+             prepare=world.Payers.come),
+    Workload("forged", "portal", world.Payers.guess, lambda answer: answer["statusCode"] == 404, 2000, variables=KEPT,
+             prepare=world.Payers.come),
 ]
 
 
@@ -146,7 +159,7 @@ def measure(targets: list[Target], workloads: list[Workload], plan: Plan, delay_
         os.sched_setaffinity(0, {own_cpu})
     try:
         with FakeAws(own_cpu, delay_ms) as aws:
-            events = world.Staff(HERE.parent.parent / "events" / "stripe")
+            events = world.Payers(HERE.parent.parent / "events" / "stripe")
             runs = (_Run(aws, events, function_cpu, plan, workload, targets) for workload in workloads)
             return [row for run in runs for row in run.rows()]
     finally:
@@ -156,15 +169,15 @@ def measure(targets: list[Target], workloads: list[Workload], plan: Plan, delay_
 class _Run:
     def __init__(self, aws: FakeAws, events: world.Events, cpu: int | None, plan: Plan, workload: Workload, targets: list[Target]):
         self.aws, self.events, self.cpu, self.plan, self.workload = aws, events, cpu, plan, workload
-        # The peers have no staff.
+        # The peers have neither staff nor payers.
         self.targets = [target for target in targets if getattr(target, workload.function)]
         self.samples = {target.name: _Samples() for target in self.targets}
 
     def rows(self) -> list[dict]:
-        if self.workload.function == "ledger":
-            with self._start(self.targets[0]) as environment:
-                self.events.open(lambda request: self._made(environment, request))
+        # Before each, for a payer's session does not last for ever.
+        self._prepare()
         self._cold()
+        self._prepare()
         self._warm()
         return [self._row(target.name) for target in self.targets]
 
@@ -173,20 +186,30 @@ class _Run:
         for at in range(times):
             yield from ((at, target) for target in self.targets[:: -1 if at % 2 else 1])
 
-    def _start(self, target: Target) -> Environment:
-        command = getattr(target, self.workload.function)
-        handler = {"_HANDLER": f"{self.workload.function}.handler"}
+    def _prepare(self):
+        if not (self.workload.prepare and self.targets):
+            return
+        with contextlib.ExitStack() as stack:
+            environments = {}
+
+            def ask(function: str, request: dict) -> dict:
+                if function not in environments:
+                    environments[function] = stack.enter_context(self._start(self.targets[0], function))
+                answer = json.loads(environments[function].invoke(json.dumps(request).encode())[1])
+                if answer["statusCode"] >= 400:
+                    raise SystemExit(f"not made: {answer}")
+                return answer
+
+            self.workload.prepare(self.events, ask)
+
+    def _start(self, target: Target, function: str | None = None) -> Environment:
+        function = function or self.workload.function
+        command = getattr(target, function)
+        handler = {"_HANDLER": f"{function}.handler"}
         return Environment(command, target.directory, self.aws.variables | self.workload.variables | handler, self.cpu)
 
     def _event(self, n: int) -> bytes:
         return json.dumps(self.workload.event(self.events, n)).encode()
-
-    @staticmethod
-    def _made(environment: Environment, request: dict) -> dict:
-        answer = json.loads(environment.invoke(json.dumps(request).encode())[1])
-        if answer["statusCode"] != 201:
-            raise SystemExit(f"not made: {answer}")
-        return json.loads(answer["body"])
 
     def _invoke(self, environment: Environment, event: bytes) -> float:
         seconds, answer = environment.invoke(event)

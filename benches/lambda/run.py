@@ -1,4 +1,5 @@
-"""Measures the release builds of the receiver and the worker beside the same handlers in Node and Python, and api-ledger alone.
+"""Measures the release builds of the receiver and the worker beside the same handlers in Node and Python, and api-ledger and
+pages-portal alone.
 
     python3 benches/lambda/run.py            builds, measures, holds the goals, rewrites docs/PERFORMANCE.md's figures
     python3 benches/lambda/run.py --quick    a tenth of the samples; rewrites nothing
@@ -24,7 +25,13 @@ from measure import HERE, WORKLOADS, Plan, Target, measure
 
 PROJECT = HERE.parent.parent
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "plixo" / "bench"
-PACKAGES = {"receiver": "webhook-stripe", "worker": "worker-stripe", "ledger": "api-ledger"}
+PACKAGES = {
+    "receiver": "webhook-stripe",
+    "worker": "worker-stripe",
+    "ledger": "api-ledger",
+    "links": "api-portal-links",
+    "portal": "pages-portal",
+}
 
 
 def install(name: str, make) -> pathlib.Path:

@@ -17,6 +17,7 @@ SECRETS_PREFIX = "plixo/bench/webhook-endpoints/"
 ENVELOPE_KEY_ARN = "arn:aws:kms:eu-central-1:000000000000:key/3f2b8c1e-0000-4000-8000-000000000001"
 # What staff make stays, so that they find it: the fake keeps what is put into this table.
 KEPT_TABLE = "kept-ledger"
+LINK_KEYS = "plixo/bench/link-keys"
 MEMBER, USER = "mem_01h2xcejqtf2nbrexx3vqjhp44", "0190c5e3-0000-4000-8000-000000000001"
 LIST = 25
 TABLES = {"PEOPLE_TABLE": "people", "LEDGER_TABLE": "ledger", "WEBHOOK_EVENTS_TABLE": "webhook-events", "AUDIT_TABLE": "audit"}
@@ -30,6 +31,12 @@ def variables(endpoint_url: str) -> dict[str, str]:
         "STRIPE_EVENTS_QUEUE_URL": f"{endpoint_url}/000000000000/stripe-events",
         "WEBHOOK_ENDPOINTS_PREFIX": SECRETS_PREFIX,
         "ENVELOPE_KEY_ARN": ENVELOPE_KEY_ARN,
+        "LINK_KEYS_SECRET": LINK_KEYS,
+        "STRIPE_KEYS_PREFIX": "plixo/bench/stripe-keys/",
+        # Nothing that is measured asks Stripe.
+        "STRIPE_API_URL": "https://stripe.invalid",
+        "STRIPE_CHECKOUT_ORIGIN": "https://checkout.stripe.com",
+        "SENDER_EMAIL": "billing@example.com",
         **TABLES,
     }
 
@@ -38,14 +45,15 @@ def contents() -> dict:
     """What the fake AWS holds."""
     data_key, wrapped = hashlib.sha256(b"a data key").digest(), b"a wrapped data key, as long as the real one is".ljust(184, b".")
     entry = {"v": 1, "org": ORG, "provider": "stripe", "state": "enabled", "secrets": [{"secret": SECRET}]}
+    link_keys = {"v": 1, "key": "aBenchmarkKeyOfTheLengthThatSecretsManagerMakes00"}
     return {
         "org": ORG,
         "dataKey": _text(data_key),
-        "secrets": {SECRETS_PREFIX + ENDPOINT: json.dumps(entry)},
+        "secrets": {SECRETS_PREFIX + ENDPOINT: json.dumps(entry), LINK_KEYS: json.dumps(link_keys)},
         "dataKeyItem": _data_key_item(data_key, wrapped),
         "invoiceItem": _invoice_item(),
         "invoiceRow": _invoice_row(),
-        "kept": {KEPT_TABLE: [_organisation_item(), _member_item()]},
+        "kept": {KEPT_TABLE: [_organisation_item(), _member_item(), _stripe_account_item()]},
     }
 
 
@@ -91,6 +99,12 @@ def _member_item() -> dict:
     """A Controller; nobody opens the email."""
     row = {"id": MEMBER, "user": USER, "role": "controller", "state": "active", "email": _text(bytes(range(128)))}
     return _framed("member", f"{ORG}#{USER}", "member", row)
+
+
+def _stripe_account_item() -> dict:
+    """That payers can pay. Only the payers' function reads it, and nobody the key."""
+    row = {"key_hint": "rk_test_…A1b2", "connected_at": "2026-06-01T08:00:00Z", "fingerprint": "5a" * 32}
+    return _framed("stripe_account", ORG, "stripe-account", row)
 
 
 def _invoice_row() -> dict:
@@ -250,19 +264,18 @@ class Events:
 
 
 class Staff(Events):
-    """Requests of a Controller to api-ledger, as API Gateway hands them over."""
+    """Requests of a Controller, as API Gateway hands them over."""
 
-    invoice = ""
+    invoice = customer = ""
 
     def open(self, ask):
         """Makes a customer and as many invoices as a list shows, unless they are there."""
         if self.invoice:
             return
-        customer = ask(self._request("POST", "customers", {"name": "Bäckerei Sonnenschein GmbH", "email": "ap@example.com"}))["id"]
-        price = {"amount": 12_500, "currency": "EUR"}
-        lines = [{"description": f"Item {n}", "quantity": "2", "unit_price": price, "tax_percent": "19"} for n in range(5)]
+        person = {"name": "Bäckerei Sonnenschein GmbH", "email": "ap@example.com"}
+        self.customer = _told(ask("ledger", self._request("POST", "customers", person)))["id"]
         for _ in range(LIST):
-            self.invoice = ask(self._request("POST", "invoices", {"customer_id": customer, "lines": lines}))["id"]
+            self.invoice = self._draft(ask)
 
     def read(self, n: int) -> dict:
         """One invoice."""
@@ -272,36 +285,95 @@ class Staff(Events):
         """A page of invoices."""
         return self._request("GET", "invoices")
 
+    def _draft(self, ask) -> str:
+        price = {"amount": 12_500, "currency": "EUR"}
+        lines = [{"description": f"Item {n}", "quantity": "2", "unit_price": price, "tax_percent": "19"} for n in range(5)]
+        return _told(ask("ledger", self._request("POST", "invoices", {"customer_id": self.customer, "lines": lines})))["id"]
+
     def _request(self, method: str, path: str, body: dict | None = None, **named: str) -> dict:
-        now, route = time.time(), f"{method} /v1/orgs/{{org}}/{path}"
+        now = time.time()
 
         def at(seconds: float) -> str:
             return time.strftime("%FT%TZ", time.gmtime(now + seconds))
 
-        host, agent = "bench.execute-api.eu-central-1.amazonaws.com", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36"
         who = {"user": USER, "session": "0190c5e3-0000-4000-8000-000000000002", "by": "bearer"}
-        return {
-            "version": "2.0",
-            "routeKey": route,
-            "rawPath": route.split(" ")[1].replace("{org}", ORG).replace("{id}", named.get("id", "")),
-            "rawQueryString": "",
-            "headers": {
-                "accept": "*/*",
-                "authorization": "Bearer " + "t" * 1000,
-                "content-type": "application/json",
-                "host": host,
-                "user-agent": agent,
-                "x-forwarded-for": "3.18.12.63",
-            },
-            "requestContext": {
-                "authorizer": {"lambda": {**who, "signed_in_at": at(-600), "expires_at": at(3000)}},
-                "domainName": host,
-                "http": {"method": method, "path": "/", "protocol": "HTTP/1.1", "sourceIp": "3.18.12.63", "userAgent": agent},
-                "requestId": str(uuid.uuid4()),
-                "routeKey": route,
-                "stage": "$default",
-            },
-            "pathParameters": {"org": ORG, **named},
-            "body": json.dumps(body) if body else None,
-            "isBase64Encoded": False,
+        headers = {"accept": "*/*", "authorization": "Bearer " + "t" * 1000, "content-type": "application/json"}
+        request = _gateway_request(f"{method} /v1/orgs/{{org}}/{path}", headers, org=ORG, **named)
+        request["requestContext"]["authorizer"] = {"lambda": {**who, "signed_in_at": at(-600), "expires_at": at(3000)}}
+        request["body"] = json.dumps(body) if body else None
+        return request
+
+
+class Payers(Staff):
+    """Requests of payers' browsers, as API Gateway hands them over."""
+
+    owed = token = session = ""
+
+    def come(self, ask):
+        """Issues an invoice, unless there is one, and makes two links to it, as staff do. One is used, as a payer does: its session is
+        good for 30 minutes. `token` is the other's, and is not used."""
+        self.open(ask)
+        if not self.owed:
+            self.owed = self._draft(ask)
+            ask("ledger", self._request("POST", "invoices/{id}/finalize", id=self.owed))
+        used, self.token = self._link(ask), self._link(ask)
+        answer = ask("portal", self._visit("POST /p/{token}", token=used))
+        self.session = answer["cookies"][0].partition(";")[0]
+
+    def payer(self, n: int) -> dict:
+        """The invoice."""
+        return self._visit("GET /p/session", [self.session])
+
+    def door(self, n: int) -> dict:
+        """What is behind a link, to whom has not used it."""
+        return self._visit("GET /p/{token}", token=self.token)
+
+    def guess(self, n: int) -> dict:
+        """The same, with another bit of its signature wrong each time."""
+        signed, tag = (token := base64.urlsafe_b64decode(self.token))[:-32], int.from_bytes(token[-32:], "big")
+        forged = signed + (tag ^ 1 << n % 256).to_bytes(32, "big")
+        return self._visit("GET /p/{token}", token=base64.urlsafe_b64encode(forged).decode())
+
+    def _link(self, ask) -> str:
+        order = self._request("POST", "invoices/{id}/portal-links", {"send_email": False}, id=self.owed)
+        return _told(ask("links", order))["url"].rpartition("/")[2]
+
+    @staticmethod
+    def _visit(route: str, cookies: list[str] | None = None, **named: str) -> dict:
+        headers = {
+            "accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+            "accept-language": "de-DE,de;q=0.9,en;q=0.8",
+            "sec-fetch-dest": "document",
+            "sec-fetch-mode": "navigate",
+            "sec-fetch-site": "same-origin" if route.startswith("POST") else "none",
         }
+        return _gateway_request(route, headers, **named) | ({"cookies": cookies} if cookies else {})
+
+
+def _told(answer: dict) -> dict:
+    return json.loads(answer["body"])
+
+
+def _gateway_request(route: str, headers: dict[str, str], **named: str) -> dict:
+    """A request without a body of whoever is signed in nowhere."""
+    method, path = route.split(" ")
+    for name, value in named.items():
+        path = path.replace(f"{{{name}}}", value)
+    host, agent = "bench.execute-api.eu-central-1.amazonaws.com", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36"
+    return {
+        "version": "2.0",
+        "routeKey": route,
+        "rawPath": path,
+        "rawQueryString": "",
+        "headers": {**headers, "host": host, "user-agent": agent, "x-forwarded-for": "3.18.12.63"},
+        "requestContext": {
+            "domainName": host,
+            "http": {"method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "3.18.12.63", "userAgent": agent},
+            "requestId": str(uuid.uuid4()),
+            "routeKey": route,
+            "stage": "$default",
+        },
+        "pathParameters": named,
+        "body": None,
+        "isBase64Encoded": False,
+    }

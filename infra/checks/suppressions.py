@@ -15,7 +15,10 @@ class Suppression:
 
 
 # Who answers people, and all functions.
-ANSWERING = ("ApiAudit", "ApiAuth", "ApiLedger", "ApiOrganisations", "ApiWebhooks", "Authorizer", "PagesConsole", "PagesDocs", "PagesSignIn")
+ANSWERING = (
+    "ApiAudit", "ApiAuth", "ApiLedger", "ApiOrganisations", "ApiPortalLinks", "ApiWebhooks", "Authorizer", "PagesConsole",
+    "PagesDocs", "PagesSignIn",
+)
 FUNCTIONS = (*ANSWERING, "JobLinkKeyRotation", "WebhookStripe", "WorkerStripe", "WorkerTotals")
 
 SUPPRESSIONS = (

@@ -118,7 +118,7 @@ def test_one_name_for_folder_package_binary_and_code(function):
 def test_the_route_is_the_same_everywhere(function):
     routes = [f"{e['Properties']['Method']} {e['Properties']['Path']}"
               for e in FUNCTIONS[function].get("Events", {}).values() if e["Type"] == "HttpApi"]
-    named = re.findall(r'"((?:DELETE|GET|PATCH|POST|PUT) /[^"]*|\$default)"', source(function))
+    named = re.findall(r'"((?:DELETE|GET|HEAD|PATCH|POST|PUT) /[^"]*|\$default)"', source(function))
     assert list(dict.fromkeys(named)) == [route.removeprefix("ANY ") for route in routes]
     assert re.findall(r"^\| route \| `(.+)` \|$", (crate(function) / "README.md").read_text(), re.M) == routes
 

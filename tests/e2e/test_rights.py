@@ -55,12 +55,28 @@ def work_on_the_ledger(stack):
     yield staff.ask("PATCH", f"/invoices/{made[2]['id']}", {"number": "B"})
 
 
+def work_on_portal_links(stack):
+    """All that api-portal-links does."""
+    staff = Staff(stack, "controller")
+    links = f"/invoices/{stack.orgs[0]['invoices'][0]['id']}/portal-links"
+    yield (made := staff.ask("POST", links))
+    yield staff.ask("GET", links)
+    yield staff.ask("DELETE", f"/portal-links/{made[2]['id']}")
+
+
+# Keys of Stripe's form, of nobody.
+RESTRICTED = ("rk_test_51OfNobodyAtAll0001", "rk_test_51OfNobodyAtAll0002")
+
+
 def work_on_webhooks(stack):
     """All that api-webhooks does."""
     staff, sent = Staff(stack, "controller"), event("payout.paid")
     yield staff.ask("GET", "/webhook-endpoints")
     yield (made := staff.ask("POST", "/webhook-endpoints", {"provider": "stripe"}))
     yield staff.ask("POST", f"/webhook-endpoints/{made[2]['id']}/rotate")
+    for key in RESTRICTED:
+        yield staff.ask("PUT", "/stripe-account", {"restricted_key": key})
+    yield staff.ask("DELETE", "/stripe-account")
     assert deliver(stack.orgs[0]["webhook_endpoints"][0], sent) == 200
     wait_for(lambda: stack.worked(sent["id"]), 10, "work")
     yield (listed := staff.ask("GET", "/webhook-events"))
@@ -119,6 +135,10 @@ def work_on_the_console(stack):
     yield visitor.post(f"{page}/members", do="invite", email=email, role="viewer")
     yield (made := visitor.post(f"{page}/integrations", do="add", provider="stripe"))
     yield visitor.post(f"{page}/integrations", do="rotate", endpoint=re.search(r'name="endpoint" value="([^"]+)"', made[2])[1])
+    for key in RESTRICTED:
+        yield visitor.post(f"{page}/integrations", do="connect", restricted_key=key)
+    yield visitor.post(f"{page}/integrations", do="disconnect")
+    yield visitor.post(f"{page}/invoices/{org['invoices'][0]['id']}", do="email_link")
     yield visitor.get(f"{page}/audit")
     assert deliver(org["webhook_endpoints"][0], sent) == 200
     wait_for(lambda: stack.worked(sent["id"]), 10, "work")
@@ -128,8 +148,8 @@ def work_on_the_console(stack):
 
 # What the functions for staff do, each request's answer; the first that fails is the last.
 WORK = {"ApiAudit": work_on_the_audit_log, "ApiAuth": sign_in_and_out, "ApiLedger": work_on_the_ledger,
-        "ApiOrganisations": work_on_organisations, "ApiWebhooks": work_on_webhooks, "PagesConsole": work_on_the_console,
-        "PagesSignIn": work_on_signing_in}
+        "ApiOrganisations": work_on_organisations, "ApiPortalLinks": work_on_portal_links, "ApiWebhooks": work_on_webhooks,
+        "PagesConsole": work_on_the_console, "PagesSignIn": work_on_signing_in}
 # Whom each function's work needs unharmed, besides the function.
 NEEDS = {"WorkerStripe": {"WebhookStripe"}, "WorkerTotals": {"ApiAuth", "ApiLedger"},
          **{function: {"ApiAuth"} for function in WORK if function != "ApiAuth"},

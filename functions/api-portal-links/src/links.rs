@@ -22,7 +22,7 @@ use plixo_portal::Trouble;
 use plixo_portal::letters::Letter;
 use plixo_staff::{Answered, Entered, Made, Refusal};
 use plixo_store::{List, Listed, Page, Tables};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::Outside;
@@ -93,8 +93,8 @@ impl LinkShape {
 #[schema(as = PortalLinkOrder)]
 pub(crate) struct LinkOrder {
     /// Seconds, from 5 minutes to 30 days; 7 days if absent.
-    #[serde(default)]
-    #[schema(value_type = Option<u32>, minimum = 300, maximum = 2_592_000)]
+    #[serde(default, deserialize_with = "seconds")]
+    #[schema(value_type = u32, minimum = 300, maximum = 2_592_000)]
     expires_in: Option<i64>,
     /// Whether the customer is sent it by email, if there is an address: so if absent.
     #[serde(default = "yes")]
@@ -104,6 +104,11 @@ pub(crate) struct LinkOrder {
 
 const fn yes() -> bool {
     true
+}
+
+/// A number where there is something: `null` is no absence, but a mistake.
+fn seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Option<i64>, D::Error> {
+    i64::deserialize(from).map(Some)
 }
 
 impl Default for LinkOrder {

@@ -107,7 +107,8 @@ impl<V: RotateSecret> Rotator<V> {
         let (new, (old, _)) = (Keyring::read(&pending).map_err(odd)?, self.current().await?);
         let tomorrow = now.saturating_add(SignedDuration::from_hours(24)).unwrap_or(now);
         for (keyring, at) in [(&old, now), (&new, now), (&new, tomorrow)] {
-            let expires_at = at.saturating_add(SignedDuration::from_hours(1)).unwrap_or(at);
+            // Tokens tell whole seconds.
+            let expires_at = Timestamp::from_second(at.as_second().saturating_add(3600)).unwrap_or(at);
             let [org, invoice, link] = [[0; 16], [1; 16], [2; 16]];
             let (org, invoice, link) = (from_bytes(org), from_bytes(invoice), from_bytes(link));
             let claims = Claims { purpose: Purpose::Link, org, invoice, link, expires_at };

@@ -9,7 +9,7 @@ const SECRET: &str = "arn:aws:secretsmanager:eu-west-1:000000000000:secret:plixo
 const KEY: &str = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFG";
 
 fn start() -> Timestamp {
-    "2026-11-28T09:00:00Z".parse().unwrap()
+    "2026-11-28T09:00:00.123456789Z".parse().unwrap()
 }
 
 fn block_on<T>(work: impl Future<Output = T>) -> T {
@@ -37,7 +37,8 @@ fn keyring(vault: &FakeVault) -> Keyring {
 fn claims(now: Timestamp) -> Claims {
     let [org, invoice, link] = [[0; 16], [1; 16], [2; 16]];
     let (org, invoice, link) = (from_bytes(org), from_bytes(invoice), from_bytes(link));
-    Claims { purpose: Purpose::Link, org, invoice, link, expires_at: now + 30.hours() }
+    let expires_at = Timestamp::from_second((now + 30.hours()).as_second()).unwrap();
+    Claims { purpose: Purpose::Link, org, invoice, link, expires_at }
 }
 
 const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", "finishSecret"];

@@ -1,10 +1,11 @@
 //! What was done, told on the page that comes next. A code stands in its address, never a sentence.
 
-const SENTENCES: [(&str, &str); 19] = [
+const SENTENCES: [(&str, &str); 22] = [
     ("invoice", "The draft is saved."),
     ("finalized", "The invoice is finalized: it is owed from now on."),
     ("voided", "The invoice is void."),
     ("given-up", "The invoice is uncollectible."),
+    ("link-revoked", "The portal link is revoked."),
     ("customer", "The customer is saved."),
     ("payment", "The payment is recorded."),
     ("applied", "The payment is applied."),
@@ -17,6 +18,8 @@ const SENTENCES: [(&str, &str); 19] = [
     ("rotated", "The secret is rotated."),
     ("enabled", "The endpoint is enabled."),
     ("disabled", "The endpoint is disabled."),
+    ("connected", "The Stripe account is connected: payers can pay by card."),
+    ("disconnected", "The Stripe account is disconnected: payers cannot pay by card any more."),
     ("replayed", "The event is on its way again. Look at it in a few seconds."),
     ("password", "Your password is changed."),
     ("totp", "Your second factor is set up."),

@@ -1,18 +1,21 @@
-//! Webhook endpoints and events.
+//! Webhook endpoints and events, and the Stripe account.
 
 use plixo_lambda::http::Response;
 use plixo_pages::{
-    Choice, EndpointForm, EndpointRow, Errors, EventList, EventPage, EventRow, FreshSecret, Integrations,
-    ProblemKind,
+    Choice, ConnectedAccount, EndpointForm, EndpointRow, Errors, EventList, EventPage, EventRow, FreshSecret,
+    Integrations, ProblemKind,
 };
 use plixo_web::form::Form;
 use serde_json::{Value, json};
 
-use crate::shape::{Endpoint, Event};
+use crate::shape::{Endpoint, Event, StripeAccount};
 use crate::visit::{Failed, Visit, among, tried};
 
 /// Providers, as the API and as people name them, and which of them a receiver is there for.
 const PROVIDERS: [(&str, &str); 1] = [("stripe", "Stripe")];
+
+/// The field of the key with which payers pay on an organisation's Stripe account.
+const KEY: &str = "restricted_key";
 
 /// Characters of what an event said that a page shows.
 const LARGEST_SHOWN: usize = 64 * 1024;
@@ -33,7 +36,11 @@ async fn page(
     errors: Errors,
 ) -> Result<Response, Failed> {
     let listed = visit.list::<Endpoint>("webhook-endpoints", &[("limit", "100")]);
-    let (org, (endpoints, paging)) = futures::try_join!(visit.membership(), listed)?;
+    let account = visit.ask("GET", "stripe-account").send::<StripeAccount>();
+    let (org, (endpoints, paging), account) = futures::try_join!(visit.membership(), listed, account)?;
+    let StripeAccount { key_hint, connected_at } = account.body;
+    let account = key_hint.zip(connected_at);
+    let account = account.map(|(key_hint, connected_at)| ConnectedAccount { key_hint, connected_at });
     let row = |it: Endpoint| EndpointRow {
         id: it.id,
         version: String::new(),
@@ -46,7 +53,8 @@ async fn page(
     let cursor = visit.query.text("cursor").to_owned();
     let providers = PROVIDERS.into_iter().map(|(word, name)| Choice::new(word, name)).collect();
     let frame = visit.frame()?;
-    let shown = Integrations { frame, org, endpoints, paging, cursor, fresh, providers, form, errors };
+    let shown =
+        Integrations { frame, org, endpoints, paging, cursor, fresh, providers, form, account, errors };
     Ok(Visit::shown(&shown.errors, shown.render()))
 }
 
@@ -58,6 +66,7 @@ pub(crate) async fn act(visit: &Visit<'_>, form: &Form) -> Result<Response, Fail
     };
     let verb = form.text("do");
     let asked = match verb {
+        "connect" | "disconnect" => return connect(visit, form, verb == "connect").await,
         "add" => {
             let optional =
                 ["account", "secret"].into_iter().filter_map(|name| Some((name, form.some(name)?)));
@@ -94,6 +103,16 @@ pub(crate) async fn act(visit: &Visit<'_>, form: &Form) -> Result<Response, Fail
         account: typed.raw("account").to_owned(),
     };
     page(visit, None, typed, errors).await
+}
+
+/// Connects the Stripe account, or disconnects it. The key is never sent back.
+async fn connect(visit: &Visit<'_>, form: &Form, is_on: bool) -> Result<Response, Failed> {
+    let ask = visit.ask(if is_on { "PUT" } else { "DELETE" }, "stripe-account").of_form(form);
+    let ask = if is_on { ask.body(&json!({KEY: form.text(KEY)})) } else { ask };
+    match tried(ask.tell().await, among(&[KEY]))? {
+        Ok(()) => Ok(visit.done_in_list("/integrations", if is_on { "connected" } else { "disconnected" })),
+        Err(errors) => page(visit, None, EndpointForm::default(), errors).await,
+    }
 }
 
 pub(crate) async fn events(visit: &Visit<'_>) -> Result<Response, Failed> {

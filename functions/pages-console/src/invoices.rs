@@ -6,9 +6,10 @@ use plixo_domain::ledger::{InvoiceStatus, Line};
 use plixo_domain::money::Money;
 use plixo_lambda::http::Response;
 use plixo_pages::{
-    Applied, Errors, InvoiceFilter, InvoiceForm, InvoiceLine, InvoiceList, InvoicePage, InvoiceRow, LineRow,
-    Paging, ProblemKind, write_amount,
+    Applied, Errors, FreshLink, InvoiceFilter, InvoiceForm, InvoiceLine, InvoiceList, InvoicePage,
+    InvoiceRow, LineRow, LinkEmail, LinkRow, Membership, Paging, ProblemKind, write_amount,
 };
+use plixo_web::ask::Problem;
 use plixo_web::form::Form;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
@@ -16,7 +17,7 @@ use serde_json::{Value, json};
 use crate::audit::history;
 use crate::customers::lines as address_lines;
 use crate::fields::{amount_of, currencies, customers, name};
-use crate::shape::{Customer, Invoice, PaymentName};
+use crate::shape::{Customer, Invoice, List, PaymentName, PortalLink};
 use crate::visit::{Failed, Visit, allowed, among, tried};
 
 /// The rows of a new invoice, and how many more come at a time.
@@ -76,7 +77,7 @@ fn number(it: &Invoice) -> &str {
 }
 
 pub(crate) async fn show(visit: &Visit<'_>) -> Result<Response, Failed> {
-    page(visit, Errors::default()).await
+    page(visit, None, Errors::default()).await
 }
 
 /// What the buttons of an invoice do.
@@ -85,25 +86,80 @@ pub(crate) async fn act(visit: &Visit<'_>, form: &Form) -> Result<Response, Fail
         "finalize" => ("finalize", "finalized"),
         "void" => ("void", "voided"),
         "uncollectible" => ("uncollectible", "given-up"),
+        "email_link" => return make_link(visit, form, true).await,
+        "copy_link" => return make_link(visit, form, false).await,
+        "revoke_link" => return revoke_link(visit, form).await,
         _ => return Err(Failed::Own(ProblemKind::BadRequest)),
     };
     let id = visit.path("id");
     let asked = visit.ask("POST", &format!("invoices/{{id}}/{verb}")).id("id", id).of_form(form);
     match tried(asked.tell().await, |_| None)? {
         Ok(()) => Ok(visit.done(&format!("/invoices/{id}"), code)),
-        Err(errors) => page(visit, errors).await,
+        Err(errors) => page(visit, None, errors).await,
     }
 }
 
-async fn page(visit: &Visit<'_>, errors: Errors) -> Result<Response, Failed> {
+/// A link is on this answer and never again, so that it is no redirect.
+async fn make_link(visit: &Visit<'_>, form: &Form, is_emailed: bool) -> Result<Response, Failed> {
+    let ask = visit.ask("POST", "invoices/{id}/portal-links").id("id", visit.path("id")).of_form(form);
+    let made = ask.body(&json!({"send_email": is_emailed})).send::<PortalLink>().await;
+    let PortalLink { url, expires_at, emailed_at, .. } = match tried(made, |_| None)? {
+        Ok(made) => made.body,
+        Err(errors) => return page(visit, None, errors).await,
+    };
+    let email = match (is_emailed, emailed_at) {
+        (false, _) => LinkEmail::NotWanted,
+        (true, None) => LinkEmail::NotSent,
+        (true, Some(_)) => LinkEmail::Sent,
+    };
+    page(visit, url.map(|url| FreshLink { url, expires_at, email }), Errors::default()).await
+}
+
+async fn revoke_link(visit: &Visit<'_>, form: &Form) -> Result<Response, Failed> {
+    let asked = visit.ask("DELETE", "portal-links/{id}").id("id", form.text("link")).of_form(form);
+    match tried(asked.tell().await, |_| None)? {
+        Ok(()) => Ok(visit.done(&format!("/invoices/{}", visit.path("id")), "link-revoked")),
+        Err(errors) => page(visit, None, errors).await,
+    }
+}
+
+/// The youngest links of an invoice, and whether there are more; none where the role may not see them.
+async fn links(
+    visit: &Visit<'_>,
+    org: &Membership,
+    it: &Invoice,
+) -> Result<(Option<Vec<LinkRow>>, bool), Problem> {
+    if !org.may.write_ledger {
+        return Ok((None, false));
+    }
+    let ask = visit.ask("GET", "invoices/{id}/portal-links").id("id", it.id);
+    let List { data, next_cursor } = ask.send::<List<PortalLink>>().await?.body;
+    let row = |it: PortalLink| LinkRow {
+        id: it.id,
+        state: it.state,
+        made_at: it.created_at,
+        expires_at: it.expires_at,
+        emailed_at: it.emailed_at,
+        opened_at: it.opened_at,
+    };
+    Ok((Some(data.into_iter().map(row).collect()), next_cursor.is_some()))
+}
+
+async fn page(visit: &Visit<'_>, fresh: Option<FreshLink>, errors: Errors) -> Result<Response, Failed> {
     let ask = visit.ask("GET", "invoices/{id}").id("id", visit.path("id")).query(&[("expand", "payments")]);
     let (org, found) = futures::try_join!(visit.membership(), ask.send::<Invoice>())?;
     let (it, version) = (found.body, found.version);
     let customer = visit.ask("GET", "customers/{id}").id("id", it.customer_id).send::<Customer>();
-    let (customer, history) = futures::try_join!(customer, history(visit, &org, it.id.to_string()))?;
+    let history = history(visit, &org, it.id.to_string());
+    let (customer, history, (links, has_more_links)) =
+        futures::try_join!(customer, history, links(visit, &org, &it))?;
     let customer = customer.body;
     let may = org.may.write_ledger;
     let is_draft = it.status == InvoiceStatus::Draft;
+    let takes_payment = matches!(
+        it.status,
+        InvoiceStatus::Open | InvoiceStatus::PartiallyPaid | InvoiceStatus::Uncollectible
+    );
     let is_unpaid = it.balance == it.total && it.status != InvoiceStatus::Void;
     let applied = it.allocations.iter().map(|applied| {
         let PaymentName { id, source, received_on, payer_name } = &applied.payment;
@@ -133,6 +189,11 @@ async fn page(visit: &Visit<'_>, errors: Errors) -> Result<Response, Failed> {
         balance: it.balance,
         applied: applied.collect(),
         memo: it.memo.clone(),
+        links,
+        has_more_links,
+        can_link: may && takes_payment,
+        can_email: customer.email.is_some(),
+        fresh,
         history,
         can_edit: may && is_draft,
         can_finalize: may && is_draft,

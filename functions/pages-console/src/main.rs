@@ -10,6 +10,7 @@ use plixo_aws::config::{self, Patience};
 use plixo_aws::{cognito::UserPool, kms::Kms, mac::MacKey, secrets::Vault, ses::Mailer, sqs::Queue};
 use plixo_lambda::env::Env;
 use plixo_lambda::{Error, entropy, http};
+use plixo_portal::links::LinkKeys;
 use plixo_staff::Desk;
 use plixo_store::Store;
 use plixo_store::dynamo::DynamoTables;
@@ -24,7 +25,7 @@ async fn main() -> Result<(), Error> {
     let (hash_key, sender) = (env.required("HASH_KEY_ARN"), env.required("SENDER_EMAIL"));
     let (prefix, queue_url) =
         (env.required("WEBHOOK_ENDPOINTS_PREFIX"), env.required("STRIPE_EVENTS_QUEUE_URL"));
-    let stripe_keys = env.required("STRIPE_KEYS_PREFIX");
+    let (stripe_keys, link_keys) = (env.required("STRIPE_KEYS_PREFIX"), env.required("LINK_KEYS_SECRET"));
     let (base_url, residency) = (env.optional("BASE_URL"), env.required("RESIDENCY"));
     env.complete()?;
 
@@ -39,13 +40,20 @@ async fn main() -> Result<(), Error> {
     let store = Store::new(tables, kms.clone(), entropy::bytes_32);
     let desk = Arc::new(Desk::new(store, Authz::new()?, entropy::bytes_32));
     let place = Place { residency: residency.parse()?, base_url: base_url.clone() };
-    let people = (UserPool::new(&config, pool, client), Mailer::new(&config, sender));
+    let people = (UserPool::new(&config, pool, client), Mailer::new(&config, sender.clone()));
+    let payers = api_portal_links::Outside {
+        keys: LinkKeys::new(Vault::new(&config, String::new()), link_keys),
+        mail: Mailer::new(&config, sender),
+        base_url: base_url.clone(),
+        entropy: entropy::bytes_32,
+    };
     let stripe_keys = Vault::new(&config, stripe_keys).under(storage_key.clone());
     let vault = Vault::new(&config, prefix).under(storage_key);
     let queue = Queue::new(&config, queue_url);
     let outside = Outside { vault, stripe_keys, queue, base_url, entropy: entropy::bytes_32 };
     let ledger = kept(api_ledger::Api::new(Arc::clone(&desk)));
     let organisations = kept(api_organisations::Api::new(Arc::clone(&desk), kms, people, place, &*key?));
+    let links = kept(api_portal_links::Api::new(Arc::clone(&desk), payers));
     let webhooks = kept(api_webhooks::Api::new(Arc::clone(&desk), outside));
     let audit = kept(api_audit::Api::new(desk));
     let console = &Console::new(entropy::bytes_32)
@@ -54,6 +62,7 @@ async fn main() -> Result<(), Error> {
             &api_organisations::ROUTES,
             move |it, line| async move { organisations.handle(&it, line).await },
         )
+        .asking(&api_portal_links::ROUTES, move |it, line| async move { links.handle(&it, line).await })
         .asking(&api_webhooks::ROUTES, move |it, line| async move { webhooks.handle(&it, line).await })
         .asking(&[api_audit::ROUTE], move |it, line| async move { audit.handle(&it, line).await });
     http::serve(FUNCTION, "none", |request, line| async move { console.handle(&request, line).await }).await

@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use plixo_domain::audit::{Actor, AuditEvent, Object, Outcome};
 use plixo_domain::id::{
-    AllocationId, AuditId, CustomerId, EndpointId, EventId, InvoiceId, MemberId, OrgId, PaymentId,
+    AllocationId, AuditId, CustomerId, EndpointId, EventId, InvoiceId, LinkId, MemberId, OrgId, PaymentId,
 };
-use plixo_domain::ledger::{InvoiceStatus, Line, PaymentStatus, Residency};
+use plixo_domain::ledger::{InvoiceStatus, Line, LinkState, PaymentStatus, Residency};
 use plixo_domain::money::{Currency, Money};
 use plixo_domain::people::{MemberState, Role};
 use plixo_domain::secret::Secret;
@@ -155,6 +155,24 @@ pub(crate) struct Allocation {
     pub(crate) invoice: Option<InvoiceName>,
     pub(crate) amount: Money,
     pub(crate) applied_by: Actor,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct PortalLink {
+    pub(crate) id: LinkId,
+    pub(crate) url: Option<Secret>,
+    pub(crate) state: LinkState,
+    pub(crate) created_at: Timestamp,
+    pub(crate) expires_at: Timestamp,
+    pub(crate) emailed_at: Option<Timestamp>,
+    pub(crate) opened_at: Option<Timestamp>,
+}
+
+/// An organisation's Stripe account; empty where none is connected.
+#[derive(Deserialize)]
+pub(crate) struct StripeAccount {
+    pub(crate) key_hint: Option<String>,
+    pub(crate) connected_at: Option<Timestamp>,
 }
 
 #[derive(Deserialize)]

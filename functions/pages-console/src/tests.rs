@@ -7,6 +7,7 @@ use plixo_domain::audit::{Actor, ActorKind, AuditEvent, Object, Outcome};
 use plixo_domain::id::{Ids, OrgId};
 use plixo_domain::ledger::{Book, Organisation, Private, Residency, RowKey};
 use plixo_domain::people::{Member, MemberState, Role, UserId, add_member};
+use plixo_portal::links::LinkKeys;
 use plixo_staff::Desk;
 use plixo_store::{Store, Table};
 use plixo_testing::{FakeDirectory, FakeKms, FakeMail, FakeQueue, FakeTables, FakeVault, Faults, entropy};
@@ -35,6 +36,8 @@ struct World {
     kms: FakeKms,
     console: Console,
     tables: FakeTables,
+    mail: FakeMail,
+    stripe_keys: FakeVault,
     orgs: [OrgId; 2],
     users: Vec<[UserId; 2]>,
 }
@@ -117,10 +120,18 @@ fn world_that_requires_two_factors(require_two_factor: bool) -> World {
     });
     let desk = Arc::new(Desk::new(store, Authz::new().unwrap(), entropy));
     let place = api_organisations::Place { residency: Residency::Eu, base_url: None };
-    let people = (directory, mail);
+    let people = (directory, mail.clone());
+    let (stripe_keys, link_keys) = (FakeVault::new(faults.clone()), FakeVault::new(faults.clone()));
+    link_keys.put("link-keys", format!(r#"{{"v":1,"key":"{}"}}"#, "Canary1".repeat(7)));
+    let payers = api_portal_links::Outside {
+        keys: LinkKeys::new(link_keys, "link-keys".to_owned()),
+        mail: mail.clone(),
+        base_url: Some("https://pay.example".to_owned()),
+        entropy,
+    };
     let outside = api_webhooks::Outside {
         vault: FakeVault::new(faults.clone()),
-        stripe_keys: FakeVault::new(faults.clone()),
+        stripe_keys: stripe_keys.clone(),
         queue: FakeQueue::new(faults.clone()),
         base_url: Some("https://plixo.example".to_owned()),
         entropy,
@@ -128,6 +139,7 @@ fn world_that_requires_two_factors(require_two_factor: bool) -> World {
     let ledger = kept(api_ledger::Api::new(Arc::clone(&desk)));
     let organisations =
         kept(api_organisations::Api::new(Arc::clone(&desk), kms.clone(), people, place, &[7; 32]));
+    let links = kept(api_portal_links::Api::new(Arc::clone(&desk), payers));
     let webhooks = kept(api_webhooks::Api::new(Arc::clone(&desk), outside));
     let audit = kept(api_audit::Api::new(Arc::clone(&desk)));
     let console = Console::new(entropy)
@@ -136,9 +148,10 @@ fn world_that_requires_two_factors(require_two_factor: bool) -> World {
             &api_organisations::ROUTES,
             move |it, line| async move { organisations.handle(&it, line).await },
         )
+        .asking(&api_portal_links::ROUTES, move |it, line| async move { links.handle(&it, line).await })
         .asking(&api_webhooks::ROUTES, move |it, line| async move { webhooks.handle(&it, line).await })
         .asking(&[api_audit::ROUTE], move |it, line| async move { audit.handle(&it, line).await });
-    World { faults, desk, kms, console, tables, orgs, users }
+    World { faults, desk, kms, console, tables, mail, stripe_keys, orgs, users }
 }
 
 /// Somebody at a browser.
@@ -235,6 +248,8 @@ impl At<'_> {
         .unwrap();
         let line = Line { timestamp: now(), ..Line::default() };
         let (response, line) = block_on(self.world.console.handle(&request, line));
+        let logged = String::from_utf8(line.clone().bytes()).unwrap();
+        assert!(!logged.contains("Canary") && !logged.contains("/p/"), "{logged}");
         let to = response.header("location").unwrap_or_default().to_owned();
         Shown { status: response.status(), to, html: response.body().to_owned(), line }
     }
@@ -813,6 +828,221 @@ fn an_endpoints_secret_is_shown_once() {
     assert!(
         at.post(&page, &[("do", "rotate"), ("endpoint", &endpoint)]).html.contains("The new secret holds")
     );
+}
+
+const PAYER: &str = "rechnung@weber.example";
+
+impl At<'_> {
+    /// An invoice that is owed by a customer with an address for email, of its page.
+    fn owed_by_email(self) -> String {
+        let made = self.post(&self.world.page("/customers/new"), &[("name", "Weber"), ("email", PAYER)]);
+        let customer = made.to.split('/').nth(4).unwrap().split('?').next().unwrap().to_owned();
+        self.owed(&customer, "")
+    }
+}
+
+impl Shown {
+    /// The link that the page shows, which no log line does.
+    fn link(&self) -> Option<String> {
+        let (_, rest) = self.html.split_once("<code>https://pay.example/p/")?;
+        let token = rest.split('<').next().unwrap();
+        assert!(token.len() > 100, "{token}");
+        assert!(!String::from_utf8(self.line.clone().bytes()).unwrap().contains(token));
+        Some(format!("https://pay.example/p/{token}"))
+    }
+}
+
+#[test]
+fn a_portal_link_is_shown_once_sent_once_and_taken_back() {
+    let world = world();
+    let at = world.at(Role::BillingAdmin);
+    let invoice = at.owed_by_email();
+    let shown = at.get(&invoice);
+    assert!(shown.html.contains("There is no portal link of this invoice."), "{}", shown.html);
+    let made = at.post(&invoice, &[KEY, ("do", "email_link")]);
+    assert!(made.status == 200 && made.html.contains("The customer was sent a portal link"), "{}", made.html);
+    let link = made.link().unwrap();
+    let again = at.post(&invoice, &[KEY, ("do", "email_link")]);
+    assert_eq!((again.status, again.link().as_ref()), (200, Some(&link)), "a form sent twice");
+    let sent = world.mail.sent();
+    assert_eq!((sent.len(), sent[0].to.as_str()), (1, PAYER));
+    assert!(sent[0].text.contains(&link), "{}", sent[0].text);
+    let otherwise = at.post(&invoice, &[KEY, ("do", "copy_link")]);
+    assert_eq!((otherwise.status, otherwise.line.outcome), (400, "idempotency_key_reused"));
+
+    let copied = at.post(&invoice, &[("do", "copy_link")]);
+    assert!(copied.html.contains("The portal link is ready") && copied.html.contains("Copy the link now."));
+    assert_ne!(copied.link().unwrap(), link);
+    assert_eq!(world.mail.sent().len(), 1);
+    let shown = at.get(&invoice);
+    assert_eq!((shown.link(), shown.html.contains("/p/")), (None, false));
+    assert_eq!(shown.html.matches(" Issued</span>").count(), 2, "{}", shown.html);
+    for left in [1, 0] {
+        let shown = at.get(&invoice);
+        let revoked = at.post(&invoice, &[("do", "revoke_link"), ("link", shown.value("link"))]);
+        assert_eq!(revoked.to, format!("{invoice}?done=link-revoked"), "{}", revoked.html);
+        let shown = at.get(&revoked.to);
+        assert!(shown.html.contains("The portal link is revoked."));
+        assert_eq!(shown.html.matches(" Revoked</span>").count(), 2 - left);
+        assert_eq!(shown.html.matches("value=\"revoke_link\"").count(), left);
+    }
+    assert_eq!(at.post(&invoice, &[("do", "revoke_link"), ("link", "lnk_1")]).status, 404);
+    assert_eq!(at.post(&invoice, &[("do", "revoke_link")]).status, 404);
+}
+
+#[test]
+fn links_are_of_invoices_that_take_payment() {
+    let world = world();
+    let at = world.at(CONTROLLER);
+    let invoice = at.draft();
+    let offers = |shown: &Shown| {
+        ["email_link", "copy_link"].map(|verb| shown.html.contains(&format!("name=\"do\" value=\"{verb}\"")))
+    };
+    assert_eq!(offers(&at.get(&invoice)), [false, false], "a draft");
+    let refused = at.post(&invoice, &[("do", "copy_link")]);
+    assert_eq!((refused.status, refused.line.outcome, refused.link()), (400, "invoice_status", None));
+    at.post(&invoice, &[("do", "finalize")]);
+    let shown = at.get(&invoice);
+    assert_eq!(offers(&shown), [false, true], "the customer has no address");
+    assert!(shown.html.contains("The customer has no email address"));
+    let made = at.post(&invoice, &[("do", "email_link")]);
+    assert!(made.status == 200 && made.link().is_some(), "{}", made.html);
+    assert!(made.html.contains("It was not sent") && world.mail.sent().is_empty());
+    assert_eq!(at.post(&invoice, &[("do", "uncollectible")]).status, 303);
+    assert_eq!(offers(&at.get(&invoice)), [false, true], "money that comes all the same is taken");
+    at.post(&invoice, &[("do", "void")]);
+    let shown = at.get(&invoice);
+    assert_eq!(offers(&shown), [false, false]);
+    assert!(shown.html.contains(" Revoked</span>") && !shown.html.contains("revoke_link"));
+
+    let many = at.owed_by_email();
+    assert_eq!(offers(&at.get(&many)), [true, true]);
+    for n in 0..26 {
+        assert_eq!(at.post(&many, &[("do", "copy_link")]).status, 200);
+        let shown = at.get(&many);
+        assert_eq!(shown.html.matches(" Issued</span>").count(), (n + 1).min(25));
+        assert_eq!(shown.html.contains("There are older ones"), n == 25);
+    }
+}
+
+#[test]
+fn who_may_not_make_links_sees_none_of_them() {
+    let world = world();
+    let invoice = world.at(CONTROLLER).owed_by_email();
+    world.at(CONTROLLER).post(&invoice, &[("do", "copy_link")]);
+    for role in [Role::Cfo, Role::Compliance, Role::Viewer] {
+        let listed = world.audited("portal_link.list");
+        let shown = world.at(role).get(&invoice);
+        assert!(shown.status == 200 && !shown.html.contains("Portal links"), "{role:?}");
+        assert_eq!(world.audited("portal_link.list"), listed, "{role:?} asks for nothing that is refused");
+        for verb in ["email_link", "copy_link", "revoke_link"] {
+            let link = "lnk_00000000000000000000000000";
+            let refused = world.at(role).post(&invoice, &[("do", verb), ("link", link)]);
+            assert_eq!((refused.status, refused.line.outcome), (403, "forbidden"), "{role:?} {verb}");
+        }
+    }
+    let at = At { site: "cross-site", ..world.at(CONTROLLER) };
+    assert_eq!(at.post(&invoice, &[("do", "email_link")]).line.outcome, "foreign_form");
+    let stranger = At { who: Some((CONTROLLER, 1)), ..world.at(CONTROLLER) };
+    assert_eq!(stranger.post(&invoice, &[("do", "email_link")]).status, 404);
+    assert_eq!((world.mail.sent().len(), world.audited("portal_link.email")), (0, 0));
+}
+
+#[test]
+fn a_link_that_was_not_sent_is_sent_again_once() {
+    let world = world();
+    let at = world.at(CONTROLLER);
+    let invoice = at.owed_by_email();
+    // A call after the other fails, until none is left: the email's is among them.
+    for call in 0.. {
+        let fields = [("idempotency_key", format!("k{call}.email-link")), ("do", "email_link".to_owned())];
+        let fields = fields.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let before = world.mail.sent().len();
+        world.faults.plan(call, plixo_testing::Fault::Refuses);
+        let failed = at.post(&invoice, &fields);
+        world.faults.clear();
+        if failed.status == 200 {
+            assert!(call > 10, "{call}");
+            break;
+        }
+        assert_eq!((failed.status, failed.link()), (503, None), "{call}: {}", failed.html);
+        assert!(failed.html.contains("Send it again"), "{call}");
+        let again = at.post(&invoice, &fields.map(|(name, _)| (name, failed.value(name))));
+        assert!(again.status == 200 && again.link().is_some(), "{call}: {}", again.html);
+        let sent = world.mail.sent().len() - before;
+        assert!((1..=2).contains(&sent), "{call}: {sent}");
+    }
+}
+
+const RESTRICTED: &str = "rk_test_51CanaryCanaryCanaryA1b2";
+
+#[test]
+fn a_stripe_account_is_connected_by_a_key_that_is_never_sent_back() {
+    let world = world();
+    let (at, page) = (world.at(Role::BillingAdmin), world.page("/integrations"));
+    let held = || format!("{:?}", world.stripe_keys.dump());
+    let shown = at.get(&page);
+    assert!(
+        shown.html.contains("Not connected") && shown.html.contains("Secret keys, sk_…"),
+        "{}",
+        shown.html
+    );
+    let field = shown.html.split("name=\"restricted_key\"").nth(1).unwrap().split('>').next().unwrap();
+    assert!(field.contains("type=\"password\"") && field.contains("autocomplete=\"off\""), "{field}");
+    assert!(!shown.html.contains("value=\"disconnect\""));
+
+    for wrong in ["sk_live_51CanaryCanaryCanaryA1b2", "rk_live_", ""] {
+        let refused = at.post(&page, &[("do", "connect"), ("restricted_key", wrong)]);
+        assert_eq!(refused.status, 400, "{wrong}");
+        assert!(
+            refused.error("restricted_key").starts_with("Has to be a restricted key"),
+            "{}",
+            refused.html
+        );
+        assert!(!refused.html.contains("Canary"), "{}", refused.html);
+    }
+    let fields = [KEY, ("do", "connect"), ("restricted_key", RESTRICTED)];
+    for call in 0..4 {
+        world.faults.plan(call, plixo_testing::Fault::Refuses);
+        let failed = at.post(&page, &fields);
+        assert_eq!(failed.status, 503, "{call}");
+        assert!(!failed.html.contains("Canary") && failed.html.contains("Go back"), "{}", failed.html);
+    }
+    world.faults.clear();
+    for _ in 0..2 {
+        assert_eq!(at.post(&page, &fields).to, format!("{page}?done=connected"));
+    }
+    assert!(held().contains(RESTRICTED), "{}", held());
+    let shown = at.get(&format!("{page}?done=connected"));
+    assert!(
+        shown.html.contains("rk_test_…A1b2") && shown.html.contains("15 Jun 2026, 12:00"),
+        "{}",
+        shown.html
+    );
+    assert!(shown.html.contains("Disconnect the Stripe account?") && !shown.html.contains("Canary"));
+    let other = [("do", "connect"), ("restricted_key", "rk_live_51OtherOtherOtherC3d4")];
+    assert_eq!(at.post(&page, &other).status, 303);
+    assert!(at.get(&page).html.contains("rk_live_…C3d4") && !held().contains(RESTRICTED));
+    assert_eq!(at.post(&page, &[("do", "disconnect")]).to, format!("{page}?done=disconnected"));
+    assert!(at.get(&page).html.contains("Not connected") && !held().contains("Other"), "{}", held());
+}
+
+#[test]
+fn who_may_not_connect_a_stripe_account_does_not() {
+    let world = world();
+    let page = world.page("/integrations");
+    let fields = |verb| [("do", verb), ("restricted_key", RESTRICTED)];
+    for role in [Role::Cfo, Role::Compliance, Role::Viewer] {
+        for verb in ["connect", "disconnect"] {
+            let refused = world.at(role).post(&page, &fields(verb));
+            assert_eq!((refused.status, refused.line.outcome), (403, "forbidden"), "{role:?} {verb}");
+        }
+    }
+    let foreign = At { site: "cross-site", ..world.at(CONTROLLER) }.post(&page, &fields("connect"));
+    assert_eq!(foreign.line.outcome, "foreign_form");
+    let stranger = At { who: Some((CONTROLLER, 1)), ..world.at(CONTROLLER) };
+    assert_eq!(stranger.post(&page, &fields("connect")).status, 404);
+    assert!(world.stripe_keys.dump().is_empty());
 }
 
 #[test]

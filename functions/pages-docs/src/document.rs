@@ -9,6 +9,7 @@ pub(crate) fn whole() -> String {
     for part in [
         api_organisations::Document::openapi(),
         api_ledger::Document::openapi(),
+        api_portal_links::Document::openapi(),
         api_webhooks::Document::openapi(),
         api_audit::Document::openapi(),
     ] {

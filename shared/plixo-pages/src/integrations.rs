@@ -11,7 +11,7 @@ use crate::frame::{Frame, Membership};
 use crate::page::pages;
 
 /// `GET /orgs/{org}/integrations?cursor=`; posts `do`: `add` with `provider`, `secret`, `account`; `rotate` with `endpoint`, `version` and
-/// `secret`; `disable` and `enable` with `endpoint` and `version`.
+/// `secret`; `disable` and `enable` with `endpoint` and `version`; `connect` with `restricted_key`; `disconnect`.
 #[derive(Clone, Template)]
 #[template(path = "integrations.html")]
 pub struct Integrations {
@@ -31,6 +31,8 @@ pub struct Integrations {
     pub providers: Vec<Choice>,
     /// The new endpoint, as typed.
     pub form: EndpointForm,
+    /// The Stripe account on which payers pay by card.
+    pub account: Option<ConnectedAccount>,
     /// What is wrong. A rotation's field is `secret-{id}`.
     pub errors: Errors,
 }
@@ -50,6 +52,15 @@ pub struct EndpointRow {
     pub account: Option<String>,
     /// Whether it takes events.
     pub state: EndpointState,
+}
+
+/// A Stripe account that is connected.
+#[derive(Clone)]
+pub struct ConnectedAccount {
+    /// By what people know its key: how it begins, and its last four characters.
+    pub key_hint: String,
+    /// Since when.
+    pub connected_at: Timestamp,
 }
 
 /// An endpoint with a new secret.
@@ -93,6 +104,11 @@ impl Integrations {
 
     fn path(&self) -> String {
         crate::form::at(self.list(), &self.cursor)
+    }
+
+    fn key_hint(&self) -> &'static str {
+        "Of your own Stripe account: rk_live_… or rk_test_…, with the permission to write Checkout Sessions and no other. \
+         Secret keys, sk_…, may do far more, and are not taken. It is not shown again."
     }
 }
 

@@ -3,9 +3,10 @@
 use askama::Template;
 use jiff::Timestamp;
 use jiff::civil::Date;
-use plixo_domain::id::{CustomerId, InvoiceId, PaymentId};
-use plixo_domain::ledger::InvoiceStatus;
+use plixo_domain::id::{CustomerId, InvoiceId, LinkId, PaymentId};
+use plixo_domain::ledger::{InvoiceStatus, LinkState};
 use plixo_domain::money::Money;
+use plixo_domain::secret::Secret;
 use rust_decimal::Decimal;
 
 use crate::form::{Choice, Errors, Paging};
@@ -105,7 +106,8 @@ pub struct InvoiceRow {
     pub balance: Money,
 }
 
-/// `GET /orgs/{org}/invoices/{id}`; posts `do` (`finalize` or `void`) and `version`.
+/// `GET /orgs/{org}/invoices/{id}`; posts `do`: `finalize`, `void` and `uncollectible` with `version`; `email_link` and `copy_link`;
+/// `revoke_link` with `link`.
 #[derive(Clone, Template)]
 #[template(path = "invoice.html")]
 pub struct InvoicePage {
@@ -145,6 +147,16 @@ pub struct InvoicePage {
     pub memo: Option<String>,
     /// What was paid.
     pub applied: Vec<Applied>,
+    /// Its youngest portal links, the youngest first; `None` where the role may not see them.
+    pub links: Option<Vec<LinkRow>>,
+    /// Whether it has more of them.
+    pub has_more_links: bool,
+    /// Whether a portal link can be made.
+    pub can_link: bool,
+    /// Whether the customer has an address to send it to.
+    pub can_email: bool,
+    /// The portal link that was just made. It is shown on that answer and never again.
+    pub fresh: Option<FreshLink>,
     /// What was done to it, newest first; `None` where the role may not read that.
     pub history: Option<Vec<HistoryRow>>,
     /// Whether it may be edited: a draft, and the role allows it.
@@ -201,6 +213,52 @@ pub struct Applied {
     pub payer: Option<String>,
     /// How much of it was applied.
     pub amount: Money,
+}
+
+/// A portal link of an invoice.
+#[derive(Clone)]
+pub struct LinkRow {
+    /// Its id.
+    pub id: LinkId,
+    /// How it stands.
+    pub state: LinkState,
+    /// When it was made.
+    pub made_at: Timestamp,
+    /// From then on it opens nothing.
+    pub expires_at: Timestamp,
+    /// When the customer was sent it.
+    pub emailed_at: Option<Timestamp>,
+    /// When it was used.
+    pub opened_at: Option<Timestamp>,
+}
+
+impl LinkRow {
+    /// Whether there is something to take back: what it opens, or the session that it opened.
+    fn can_be_revoked(&self) -> bool {
+        matches!(self.state, LinkState::Issued | LinkState::Consumed)
+    }
+}
+
+/// A new portal link.
+#[derive(Clone)]
+pub struct FreshLink {
+    /// Where it opens. Whoever has it can open it.
+    pub url: Secret,
+    /// Until when.
+    pub expires_at: Timestamp,
+    /// Whether the customer was sent it.
+    pub email: LinkEmail,
+}
+
+/// Whether the customer was sent a portal link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkEmail {
+    /// They were.
+    Sent,
+    /// They were to be, and there is no address that takes email.
+    NotSent,
+    /// They were not to be.
+    NotWanted,
 }
 
 /// Something that was done.

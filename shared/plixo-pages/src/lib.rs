@@ -29,11 +29,11 @@ pub use customers::{CustomerForm, CustomerList, CustomerPage, CustomerRow};
 pub use form::{Choice, Errors, Paging};
 pub use frame::{Banner, Frame, May, Membership, Severity};
 pub use integrations::{
-    EndpointForm, EndpointRow, EventList, EventPage, EventRow, FreshSecret, Integrations,
+    ConnectedAccount, EndpointForm, EndpointRow, EventList, EventPage, EventRow, FreshSecret, Integrations,
 };
 pub use invoices::{
-    Applied, HistoryRow, InvoiceFilter, InvoiceForm, InvoiceLine, InvoiceList, InvoicePage, InvoiceRow,
-    LineRow,
+    Applied, FreshLink, HistoryRow, InvoiceFilter, InvoiceForm, InvoiceLine, InvoiceList, InvoicePage,
+    InvoiceRow, LineRow, LinkEmail, LinkRow,
 };
 pub use members::{InviteForm, MemberRow, Members};
 pub use organisations::{OrganisationRow, Organisations};

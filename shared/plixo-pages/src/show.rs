@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use plixo_domain::audit::{ActorKind, Outcome};
-use plixo_domain::ledger::{InvoiceStatus, PaymentStatus, Residency};
+use plixo_domain::ledger::{InvoiceStatus, LinkState, PaymentStatus, Residency};
 use plixo_domain::money::Money;
 use plixo_domain::people::{MemberState, Role};
 use plixo_domain::webhook::{EndpointState, EventStatus};
@@ -119,6 +119,19 @@ pub(crate) fn endpoint(state: &EndpointState) -> Mark {
     match state {
         EndpointState::Enabled => mark("Enabled", "check", Tone::Good),
         EndpointState::Disabled => mark("Disabled", "slash", Tone::Quiet),
+    }
+}
+
+pub(crate) fn connected(is: bool) -> Mark {
+    if is { mark("Connected", "check", Tone::Good) } else { mark("Not connected", "dashed", Tone::Quiet) }
+}
+
+pub(crate) fn link(state: &LinkState) -> Mark {
+    match state {
+        LinkState::Issued => mark("Issued", "ring", Tone::Info),
+        LinkState::Consumed => mark("Consumed", "check", Tone::Good),
+        LinkState::Expired => mark("Expired", "dashed", Tone::Quiet),
+        LinkState::Revoked | LinkState::Settled => mark("Revoked", "slash", Tone::Quiet),
     }
 }
 

@@ -436,7 +436,12 @@ fn a_role_is_offered_what_it_may_do_and_nothing_else() {
         ),
         3
     );
-    assert_eq!(of("invoice", "main form"), 1, "a paid part forbids what a draft allows");
+    assert_eq!(of("invoice", "main form"), 3, "a paid part forbids what a draft allows");
+    assert_eq!(of("invoice", "form input[value=email_link], form input[value=copy_link]"), 2);
+    assert_eq!(of("invoice-links", "form input[value=revoke_link]"), 2, "the others open nothing");
+    assert_eq!(of("invoice-link-not-sent", "form input[value=email_link]"), 0, "there is no address");
+    assert_eq!(of("invoice-link-refused", "form input[value=email_link], form input[value=copy_link]"), 0);
+    assert_eq!(of("invoice-viewer", "#portal-links"), 0);
     assert_eq!(of("invoice", "main form input[value=uncollectible]"), 1);
     assert_eq!(of("members", "form input[value=remove]"), 4, "the last Controller stays");
     assert_eq!(of("payment", "form input[value=take_back]"), 1, "Stripe's own allocation stays");
@@ -449,5 +454,8 @@ fn passwords_and_secrets_are_not_sent_back() {
         assert!(select(document, "input[type=password][value]").is_empty(), "{}", page.name);
         let shows = page.html.contains("whsec_kRcJ4lVnHTd4tqSgkdHAk7GuVv2OEHmo");
         assert_eq!(shows, page.name == "integrations-made", "{}: it is shown once", page.name);
+        let shows = page.html.contains("AQE4kRcJ4lVnHTd4");
+        let is_fresh = ["invoice-link-sent", "invoice-link-not-sent", "invoice-link-made"];
+        assert_eq!(shows, is_fresh.contains(&page.name.as_str()), "{}: it is shown once", page.name);
     });
 }

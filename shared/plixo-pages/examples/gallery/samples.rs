@@ -6,21 +6,21 @@ use jiff::Timestamp;
 use jiff::civil::{Date, date};
 use plixo_domain::audit::{Actor, ActorKind, AuditEvent, Object, Outcome};
 use plixo_domain::id::Ids;
-use plixo_domain::ledger::{InvoiceStatus, PaymentStatus, Residency};
+use plixo_domain::ledger::{InvoiceStatus, LinkState, PaymentStatus, Residency};
 use plixo_domain::money::{Currency, Money};
 use plixo_domain::people::{MemberState, Role};
 use plixo_domain::secret::Secret;
 use plixo_domain::webhook::{EndpointState, EventStatus};
 use plixo_pages::{
     AllocateForm, AllocationRow, Applied, AuditFilter, AuditLog, AuditRow, Banner, BeginTotp, Candidate,
-    Carried, Choice, Code, CustomerForm, CustomerLink, CustomerList, CustomerPage, CustomerRow, EndpointForm,
-    EndpointRow, Errors, EventList, EventPage, EventRow, Frame, FreshSecret, GoneWhy, HistoryRow,
-    Integrations, InviteForm, InvoiceFilter, InvoiceForm, InvoiceLine, InvoiceList, InvoicePage, InvoiceRow,
-    Language, LineRow, May, MemberRow, Members, Membership, MoneyOverview, Month, NewPassword,
-    OrganisationRow, Organisations, Overview, Paging, PaymentForm, PaymentList, PaymentPage, PaymentRow,
-    PortalAsked, PortalDoor, PortalGone, PortalInvoice, PortalLine, PortalNote, PortalProblem,
-    PortalProblemKind, PortalStanding, Problem, ProblemKind, Qr, Seller, SendAgain, SettingsPage, Severity,
-    SignIn, Totp,
+    Carried, Choice, Code, ConnectedAccount, CustomerForm, CustomerLink, CustomerList, CustomerPage,
+    CustomerRow, EndpointForm, EndpointRow, Errors, EventList, EventPage, EventRow, Frame, FreshLink,
+    FreshSecret, GoneWhy, HistoryRow, Integrations, InviteForm, InvoiceFilter, InvoiceForm, InvoiceLine,
+    InvoiceList, InvoicePage, InvoiceRow, Language, LineRow, LinkEmail, LinkRow, May, MemberRow, Members,
+    Membership, MoneyOverview, Month, NewPassword, OrganisationRow, Organisations, Overview, Paging,
+    PaymentForm, PaymentList, PaymentPage, PaymentRow, PortalAsked, PortalDoor, PortalGone, PortalInvoice,
+    PortalLine, PortalNote, PortalProblem, PortalProblemKind, PortalStanding, Problem, ProblemKind, Qr,
+    Seller, SendAgain, SettingsPage, Severity, SignIn, Totp,
 };
 
 /// A page and what it is called.
@@ -451,6 +451,11 @@ impl Make<'_> {
             balance: eur(400_000),
             memo: self.some("Thank you for your order.\nPlease name the invoice number when you pay."),
             applied: paid,
+            links: Some(Vec::new()),
+            has_more_links: false,
+            can_link: true,
+            can_email: true,
+            fresh: None,
             history: Some(history),
             can_edit: false,
             can_finalize: false,
@@ -459,6 +464,7 @@ impl Make<'_> {
             errors: Errors::default(),
         };
         self.add("invoice", open.clone().render());
+        self.portal_links(&open);
         let draft = InvoicePage {
             frame: self.frame(),
             status: InvoiceStatus::Draft,
@@ -470,6 +476,7 @@ impl Make<'_> {
             tax_id: None,
             address: Vec::new(),
             applied: Vec::new(),
+            can_link: false,
             history: Some(Vec::new()),
             can_edit: true,
             can_finalize: true,
@@ -488,10 +495,43 @@ impl Make<'_> {
             org: self.viewer(),
             history: None,
             applied: Vec::new(),
+            links: None,
+            can_link: false,
             can_give_up: false,
             ..open
         };
         self.add("invoice-viewer", viewer.render());
+    }
+
+    fn portal_links(&mut self, invoice: &InvoicePage) {
+        use LinkState as S;
+        let states = [S::Issued, S::Consumed, S::Expired, S::Revoked, S::Settled];
+        let rows = states.map(|state| LinkRow {
+            id: self.ids.make(),
+            state,
+            made_at: moment(),
+            expires_at: "2026-11-28T15:30:54Z".parse().unwrap(),
+            emailed_at: (state != S::Expired).then(moment),
+            opened_at: (state == S::Consumed).then(moment),
+        });
+        let page = InvoicePage { frame: self.frame(), links: Some(rows.to_vec()), ..invoice.clone() };
+        self.add("invoice-links", InvoicePage { has_more_links: true, ..page.clone() }.render());
+        let fresh = |email| {
+            let url = Secret::new(format!("https://plixo.example/p/{}", "AQE4kRcJ4lVnHTd4".repeat(9)));
+            Some(FreshLink { url, expires_at: moment(), email })
+        };
+        for (name, email) in [
+            ("invoice-link-sent", LinkEmail::Sent),
+            ("invoice-link-not-sent", LinkEmail::NotSent),
+            ("invoice-link-made", LinkEmail::NotWanted),
+        ] {
+            let can_email = email != LinkEmail::NotSent;
+            self.add(name, InvoicePage { fresh: fresh(email), can_email, ..page.clone() }.render());
+        }
+        let refused = Errors::default().whole(self.t("The invoice has the status paid."));
+        let status = InvoiceStatus::Paid;
+        let paid = InvoicePage { status, can_link: false, errors: refused, ..page };
+        self.add("invoice-link-refused", paid.render());
     }
 
     fn invoice_form(&mut self) {
@@ -890,9 +930,18 @@ impl Make<'_> {
                 Choice::new("erpnext", self.t("ERPNext")),
             ],
             form: EndpointForm::default(),
+            account: None,
             errors: Errors::default(),
         };
         self.add("integrations", page.clone().render());
+        let account = ConnectedAccount { key_hint: self.t("rk_live_…a1B2"), connected_at: moment() };
+        let connected = Integrations { account: Some(account), ..page.clone() };
+        self.add("integrations-connected", connected.clone().render());
+        let wrong = [("restricted_key", "Has to be a restricted key of Stripe, rk_live_… or rk_test_…")];
+        let errors = self.errors(&wrong);
+        self.add("integrations-connected-wrong", Integrations { errors, ..connected }.render());
+        let errors = self.errors(&wrong);
+        self.add("integrations-key-wrong", Integrations { errors, ..page.clone() }.render());
         let secret = Some(Secret::new("whsec_kRcJ4lVnHTd4tqSgkdHAk7GuVv2OEHmo".to_owned()));
         let fresh = |is_rotated, secret| Some(FreshSecret { url: url.to_owned(), secret, is_rotated });
         let made = Integrations { fresh: fresh(false, secret.clone()), ..page.clone() };
