@@ -122,6 +122,14 @@ impl Request {
         self.with_header("content-type", "application/json")
     }
 
+    /// With a body that is no text, of that kind.
+    #[must_use]
+    pub fn with_bytes(mut self, content_type: &str, body: &[u8]) -> Self {
+        self.body = Some(STANDARD.encode(body));
+        self.is_base64_encoded = true;
+        self.with_header("content-type", content_type)
+    }
+
     /// The part of the path that the route calls `name`.
     #[must_use]
     pub fn path(&self, name: &str) -> Option<&str> {

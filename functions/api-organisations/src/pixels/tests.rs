@@ -303,3 +303,9 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_demos_logo_is_as_it_would_be_kept() {
+    let demo = include_bytes!("../../../../plixoctl/src/demo/nordlicht.png");
+    assert_eq!(only(demo).as_deref(), Ok(&demo[..]));
+}

@@ -6,6 +6,11 @@ fn request(json: &str) -> Request {
 
 #[test]
 fn a_body_that_is_no_text_goes_as_base64() {
+    let asked = Request::default().with_bytes("image/png", &[0xff, 0]);
+    assert_eq!(
+        (asked.body().unwrap().as_ref(), asked.header("content-type")),
+        (&[0xff, 0][..], Some("image/png"))
+    );
     let told = serde_json::to_value(Response::bytes(200, "image/png", &[0xff, 0])).unwrap();
     assert_eq!((&told["body"], &told["isBase64Encoded"]), (&"/wA=".into(), &true.into()));
     assert_eq!(told["headers"]["content-type"], "image/png");
