@@ -5,6 +5,7 @@ mod show;
 mod stripe;
 
 use anyhow::{Context, bail};
+use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use clap::{Args, Subcommand};
@@ -16,9 +17,10 @@ use plixo_aws::kms::Kms;
 use plixo_aws::secrets::{ReadSecret, Vault};
 use plixo_domain::audit::{Actor, ActorKind, AuditEvent, Object, Outcome};
 use plixo_domain::id::{CustomerId, EndpointId, Ids, InvoiceId, MemberId, OrgId};
+use plixo_domain::ledger::staff::set_logo;
 use plixo_domain::ledger::{
-    Address, Book, Customer, Invoice, InvoiceBody, InvoiceNumber, InvoiceState, Kept, Line, Organisation,
-    Personal, Private, Residency, Row, RowKey,
+    Address, Book, Customer, Invoice, InvoiceBody, InvoiceNumber, InvoiceState, Kept, Line, Logo, LogoHash,
+    Organisation, Personal, Private, Residency, Row, RowKey,
 };
 use plixo_domain::money::{Currency, Money};
 use plixo_domain::people::{Member, MemberState, Role, add_member};
@@ -124,6 +126,8 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<Value> {
 
 struct Plan {
     name: &'static str,
+    /// A PNG of nothing but its pixels, as `api-organisations` would write it.
+    logo: Option<&'static [u8]>,
     currency: &'static str,
     prefix: &'static str,
     domain: &'static str,
@@ -150,6 +154,7 @@ const fn open(
 const PLANS: [Plan; 2] = [
     Plan {
         name: "Nordlicht Maschinenbau GmbH",
+        logo: Some(include_bytes!("demo/nordlicht.png")),
         currency: "EUR",
         prefix: "RE-2026-",
         domain: "nordlicht.example",
@@ -182,6 +187,7 @@ const PLANS: [Plan; 2] = [
     },
     Plan {
         name: "Blue Harbor Supply Co.",
+        logo: None,
         currency: "USD",
         prefix: "BH-",
         domain: "blueharbor.example",
@@ -222,7 +228,7 @@ async fn seed(stack: &Stack, number: u8, plan: &Plan, base_url: &str) -> anyhow:
     stack.store.create_data_key(&org, &stack.kms).await?;
 
     let mut book = Book::default();
-    let mut names = vec![RowKey::Organisation, RowKey::WebhookEndpoint(endpoint)];
+    let mut names = vec![RowKey::Organisation, RowKey::Logo, RowKey::WebhookEndpoint(endpoint)];
     names.extend(customers.iter().map(|id| RowKey::Customer(*id)));
     names.extend(invoices.iter().map(|id| RowKey::Invoice(*id)));
     names.extend((1..=invoices.len()).map(|n| RowKey::InvoiceNumber(number_of(plan, n))));
@@ -239,8 +245,14 @@ async fn seed(stack: &Stack, number: u8, plan: &Plan, base_url: &str) -> anyhow:
         residency: Residency::Eu,
         controllers: Default::default(),
         settings: Default::default(),
+        logo: None,
     };
+    let is_new = book.get::<Organisation>(&()).ok().flatten().is_none();
     add(&mut book, organisation)?;
+    // Of one that was there, somebody may have taken it away.
+    if is_new && set_logo(&mut book, plan.logo.map(logo)).is_err() {
+        bail!("a row that was not read");
+    }
     for (id, role, account) in &members {
         let (user, email) = (account.user, Private::Plain(account.email.clone()));
         if book.get::<Member>(&user).ok().context("a member that was not read")?.is_none() {
@@ -290,6 +302,12 @@ async fn seed(stack: &Stack, number: u8, plan: &Plan, base_url: &str) -> anyhow:
 fn member((id, role, account): &(MemberId, Role, Account)) -> Value {
     let Account { email, password, totp_secret, .. } = account;
     json!({"id": id, "role": role, "email": email, "password": password, "totp_secret": totp_secret})
+}
+
+fn logo(png: &[u8]) -> Logo {
+    let mut hash = [0; 32];
+    hash.iter_mut().zip(digest(&SHA256, png).as_ref()).for_each(|(to, from)| *to = *from);
+    Logo { hash: LogoHash::of(hash), png: png.to_vec() }
 }
 
 fn number_of(plan: &Plan, n: usize) -> String {

@@ -99,7 +99,7 @@ pub(crate) fn read(request: &Request, fields: &[Field]) -> Result<Texts, Failed>
         return Ok(Texts::default());
     }
     if !is_json(request.header("content-type")) {
-        return Err(Failed::NotJson);
+        return Err(Failed::MediaType("application/json"));
     }
     let Pairs(pairs) = serde_json::from_slice(&body).map_err(|_| not_an_object())?;
     let (mut texts, mut mistakes) = (Texts::default(), Vec::new());

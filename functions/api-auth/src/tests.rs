@@ -240,6 +240,7 @@ impl World {
             residency: Residency::Eu,
             controllers: Default::default(),
             settings: Default::default(),
+            logo: None,
         });
         book.put_new(UserOrganisation { user, org: id });
         let store = Store::new(self.tables.clone(), FakeKms::new(Faults::default()), entropy);

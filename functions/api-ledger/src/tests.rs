@@ -50,8 +50,15 @@ fn world() -> World {
         let mut book = Book::default();
         book.learn(RowKey::Organisation, None);
         let (name, settings) = ("Nordlicht".to_owned(), Default::default());
-        book.put(Organisation { id, name, residency: Residency::Eu, controllers: BTreeSet::new(), settings })
-            .unwrap();
+        book.put(Organisation {
+            id,
+            name,
+            residency: Residency::Eu,
+            controllers: BTreeSet::new(),
+            settings,
+            logo: None,
+        })
+        .unwrap();
         for (role, n) in Role::ALL.iter().copied().zip(0_u8..) {
             let user = user(n + (seed - 1) * 16);
             book.learn(RowKey::Member(user), None);

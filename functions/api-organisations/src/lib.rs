@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 
 mod invitation;
+mod logo;
 mod members;
 mod organisations;
+mod pixels;
 mod shape;
 #[cfg(test)]
 mod tests;
@@ -35,13 +37,25 @@ const CREATE: &str = "POST /v1/orgs";
 const LIST: &str = "GET /v1/orgs";
 const SHOW: &str = "GET /v1/orgs/{org}";
 const UPDATE: &str = "PATCH /v1/orgs/{org}";
+const SET_LOGO: &str = "PUT /v1/orgs/{org}/logo";
+const REMOVE_LOGO: &str = "DELETE /v1/orgs/{org}/logo";
 const LIST_MEMBERS: &str = "GET /v1/orgs/{org}/members";
 const INVITE_MEMBER: &str = "POST /v1/orgs/{org}/members";
 const UPDATE_MEMBER: &str = "PATCH /v1/orgs/{org}/members/{id}";
 const REMOVE_MEMBER: &str = "DELETE /v1/orgs/{org}/members/{id}";
 /// The routes that it answers, as the gateway names them.
-pub const ROUTES: [&str; 8] =
-    [CREATE, LIST, SHOW, UPDATE, LIST_MEMBERS, INVITE_MEMBER, UPDATE_MEMBER, REMOVE_MEMBER];
+pub const ROUTES: [&str; 10] = [
+    CREATE,
+    LIST,
+    SHOW,
+    UPDATE,
+    SET_LOGO,
+    REMOVE_LOGO,
+    LIST_MEMBERS,
+    INVITE_MEMBER,
+    UPDATE_MEMBER,
+    REMOVE_MEMBER,
+];
 
 /// Its part of the OpenAPI document.
 #[derive(OpenApi)]
@@ -51,6 +65,8 @@ pub const ROUTES: [&str; 8] =
         organisations::list,
         organisations::show,
         organisations::update,
+        logo::set,
+        logo::remove,
         members::list,
         members::invite,
         members::update,
@@ -115,6 +131,8 @@ impl<T: Tables, K: KeyService, D: Directory + Register, M: SendEmail> Api<T, K, 
         match route {
             SHOW => organisations::show(&staff).await,
             UPDATE => organisations::update(&staff).await,
+            SET_LOGO => logo::set(&staff).await,
+            REMOVE_LOGO => logo::remove(&staff).await,
             LIST_MEMBERS => members::list(&staff).await,
             INVITE_MEMBER => members::invite(&staff, &self.invitations).await,
             UPDATE_MEMBER => members::update(&staff).await,

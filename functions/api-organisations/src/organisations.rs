@@ -76,7 +76,8 @@ pub(crate) async fn create<T: Tables, K: KeyService, D: Directory + Register, M:
     }
     let (name, residency) = (new.name, new.residency);
     let controllers = Default::default();
-    let organisation = Organisation { id, name, residency, controllers, settings: Settings::default() };
+    let organisation =
+        Organisation { id, name, residency, controllers, settings: Settings::default(), logo: None };
     Ok(Response::json(201, output::json(&OrganisationShape::new(&organisation, None))))
 }
 
@@ -136,11 +137,11 @@ pub(crate) async fn update<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) ->
     Ok(made(staff.change(&deed, &[], work).await?))
 }
 
-fn found(book: &Book) -> Result<&Organisation, Not> {
+pub(crate) fn found(book: &Book) -> Result<&Organisation, Not> {
     book.get::<Organisation>(&())?.ok_or(Not::Refused(Refusal::NotFound))
 }
 
-async fn shape<T: Tables, K: KeyService>(
+pub(crate) async fn shape<T: Tables, K: KeyService>(
     staff: &Staff<'_, T, K>,
     visit: &Visit,
     organisation: &Organisation,

@@ -22,6 +22,10 @@ pub(crate) struct OrganisationShape {
     #[schema(value_type = ResidencyText)]
     residency: Residency,
     settings: SettingsShape,
+    /// Where payers load its logo, a path of this stack, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(pattern = "^/logos/org_[0-7][0-9a-hjkmnp-tv-z]{25}/[0-9a-f]{16}[.]png$")]
+    logo_url: Option<String>,
     /// Who asks; an operator is nobody here.
     #[serde(skip_serializing_if = "Option::is_none")]
     you: Option<You>,
@@ -63,7 +67,8 @@ impl OrganisationShape {
             ip_allow_list: settings.ip_allow_list.iter().map(ToString::to_string).collect(),
             require_two_factor: settings.require_two_factor,
         };
-        Self { id: *id, name: name.clone(), residency: *residency, settings, you }
+        let logo_url = organisation.logo_path();
+        Self { id: *id, name: name.clone(), residency: *residency, settings, logo_url, you }
     }
 }
 

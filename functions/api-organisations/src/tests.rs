@@ -6,7 +6,7 @@ use plixo_authz::Authz;
 use plixo_aws::cognito::{Question, SignIn};
 use plixo_domain::audit::{ActorKind, AuditEvent, Outcome};
 use plixo_domain::id::{Ids, OrgId};
-use plixo_domain::ledger::{Book, Organisation, Private, RowKey};
+use plixo_domain::ledger::{Book, Kept, Logo, Organisation, Private, RowKey};
 use plixo_domain::people::{Member, MemberState, Role, UserId, add_member};
 use plixo_domain::secret::Secret;
 use plixo_store::people::{session_item, standing_keys};
@@ -93,6 +93,7 @@ fn world() -> World {
             residency,
             controllers: BTreeSet::new(),
             settings: Default::default(),
+            logo: None,
         });
         for role in Role::ALL.iter().copied() {
             let email = email(role, n);
@@ -131,6 +132,7 @@ struct Asked {
     query: String,
     headers: Vec<(&'static str, String)>,
     body: Option<String>,
+    is_file: bool,
 }
 
 impl Asked {
@@ -142,6 +144,14 @@ impl Asked {
     fn saying(mut self, body: &Value) -> Self {
         self.body = Some(body.to_string());
         self
+    }
+
+    /// With a body that is no text, as the gateway hands it over.
+    fn sending(mut self, kind: &str, file: &[u8]) -> Self {
+        use base64::Engine;
+        self.body = Some(base64::engine::general_purpose::STANDARD.encode(file));
+        self.is_file = true;
+        self.with("content-type", kind)
     }
 
     fn with(mut self, name: &'static str, value: &str) -> Self {
@@ -177,7 +187,7 @@ impl Asked {
         };
         serde_json::from_value(json!({
             "headers": pairs(&self.headers), "pathParameters": pairs(&self.path), "rawQueryString": self.query,
-            "body": self.body, "isBase64Encoded": false,
+            "body": self.body, "isBase64Encoded": self.is_file,
             "requestContext": {"requestId": "r1", "routeKey": self.route, "authorizer": {"lambda": said},
                 "http": {"sourceIp": self.ip, "userAgent": "test"}, "domainName": "plixo.example"},
         }))
@@ -212,6 +222,7 @@ impl World {
             query: String::new(),
             headers: vec![("content-type", "application/json".to_owned())],
             body: None,
+            is_file: false,
         }
     }
 
@@ -968,6 +979,151 @@ fn whoever_is_known_elsewhere_is_invited_like_anybody() {
     );
 }
 
+/// A red square of that side.
+fn png(side: u32) -> Vec<u8> {
+    let mut file = Vec::new();
+    let mut encoder = png::Encoder::new(&mut file, side, side);
+    encoder.set_color(png::ColorType::Rgb);
+    let mut writer = encoder.write_header().unwrap();
+    writer.write_image_data(&[200, 30, 40].repeat(usize::try_from(side * side).unwrap())).unwrap();
+    writer.finish().unwrap();
+    file
+}
+
+#[test]
+fn a_controller_gives_the_organisation_a_logo_and_takes_it_away() {
+    let world = world();
+    let set = world.controller(SET_LOGO).sending("image/png", &png(40)).keyed("k-1");
+    assert!(world.controller(SHOW).of(&world).body.get("logo_url").is_none());
+    let first = set.of(&world);
+    assert_eq!(first.status, 200, "{first:?}");
+    let path = text(&first.body["logo_url"]);
+    let hash =
+        path.strip_prefix(&format!("/logos/{}/", world.orgs[0])).unwrap().strip_suffix(".png").unwrap();
+    let sha = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &pixels::only(&png(40)).unwrap());
+    assert_eq!(hash, hex::encode(sha.as_ref().first_chunk::<8>().unwrap()));
+    let shown = world.by(Role::Viewer, SHOW).of(&world);
+    assert_eq!(
+        (&shown.body["logo_url"], &shown.headers["etag"]),
+        (&first.body["logo_url"], &first.headers["etag"])
+    );
+
+    let again = set.of(&world);
+    assert_eq!(
+        (again.status, &again.body, &again.headers["etag"]),
+        (200, &first.body, &first.headers["etag"])
+    );
+    assert_eq!(set.clone().sending("image/png", &png(41)).of(&world).code(), (422, "idempotency_key_reused"));
+    let other = world.controller(SET_LOGO).sending("IMAGE/PNG; x=y", &png(41)).of(&world);
+    assert!(other.status == 200 && other.body["logo_url"] != first.body["logo_url"]);
+    let same = world.controller(SET_LOGO).sending("image/png", &png(41)).of(&world);
+    assert_eq!((same.status, &same.headers["etag"]), (200, &other.headers["etag"]), "the same once more");
+    assert_eq!(world.items("logo"), 1);
+
+    let remove = world.controller(REMOVE_LOGO).keyed("k-2");
+    assert_eq!((remove.of(&world).status, remove.of(&world).status, world.items("logo")), (204, 204, 0));
+    assert_eq!(world.controller(REMOVE_LOGO).of(&world).status, 204, "without one as well");
+    assert!(world.controller(SHOW).of(&world).body.get("logo_url").is_none());
+    let events = world.audit(&world.orgs[0]);
+    let logos = events.iter().filter(|it| it.action == "organisation.logo" && it.outcome == Outcome::Allowed);
+    let fields: Vec<_> = logos.map(|it| it.fields.join(" ")).collect();
+    // What is answered again from memory is shown, and changes nothing.
+    assert_eq!(fields, ["logo", "", "logo", "", "logo", "", ""]);
+}
+
+#[test]
+fn what_is_no_logo_is_refused_with_what_is_wrong_and_changes_nothing() {
+    let world = world();
+    let set = world.controller(SET_LOGO);
+    let of = |kind: &str, file: &[u8]| set.clone().sending(kind, file).of(&world);
+    for wrong in [png(15), png(1025), b"GIF89a".to_vec(), Vec::new(), png(40)[..60].to_vec()] {
+        let refused = of("image/png", &wrong);
+        assert_eq!((refused.code(), refused.pointers()), ((400, "invalid_request"), vec![""]));
+        assert!(!refused.body["errors"][0]["detail"].as_str().unwrap().is_empty());
+    }
+    assert_eq!(of("image/png", &[0; 9_000]).code(), (400, "invalid_request"));
+    assert_eq!(of("image/png", &[0; 9_001]).code(), (413, "body_too_large"));
+    for kind in ["image/jpeg", "image/svg+xml", "application/json", "application/octet-stream", ""] {
+        let refused = of(kind, &png(40));
+        assert_eq!(refused.code(), (415, "unsupported_media_type"), "{kind}");
+        assert!(refused.body["detail"].as_str().unwrap().contains("image/png"));
+    }
+    let damaged = Asked { body: Some("no base64!".to_owned()), ..set.clone().sending("image/png", &[]) };
+    assert_eq!(damaged.of(&world).code(), (400, "invalid_request"));
+    assert_eq!(
+        world.controller(REMOVE_LOGO).saying(&json!({"a": 1})).of(&world).code(),
+        (400, "invalid_request")
+    );
+    assert_eq!(world.items("logo"), 0);
+    let events = world.audit(&world.orgs[0]);
+    assert!(events.iter().all(|it| it.action == "organisation.logo" && it.outcome == Outcome::Failed));
+    assert_eq!(events.len(), 14);
+}
+
+#[test]
+fn only_controllers_give_a_logo() {
+    let world = world();
+    for route in [SET_LOGO, REMOVE_LOGO] {
+        let sent =
+            |asked: Asked| if route == SET_LOGO { asked.sending("image/png", &png(40)) } else { asked };
+        for role in Role::ALL.iter().copied().filter(|role| *role != Role::Controller) {
+            assert_eq!(sent(world.by(role, route)).of(&world).code(), (403, "forbidden"));
+            assert_eq!(
+                world.by(role, route).sending("text/plain", b"x").of(&world).code(),
+                (403, "forbidden")
+            );
+        }
+        let elsewhere =
+            world.ask(route, &email(Role::Controller, 1)).about("org", &world.orgs[0].to_string());
+        assert_eq!(sent(elsewhere).of(&world).code(), (404, "not_found"));
+        assert_eq!(
+            sent(world.ask(route, "nobody").about("org", &world.orgs[0].to_string())).of(&world).status,
+            401
+        );
+    }
+    assert_eq!(world.items("logo"), 0);
+}
+
+#[test]
+fn a_logo_and_its_path_are_kept_together_or_not_at_all() {
+    let paths = |world: &World| {
+        let shown = world.controller(SHOW).of(world).body["logo_url"].as_str().map(str::to_owned);
+        let rows = block_on(world.api.desk.store().read(&world.orgs[0], vec![RowKey::Logo])).unwrap();
+        let kept = rows.iter().find_map(|(_, stored)| Logo::of(&stored.as_ref()?.0).map(|logo| logo.hash));
+        (shown, kept.map(|hash| hash.path(&world.orgs[0])))
+    };
+    for (route, file) in [(SET_LOGO, Some(png(41))), (REMOVE_LOGO, None)] {
+        for fault in [Fault::Refuses, Fault::LosesAnswer] {
+            let mut failed = 0;
+            for call in 0.. {
+                let world = world();
+                let set = world.controller(SET_LOGO).sending("image/png", &png(40));
+                assert_eq!(set.of(&world).status, 200);
+                let asked = world.controller(route).keyed("k-1");
+                let asked = file.iter().fold(asked, |asked, file| asked.sending("image/png", file));
+                let before = world.faults.calls();
+                world.faults.plan(call, fault);
+                let done = asked.of(&world).status;
+                let is_over = world.faults.calls() - before <= call;
+                world.faults.clear();
+                failed += usize::from(done == 503);
+                let (shown, kept) = paths(&world);
+                assert_eq!(shown, kept, "{route} {fault:?} at call {call}: {done}");
+                assert!(
+                    asked.of(&world).status < 300,
+                    "the same once more: {route} {fault:?} at call {call}"
+                );
+                let (shown, kept) = paths(&world);
+                assert!(shown == kept && shown.is_some() == (route == SET_LOGO));
+                if is_over {
+                    break;
+                }
+            }
+            assert!(failed > 0);
+        }
+    }
+}
+
 #[test]
 fn a_removed_member_finds_nothing() {
     let world = world();
@@ -1042,7 +1198,14 @@ fn everybody_sees_the_organisations_that_they_are_in() {
             require_two_factor: true,
         };
         let (name, residency) = (format!("Org {n}"), Residency::Eu);
-        book.put_new(Organisation { id, name, residency, controllers: BTreeSet::new(), settings });
+        book.put_new(Organisation {
+            id,
+            name,
+            residency,
+            controllers: BTreeSet::new(),
+            settings,
+            logo: None,
+        });
         book.learn(RowKey::Member(who), None);
         book.learn(RowKey::UserOrganisation(who), None);
         let email = Private::Plain(STRANGER.to_owned());

@@ -1,6 +1,6 @@
 //! What was done, told on the page that comes next. A code stands in its address, never a sentence.
 
-const SENTENCES: [(&str, &str); 22] = [
+const SENTENCES: [(&str, &str); 24] = [
     ("invoice", "The draft is saved."),
     ("finalized", "The invoice is finalized: it is owed from now on."),
     ("voided", "The invoice is void."),
@@ -14,6 +14,8 @@ const SENTENCES: [(&str, &str); 22] = [
     ("role", "The role is changed."),
     ("removed", "The member is removed."),
     ("settings", "The settings are saved."),
+    ("logo", "Payers see the logo from now on."),
+    ("logo-removed", "The logo is removed."),
     ("endpoint", "The endpoint is added."),
     ("rotated", "The secret is rotated."),
     ("enabled", "The endpoint is enabled."),

@@ -135,6 +135,9 @@ impl Visit<'_> {
                     return Err(self.fail("foreign_form", ProblemKind::BadRequest));
                 }
                 let form = Form::posted(self.request);
+                // Its page is the only one with a file to send.
+                let form =
+                    form.or_else(|| Form::posted_with_files(self.request).filter(|_| page == "/settings"));
                 let form = form.ok_or_else(|| self.fail("form_unreadable", ProblemKind::BadRequest))?;
                 self.post(page, &form).await
             }
@@ -186,7 +189,7 @@ impl Visit<'_> {
             "/payments/new" => payments::save(self, form).await,
             "/payments/{id}" => payments::act(self, form).await,
             "/members" => organisations::change_members(self, form).await,
-            "/settings" => organisations::save_settings(self, form).await,
+            "/settings" => organisations::change_settings(self, form).await,
             "/integrations" => integrations::act(self, form).await,
             "/webhook-events/{id}" => integrations::replay(self, form).await,
             _ => Err(Failed::NOT_FOUND),

@@ -6,7 +6,7 @@ use plixo_pages::{
     Errors, InviteForm, MemberRow, Members, MoneyOverview, Month, OrganisationRow, Organisations,
     ProblemKind, SettingsPage,
 };
-use plixo_web::form::Form;
+use plixo_web::form::{File, Form};
 use serde::de::IgnoredAny;
 use serde_json::json;
 
@@ -104,6 +104,10 @@ pub(crate) async fn change_members(visit: &Visit<'_>, form: &Form) -> Result<Res
 }
 
 pub(crate) async fn settings(visit: &Visit<'_>) -> Result<Response, Failed> {
+    settings_page(visit, Errors::default()).await
+}
+
+async fn settings_page(visit: &Visit<'_>, errors: Errors) -> Result<Response, Failed> {
     let found = visit.organisation().await?;
     let org = membership(&found.body);
     allowed(org.may.manage_organisation)?;
@@ -115,13 +119,47 @@ pub(crate) async fn settings(visit: &Visit<'_>) -> Result<Response, Failed> {
         require_two_factor: found.body.settings.require_two_factor,
         residency: found.body.residency,
         own_ip: visit.request.ip().map(str::to_owned),
+        logo: found.body.logo_url,
         org,
-        errors: Errors::default(),
+        errors,
     };
     Ok(Visit::shown(&shown.errors, shown.render()))
 }
 
-pub(crate) async fn save_settings(visit: &Visit<'_>, form: &Form) -> Result<Response, Failed> {
+pub(crate) async fn change_settings(visit: &Visit<'_>, form: &Form) -> Result<Response, Failed> {
+    match form.text("do") {
+        "save" => save_settings(visit, form).await,
+        "logo" => save_logo(visit, form).await,
+        "remove_logo" => {
+            visit.ask("DELETE", "logo").of_form(form).tell().await?;
+            Ok(visit.done("/settings", "logo-removed"))
+        }
+        _ => Err(Failed::Own(ProblemKind::BadRequest)),
+    }
+}
+
+async fn save_logo(visit: &Visit<'_>, form: &Form) -> Result<Response, Failed> {
+    const TOO_LARGE: &str =
+        "The image has more than 9,000 bytes: make it smaller, or draw it with fewer colours";
+    let image = match form.file("logo") {
+        Some(File::Whole(image)) if !image.is_empty() => Ok(image),
+        Some(File::TooLarge) => Err(TOO_LARGE),
+        _ => Err("Choose an image"),
+    };
+    let errors = match image {
+        Err(advice) => Errors::default().field("logo", advice),
+        Ok(image) => match visit.ask("PUT", "logo").of_form(form).png(image).tell().await {
+            Err(problem) if problem.status == 413 => Errors::default().field("logo", TOO_LARGE),
+            asked => match tried(asked, |_| Some("logo".to_owned()))? {
+                Ok(()) => return Ok(visit.done("/settings", "logo")),
+                Err(errors) => errors,
+            },
+        },
+    };
+    settings_page(visit, errors).await
+}
+
+async fn save_settings(visit: &Visit<'_>, form: &Form) -> Result<Response, Failed> {
     let networks: Vec<_> =
         form.raw("ip_allow_list").lines().map(str::trim).filter(|it| !it.is_empty()).collect();
     let require_two_factor = form.text("require_two_factor") == "on";
@@ -154,6 +192,7 @@ pub(crate) async fn save_settings(visit: &Visit<'_>, form: &Form) -> Result<Resp
         require_two_factor,
         residency: found.residency,
         own_ip: visit.request.ip().map(str::to_owned),
+        logo: found.logo_url,
         errors,
     };
     Ok(Visit::shown(&shown.errors, shown.render()))

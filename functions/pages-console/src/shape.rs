@@ -27,6 +27,7 @@ pub(crate) struct Organisation {
     pub(crate) name: String,
     pub(crate) residency: Residency,
     pub(crate) settings: Settings,
+    pub(crate) logo_url: Option<String>,
     pub(crate) you: You,
 }
 

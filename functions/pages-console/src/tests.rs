@@ -1,6 +1,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use plixo_authz::Authz;
 use plixo_domain::audit::{Actor, ActorKind, AuditEvent, Object, Outcome};
@@ -98,7 +100,14 @@ fn world_that_requires_two_factors(require_two_factor: bool) -> World {
         let mut book = Book::default();
         let (name, residency) = (format!("Nordlicht {n}"), Residency::Eu);
         let settings = plixo_domain::ledger::Settings { require_two_factor, ..Default::default() };
-        book.put_new(Organisation { id, name, residency, controllers: BTreeSet::new(), settings });
+        book.put_new(Organisation {
+            id,
+            name,
+            residency,
+            controllers: BTreeSet::new(),
+            settings,
+            logo: None,
+        });
         for (place, role) in Role::ALL.iter().copied().enumerate() {
             let email = format!("{}{n}@example.com", role.as_str());
             let user = directory.person(&email, "a password of their own");
@@ -206,6 +215,23 @@ impl At<'_> {
     }
 
     fn send(self, method: &str, target: &str, fields: &[(&str, &str)]) -> Shown {
+        let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        self.sent(method, target, "application/x-www-form-urlencoded", form.as_bytes())
+    }
+
+    /// Sends the form of the settings page that has a file, as browsers do.
+    fn upload(self, key: &str, file: &[u8]) -> Shown {
+        let part = |name: &str, more: &str, content: &[u8]| {
+            let head = format!("--xYz\r\nContent-Disposition: form-data; name=\"{name}\"{more}\r\n\r\n");
+            [head.as_bytes(), content, b"\r\n"].concat()
+        };
+        let kind = "; filename=\"Möbel.png\"\r\nContent-Type: image/png";
+        let (key, word) = (part("idempotency_key", "", key.as_bytes()), part("do", "", b"logo"));
+        let body = [key, word, part("logo", kind, file), b"--xYz--\r\n".to_vec()].concat();
+        self.sent("POST", &self.world.page("/settings"), "multipart/form-data; boundary=xYz", &body)
+    }
+
+    fn sent(self, method: &str, target: &str, kind: &str, body: &[u8]) -> Shown {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let mut named = json!({});
         let mut route = String::new();
@@ -231,10 +257,10 @@ impl At<'_> {
             }
             None => json!({"refused": "missing"}),
         };
-        let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let body = STANDARD.encode(body);
         let request: Request = serde_json::from_value(json!({
-            "headers": {"content-type": "application/x-www-form-urlencoded", "sec-fetch-site": self.site},
-            "rawPath": path, "rawQueryString": query, "pathParameters": named, "body": form,
+            "headers": {"content-type": kind, "sec-fetch-site": self.site},
+            "rawPath": path, "rawQueryString": query, "pathParameters": named, "body": body, "isBase64Encoded": true,
             "requestContext": {"requestId": "r1", "routeKey": format!("{method} {route}"),
                 "authorizer": {"lambda": said}, "http": {"sourceIp": "203.0.113.7", "userAgent": "test"}},
         }))
@@ -498,7 +524,7 @@ fn who_saves_later_keeps_what_was_typed_and_decides() {
             "number",
             [line("Bett"), vec![("customer_id", whose)]].concat(),
         ),
-        (world.page("/settings"), world.page("/settings"), "name", vec![]),
+        (world.page("/settings"), world.page("/settings"), "name", vec![("do", "save")]),
     ] {
         let save = |version: &str, text: &str| {
             at.post(&page, &[&[("version", version), (field, text)], more.as_slice()].concat())
@@ -676,7 +702,7 @@ fn lists_of_people_places_and_organisations_have_no_end_that_hides_any() {
         let mut book = Book::default();
         let (name, settings) = (format!("Filiale {n}"), Default::default());
         let (residency, controllers) = (Residency::Eu, BTreeSet::new());
-        book.put_new(Organisation { id, name, residency, controllers, settings });
+        book.put_new(Organisation { id, name, residency, controllers, settings, logo: None });
         book.learn(RowKey::Member(user), None);
         book.learn(RowKey::UserOrganisation(user), None);
         let email = Private::Plain("controller0@example.com".to_owned());
@@ -792,13 +818,60 @@ fn members_come_change_and_go() {
     assert!(at.get(&page).html.contains("new<wbr>@example.com"));
 
     let settings = world.page("/settings");
-    let locked = at.post(&settings, &[("name", "Nordlicht 0"), ("ip_allow_list", "198.51.100.0/24")]);
+    let locked =
+        at.post(&settings, &[("do", "save"), ("name", "Nordlicht 0"), ("ip_allow_list", "198.51.100.0/24")]);
     assert_eq!((locked.status, locked.line.outcome), (400, "would_lock_you_out"));
     assert!(!locked.error("ip_allow_list").is_empty());
-    let fields = [("name", "Nordlicht AG"), ("ip_allow_list", "203.0.113.0/24\r\n\r\n2001:db8::/32")];
+    let fields =
+        [("do", "save"), ("name", "Nordlicht AG"), ("ip_allow_list", "203.0.113.0/24\r\n\r\n2001:db8::/32")];
     assert_eq!(at.post(&settings, &fields).to, format!("{settings}?done=settings"));
     let shown = at.get(&settings);
     assert!(shown.html.contains("Nordlicht AG") && shown.html.contains("2001:db8::/32"));
+}
+
+#[test]
+fn a_logo_is_chosen_shown_and_removed() {
+    let world = world();
+    let (at, settings) = (world.at(CONTROLLER), world.page("/settings"));
+    let image = include_bytes!("../../../plixoctl/src/demo/nordlicht.png");
+    assert!(at.get(&settings).html.contains("first letters of the name"));
+    assert_eq!(at.upload("k.logo", image).to, format!("{settings}?done=logo"));
+    let shown = at.get(&format!("{settings}?done=logo"));
+    let path = format!("src=\"/logos/{}/", world.orgs[0]);
+    assert!(shown.html.contains(&path) && shown.html.contains("Payers see the logo from now on."));
+    assert_eq!(at.upload("k.logo", image).to, format!("{settings}?done=logo"), "sent twice");
+    assert_eq!(world.audited("organisation.logo"), 2);
+    for (wrong, outcome, advice) in [
+        (&b""[..], "done", "Choose an image"),
+        (b"GIF89a", "invalid_request", "no PNG"),
+        (&[0; 9_001], "body_too_large", "9,000 bytes"),
+        (&[0; 100_000], "done", "9,000 bytes"),
+    ] {
+        let refused = at.upload("k.other", wrong);
+        assert_eq!((refused.status, refused.line.outcome), (400, outcome), "{advice}");
+        assert!(refused.error("logo").contains(advice), "{}", refused.error("logo"));
+        assert!(refused.html.contains(&path) && refused.html.contains("name=\"ip_allow_list\""));
+    }
+    let save = [("do", "save"), ("name", "")];
+    assert!(at.post(&settings, &save).html.contains(&path), "it stays where something else is wrong");
+    assert_eq!(at.upload("k.logo", b"another").line.outcome, "invalid_request");
+
+    let foreign = At { site: "cross-site", ..at }.upload("k.more", image);
+    assert_eq!((foreign.status, foreign.line.outcome), (400, "foreign_form"));
+    assert_eq!(world.at(Role::Viewer).upload("k.more", image).status, 403);
+    // No other page takes a file.
+    let elsewhere = at.sent("POST", &world.page("/members"), "multipart/form-data; boundary=x", b"--x--\r\n");
+    assert_eq!((elsewhere.status, elsewhere.line.outcome), (400, "form_unreadable"));
+    assert_eq!(at.post(&settings, &[("do", "other")]).status, 400);
+    world.faults.plan(1, plixo_testing::Fault::Refuses);
+    let failed = at.upload("k.more", image);
+    assert!(failed.status == 503 && failed.html.contains("Go back"), "{}", failed.html);
+    world.faults.clear();
+
+    let remove = [("do", "remove_logo"), ("idempotency_key", "k.remove-logo")];
+    assert_eq!(at.post(&settings, &remove).to, format!("{settings}?done=logo-removed"));
+    assert!(!at.get(&settings).html.contains(&path));
+    assert_eq!(at.post(&settings, &remove).to, format!("{settings}?done=logo-removed"), "sent twice");
 }
 
 #[test]

@@ -230,6 +230,12 @@ impl Ask<'_> {
         self
     }
 
+    /// With a PNG as its body.
+    pub(crate) fn png(mut self, image: &[u8]) -> Self {
+        self.request = self.request.with_bytes("image/png", image);
+        self
+    }
+
     /// The answer.
     pub(crate) async fn send<T: DeserializeOwned>(self) -> Result<Shown<T>, Problem> {
         ask::read(&self.answer().await)

@@ -13,7 +13,7 @@ use plixo_portal::Trouble;
 use plixo_store::{Tables, pause};
 use plixo_stripe::Checkout;
 
-use crate::visit::{Failed, Named, SESSION_ATTRIBUTES, SESSION_COOKIE, Visit, gone, seller, shown, why};
+use crate::visit::{Failed, Named, SESSION_ATTRIBUTES, SESSION_COOKIE, Visit, gone, seller, why};
 
 /// The cookie of what only this browser was told.
 const BROWSER_COOKIE: &str = "__Host-plixo-browser";
@@ -46,7 +46,7 @@ impl<T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Visit<'
             return Err(gone(GoneWhy::Expired, Some(seller), self.ask()));
         }
         let action = format!("/p/{}", self.request.path("token").unwrap_or_default());
-        let door = PortalDoor { language: self.language, seller: shown(seller), action };
+        let door = PortalDoor { language: self.language, seller, action };
         let page = self.page(200, door.render());
         if known.is_some() {
             return Ok(page);

@@ -18,7 +18,7 @@ use plixo_store::{Tables, pause};
 use plixo_stripe::Checkout;
 
 use crate::SESSION;
-use crate::visit::{Failed, Named, Visit, payer, seller, shown};
+use crate::visit::{Failed, Named, Visit, payer, seller};
 
 const TRIES: u32 = 8;
 
@@ -79,8 +79,8 @@ impl<T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Visit<'
                 let _ = self.take_back(&claims, book, before, fresh).await;
                 return Err(failed);
             }
-            let seller = Some(shown(seller));
-            return Ok(self.page(200, PortalAsked { language: self.language, seller }.render()));
+            let (language, seller) = (self.language, Some(seller));
+            return Ok(self.page(200, PortalAsked { language, seller }.render()));
         }
         Err(Trouble::Unavailable(format!("others changed the link {TRIES} times")).into())
     }

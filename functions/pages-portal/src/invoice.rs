@@ -16,7 +16,7 @@ use plixo_portal::cashier::{NotPaid, took_unheard_money};
 use plixo_store::Tables;
 use plixo_stripe::Checkout;
 
-use crate::visit::{Failed, Visit, seller, shown};
+use crate::visit::{Failed, Visit, seller};
 
 /// Where a payer comes to, and what the page says then.
 pub(crate) const PAID: &str = "/p/session?paid";
@@ -55,7 +55,7 @@ impl<T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Visit<'
         };
         let page = PortalInvoice {
             language: self.language,
-            seller: shown(seller),
+            seller,
             number: invoice.number.clone(),
             lines: lines.map_err(|error: MoneyError| Trouble::Internal(error.to_string()))?,
             memo: body.memo,

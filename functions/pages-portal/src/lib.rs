@@ -4,6 +4,7 @@ mod checkout;
 mod door;
 mod fresh;
 mod invoice;
+mod logo;
 #[cfg(test)]
 mod tests;
 mod visit;
@@ -30,9 +31,11 @@ const DOOR: &str = "GET /p/{token}";
 const DOOR_WITHOUT_BODY: &str = "HEAD /p/{token}";
 const OPEN: &str = "POST /p/{token}";
 const FRESH: &str = "POST /p/{token}/fresh-link";
+const LOGO: &str = "GET /logos/{org}/{file}";
 
 /// The routes that it answers, as the gateway names them.
-pub const ROUTES: [&str; 7] = [SESSION, CHECKOUT, FRESH_OF_SESSION, DOOR, DOOR_WITHOUT_BODY, OPEN, FRESH];
+pub const ROUTES: [&str; 8] =
+    [SESSION, CHECKOUT, FRESH_OF_SESSION, DOOR, DOOR_WITHOUT_BODY, OPEN, FRESH, LOGO];
 
 /// Where the stack is, and Stripe.
 #[derive(Debug, Clone)]
@@ -73,6 +76,7 @@ impl<T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Portal<
             Some(FRESH_OF_SESSION | FRESH) => visit.fresh_link().await,
             Some(DOOR | DOOR_WITHOUT_BODY) => visit.door().await,
             Some(OPEN) => visit.open().await,
+            Some(LOGO) => visit.logo().await,
             _ => Err(visit::Failed::NotFound),
         };
         visit.answer(done)

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use plixo_domain::audit::{Actor, ActorKind, AuditEvent, Outcome};
 use plixo_domain::id::{CustomerId, Ids, InvoiceId, LinkId, OrgId, from_bytes};
-use plixo_domain::ledger::staff::{NewInvoice, create_invoice, finalize_invoice, void_invoice};
+use plixo_domain::ledger::staff::{NewInvoice, create_invoice, finalize_invoice, set_logo, void_invoice};
 use plixo_domain::ledger::{
-    Address, Book, Customer, Invoice, Kept, Organisation, PaymentNews, PaymentPart, Personal, PortalLink,
-    Private, Residency, RowKey, Stage, Stamp, StripeAccount, StripeKeyEntry, Unread, Witness, make_link,
-    revoke_link, tell_payment,
+    Address, Book, Customer, Invoice, Kept, Logo, LogoHash, Organisation, PaymentNews, PaymentPart, Personal,
+    PortalLink, Private, Residency, RowKey, Stage, Stamp, StripeAccount, StripeKeyEntry, Unread, Witness,
+    make_link, revoke_link, tell_payment,
 };
 use plixo_domain::secret::Secret;
 use plixo_domain::webhook::{ExternalRef, Provider};
@@ -87,7 +87,14 @@ impl World {
         let mut book = Book::default();
         let (name, settings) = ("Nordlicht & Söhne".to_owned(), Default::default());
         let controllers = BTreeSet::new();
-        book.put_new(Organisation { id: org, name, residency: Residency::Eu, controllers, settings });
+        book.put_new(Organisation {
+            id: org,
+            name,
+            residency: Residency::Eu,
+            controllers,
+            settings,
+            logo: None,
+        });
         let address = Address {
             line1: "Canary Road 1".to_owned(),
             line2: None,
@@ -454,6 +461,94 @@ fn pages_speak_the_payers_language_and_tell_no_referrer() {
         assert!(policy.contains("form-action 'self' https://checkout.stripe.example;"), "{policy}");
         assert_eq!(answer.headers["referrer-policy"], "no-referrer");
     }
+}
+
+/// Asks for a path as a browser does.
+fn logo(portal: &Faked, org: &str, file: &str) -> Answer {
+    let request: Request = serde_json::from_value(json!({
+        "pathParameters": {"org": org, "file": file}, "rawPath": format!("/logos/{org}/{file}"),
+        "requestContext": {"requestId": "r1", "routeKey": LOGO, "http": {"sourceIp": "203.0.113.7"}},
+    }))
+    .unwrap();
+    let line = Line { timestamp: start(), ..Line::default() };
+    let (response, line) = block_on(portal.handle(&request, line));
+    let shown = serde_json::to_value(&response).unwrap();
+    let body = response.body().to_owned();
+    let is_image = shown["isBase64Encoded"] == true;
+    assert_eq!(is_image, response.status() == 200, "{shown}");
+    Answer { status: response.status(), body, headers: shown["headers"].clone(), cookies: Vec::new(), line }
+}
+
+#[test]
+fn a_logo_is_on_every_page_and_is_served_to_be_kept() {
+    let world = World::new();
+    let hash = |n| LogoHash::of([n; 32]);
+    let set = |logo: Option<Logo>| world.change(start(), |book| set_logo(book, logo.clone()).map_err(unread));
+    let (used, shown) = (world.token(&world.link(1, HOUR)), world.token(&world.link(2, HOUR)));
+    assert!(Browser::default().get(&world, start(), &used).body.contains("monogram"));
+    set(Some(Logo { hash: hash(7), png: b"image".to_vec() }));
+    let org = world.org.to_string();
+    let image = format!("<img class=\"logo-image\" src=\"/logos/{org}/0707070707070707.png\"");
+    let mut browser = Browser::default();
+    assert!(browser.get(&world, start(), &used).body.contains(&image), "the door");
+    assert_eq!(browser.open(&world, start(), &used).status, 303);
+    assert!(browser.look(&world, start(), "").body.contains(&image), "the invoice");
+    let gone = Browser::default().get(&world, start(), &used);
+    assert!(gone.status == 410 && gone.body.contains(&image) && !gone.body.contains("monogram"));
+
+    let faults = Faults::default();
+    let fork = world.fork(&faults);
+    let portal = fork.portal();
+    let served = logo(&portal, &org, "0707070707070707.png");
+    assert_eq!((served.status, served.body.as_str(), faults.calls()), (200, "aW1hZ2U=", 1));
+    let headers = [
+        ("content-type", "image/png"),
+        ("cache-control", "public, max-age=31536000, immutable"),
+        ("content-security-policy", "default-src 'none'; sandbox"),
+        ("cross-origin-resource-policy", "same-origin"),
+    ];
+    headers.iter().for_each(|(name, value)| assert_eq!(served.headers[name], *value));
+    assert_eq!((served.line.org.as_ref(), served.line.outcome), (Some(&org), "done"));
+
+    // Another image's, another organisation's, or none: there is nothing there.
+    let other: OrgId = Ids::new(start(), [9; 10]).make();
+    for (org, file) in [(&org, "0808080808080808.png"), (&other.to_string(), "0707070707070707.png")] {
+        let answer = logo(&portal, org, file);
+        assert_eq!((answer.status, answer.line.outcome), (404, "not_found"));
+        assert!(answer.headers.get("cache-control").is_none(), "what is not there is not kept");
+    }
+    let calls = faults.calls();
+    let long = "7".repeat(5_000);
+    for file in [
+        "",
+        ".png",
+        "0707070707070707",
+        "0707070707070707.svg",
+        "0707070707070707.png.png",
+        "../x.png",
+        "070707070707070.png",
+        "07070707070707070.png",
+        "0A07070707070707.png",
+        "070707070707070%37.png",
+        &long,
+    ] {
+        assert_eq!(logo(&portal, &org, file).status, 404, "{file}");
+    }
+    for org in ["", "org_", "inv_01h2xcejqtf2nbrexx3vqjhp41", &org.to_uppercase(), &format!("{org}0"), &long]
+    {
+        assert_eq!(logo(&portal, org, "0707070707070707.png").status, 404, "{org}");
+    }
+    assert_eq!(faults.calls(), calls, "what can be no logo's costs no call");
+    faults.plan(0, Fault::Refuses);
+    assert_eq!(logo(&portal, &org, "0707070707070707.png").status, 503);
+
+    set(Some(Logo { hash: hash(8), png: b"other".to_vec() }));
+    let portal = world.portal();
+    assert_eq!(logo(&portal, &org, "0707070707070707.png").status, 404, "the old one");
+    assert_eq!(logo(&portal, &org, "0808080808080808.png").body, "b3RoZXI=");
+    set(None);
+    assert_eq!(logo(&world.portal(), &org, "0808080808080808.png").status, 404);
+    assert!(Browser::default().get(&world, start(), &shown).body.contains("monogram"));
 }
 
 #[test]

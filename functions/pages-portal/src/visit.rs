@@ -44,7 +44,7 @@ pub(crate) enum Failed {
 pub(crate) struct Gone {
     pub(crate) why: GoneWhy,
     /// Who asked to be paid.
-    pub(crate) seller: Option<String>,
+    pub(crate) seller: Option<Seller>,
     /// Where to ask for a fresh link.
     pub(crate) ask: Option<String>,
 }
@@ -238,7 +238,6 @@ impl<'a, T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Vis
             Err(Failed::Gone(gone)) => {
                 let Gone { why, seller, ask } = *gone;
                 self.line.outcome = word(why);
-                let seller = seller.map(shown);
                 self.page(410, PortalGone { language: self.language, seller, why, ask }.render())
             }
             Err(Failed::NotFound) => self.problem("not_found", PortalProblemKind::NotFound),
@@ -265,7 +264,7 @@ impl<'a, T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Vis
 }
 
 /// What is there no more.
-pub(crate) fn gone(why: GoneWhy, seller: Option<String>, ask: Option<String>) -> Failed {
+pub(crate) fn gone(why: GoneWhy, seller: Option<Seller>, ask: Option<String>) -> Failed {
     Failed::Gone(Box::new(Gone { why, seller, ask }))
 }
 
@@ -290,12 +289,12 @@ fn word(why: GoneWhy) -> &'static str {
 }
 
 /// Who asks to be paid; of an organisation that is no more, there is nothing.
-pub(crate) fn seller(book: &Book) -> Result<Option<String>, Unread> {
-    Ok(book.get::<Organisation>(&())?.map(|seller| seller.name.clone()))
+pub(crate) fn seller(book: &Book) -> Result<Option<Seller>, Unread> {
+    Ok(book.get::<Organisation>(&())?.map(shown))
 }
 
-pub(crate) fn shown(name: String) -> Seller {
-    Seller { name, logo: None }
+fn shown(org: &Organisation) -> Seller {
+    Seller { name: org.name.clone(), logo: org.logo_path() }
 }
 
 /// Whoever came in by a link, as the audit log names them.

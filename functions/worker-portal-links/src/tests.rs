@@ -53,7 +53,14 @@ impl World {
         vault.put(&org.to_string(), json!({"v": 1, "key": KEY}).to_string());
         let (name, settings, controllers) = ("Nordlicht".to_owned(), Default::default(), BTreeSet::new());
         let mut book = Book::default();
-        book.put_new(Organisation { id: org, name, residency: Residency::Eu, controllers, settings });
+        book.put_new(Organisation {
+            id: org,
+            name,
+            residency: Residency::Eu,
+            controllers,
+            settings,
+            logo: None,
+        });
         book.put_new(Invoice {
             id,
             number: "RE-1".to_owned(),

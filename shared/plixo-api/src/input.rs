@@ -27,8 +27,8 @@ pub enum Failed {
     NoRoute,
     /// The body is longer than that, bytes.
     TooLarge(usize),
-    /// The body is not said to be JSON.
-    NotJson,
+    /// The body is said to be of another kind than this, which the route takes.
+    MediaType(&'static str),
     /// It was refused.
     Refused(Refusal),
 }
@@ -118,16 +118,32 @@ pub fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Failed> {
 /// The bytes of the body: JSON by its content type.
 ///
 /// # Errors
-/// [`Failed::TooLarge`], [`Failed::NotJson`], [`Refusal::Invalid`] for what is no base64 though the gateway says so.
+/// [`Failed::TooLarge`], [`Failed::MediaType`], [`Refusal::Invalid`] for what is no base64 though the gateway says so.
 pub fn bytes(request: &Request) -> Result<Vec<u8>, Failed> {
     if request.body_len() > MAX_BODY {
         return Err(Failed::TooLarge(MAX_BODY));
     }
+    bytes_of(request, "application/json")
+}
+
+/// The bytes of the body, which is of that kind by its content type.
+fn bytes_of(request: &Request, wanted: &'static str) -> Result<Vec<u8>, Failed> {
     let kind = request.header("content-type").unwrap_or_default().split(';').next().unwrap_or_default();
-    if !kind.trim().eq_ignore_ascii_case("application/json") {
-        return Err(Failed::NotJson);
+    if !kind.trim().eq_ignore_ascii_case(wanted) {
+        return Err(Failed::MediaType(wanted));
     }
     Ok(request.body().map_err(|_| invalid("", "the body is not readable"))?.into_owned())
+}
+
+/// The bytes of a body that is no JSON, of the kind `wanted`, at most `most` of them.
+///
+/// # Errors
+/// [`Failed::TooLarge`], [`Failed::MediaType`], [`Refusal::Invalid`] for what is no base64 though the gateway says so.
+pub fn file(request: &Request, wanted: &'static str, most: usize) -> Result<Vec<u8>, Failed> {
+    if request.body_len() > most {
+        return Err(Failed::TooLarge(most));
+    }
+    bytes_of(request, wanted)
 }
 
 /// Refuses a body that says something, where the route takes none. Many clients send `{}`.

@@ -77,10 +77,13 @@ pub fn problem(failed: Failed, id: &str, line: &mut Line) -> Response {
             let detail = format!("A body has at most {most} bytes here.");
             return Response::problem(413, "body_too_large", "Content Too Large", &detail, id);
         }
-        Failed::NotJson => {
+        Failed::MediaType(wanted) => {
             line.outcome = "unsupported_media_type";
-            let detail = "Send JSON, with content-type application/json.";
-            return Response::problem(415, "unsupported_media_type", "Unsupported Media Type", detail, id);
+            let detail = match wanted {
+                "application/json" => "Send JSON, with content-type application/json.".to_owned(),
+                wanted => format!("Send it with content-type {wanted}."),
+            };
+            return Response::problem(415, "unsupported_media_type", "Unsupported Media Type", &detail, id);
         }
         Failed::Refused(refusal) => refusal,
     };

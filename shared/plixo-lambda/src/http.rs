@@ -122,6 +122,14 @@ impl Request {
         self.with_header("content-type", "application/json")
     }
 
+    /// With a body that is no text, of that kind.
+    #[must_use]
+    pub fn with_bytes(mut self, content_type: &str, body: &[u8]) -> Self {
+        self.body = Some(STANDARD.encode(body));
+        self.is_base64_encoded = true;
+        self.with_header("content-type", content_type)
+    }
+
     /// The part of the path that the route calls `name`.
     #[must_use]
     pub fn path(&self, name: &str) -> Option<&str> {
@@ -297,6 +305,12 @@ impl Response {
     #[must_use]
     pub fn of(status: u16, content_type: &str, body: String) -> Self {
         Self { body, ..Self::empty(status) }.with("content-type", content_type.to_owned())
+    }
+
+    /// An answer with a body that is no text. In [`Response::body`] it is base64, as the gateway takes it.
+    #[must_use]
+    pub fn bytes(status: u16, content_type: &str, body: &[u8]) -> Self {
+        Self { is_base64_encoded: true, ..Self::of(status, content_type, STANDARD.encode(body)) }
     }
 
     /// Sends a browser elsewhere: 303 to get what is there, 307 to send the same form there.

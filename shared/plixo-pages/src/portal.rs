@@ -18,7 +18,7 @@ use crate::page::pages;
 use crate::show::Tone;
 
 /// Who asks to be paid.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Seller {
     /// Its name.
     pub name: String,

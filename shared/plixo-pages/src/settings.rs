@@ -7,7 +7,8 @@ use crate::form::Errors;
 use crate::frame::{Frame, Membership};
 use crate::page::pages;
 
-/// `GET /orgs/{org}/settings`; posts `name`, `ip_allow_list` (a CIDR a line), `require_two_factor` (`on` or absent) to it.
+/// `GET /orgs/{org}/settings`. Posts to it with `do`: `save` with `name`, `ip_allow_list` (a CIDR a line), `require_two_factor` (`on`
+/// or absent); `remove_logo`; and, as a form with a file, `logo` with the file `logo`.
 #[derive(Clone, Template)]
 #[template(path = "settings.html")]
 pub struct SettingsPage {
@@ -27,6 +28,8 @@ pub struct SettingsPage {
     pub residency: Residency,
     /// From where the person who looks comes.
     pub own_ip: Option<String>,
+    /// The path of the logo that payers see, if there is one.
+    pub logo: Option<String>,
     /// What is wrong.
     pub errors: Errors,
 }

@@ -82,6 +82,7 @@ fn open(tables: &FakeTables, kms: &FakeKms, seed: u8, settings: Settings) -> Off
         residency: Residency::Eu,
         controllers: Default::default(),
         settings,
+        logo: None,
     };
     book.put(organisation).unwrap();
     members.iter().for_each(|member| add_member(&mut book, member.clone()).unwrap());

@@ -11,8 +11,8 @@ use plixo_domain::audit::{Actor, AuditEvent};
 use plixo_domain::id::{AllocationId, CustomerId, InvoiceId, MemberId, PaymentId, bytes_of};
 use plixo_domain::ledger::{
     Allocation, Checkout, Choice, Claim, Customer, DisputeState, Invoice, InvoiceBody, InvoiceState,
-    InvoiceStatus, Link, Payer, Payment, PaymentStatus, Personal, Private, RefundState, Row, RowKey, Stage,
-    Stamp, Statement, Witness,
+    InvoiceStatus, Link, Logo, LogoHash, Payer, Payment, PaymentStatus, Personal, Private, RefundState, Row,
+    RowKey, Stage, Stamp, Statement, Witness,
 };
 use plixo_domain::money::Money;
 use plixo_domain::people::{Member, MemberState, Role, UserId};
@@ -135,6 +135,14 @@ struct MemberItem {
     state: MemberState,
     #[serde_as(as = "Base64")]
     email: Vec<u8>,
+}
+
+#[serde_as]
+#[derive(Serialize, Deserialize)]
+struct LogoItem {
+    hash: LogoHash,
+    #[serde_as(as = "Base64")]
+    png: Vec<u8>,
 }
 
 #[serde_as]
@@ -295,6 +303,8 @@ pub(crate) fn of_row(row: &Row, version: u64, sealer: Option<&Sealer<'_>>) -> Re
         || sealer.ok_or_else(|| StoreError::Corrupt("a plain field and no key to seal it".to_owned()));
     let (kind, item) = match row {
         Row::Organisation(row) => ("organisation", item(row)?),
+        // Everybody may see it, so it is not sealed.
+        Row::Logo(row) => ("logo", item(&LogoItem { hash: row.hash, png: row.png.clone() })?),
         Row::CustomerRef(row) => ("customer_ref", item(row)?),
         Row::PortalLink(row) => ("portal_link", item(row)?),
         Row::StripeAccount(row) => ("stripe_account", item(row)?),
@@ -426,6 +436,10 @@ pub(crate) fn to_row(stored: &Item) -> Result<(Row, u64), StoreError> {
     let kind = stored.get("kind").and_then(|kind| kind.as_s().ok());
     let row = match kind.map_or("", String::as_str) {
         "organisation" => Row::Organisation(from_item(stored)?),
+        "logo" => {
+            let LogoItem { hash, png } = from_item(stored)?;
+            Row::Logo(Logo { hash, png })
+        }
         "customer_ref" => Row::CustomerRef(from_item(stored)?),
         "invoice_number" => Row::InvoiceNumber(from_item(stored)?),
         "payment_pointer" => Row::PaymentPointer(from_item(stored)?),

@@ -28,6 +28,7 @@ fn key(table: Table, pk: String, sk: &str) -> Key {
 pub fn row(org: &OrgId, name: &RowKey) -> Key {
     match name {
         RowKey::Organisation => key(Table::Ledger, org.to_string(), "organisation"),
+        RowKey::Logo => key(Table::Ledger, org.to_string(), "logo"),
         RowKey::Customer(id) => key(Table::Ledger, format!("{org}#{id}"), "customer"),
         RowKey::CustomerRef(of) => {
             key(Table::Ledger, format!("{org}#{}#{}", of.provider.as_str(), of.id), "customer-ref")

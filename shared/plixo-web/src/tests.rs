@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::ask::{Problem, done};
-use crate::form::{Form, is_ours};
+use crate::form::{File, Form, is_ours};
 use crate::page::{asset, frame, page, send_again};
 use crate::session::{ACCESS, REFRESH, forget, keep, missing, place};
 
@@ -106,6 +106,68 @@ fn a_form_is_read_as_it_was_typed() {
     assert!(posted("application/x-www-form-urlencoded", &"a".repeat((256 << 10) + 1)).is_none());
 }
 
+/// A form with files as a browser sends it.
+fn with_files(parts: &[(&str, Option<&str>, &[u8])]) -> Vec<u8> {
+    let mut body = Vec::new();
+    for (name, file, content) in parts {
+        let file = file.map_or(String::new(), |file| {
+            format!("; filename=\"{file}\"\r\nContent-Type: application/octet-stream")
+        });
+        let head = format!("--xYz\r\nContent-Disposition: form-data; name=\"{name}\"{file}\r\n\r\n");
+        body.extend([head.as_bytes(), content, b"\r\n"].concat());
+    }
+    body.extend(b"--xYz--\r\n");
+    body
+}
+
+fn sent_with_files(body: &[u8]) -> Option<Form> {
+    Form::posted_with_files(&Request::default().with_bytes("multipart/form-data; boundary=xYz", body))
+}
+
+#[test]
+fn a_form_with_a_file_is_read_as_it_was_sent() {
+    let image: Vec<u8> = (0..=255).chain(*b"\r\n--xY\r\n\r\n--xyz--\r\n-").collect();
+    let sent = with_files(&[
+        ("do", None, b"logo"),
+        ("memo", None, "a\r\nbä".as_bytes()),
+        ("logo", Some("ä/../x.png"), &image),
+        ("none", Some(""), b""),
+        ("do", None, b"other"),
+    ]);
+    let form = sent_with_files(&sent).unwrap();
+    assert_eq!((form.text("do"), form.raw("memo")), ("logo", "a\nbä"));
+    assert_eq!(form.file("logo"), Some(&File::Whole(image)));
+    assert_eq!((form.file("none"), form.file("do")), (Some(&File::Whole(Vec::new())), None));
+    assert_eq!((form.raw("logo"), form.has("logo")), ("", false), "a file is no text");
+
+    let whole = |length| File::Whole(vec![7; length]);
+    for (length, expected) in
+        [(64 << 10, whole(64 << 10)), ((64 << 10) + 1, File::TooLarge), (4 << 20, File::TooLarge)]
+    {
+        let sent = with_files(&[("do", None, b"logo"), ("logo", Some("x.png"), &vec![7; length])]);
+        let form = sent_with_files(&sent).unwrap();
+        assert_eq!((form.text("do"), form.file("logo")), ("logo", Some(&expected)));
+    }
+}
+
+#[test]
+fn what_is_no_form_with_a_file_is_none() {
+    let good = with_files(&[("do", None, b"logo"), ("logo", Some("x.png"), b"image")]);
+    assert!(sent_with_files(&good).is_some());
+    for end in 0..good.len() - 4 {
+        assert!(sent_with_files(&good[..end]).is_none(), "cut at {end}");
+    }
+    assert!(sent_with_files(&with_files(&[("memo", None, &vec![b'a'; (64 << 10) + 1])])).is_none());
+    assert!(sent_with_files(&with_files(&[("a", None, &b"1"[..]); 17])).is_none());
+    let kinds =
+        ["application/x-www-form-urlencoded", "multipart/form-data", "multipart/mixed; boundary=xYz", ""];
+    for kind in kinds {
+        assert!(Form::posted_with_files(&Request::default().with_bytes(kind, &good)).is_none(), "{kind}");
+    }
+    let sent = Request::default().with_bytes("multipart/form-data; boundary=xYz", &good);
+    assert!(Form::posted(&sent).is_none());
+}
+
 #[test]
 fn problems_are_told_with_their_fields() {
     let fields = [plixo_lambda::http::FieldError { pointer: "/a".to_owned(), detail: "wrong".to_owned() }];
@@ -149,6 +211,17 @@ fn pages_have_their_headers_and_assets_are_kept() {
 }
 
 proptest! {
+    #[test]
+    fn any_bytes_are_a_form_with_files_or_none(body: Vec<u8>, at: prop::sample::Index, kind: String) {
+        let _ = sent_with_files(&body);
+        let mut sent = with_files(&[("do", None, b"logo"), ("logo", Some("x.png"), b"image")]);
+        let at = at.index(sent.len());
+        sent.splice(at..at, body);
+        let _ = sent_with_files(&sent);
+        let kind = format!("multipart/form-data; boundary={kind}");
+        let _ = Form::posted_with_files(&Request::default().with_bytes(&kind, &sent));
+    }
+
     #[test]
     fn any_bytes_are_a_form_or_none(body: Vec<u8>) {
         use base64::Engine;

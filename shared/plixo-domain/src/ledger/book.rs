@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Countable, Counted, Customer, CustomerRef, Invoice, InvoiceNumber, Organisation, Payment, PaymentPointer,
-    PortalLink, StripeAccount, Totals,
+    Countable, Counted, Customer, CustomerRef, Invoice, InvoiceNumber, Logo, Organisation, Payment,
+    PaymentPointer, PortalLink, StripeAccount, Totals,
 };
 use crate::answer::{Answer, AnswerKey, Founding};
 use crate::audit::Object;
@@ -17,6 +17,8 @@ use crate::webhook::{EventKey, ExternalRef, WebhookEndpoint, WebhookEvent};
 pub enum RowKey {
     /// The organisation itself.
     Organisation,
+    /// Its logo.
+    Logo,
     /// A customer.
     Customer(CustomerId),
     /// Which customer a provider's customer is.
@@ -58,6 +60,8 @@ pub enum RowKey {
 pub enum Row {
     /// The organisation itself.
     Organisation(Organisation),
+    /// Its logo.
+    Logo(Logo),
     /// A customer.
     Customer(Customer),
     /// Which customer a provider's customer is.
@@ -116,6 +120,7 @@ macro_rules! kept {
         pub fn is_of(&self, row: &Row) -> bool {
             match (self, row) {
                 (Self::Organisation, Row::Organisation(_))
+                | (Self::Logo, Row::Logo(_))
                 | (Self::StripeAccount, Row::StripeAccount(_))
                 | (Self::Totals, Row::Totals(_)) => true,
                 $((Self::$kind(name), Row::$kind(row)) => row.name() == *name,)*
@@ -186,7 +191,7 @@ macro_rules! kept_once {
     )*};
 }
 
-kept_once!(Organisation StripeAccount Totals);
+kept_once!(Organisation Logo StripeAccount Totals);
 
 /// A row was asked for that nobody has read yet: read it, and ask again.
 #[derive(Debug, Clone, PartialEq, Eq)]

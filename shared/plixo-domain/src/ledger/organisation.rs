@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::id::{InvoiceId, MemberId, OrgId};
 use crate::people::UnknownWord;
 
+use super::LogoHash;
+
 /// Where an organisation's data stays. Fixed when the organisation is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -54,6 +56,9 @@ pub struct Organisation {
     /// What its Controllers may set.
     #[serde(default)]
     pub settings: Settings,
+    /// Which logo its payers see, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logo: Option<LogoHash>,
 }
 
 /// What an organisation's Controllers may set.

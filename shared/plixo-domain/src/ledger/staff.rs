@@ -42,7 +42,7 @@ pub use invoices::{
     mark_uncollectible, update_invoice, void_invoice,
 };
 pub use organisations::{
-    MAX_NETS, NewOrganisation, OrganisationPatch, Position, SettingsPatch, create_organisation,
+    MAX_NETS, NewOrganisation, OrganisationPatch, Position, SettingsPatch, create_organisation, set_logo,
     update_organisation,
 };
 pub use payments::{

@@ -25,6 +25,7 @@ fn book(ids: &mut Ids, people: u128) -> Book {
         residency: Residency::Eu,
         controllers: BTreeSet::new(),
         settings: Settings::default(),
+        logo: None,
     };
     book.learn(RowKey::Organisation, Some((Row::Organisation(org), 1)));
     for n in 0..people {

@@ -5,6 +5,20 @@ fn request(json: &str) -> Request {
 }
 
 #[test]
+fn a_body_that_is_no_text_goes_as_base64() {
+    let asked = Request::default().with_bytes("image/png", &[0xff, 0]);
+    assert_eq!(
+        (asked.body().unwrap().as_ref(), asked.header("content-type")),
+        (&[0xff, 0][..], Some("image/png"))
+    );
+    let told = serde_json::to_value(Response::bytes(200, "image/png", &[0xff, 0])).unwrap();
+    assert_eq!((&told["body"], &told["isBase64Encoded"]), (&"/wA=".into(), &true.into()));
+    assert_eq!(told["headers"]["content-type"], "image/png");
+    let told = serde_json::to_value(Response::of(200, "text/css", "a".to_owned())).unwrap();
+    assert_eq!((&told["body"], &told["isBase64Encoded"]), (&"a".into(), &false.into()));
+}
+
+#[test]
 fn bodies_come_as_the_bytes_that_were_received() {
     assert_eq!(request(r#"{"body":"ä"}"#).body().unwrap().as_ref(), "ä".as_bytes());
     assert_eq!(request(r#"{"body":"/wA=","isBase64Encoded":true}"#).body().unwrap().as_ref(), [0xff, 0]);

@@ -1103,9 +1103,19 @@ impl Make<'_> {
             require_two_factor: true,
             residency: Residency::Eu,
             own_ip: self.some("203.0.113.7"),
+            logo: None,
             errors: Errors::default(),
         };
         self.add("settings", page.clone().render());
+        let [_, _, icon] = plixo_pages::assets() else { return };
+        let with_logo = SettingsPage {
+            frame: self.done("Payers see the logo from now on."),
+            logo: Some(icon.path.clone()),
+            ..page.clone()
+        };
+        self.add("settings-logo", with_logo.clone().render());
+        let errors = self.errors(&[("logo", "The image is no PNG, or is damaged; save it as PNG anew")]);
+        self.add("settings-logo-wrong", SettingsPage { frame: self.frame(), errors, ..with_logo }.render());
         let wrong = SettingsPage {
             frame: self.frame(),
             require_two_factor: false,

@@ -18,6 +18,7 @@ fn rows(external: &str, number: &str, seed: u8) -> Vec<RowKey> {
     let conflict = EventKey { conflict: Some(Fingerprint([seed; 32])), ..event.clone() };
     vec![
         RowKey::Organisation,
+        RowKey::Logo,
         RowKey::Customer(ids(seed).make()),
         RowKey::CustomerRef(reference.clone()),
         RowKey::Invoice(ids(seed).make()),
@@ -66,6 +67,7 @@ fn keys_are_what_they_were() {
         lines.iter().map(|key| format!("{:?} | {} | {}", key.table, key.pk, key.sk)).collect();
     insta::assert_snapshot!(shown.join("\n"), @r"
     Ledger | org_01m808twzze40r2081040g2081 | organisation
+    Ledger | org_01m808twzze40r2081040g2081 | logo
     Ledger | org_01m808twzze40r2081040g2081#cus_01m808twzze81840g2081040g2 | customer
     Ledger | org_01m808twzze40r2081040g2081#stripe#pi_3Abc | customer-ref
     Ledger | org_01m808twzze40r2081040g2081#inv_01m808twzze81840g2081040g2 | invoice

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use super::fields::Fields;
 use super::{Changed, Patch, StaffError, Stopped};
 use crate::id::OrgId;
-use crate::ledger::{Book, Organisation, Residency, Settings};
+use crate::ledger::{Book, Logo, Organisation, Residency, Settings};
 
 /// The most networks of an address list.
 pub const MAX_NETS: usize = 100;
@@ -63,7 +63,7 @@ pub fn create_organisation(book: &mut Book, id: OrgId, new: NewOrganisation) -> 
     fields.line(&name, MAX_NAME, NAME);
     fields.done()?;
     let (controllers, settings) = (BTreeSet::new(), Settings::default());
-    book.put_new(Organisation { id, name, residency, controllers, settings });
+    book.put_new(Organisation { id, name, residency, controllers, settings, logo: None });
     Ok(())
 }
 
@@ -110,6 +110,23 @@ pub fn update_organisation(
         fields.push("require_two_factor");
     }
     let id = after.id;
+    book.put(after)?;
+    Ok(Changed { id, fields })
+}
+
+/// Gives an organisation that logo, or none: the image, and which one it is.
+///
+/// # Errors
+/// [`Stopped::Unread`].
+pub fn set_logo(book: &mut Book, logo: Option<Logo>) -> Result<Changed<OrgId>, Stopped> {
+    let before = book.get::<Organisation>(&())?.ok_or(StaffError::Missing("organisation"))?;
+    let after = Organisation { logo: logo.as_ref().map(|logo| logo.hash), ..before.clone() };
+    let fields = if *before == after { vec![] } else { vec!["logo"] };
+    let id = after.id;
+    match logo {
+        Some(logo) => book.put(logo)?,
+        None => book.remove::<Logo>(&())?,
+    }
     book.put(after)?;
     Ok(Changed { id, fields })
 }

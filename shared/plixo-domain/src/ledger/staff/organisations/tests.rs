@@ -2,8 +2,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::id::Ids;
-use crate::ledger::RowKey;
 use crate::ledger::staff::FieldError;
+use crate::ledger::{LogoHash, RowKey};
 
 fn here(ip: &str, two_factor: bool) -> Position {
     Position { ip: Some(ip.parse().unwrap()), two_factor }
@@ -70,6 +70,26 @@ fn a_name_is_a_line_of_text() {
     let mut other = Book::default();
     let id = organisation(&book).id;
     assert!(create_organisation(&mut other, id, named("")).is_err() && !other.knows(&RowKey::Organisation));
+}
+
+#[test]
+fn a_logo_and_which_one_it_is_change_together() {
+    let mut book = book();
+    let logo = |n| Logo { hash: LogoHash::of([n; 32]), png: vec![n] };
+    assert_eq!(set_logo(&mut book, Some(logo(1))), Err(Stopped::Unread(vec![RowKey::Logo])));
+    assert_eq!(organisation(&book).logo, None, "all or nothing");
+    book.learn(RowKey::Logo, None);
+    assert_eq!(set_logo(&mut book, None).unwrap().fields, [""; 0]);
+    for n in [1, 2] {
+        assert_eq!(set_logo(&mut book, Some(logo(n))).unwrap().fields, ["logo"]);
+        assert_eq!(set_logo(&mut book, Some(logo(n))).unwrap().fields, [""; 0], "the same once more");
+        let kept = book.get::<Logo>(&()).unwrap().cloned();
+        assert_eq!((organisation(&book).logo, kept), (Some(logo(n).hash), Some(logo(n))));
+    }
+    update_organisation(&mut book, name("Nordlicht AG"), &anywhere()).unwrap();
+    assert_eq!(organisation(&book).logo, Some(logo(2).hash), "it outlasts other changes");
+    assert_eq!(set_logo(&mut book, None).unwrap().fields, ["logo"]);
+    assert_eq!((organisation(&book).logo, book.get::<Logo>(&())), (None, Ok(None)));
 }
 
 #[test]
