@@ -105,8 +105,8 @@ impl StripeKeyEntry {
     }
 }
 
-/// How long a key that was replaced is used for the sessions that it made: they live an hour, and a debit is told of later.
-const STILL_USED: SignedDuration = SignedDuration::from_hours(24 * 14);
+/// How long a key that was replaced is used for the sessions that it made, which live an hour: as long as a rotated webhook secret.
+const STILL_USED: SignedDuration = SignedDuration::from_hours(24);
 /// How many of them are kept.
 const MOST_FORMER: usize = 5;
 
@@ -128,7 +128,7 @@ mod tests {
         assert_eq!(entry.replaced(Some(key("a")), now), entry);
         let gone = entry.replaced(None, now);
         assert_eq!(gone.keys(now).collect::<Vec<_>>(), [&key("a")]);
-        assert_eq!(gone.keys(now + SignedDuration::from_hours(24 * 14)).count(), 0);
+        assert_eq!(gone.keys(now + SignedDuration::from_hours(24)).count(), 0);
         assert_eq!(gone.replaced(Some(key("a")), now), entry, "it is back, and stands there once");
         let mut many = entry;
         for n in 0..9 {
