@@ -368,6 +368,7 @@ fn invoice(
         body: Private::Plain(body),
         claims: Default::default(),
         checkout: None,
+        asked: None,
     })
 }
 

@@ -46,6 +46,8 @@ pub(crate) enum AccountState {
     Connected,
     /// Their page shows no button.
     NotConnected,
+    /// Stripe refuses the key, or lacks it a permission: their page shows no button until another key is connected.
+    Refused,
 }
 
 /// With which key Plixo makes Checkout Sessions.
@@ -59,7 +61,11 @@ pub(crate) struct AccountOrder {
 }
 
 fn shape(account: Option<&StripeAccount>) -> AccountShape {
-    let state = if account.is_some() { AccountState::Connected } else { AccountState::NotConnected };
+    let state = match account {
+        None => AccountState::NotConnected,
+        Some(account) if account.is_taken() => AccountState::Connected,
+        Some(_) => AccountState::Refused,
+    };
     let key_hint = account.map(|account| account.key_hint.clone());
     AccountShape { state, key_hint, connected_at: account.map(|account| account.connected_at) }
 }
@@ -95,9 +101,10 @@ pub(crate) async fn connect<T: Tables, K: KeyService, V: KeepSecret, Q>(
     let (hash, now) = (fingerprint(key.secret()), staff.caller.now);
     let work = async |entered: Entered<'_>| {
         let before = entered.book.get::<StripeAccount>(&())?;
-        let same = before.filter(|before| before.fingerprint == hash).cloned();
+        let same = before.filter(|before| before.fingerprint == hash && before.is_taken()).cloned();
         let fields = if same.is_some() { vec![] } else { vec!["stripe_account"] };
-        let connected = StripeAccount { key_hint: key.hint(), connected_at: now, fingerprint: hash };
+        let connected =
+            StripeAccount { key_hint: key.hint(), connected_at: now, refused_at: None, fingerprint: hash };
         let account = same.unwrap_or(connected);
         let body = output::json(&shape(Some(&account)));
         entered.book.put(account)?;

@@ -38,9 +38,11 @@ async fn page(
     let listed = visit.list::<Endpoint>("webhook-endpoints", &[("limit", "100")]);
     let account = visit.ask("GET", "stripe-account").send::<StripeAccount>();
     let (org, (endpoints, paging), account) = futures::try_join!(visit.membership(), listed, account)?;
-    let StripeAccount { key_hint, connected_at } = account.body;
+    let StripeAccount { key_hint, connected_at, state } = account.body;
     let account = key_hint.zip(connected_at);
-    let account = account.map(|(key_hint, connected_at)| ConnectedAccount { key_hint, connected_at });
+    let is_refused = state == "refused";
+    let account =
+        account.map(|(key_hint, connected_at)| ConnectedAccount { key_hint, connected_at, is_refused });
     let row = |it: Endpoint| EndpointRow {
         id: it.id,
         version: String::new(),

@@ -174,6 +174,7 @@ pub(crate) struct PortalLink {
 pub(crate) struct StripeAccount {
     pub(crate) key_hint: Option<String>,
     pub(crate) connected_at: Option<Timestamp>,
+    pub(crate) state: String,
 }
 
 #[derive(Deserialize)]

@@ -7,6 +7,8 @@ use plixo_domain::audit::{Object, Outcome};
 use plixo_domain::ledger::{
     Book, Checkout as Begun, Invoice, StripeAccount, begin_checkout, end_checkout, note_session,
 };
+use plixo_domain::stripe;
+use plixo_domain::webhook::Fingerprint;
 use plixo_envelope::KeyService;
 use plixo_lambda::http::Response;
 use plixo_links::Claims;
@@ -52,8 +54,10 @@ impl<T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Visit<'
         let Some(invoice) = book.get::<Invoice>(&claims.invoice)?.cloned() else {
             return Err(Failed::NotFound);
         };
-        let account = book.get::<StripeAccount>(&())?.map(|account| account.fingerprint);
-        let Some(key) = account.filter(|_| invoice.takes_payment()) else {
+        let account = book.get::<StripeAccount>(&())?.filter(|account| account.is_taken());
+        let account = account.map(|account| account.fingerprint);
+        let can_pay = invoice.takes_payment() && stripe::takes(invoice.balance());
+        let Some(key) = account.filter(|_| can_pay) else {
             return Ok(Step::Done("/p/session".to_owned()));
         };
         let Some(live) = invoice.live_checkout().cloned() else {
@@ -67,9 +71,15 @@ impl<T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Visit<'
             Ok(session) => session,
             Err(NotPaid::NoSession) => return self.over(claims, book, &live),
             Err(error) => {
-                if live.session.is_none() {
+                let is_news = live.session.is_none();
+                if is_news {
                     // So that the next try is another one to Stripe.
                     end_checkout(&mut book, &claims.invoice, live.attempt)?;
+                }
+                if let NotPaid::KeyRefused(_) = &error {
+                    self.note_refused(&mut book, live.key)?;
+                }
+                if book.changes().next().is_some() {
                     self.write(claims, book, "checkout.end").await?;
                 }
                 return Ok(Step::Done(self.not_paid(&live, &error).to_owned()));
@@ -159,7 +169,8 @@ impl<T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Visit<'
     /// What the payer is told where Stripe did not do its part. That nothing was charged is said only where nothing can have been.
     fn not_paid(&mut self, live: &Begun, error: &NotPaid) -> &'static str {
         let (outcome, is_refused) = match error {
-            NotPaid::NotConnected(_) => ("stripe_key_refused", false),
+            NotPaid::NotConnected(_) => ("stripe_not_connected", false),
+            NotPaid::KeyRefused(_) => ("stripe_key_refused", false),
             NotPaid::Refused(_) | NotPaid::NoSession => ("stripe_refused", true),
             NotPaid::Trouble(Trouble::Unavailable(_)) => ("stripe_unavailable", false),
             NotPaid::Trouble(Trouble::Internal(_)) => ("internal", false),
@@ -170,6 +181,16 @@ impl<T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Visit<'
             (false, true) => FAILED,
             (false, false) => AGAIN,
         }
+    }
+
+    /// Notes that Stripe refuses the key that is connected: staff see it, and payers are asked for nothing that they cannot do.
+    fn note_refused(&self, book: &mut Book, key: Fingerprint) -> Result<(), Failed> {
+        let account =
+            book.get::<StripeAccount>(&())?.filter(|it| it.fingerprint == key && it.is_taken()).cloned();
+        if let Some(account) = account {
+            book.put(StripeAccount { refused_at: Some(self.now), ..account })?;
+        }
+        Ok(())
     }
 
     /// An alarm rings, whatever the payer is shown.

@@ -39,7 +39,7 @@ impl<T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Visit<'
             return if self.is_inside(&claims).await? {
                 Ok(Response::redirect(303, "/p/session".to_owned()))
             } else {
-                Err(gone(why(state), Some(seller), self.ask()))
+                Err(gone(why(state, &book, &claims)?, Some(seller), self.ask()))
             };
         }
         if is_over {
@@ -73,7 +73,7 @@ impl<T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Visit<'
                 }
                 _ => (Outcome::Denied, &[]),
             };
-            let kept = if outcome == Outcome::Allowed { book } else { Default::default() };
+            let kept = if outcome == Outcome::Allowed { book.clone() } else { Default::default() };
             let deeds = [("portal_link.open", object.clone(), outcome, fields)];
             if !self.commit(&claims, &kept, &deeds).await? {
                 tokio::time::sleep(pause(tried, self.drawn()?)).await;
@@ -92,7 +92,7 @@ impl<T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Visit<'
                 Some(Opened::Not(_)) if self.is_inside(&claims).await? => {
                     Ok(Response::redirect(303, "/p/session".to_owned()))
                 }
-                Some(Opened::Not(state)) => Err(gone(why(state), Some(seller), self.ask())),
+                Some(Opened::Not(state)) => Err(gone(why(state, &book, &claims)?, Some(seller), self.ask())),
                 None => Err(gone(GoneWhy::Expired, Some(seller), None)),
             };
         }

@@ -5,7 +5,7 @@ use plixo_aws::ses::SendEmail;
 use plixo_domain::audit::{Object, Outcome};
 use plixo_domain::id::{LinkId, from_bytes};
 use plixo_domain::ledger::{
-    Asking, Book, Customer, Invoice, Kept, Organisation, PortalLink, USUAL_LINK, ask_for_fresh_link,
+    Asked, Asking, Book, Customer, Invoice, Kept, Organisation, PortalLink, USUAL_LINK, ask_for_fresh_link,
     make_link, note_emailed, revoke_link,
 };
 use plixo_envelope::KeyService;
@@ -32,7 +32,7 @@ impl<T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Visit<'
         let fresh: LinkId = from_bytes(drawn.first_chunk::<16>().copied().unwrap_or_default());
         for tried in 0..TRIES {
             let mut book = self.read(&claims).await?;
-            let before = book.get::<PortalLink>(&claims.link)?.cloned();
+            let before = book.get::<Invoice>(&claims.invoice)?.and_then(|invoice| invoice.asked);
             let Some(seller) = seller(&book)? else { return Err(Failed::NotFound) };
             match ask_for_fresh_link(&mut book, (&claims.link, &claims.invoice), self.now)? {
                 None => return Err(Failed::NotFound),
@@ -40,7 +40,10 @@ impl<T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Visit<'
                     let object = Object::new("portal_link", claims.link);
                     let denied = ("portal_link.ask", object, Outcome::Denied, &[][..]);
                     self.commit(&claims, &Book::default(), &[denied]).await?;
-                    return Err(Failed::TooOften);
+                    self.line.outcome = "too_often";
+                    let (language, seller) = (self.language, Some(seller));
+                    let page = self.page(429, PortalAsked { language, seller }.render());
+                    return Ok(page.with("retry-after", "600".to_owned()));
                 }
                 Some(Asking::Opens) => {
                     let token = self.request.path("token").map(|token| format!("/p/{token}"));
@@ -125,11 +128,12 @@ impl<T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Visit<'
         &self,
         claims: &Claims,
         mut book: Book,
-        before: Option<PortalLink>,
+        before: Option<Asked>,
         fresh: Option<LinkId>,
     ) -> Result<(), Failed> {
-        let asked = before.map_or(Ok(()), |before| book.put(before));
-        asked?;
+        if let Some(invoice) = book.get::<Invoice>(&claims.invoice)?.cloned() {
+            book.put(Invoice { asked: before, ..invoice })?;
+        }
         if let Some(fresh) = fresh {
             revoke_link(&mut book, &fresh, self.now).map_err(|_| Failed::NotFound)?;
         }

@@ -8,6 +8,7 @@ use plixo_domain::audit::{Object, Outcome};
 use plixo_domain::id::OrgId;
 use plixo_domain::ledger::{Book, Checkout as Begun, Invoice, InvoiceStatus, Line, StripeAccount};
 use plixo_domain::money::{Money, MoneyError};
+use plixo_domain::stripe;
 use plixo_envelope::KeyService;
 use plixo_lambda::http::Response;
 use plixo_pages::{PortalInvoice, PortalLine, PortalNote, PortalStanding};
@@ -65,7 +66,11 @@ impl<T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Visit<'
             due_on: invoice.due_on,
             today: self.now.to_zoned(TimeZone::UTC).date(),
             standing,
-            note: note.filter(|note| *note == PortalNote::Other || standing == PortalStanding::Payable),
+            note: note.filter(|note| match note {
+                PortalNote::Other => true,
+                PortalNote::Unsure => matches!(standing, PortalStanding::Payable | PortalStanding::NotOnline),
+                _ => standing == PortalStanding::Payable,
+            }),
             link: claims.link,
         };
         let object = Object::new("invoice", claims.invoice);
@@ -83,23 +88,24 @@ impl<T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Visit<'
             let is_paid = invoice.status() == InvoiceStatus::Paid;
             return Ok(if is_paid { PortalStanding::Paid } else { PortalStanding::Withdrawn });
         }
-        if self.says("paid")
-            && let Some(live) = invoice.live_checkout()
+        // Not the query: a tab that stayed open, or another link, must not ask for money that is on its way.
+        if let Some(live) = invoice.live_checkout()
             && let Some(standing) = self.of_payment(org, live).await?
         {
             return Ok(standing);
         }
-        let is_connected = book.get::<StripeAccount>(&())?.is_some();
-        Ok(if is_connected { PortalStanding::Payable } else { PortalStanding::NotOnline })
+        let account = book.get::<StripeAccount>(&())?;
+        let can_pay = account.is_some_and(StripeAccount::is_taken) && stripe::takes(invoice.balance());
+        Ok(if can_pay { PortalStanding::Payable } else { PortalStanding::NotOnline })
     }
 
-    /// How a payment stands that Plixo has not heard of yet, if there is one. Where Stripe cannot be asked, whoever says that they
-    /// paid is believed.
+    /// How a payment stands that is on its way, if there is one. Where Stripe cannot be asked, whoever says that they paid is
+    /// believed.
     async fn of_payment(&self, org: &OrgId, live: &Begun) -> Result<Option<PortalStanding>, Failed> {
         let session = match self.portal.cashier.retrieve(org, live, self.now).await {
             Ok(Some(session)) => session,
-            Err(NotPaid::Trouble(_) | NotPaid::NotConnected(_)) => {
-                return Ok(Some(PortalStanding::Confirming));
+            Err(NotPaid::Trouble(_) | NotPaid::NotConnected(_) | NotPaid::KeyRefused(_)) => {
+                return Ok(self.says("paid").then_some(PortalStanding::Confirming));
             }
             Ok(None) | Err(NotPaid::NoSession | NotPaid::Refused(_)) => return Ok(None),
         };

@@ -31,11 +31,25 @@ const DOOR: &str = "GET /p/{token}";
 const DOOR_WITHOUT_BODY: &str = "HEAD /p/{token}";
 const OPEN: &str = "POST /p/{token}";
 const FRESH: &str = "POST /p/{token}/fresh-link";
+const AFTER_CHECKOUT: &str = "GET /p/session/checkout";
+const AFTER_FRESH_OF_SESSION: &str = "GET /p/session/fresh-link";
+const AFTER_FRESH: &str = "GET /p/{token}/fresh-link";
 const LOGO: &str = "GET /logos/{org}/{file}";
 
 /// The routes that it answers, as the gateway names them.
-pub const ROUTES: [&str; 8] =
-    [SESSION, CHECKOUT, FRESH_OF_SESSION, DOOR, DOOR_WITHOUT_BODY, OPEN, FRESH, LOGO];
+pub const ROUTES: [&str; 11] = [
+    SESSION,
+    CHECKOUT,
+    FRESH_OF_SESSION,
+    DOOR,
+    DOOR_WITHOUT_BODY,
+    OPEN,
+    FRESH,
+    LOGO,
+    AFTER_CHECKOUT,
+    AFTER_FRESH_OF_SESSION,
+    AFTER_FRESH,
+];
 
 /// Where the stack is, and Stripe.
 #[derive(Debug, Clone)]
@@ -76,6 +90,8 @@ impl<T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Portal<
             Some(FRESH_OF_SESSION | FRESH) => visit.fresh_link().await,
             Some(DOOR | DOOR_WITHOUT_BODY) => visit.door().await,
             Some(OPEN) => visit.open().await,
+            // Whoever comes to a form's address by other ways than the form, such as a tab that is restored.
+            Some(AFTER_CHECKOUT | AFTER_FRESH_OF_SESSION | AFTER_FRESH) => Ok(visit.back()),
             Some(LOGO) => visit.logo().await,
             _ => Err(visit::Failed::NotFound),
         };

@@ -9,7 +9,7 @@ use plixo_domain::ledger::staff::{NewInvoice, create_invoice, finalize_invoice, 
 use plixo_domain::ledger::{
     Address, Book, Customer, Invoice, Kept, Logo, LogoHash, Organisation, PaymentNews, PaymentPart, Personal,
     PortalLink, Private, Residency, RowKey, Stage, Stamp, StripeAccount, StripeKeyEntry, Unread, Witness,
-    make_link, revoke_link, tell_payment,
+    make_link, revoke_link, settle_link, tell_payment,
 };
 use plixo_domain::secret::Secret;
 use plixo_domain::webhook::{ExternalRef, Provider};
@@ -289,7 +289,7 @@ impl World {
 
 fn account(key: &str) -> StripeAccount {
     let fingerprint = fingerprint(&Secret::new(key.to_owned()));
-    StripeAccount { key_hint: "rk_test_…".to_owned(), connected_at: start(), fingerprint }
+    StripeAccount { key_hint: "rk_test_…".to_owned(), connected_at: start(), refused_at: None, fingerprint }
 }
 
 fn seed(text: &str) -> [u8; 10] {
@@ -653,7 +653,7 @@ fn a_forged_session_is_none_and_a_links_token_is_no_session() {
     for forged in [token.as_str(), "", &session.to_lowercase(), &format!("{session}A")] {
         let cookies = vec![("__Host-plixo-portal".to_owned(), forged.to_owned())];
         let answer = Browser { cookies }.look(&world, start(), "");
-        assert_eq!((answer.status, answer.line.outcome), (410, "session_over"), "{forged}");
+        assert_eq!((answer.status, answer.line.outcome), (410, "no_session"), "{forged}");
         assert!(!answer.body.contains("Nordlicht"));
     }
     let as_link = Browser::default().open(&world, start(), session);
@@ -846,8 +846,14 @@ fn money_on_its_way_is_not_asked_for_twice() {
         hear(Witness::Charge, Stage::Failed, 0);
         world.stripe.pay(&url, is_debit).unwrap();
         assert_eq!(browser.pay(&world, later(2)).to(), PAID_PAGE);
+        for query in ["", "cancelled", "paid"] {
+            let page = browser.look(&world, later(3), query).body;
+            assert!(
+                !page.contains("/p/session/checkout") && !page.contains("Nothing was charged"),
+                "{is_debit} {query}"
+            );
+        }
         let page = browser.look(&world, later(3), "paid");
-        assert!(!page.body.contains("/p/session/checkout"), "debit: {is_debit}");
         assert_eq!(page.headers.get("refresh").is_some(), !is_debit, "a debit takes days");
         hear(Witness::Session, if is_debit { Stage::Pending } else { Stage::Received }, 1);
         if !is_debit {
@@ -902,7 +908,7 @@ fn a_session_belongs_to_the_key_that_made_it() {
         book.get::<StripeAccount>(&()).map_err(|Unread(names)| names)?;
         book.put(account("rk_live_51AnotherAccount")).map_err(|Unread(names)| names)
     });
-    assert_eq!(browser.pay(&world, later(1)).line.outcome, "stripe_key_refused");
+    assert_eq!(browser.pay(&world, later(1)).line.outcome, "stripe_not_connected");
     assert!(world.stripe.sessions().is_empty());
 }
 
@@ -979,6 +985,53 @@ fn a_fresh_link_that_could_not_be_sent_may_be_asked_for_again_at_once() {
 }
 
 #[test]
+fn an_old_link_tells_nothing_of_an_invoice_that_is_owed_again() {
+    let world = World::new();
+    let token = world.token(&world.link(7, HOUR));
+    let link: LinkId = from_bytes([7; 16]);
+    world.change(start(), |book| settle_link(book, &link, start()).map_err(|Unread(names)| names));
+    let answer = Browser::default().get(&world, start(), &token);
+    assert_eq!((answer.status, answer.line.outcome), (410, "link_revoked"));
+    assert!(!answer.body.contains("Nothing is left to pay"));
+}
+
+#[test]
+fn an_amount_that_stripe_never_takes_has_no_button() {
+    let world = World::new();
+    let (mut browser, _) = inside(&world);
+    block_on(world.hear("pi_bank", 11_880, Stage::Received, 1_800_000_000));
+    let page = browser.look(&world, start(), "");
+    assert!(page.body.contains("EUR 0.20") && !page.body.contains("/p/session/checkout"));
+    assert_eq!(browser.pay(&world, start()).to(), "/p/session");
+    assert!(world.stripe.sessions().is_empty());
+}
+
+#[test]
+fn whoever_comes_to_a_forms_address_is_led_back() {
+    let world = World::new();
+    let go = |route, token| {
+        block_on(Browser::default().go(&world.portal(), start(), route, token, "")).to().to_owned()
+    };
+    assert_eq!(go(AFTER_CHECKOUT, None), "/p/session");
+    assert_eq!(go(AFTER_FRESH, Some("abc-_1")), "/p/abc-_1");
+    assert_eq!(go(AFTER_FRESH, Some("//evil.example")), "/p/session");
+}
+
+#[test]
+fn fresh_links_have_a_bound_for_each_invoice() {
+    let world = World::new();
+    let mut asked = 0;
+    for n in 0..6 {
+        let token = world.token(&world.link(n + 1, HOUR));
+        assert_eq!(Browser::default().open(&world, start(), &token).status, 303);
+        let answer = block_on(Browser::default().go(&world.portal(), later(60), FRESH, Some(&token), ""));
+        asked += u8::from(answer.status == 200);
+        assert!(matches!(answer.status, 200 | 429) && answer.body.contains("Look in your inbox"));
+    }
+    assert_eq!((asked, world.mail.sent().len()), (1, 1));
+}
+
+#[test]
 fn who_is_inside_and_presses_again_is_led_in() {
     let world = World::new();
     let (mut browser, token) = inside(&world);
@@ -995,7 +1048,9 @@ fn where_stripe_does_not_do_its_part_the_payer_is_told_and_may_try_again() {
     world.stripe.refuse(STRIPE_KEY);
     let refused = browser.pay(&world, later(1));
     assert_eq!((refused.to(), refused.line.outcome), ("/p/session?again", "stripe_key_refused"));
-    assert_eq!(browser.look(&world, later(1), "again").status, 200);
+    let page = browser.look(&world, later(1), "again");
+    assert!(page.status == 200 && !page.body.contains("/p/session/checkout"), "it would lead nowhere");
+    assert_eq!(world.row::<StripeAccount>(&()).unwrap().refused_at, Some(later(1)));
     world.reconnect("rk_test_51Another");
     assert!(browser.pay(&world, later(2)).to().starts_with(FakeStripe::ORIGIN));
 }
@@ -1118,7 +1173,11 @@ fn a_warm_page_costs_three_calls_at_most() {
     for route in [SESSION, CHECKOUT] {
         calls(&mut visit, route, None);
     }
-    assert_eq!(calls(&mut visit, SESSION, None), 2, "rows, audit event");
+    assert_eq!(
+        calls(&mut visit, SESSION, None),
+        3,
+        "rows, audit event; and Stripe is asked how the session stands"
+    );
     assert_eq!(
         calls(&mut visit, CHECKOUT, None),
         3,

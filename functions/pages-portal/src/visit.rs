@@ -33,8 +33,6 @@ pub(crate) enum Failed {
     Foreign,
     /// What was there is there no more.
     Gone(Box<Gone>),
-    /// The same was asked a moment ago, or too often.
-    TooOften,
     /// It is nobody's fault outside.
     Trouble(Trouble),
 }
@@ -106,7 +104,7 @@ impl<'a, T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Vis
     pub(crate) async fn session(&mut self) -> Result<Named, Failed> {
         let cookie = self.request.cookie(SESSION_COOKIE).unwrap_or_default();
         let named = self.named(cookie, Purpose::Session).await?;
-        named.ok_or_else(|| gone(GoneWhy::SessionOver, None, None))
+        named.ok_or_else(|| gone(GoneWhy::NoSession, None, None))
     }
 
     /// What a token names; `None` of one that is forged.
@@ -160,6 +158,15 @@ impl<'a, T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Vis
             Some(until) if is_over || until <= self.now => Err(gone(GoneWhy::SessionOver, seller, ask)),
             Some(_) => Ok(book),
         }
+    }
+
+    /// Back to the page that a form stands on.
+    pub(crate) fn back(&self) -> Response {
+        let is_plain =
+            |token: &&str| token.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+        let token = self.request.path("token").filter(is_plain);
+        let at = token.map_or_else(|| "/p/session".to_owned(), |token| format!("/p/{token}"));
+        Response::redirect(303, at)
     }
 
     /// Whether the query has that word.
@@ -242,7 +249,6 @@ impl<'a, T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Vis
             }
             Err(Failed::NotFound) => self.problem("not_found", PortalProblemKind::NotFound),
             Err(Failed::Foreign) => self.problem("foreign_form", PortalProblemKind::BadRequest),
-            Err(Failed::TooOften) => self.problem("too_often", PortalProblemKind::TooManyTries),
             Err(Failed::Trouble(trouble)) => {
                 self.line.error = Some(trouble.to_string());
                 match trouble {
@@ -268,14 +274,16 @@ pub(crate) fn gone(why: GoneWhy, seller: Option<Seller>, ask: Option<String>) ->
     Failed::Gone(Box::new(Gone { why, seller, ask }))
 }
 
-/// Why a link that stands so opens nothing.
-pub(crate) fn why(state: LinkState) -> GoneWhy {
-    match state {
+/// Why a link that stands so opens nothing. One that was settled tells nothing of an invoice that is owed again.
+pub(crate) fn why(state: LinkState, book: &Book, claims: &Claims) -> Result<GoneWhy, Unread> {
+    let is_owed = book.get::<Invoice>(&claims.invoice)?.is_some_and(Invoice::takes_payment);
+    Ok(match state {
+        LinkState::Settled if is_owed => GoneWhy::Revoked,
         LinkState::Issued | LinkState::Consumed => GoneWhy::Used,
         LinkState::Expired => GoneWhy::Expired,
         LinkState::Revoked => GoneWhy::Revoked,
         LinkState::Settled => GoneWhy::Settled,
-    }
+    })
 }
 
 fn word(why: GoneWhy) -> &'static str {
@@ -284,6 +292,7 @@ fn word(why: GoneWhy) -> &'static str {
         GoneWhy::Expired => "link_expired",
         GoneWhy::Revoked => "link_revoked",
         GoneWhy::Settled => "link_settled",
+        GoneWhy::NoSession => "no_session",
         GoneWhy::SessionOver => "session_over",
     }
 }

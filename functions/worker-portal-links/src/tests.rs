@@ -72,6 +72,7 @@ impl World {
             body: Private::Plain(InvoiceBody::default()),
             claims: Default::default(),
             checkout: None,
+            asked: None,
         });
         for n in [1, 2] {
             make_link(&mut book, (from_bytes([n; 16]), id), SignedDuration::from_hours(1), &by(), start())
@@ -263,7 +264,6 @@ fn a_link_that_was_made_when_it_was_owed_again_is_left() {
         settled_at: None,
         opened: None,
         emailed_at: None,
-        asked: None,
     });
     block_on(world.store().commit(&world.org, &book, None, &[], start())).unwrap();
     assert_eq!(world.follow(), 0);

@@ -59,6 +59,7 @@ impl Stack {
                 body: Private::Plain(InvoiceBody::default()),
                 claims: BTreeMap::new(),
                 checkout: None,
+                asked: None,
             });
         }
         store.commit(&org, &book, None, &[], now()).await.unwrap();

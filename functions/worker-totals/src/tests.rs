@@ -82,6 +82,7 @@ impl Written {
                 body: Private::Sealed(vec![1]),
                 claims: BTreeMap::from([(allocation, claim)]),
                 checkout: None,
+                asked: None,
             })
         } else {
             let stamp = Stamp { at: 1, event: "evt".to_owned() };

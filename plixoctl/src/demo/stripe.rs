@@ -13,8 +13,12 @@ use super::{Stack, audit, random_seed};
 /// Has an organisation's payers pay by that key, as `PUT /v1/orgs/{org}/stripe-account` does.
 pub(super) async fn connect(stack: &Stack, org: OrgId, key: Secret) -> anyhow::Result<Value> {
     let (key, now) = (RestrictedKey::new(key)?, clock::now());
-    let account =
-        StripeAccount { key_hint: key.hint(), connected_at: now, fingerprint: fingerprint(key.secret()) };
+    let account = StripeAccount {
+        key_hint: key.hint(),
+        connected_at: now,
+        refused_at: None,
+        fingerprint: fingerprint(key.secret()),
+    };
     let mut book = Book::default();
     for (name, stored) in stack.store.read(&org, vec![RowKey::StripeAccount]).await? {
         book.learn(name, stored);

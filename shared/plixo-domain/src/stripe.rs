@@ -40,6 +40,19 @@ pub fn amount(money: Money) -> Result<i64, AmountError> {
     }
 }
 
+/// Whether Stripe may take such an amount: [at most eight digits](https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts),
+/// and no thousandths. What is too little differs by currency and account; what no account takes is left out here.
+#[must_use]
+pub fn takes(money: Money) -> bool {
+    let has_thousandths = matches!(money.currency.code(), "BHD" | "JOD" | "KWD" | "OMR" | "TND");
+    let is_round = !has_thousandths || money.amount % 10 == 0;
+    is_round && amount(money).is_ok_and(|amount| (LEAST..=MOST).contains(&amount))
+}
+
+/// In Stripe's units: less than 0.30 pounds is taken in no currency that has hundredths, and those without have larger numbers.
+const LEAST: i64 = 30;
+const MOST: i64 = 99_999_999;
+
 fn whole(hundredths: i64) -> Result<i64, AmountError> {
     if hundredths % 100 == 0 { Ok(hundredths / 100) } else { Err(AmountError::Fraction) }
 }
@@ -56,6 +69,23 @@ mod tests {
 
     fn of(amount: i64, currency: &str) -> Money {
         Money::new(amount, currency.parse().unwrap())
+    }
+
+    #[test]
+    fn what_stripe_never_takes_is_known() {
+        for (amount, currency, taken) in [
+            (29, "EUR", false),
+            (30, "EUR", true),
+            (99_999_999, "EUR", true),
+            (100_000_000, "EUR", false),
+            (146_913, "BHD", false),
+            (146_910, "BHD", true),
+            (5_001, "MGA", false),
+            (5_000, "MGA", true),
+            (1_000_000, "ISK", false),
+        ] {
+            assert_eq!(takes(of(amount, currency)), taken, "{amount} {currency}");
+        }
     }
 
     #[test]

@@ -61,6 +61,8 @@ pub struct ConnectedAccount {
     pub key_hint: String,
     /// Since when.
     pub connected_at: Timestamp,
+    /// Whether Stripe refuses the key.
+    pub is_refused: bool,
 }
 
 /// An endpoint with a new secret.

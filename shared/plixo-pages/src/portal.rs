@@ -218,6 +218,8 @@ pub enum GoneWhy {
     Revoked,
     /// The invoice is paid or withdrawn. The email that can be asked for says so.
     Settled,
+    /// This browser has opened none.
+    NoSession,
     /// The 30 minutes after it was opened are over.
     SessionOver,
 }
@@ -230,6 +232,7 @@ impl PortalGone {
             GoneWhy::Expired => &words.expired,
             GoneWhy::Revoked => &words.revoked,
             GoneWhy::Settled => &words.settled,
+            GoneWhy::NoSession => &words.no_session,
             GoneWhy::SessionOver => &words.session_over,
         }
     }

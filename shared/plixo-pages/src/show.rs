@@ -122,6 +122,11 @@ pub(crate) fn endpoint(state: &EndpointState) -> Mark {
     }
 }
 
+/// A Stripe key that Stripe does not take.
+pub(crate) fn refused_key() -> Mark {
+    mark("Refused by Stripe", "cross", Tone::Bad)
+}
+
 pub(crate) fn connected(is: bool) -> Mark {
     if is { mark("Connected", "check", Tone::Good) } else { mark("Not connected", "dashed", Tone::Quiet) }
 }

@@ -32,9 +32,12 @@ pub struct Cashier<V, C> {
 /// Why Stripe did not do it.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum NotPaid {
-    /// The vault has not the key, or Stripe does not take it.
+    /// The vault has not the key.
     #[error("the organisation's Stripe account: {0}")]
     NotConnected(String),
+    /// Stripe does not take the key, or not for this.
+    #[error("Stripe refuses the organisation's key: {0}")]
+    KeyRefused(String),
     /// The account of that key has no such session.
     #[error("Stripe has no such session")]
     NoSession,
@@ -166,7 +169,7 @@ fn not_paid(error: StripeError) -> NotPaid {
     let cause = error.to_string();
     match error {
         StripeError::Unavailable(_) => Trouble::Unavailable(cause).into(),
-        StripeError::KeyRefused(_) => NotPaid::NotConnected(cause),
+        StripeError::KeyRefused(_) => NotPaid::KeyRefused(cause),
         StripeError::NotFound => NotPaid::NoSession,
         StripeError::Refused(_) => NotPaid::Refused(cause),
     }

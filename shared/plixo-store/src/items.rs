@@ -10,7 +10,7 @@ use plixo_domain::answer::{Answer, AnswerKey};
 use plixo_domain::audit::{Actor, AuditEvent};
 use plixo_domain::id::{AllocationId, CustomerId, InvoiceId, MemberId, PaymentId, bytes_of};
 use plixo_domain::ledger::{
-    Allocation, Checkout, Choice, Claim, Customer, DisputeState, Invoice, InvoiceBody, InvoiceState,
+    Allocation, Asked, Checkout, Choice, Claim, Customer, DisputeState, Invoice, InvoiceBody, InvoiceState,
     InvoiceStatus, Link, Logo, LogoHash, Payer, Payment, PaymentStatus, Personal, Private, RefundState, Row,
     RowKey, Stage, Stamp, Statement, Witness,
 };
@@ -71,6 +71,7 @@ struct InvoiceItem {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     claims: Vec<(ExternalRef, ClaimItem)>,
     checkout: Option<Checkout>,
+    asked: Option<Asked>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -367,6 +368,7 @@ pub(crate) fn of_row(row: &Row, version: u64, sealer: Option<&Sealer<'_>>) -> Re
                 body,
                 claims: row.claims.values().map(claim_item).collect(),
                 checkout: row.checkout.clone(),
+                asked: row.asked,
             };
             ("invoice", item(&stored)?)
         }
@@ -485,6 +487,7 @@ pub(crate) fn to_row(stored: &Item) -> Result<(Row, u64), StoreError> {
                 body: Private::Sealed(stored.body),
                 claims: stored.claims.into_iter().map(claim).collect(),
                 checkout: stored.checkout,
+                asked: stored.asked,
             })
         }
         "payment" => {

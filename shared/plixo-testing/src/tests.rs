@@ -70,6 +70,7 @@ async fn stack() -> Stack {
         body: Private::Plain(InvoiceBody { memo: Some("memo".into()), ..InvoiceBody::default() }),
         claims: Default::default(),
         checkout: None,
+        asked: None,
     });
     store.commit(&org, &book, None, &[], now()).await.unwrap();
     Stack { tables, kms, faults, store, org, other, customers, invoice }

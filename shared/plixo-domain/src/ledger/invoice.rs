@@ -6,7 +6,7 @@ use jiff::civil::Date;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use super::{Checkout, Private};
+use super::{Asked, Checkout, Private};
 use crate::id::{AllocationId, CustomerId, Ids, InvoiceId};
 use crate::money::{Money, MoneyError};
 use crate::webhook::ExternalRef;
@@ -205,6 +205,8 @@ pub struct Invoice {
     pub claims: BTreeMap<AllocationId, Claim>,
     /// The last time that a payer began to pay it.
     pub checkout: Option<Checkout>,
+    /// That payers asked for a fresh link to it.
+    pub asked: Option<Asked>,
 }
 
 /// So many claims has an invoice at most. Those that people chose stay; of the payments that name it, only the earliest money

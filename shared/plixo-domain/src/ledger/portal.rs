@@ -20,8 +20,10 @@ pub const SESSION: SignedDuration = SignedDuration::from_mins(30);
 pub const AGAIN: SignedDuration = SignedDuration::from_secs(60);
 /// How long one waits before asking for a fresh link once more.
 const BETWEEN_ASKING: SignedDuration = SignedDuration::from_mins(10);
-/// How often one may ask in the place of one link.
+/// How often one may ask for a fresh link to one invoice within a day.
 const MOST_ASKED: u8 = 5;
+/// After how long without it that begins anew.
+const ASKING_FORGOTTEN: SignedDuration = SignedDuration::from_hours(24);
 
 /// A portal link.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,12 +50,9 @@ pub struct PortalLink {
     /// When the customer was sent it by email.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub emailed_at: Option<Timestamp>,
-    /// That somebody who had it asked for a fresh one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub asked: Option<Asked>,
 }
 
-/// That somebody asked for a fresh link.
+/// That somebody who had a link to an invoice asked for a fresh one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Asked {
     /// When, the last time.
@@ -172,7 +171,6 @@ pub fn make_link(
         settled_at: None,
         opened: None,
         emailed_at: None,
-        asked: None,
     });
     Ok(Changed { id, fields: vec!["invoice_id", "expires_at"] })
 }
@@ -238,12 +236,14 @@ pub fn ask_for_fresh_link(
     if link.state(owed, now) == LinkState::Issued {
         return Ok(Some(Asking::Opens));
     }
+    let owed = owed.clone();
+    let before = owed.asked.filter(|asked| now < later(asked.at, ASKING_FORGOTTEN));
     let is_too_much = |asked: Asked| asked.times >= MOST_ASKED || now < later(asked.at, BETWEEN_ASKING);
-    if link.asked.is_some_and(is_too_much) {
+    if before.is_some_and(is_too_much) {
         return Ok(Some(Asking::TooOften));
     }
-    let times = link.asked.map_or(0, |asked| asked.times).saturating_add(1);
-    book.put(PortalLink { asked: Some(Asked { at: now, times }), ..link })?;
+    let times = before.map_or(0, |asked| asked.times).saturating_add(1);
+    book.put(Invoice { asked: Some(Asked { at: now, times }), ..owed })?;
     Ok(Some(Asking::Granted))
 }
 

@@ -16,8 +16,19 @@ pub struct StripeAccount {
     pub key_hint: String,
     /// Since when it is this key.
     pub connected_at: Timestamp,
+    /// When Stripe refused it, if it does: then payers cannot pay until another key is connected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused_at: Option<Timestamp>,
     /// SHA-256 of the key, by which the vault's is known to be this one.
     pub fingerprint: Fingerprint,
+}
+
+impl StripeAccount {
+    /// Whether Stripe takes the key, as far as is known.
+    #[must_use]
+    pub fn is_taken(&self) -> bool {
+        self.refused_at.is_none()
+    }
 }
 
 /// A restricted key of Stripe's.

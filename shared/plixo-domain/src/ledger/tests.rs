@@ -36,6 +36,7 @@ pub(super) fn invoice(n: u8, total: i64) -> Invoice {
         body: Private::default(),
         claims: Default::default(),
         checkout: None,
+        asked: None,
     }
 }
 

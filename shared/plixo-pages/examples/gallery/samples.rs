@@ -934,7 +934,10 @@ impl Make<'_> {
             errors: Errors::default(),
         };
         self.add("integrations", page.clone().render());
-        let account = ConnectedAccount { key_hint: self.t("rk_live_…a1B2"), connected_at: moment() };
+        let account =
+            ConnectedAccount {
+                key_hint: self.t("rk_live_…a1B2"), connected_at: moment(), is_refused: false
+            };
         let connected = Integrations { account: Some(account), ..page.clone() };
         self.add("integrations-connected", connected.clone().render());
         let wrong = [("restricted_key", "Has to be a restricted key of Stripe, rk_live_… or rk_test_…")];
@@ -1280,6 +1283,7 @@ impl Make<'_> {
             ("gone-expired", gone(GoneWhy::Expired, Some(seller()), ask.clone())),
             ("gone-revoked", gone(GoneWhy::Revoked, Some(with_logo()), ask.clone())),
             ("gone-settled", gone(GoneWhy::Settled, Some(seller()), ask.clone())),
+            ("gone-no-session", gone(GoneWhy::NoSession, None, None)),
             ("gone-session", gone(GoneWhy::SessionOver, None, ask)),
             ("gone-for-good", gone(GoneWhy::Expired, None, None)),
         ];

@@ -101,6 +101,7 @@ pub(crate) struct Gone {
     pub(crate) expired: Told,
     pub(crate) revoked: Told,
     pub(crate) settled: Told,
+    pub(crate) no_session: Told,
     pub(crate) session_over: Told,
     pub(crate) offer: &'static str,
     pub(crate) send: &'static str,

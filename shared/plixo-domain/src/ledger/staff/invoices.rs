@@ -87,6 +87,7 @@ pub fn create_invoice(
         body: Private::Plain(body),
         claims: Default::default(),
         checkout: None,
+        asked: None,
     });
     Ok(Changed { id, fields })
 }

@@ -32,6 +32,7 @@ fn invoice(seed: u8, total: Money, due_on: Option<&str>) -> Invoice {
         body: Private::Sealed(Vec::new()),
         claims: BTreeMap::new(),
         checkout: None,
+        asked: None,
     }
 }
 

@@ -86,8 +86,15 @@ pub(super) static WORDS: Words = Words {
             "Each link works once, so that nobody who finds it later can open your invoice.",
         ),
         expired: ("This link has expired", "Links work for a limited time."),
-        revoked: ("This link is no longer valid", "It was replaced or taken back."),
+        revoked: (
+            "This link is no longer valid",
+            "It was replaced or taken back. If you have paid, your payment is not lost.",
+        ),
         settled: ("Nothing is left to pay", "The invoice is paid or was withdrawn. There is nothing to do."),
+        no_session: (
+            "No invoice is open here",
+            "Please open the link in your email again. If that does not help, allow cookies for this page.",
+        ),
         session_over: (
             "The 30 minutes are over",
             "For your safety, an invoice closes 30 minutes after it was opened. If you have paid, your payment is not lost.",

@@ -86,10 +86,17 @@ pub(super) static WORDS: Words = Words {
             "Jeder Link gilt nur einmal. So kann niemand Ihre Rechnung öffnen, der ihn später findet.",
         ),
         expired: ("Dieser Link ist abgelaufen", "Links gelten nur für begrenzte Zeit."),
-        revoked: ("Dieser Link gilt nicht mehr", "Er wurde ersetzt oder zurückgenommen."),
+        revoked: (
+            "Dieser Link gilt nicht mehr",
+            "Er wurde ersetzt oder zurückgenommen. Falls Sie bezahlt haben, ist Ihre Zahlung nicht verloren.",
+        ),
         settled: (
             "Es ist nichts mehr zu zahlen",
             "Die Rechnung ist bezahlt oder wurde zurückgezogen. Sie brauchen nichts zu tun.",
+        ),
+        no_session: (
+            "Hier ist keine Rechnung geöffnet",
+            "Bitte öffnen Sie den Link in Ihrer E-Mail noch einmal. Hilft das nicht, erlauben Sie bitte Cookies für diese Seite.",
         ),
         session_over: (
             "Die 30 Minuten sind um",
