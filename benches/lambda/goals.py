@@ -32,7 +32,7 @@ def ratio(rows: dict, workload: str, figure: str, peer: str, most: float, words:
 def most(rows: dict, workload: str, figure: str, bound: float, words: str) -> Verdict:
     """Ours is at most so much."""
     ours = rows[workload, OURS][figure]
-    return Verdict(f"{workload}: {words}", f"≤ {bound:g}", f"{ours:.1f}", ours <= bound)
+    return Verdict(f"{workload}: {words}", f"≤ {bound:g}", f"{ours:.3g}", ours <= bound)
 
 
 def calls(rows: dict, workload: str, wanted: dict[str, float]) -> Verdict:

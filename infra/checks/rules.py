@@ -35,6 +35,14 @@ PUBLIC_ROUTES = {
     "POST /sign-in/refresh": "the refresh token, in a cookie that comes with a form of ours",
     "GET /": "it leads to the organisations",
     "GET /assets/{file}": "style and icon, for everybody",
+    "GET /p/session": "a payer's session, in a cookie: a token of ours",
+    "POST /p/session/checkout": "a payer's session, in a cookie: a token of ours",
+    "POST /p/session/fresh-link": "a payer's session, also one that is over; what comes of it goes to the customer's own address",
+    "GET /p/{token}": "a link's token, signed by us; looking changes nothing",
+    "HEAD /p/{token}": "a link's token, signed by us; looking changes nothing",
+    "POST /p/{token}": "a link's token, signed by us, which works once",
+    "POST /p/{token}/fresh-link": "a link's token, signed by us; what comes of it goes to the customer's own address",
+    "GET /logos/{org}/{file}": "a seller's logo, for everybody",
 }
 # Actions that AWS offers for all resources only
 # (https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsx-ray.html).

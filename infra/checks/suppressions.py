@@ -17,9 +17,11 @@ class Suppression:
 # Who answers people, and all functions.
 ANSWERING = (
     "ApiAudit", "ApiAuth", "ApiLedger", "ApiOrganisations", "ApiPortalLinks", "ApiWebhooks", "Authorizer", "PagesConsole",
-    "PagesDocs", "PagesSignIn",
+    "PagesDocs", "PagesPortal", "PagesSignIn",
 )
-FUNCTIONS = (*ANSWERING, "JobLinkKeyRotation", "WebhookStripe", "WorkerStripe", "WorkerTotals")
+FUNCTIONS = (*ANSWERING, "JobLinkKeyRotation", "WebhookStripe", "WorkerPortalLinks", "WorkerStripe", "WorkerTotals")
+# Who speaks to Stripe.
+STRIPE = ("PagesPortal", "WorkerPortalLinks")
 
 SUPPRESSIONS = (
     Suppression(
@@ -27,7 +29,7 @@ SUPPRESSIONS = (
         "KMS rotates no HMAC keys; and with another key all that is kept under hashes would be forgotten at once.",
     ),
     Suppression(
-        "CKV_AWS_27", ("StripeEventsQueue", "StripeEventsDeadLetterQueue", "TotalsDeadLetterQueue"),
+        "CKV_AWS_27", ("StripeEventsQueue", "StripeEventsDeadLetterQueue", "TotalsDeadLetterQueue", "PortalLinksDeadLetterQueue"),
         "It knows KMS keys only. Queues use SQS's own encryption, which costs no KMS call per message; our rule "
         "`encrypted` asks for it.",
     ),
@@ -37,7 +39,7 @@ SUPPRESSIONS = (
         "would throttle, and count attempts against events that nobody looked at.",
     ),
     Suppression(
-        "CKV_AWS_115", ("WorkerTotals",),
+        "CKV_AWS_115", ("WorkerPortalLinks", "WorkerTotals"),
         "One batch of each of the stream's shards at a time is all that it gets.",
     ),
     Suppression(
@@ -51,10 +53,15 @@ SUPPRESSIONS = (
     Suppression(
         "CKV_AWS_116", FUNCTIONS,
         "Lambda's own dead-letter queue takes failed asynchronous calls. API Gateway and Secrets Manager wait for "
-        "answers, and the worker's events have their queue's dead-letter queue.",
+        "answers; the events of workers have a dead-letter queue of their queue's or stream's.",
     ),
     Suppression(
-        "CKV_AWS_117", FUNCTIONS,
+        "CKV_AWS_117", STRIPE,
+        "They reach AWS's own APIs and Stripe's, over TLS, at addresses that the template names. A VPC adds a gateway to pay and "
+        "keep, through which they would reach the same.",
+    ),
+    Suppression(
+        "CKV_AWS_117", tuple(name for name in FUNCTIONS if name not in STRIPE),
         "They reach nothing but AWS's own APIs, over TLS, with rights on exact resources. A VPC adds endpoints to pay "
         "and keep, and no boundary.",
     ),
@@ -63,7 +70,7 @@ SUPPRESSIONS = (
         "Failure destinations are for streams; a queue's failed messages go where its redrive policy says.",
     ),
     Suppression(
-        "ES6000", ("StripeEventsDeadLetterQueue", "TotalsDeadLetterQueue"),
+        "ES6000", ("StripeEventsDeadLetterQueue", "TotalsDeadLetterQueue", "PortalLinksDeadLetterQueue"),
         "A dead-letter queue is where redriving ends.",
     ),
     Suppression(

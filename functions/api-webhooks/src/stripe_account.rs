@@ -151,7 +151,10 @@ async fn follow<T: Tables, K: KeyService, V: KeepSecret>(
                 None => return Ok(()),
             },
         };
-        let entry = StripeKeyEntry { v: StripeKeyEntry::VERSION, key: wanted };
+        let empty = || StripeKeyEntry { v: StripeKeyEntry::VERSION, key: None, before: Vec::new() };
+        let entry =
+            held.as_ref().and_then(|(held, _)| serde_json::from_str::<StripeKeyEntry>(held.reveal()).ok());
+        let entry = entry.unwrap_or_else(empty).replaced(wanted, staff.caller.now);
         let written = serde_json::to_string(&entry);
         let written = written.map_err(|_| Refusal::Internal("an entry has no JSON form".to_owned()))?;
         let written = Secret::new(written);

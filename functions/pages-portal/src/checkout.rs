@@ -15,7 +15,7 @@ use plixo_portal::cashier::{Back, NotPaid, took_unheard_money};
 use plixo_store::Tables;
 use plixo_stripe::{Checkout, Session, SessionStatus};
 
-use crate::invoice::{AGAIN, CANCELLED, FAILED, PAID};
+use crate::invoice::{AGAIN, CANCELLED, FAILED, OTHER, PAID, UNSURE};
 use crate::visit::{Failed, Visit};
 
 /// How many steps the way to a session has at most: each reads the invoice anew, or knows it as it was just written.
@@ -28,12 +28,15 @@ impl<T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Visit<'
     /// Sends the payer to a session in which what is open now can be paid.
     pub(crate) async fn checkout(&mut self) -> Result<Response, Failed> {
         self.refuse_foreign()?;
-        let (claims, book) = self.entered().await?;
+        let (claims, book) = self.entered("checkout.begin").await?;
+        if self.is_of_another(&claims) {
+            return Ok(Response::redirect(303, OTHER.to_owned()));
+        }
         let mut known = Some(book);
         for _ in 0..STEPS {
             let book = match known.take() {
                 Some(book) => book,
-                None => self.entered().await?.1,
+                None => self.entered("checkout.begin").await?.1,
             };
             match self.step(&claims, book).await? {
                 Step::Done(to) => return Ok(Response::redirect(303, to)),
@@ -49,31 +52,33 @@ impl<T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Visit<'
         let Some(invoice) = book.get::<Invoice>(&claims.invoice)?.cloned() else {
             return Err(Failed::NotFound);
         };
-        if !invoice.takes_payment() || book.get::<StripeAccount>(&())?.is_none() {
+        let account = book.get::<StripeAccount>(&())?.map(|account| account.fingerprint);
+        let Some(key) = account.filter(|_| invoice.takes_payment()) else {
             return Ok(Step::Done("/p/session".to_owned()));
-        }
+        };
         let Some(live) = invoice.live_checkout().cloned() else {
-            begin_checkout(&mut book, &invoice.id, self.now)?;
-            return self.write(claims, book, &["checkout"]).await;
+            begin_checkout(&mut book, &invoice.id, key, self.now)?;
+            return self.write(claims, book, "checkout.begin").await;
         };
         if live.session.is_none() && live.begun_at.duration_until(self.now) > UNHEARD {
             return self.over(claims, book, &live);
         }
         let session = match self.ask_stripe(claims, &invoice, &live).await {
             Ok(session) => session,
+            Err(NotPaid::NoSession) => return self.over(claims, book, &live),
             Err(error) => {
                 if live.session.is_none() {
                     // So that the next try is another one to Stripe.
                     end_checkout(&mut book, &claims.invoice, live.attempt)?;
-                    self.write(claims, book, &["checkout"]).await?;
+                    self.write(claims, book, "checkout.end").await?;
                 }
-                return Ok(Step::Done(self.not_paid(&error).to_owned()));
+                return Ok(Step::Done(self.not_paid(&live, &error).to_owned()));
             }
         };
         let session = if session.status == SessionStatus::Open && live.amount != invoice.balance() {
-            match self.portal.cashier.expire(&claims.org, session.id.as_str(), self.now).await {
+            match self.portal.cashier.expire(&claims.org, live.key, &session.id, self.now).await {
                 Ok(session) => session,
-                Err(error) => return Ok(Step::Done(self.not_paid(&error).to_owned())),
+                Err(error) => return Ok(Step::Done(self.not_paid(&live, &error).to_owned())),
             }
         } else {
             session
@@ -84,6 +89,13 @@ impl<T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Visit<'
             SessionStatus::Open => self.send(claims, book, &live, &session).await,
             SessionStatus::Complete => {
                 if took_unheard_money(&self.portal.store, &claims.org, &session).await? {
+                    if session.is_paid && live.expires_at() < self.now {
+                        // An hour is long for a webhook: perhaps none is on its way.
+                        self.failed(
+                            "paid_and_unheard",
+                            "Stripe has the money, and no webhook tells of it".to_owned(),
+                        );
+                    }
                     return Ok(Step::Done(PAID.to_owned()));
                 }
                 self.over(claims, book, &live)
@@ -99,7 +111,9 @@ impl<T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Visit<'
 
     async fn ask_stripe(&self, claims: &Claims, invoice: &Invoice, live: &Begun) -> Result<Session, NotPaid> {
         let base_url = self.request.base_url(self.portal.place.base_url.as_deref());
-        let (paid, cancelled) = (format!("{base_url}{PAID}"), format!("{base_url}{CANCELLED}"));
+        let of = claims.link;
+        let (paid, cancelled) =
+            (format!("{base_url}{PAID}&of={of}"), format!("{base_url}{CANCELLED}&of={of}"));
         let back = Back { paid: &paid, cancelled: &cancelled };
         self.portal.cashier.session(&claims.org, invoice, live, back, self.now).await
     }
@@ -116,12 +130,19 @@ impl<T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Visit<'
         let origin = format!("{}/", self.portal.place.checkout_origin.trim_end_matches('/'));
         let url = session.url.as_ref().map(|url| url.reveal()).filter(|url| url.starts_with(&origin));
         let Some(url) = url else {
-            self.line.error = Some("Stripe's page is not where STRIPE_CHECKOUT_ORIGIN says".to_owned());
+            self.failed(
+                "stripe_elsewhere",
+                "Stripe's page is not where STRIPE_CHECKOUT_ORIGIN says".to_owned(),
+            );
             return Ok(Step::Done(AGAIN.to_owned()));
         };
-        if live.session.is_none() {
+        if live.session.is_some() {
+            // It is shown once more.
+            let deed = ("checkout.open", Object::new("invoice", claims.invoice), Outcome::Allowed, &[][..]);
+            self.commit(claims, &Book::default(), &[deed]).await?;
+        } else {
             note_session(&mut book, &claims.invoice, live.attempt, &session.id)?;
-            if !matches!(self.write(claims, book, &["checkout"]).await?, Step::Known(_)) {
+            if !matches!(self.write(claims, book, "checkout.open").await?, Step::Known(_)) {
                 return Ok(Step::Overtaken);
             }
         }
@@ -129,25 +150,33 @@ impl<T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Visit<'
         Ok(Step::Done(url.to_owned()))
     }
 
-    async fn write(&self, claims: &Claims, book: Book, fields: &[&str]) -> Result<Step, Failed> {
-        let deed = ("invoice.checkout", Object::new("invoice", claims.invoice), Outcome::Allowed, fields);
+    async fn write(&self, claims: &Claims, book: Book, action: &str) -> Result<Step, Failed> {
+        let deed = (action, Object::new("invoice", claims.invoice), Outcome::Allowed, &["checkout"][..]);
         let done = self.commit(claims, &book, &[deed]).await?;
         Ok(if done { Step::Known(Box::new(book.committed())) } else { Step::Overtaken })
     }
 
-    /// What the payer is told where Stripe made no session. Nothing was charged.
-    fn not_paid(&mut self, error: &NotPaid) -> &'static str {
-        self.line.error = Some(error.to_string());
-        let (outcome, to) = match error {
-            NotPaid::NotConnected(_) => ("stripe_key_refused", AGAIN),
-            NotPaid::Refused(_) => ("stripe_refused", FAILED),
-            NotPaid::Trouble(Trouble::Unavailable(_)) => ("stripe_unavailable", AGAIN),
-            NotPaid::Trouble(Trouble::Internal(_)) => ("internal", AGAIN),
+    /// What the payer is told where Stripe did not do its part. That nothing was charged is said only where nothing can have been.
+    fn not_paid(&mut self, live: &Begun, error: &NotPaid) -> &'static str {
+        let (outcome, is_refused) = match error {
+            NotPaid::NotConnected(_) => ("stripe_key_refused", false),
+            NotPaid::Refused(_) | NotPaid::NoSession => ("stripe_refused", true),
+            NotPaid::Trouble(Trouble::Unavailable(_)) => ("stripe_unavailable", false),
+            NotPaid::Trouble(Trouble::Internal(_)) => ("internal", false),
         };
-        self.line.outcome = outcome;
+        self.failed(outcome, error.to_string());
+        match (live.session.is_some(), is_refused) {
+            (true, _) => UNSURE,
+            (false, true) => FAILED,
+            (false, false) => AGAIN,
+        }
+    }
+
+    /// An alarm rings, whatever the payer is shown.
+    fn failed(&mut self, outcome: &'static str, cause: String) {
+        (self.line.outcome, self.line.error) = (outcome, Some(cause));
         self.line.level = plixo_lambda::line::Level::Error;
         self.line.metrics.errors = 1;
-        to
     }
 }
 

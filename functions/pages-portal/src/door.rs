@@ -89,6 +89,9 @@ impl<T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Visit<'
                     Ok(Response::redirect(303, "/p/session".to_owned()).with_cookie(cookie))
                 }
                 Some(Opened::Until(_)) => Err(gone(GoneWhy::Expired, Some(seller), self.ask())),
+                Some(Opened::Not(_)) if self.is_inside(&claims).await? => {
+                    Ok(Response::redirect(303, "/p/session".to_owned()))
+                }
                 Some(Opened::Not(state)) => Err(gone(why(state), Some(seller), self.ask())),
                 None => Err(gone(GoneWhy::Expired, Some(seller), None)),
             };
@@ -97,11 +100,12 @@ impl<T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Visit<'
     }
 
     /// Whether this browser has a session of that very link.
-    async fn is_inside(&mut self, claims: &Claims) -> Result<bool, Failed> {
-        let (org, who) = (self.line.org.clone(), self.line.who.clone());
-        let inside = self.entered().await;
-        (self.line.org, self.line.who) = (org, who);
-        Ok(matches!(inside, Ok((own, _)) if own.link == claims.link && own.org == claims.org))
+    async fn is_inside(&self, claims: &Claims) -> Result<bool, Failed> {
+        let cookie = self.request.cookie(SESSION_COOKIE).unwrap_or_default();
+        let keyring = self.portal.keys.get(self.now).await?;
+        let session = keyring.verify(cookie, Purpose::Session, self.now);
+        let own = session.is_ok_and(|own| own.link == claims.link && own.org == claims.org);
+        Ok(own && self.inside(claims, false).await.is_ok())
     }
 
     /// Where to ask for a fresh link in the place of this one.

@@ -6,7 +6,7 @@ use plixo_domain::audit::{Object, Outcome};
 use plixo_domain::id::{LinkId, from_bytes};
 use plixo_domain::ledger::{
     Asking, Book, Customer, Invoice, Kept, Organisation, PortalLink, USUAL_LINK, ask_for_fresh_link,
-    make_link, note_emailed,
+    make_link, note_emailed, revoke_link,
 };
 use plixo_envelope::KeyService;
 use plixo_lambda::http::Response;
@@ -32,10 +32,16 @@ impl<T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Visit<'
         let fresh: LinkId = from_bytes(drawn.first_chunk::<16>().copied().unwrap_or_default());
         for tried in 0..TRIES {
             let mut book = self.read(&claims).await?;
+            let before = book.get::<PortalLink>(&claims.link)?.cloned();
             let Some(seller) = seller(&book)? else { return Err(Failed::NotFound) };
             match ask_for_fresh_link(&mut book, (&claims.link, &claims.invoice), self.now)? {
                 None => return Err(Failed::NotFound),
-                Some(Asking::TooOften) => return Err(Failed::TooOften),
+                Some(Asking::TooOften) => {
+                    let object = Object::new("portal_link", claims.link);
+                    let denied = ("portal_link.ask", object, Outcome::Denied, &[][..]);
+                    self.commit(&claims, &Book::default(), &[denied]).await?;
+                    return Err(Failed::TooOften);
+                }
                 Some(Asking::Opens) => {
                     let token = self.request.path("token").map(|token| format!("/p/{token}"));
                     let to = token.unwrap_or_else(|| SESSION.trim_start_matches("GET ").to_owned());
@@ -67,7 +73,12 @@ impl<T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Visit<'
                 tokio::time::sleep(pause(tried, self.drawn()?)).await;
                 continue;
             }
-            self.post(&claims, book.committed(), is_owed.then_some(fresh)).await?;
+            let (book, fresh) = (book.committed(), is_owed.then_some(fresh));
+            if let Err(failed) = self.post(&claims, book.clone(), fresh).await {
+                // So that it may be asked for again at once. Where this fails too, it may in ten minutes.
+                let _ = self.take_back(&claims, book, before, fresh).await;
+                return Err(failed);
+            }
             let (language, seller) = (self.language, Some(seller));
             return Ok(self.page(200, PortalAsked { language, seller }.render()));
         }
@@ -101,10 +112,30 @@ impl<T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Visit<'
         let sent = letter.send(&self.portal.mail, &to).await?;
         if let Some(id) = fresh.filter(|_| sent) {
             note_emailed(&mut book, &id, now)?;
-            let object = Object::new("portal_link", id);
-            self.commit(claims, &book, &[("portal_link.email", object, Outcome::Allowed, &["emailed_at"])])
-                .await?;
+            let deed =
+                ("portal_link.email", Object::new("portal_link", id), Outcome::Allowed, &["emailed_at"][..]);
+            // It is sent, noted or not.
+            let _ = self.commit(claims, &book, &[deed]).await;
         }
         Ok(())
+    }
+
+    /// As if nobody had asked: the fresh link opens nothing.
+    async fn take_back(
+        &self,
+        claims: &Claims,
+        mut book: Book,
+        before: Option<PortalLink>,
+        fresh: Option<LinkId>,
+    ) -> Result<(), Failed> {
+        let asked = before.map_or(Ok(()), |before| book.put(before));
+        asked?;
+        if let Some(fresh) = fresh {
+            revoke_link(&mut book, &fresh, self.now).map_err(|_| Failed::NotFound)?;
+        }
+        let object = Object::new("portal_link", claims.link);
+        self.commit(claims, &book, &[("portal_link.ask", object, Outcome::Failed, &["asked"])])
+            .await
+            .map(drop)
     }
 }

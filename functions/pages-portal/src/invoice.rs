@@ -1,5 +1,6 @@
 //! The invoice, to whom has a session of it.
 
+use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use plixo_aws::secrets::ReadSecret;
 use plixo_aws::ses::SendEmail;
@@ -11,8 +12,9 @@ use plixo_envelope::KeyService;
 use plixo_lambda::http::Response;
 use plixo_pages::{PortalInvoice, PortalLine, PortalNote, PortalStanding};
 use plixo_portal::Trouble;
+use plixo_portal::cashier::{NotPaid, took_unheard_money};
 use plixo_store::Tables;
-use plixo_stripe::{Checkout, SessionStatus};
+use plixo_stripe::Checkout;
 
 use crate::visit::{Failed, Visit, seller};
 
@@ -21,13 +23,17 @@ pub(crate) const PAID: &str = "/p/session?paid";
 pub(crate) const CANCELLED: &str = "/p/session?cancelled";
 pub(crate) const FAILED: &str = "/p/session?failed";
 pub(crate) const AGAIN: &str = "/p/session?again";
+pub(crate) const UNSURE: &str = "/p/session?unsure";
+pub(crate) const OTHER: &str = "/p/session?other";
 /// How often the page of a payment that is not confirmed yet looks again by itself, seconds.
 const LOOK_AGAIN: &str = "5";
+/// Until when it does, after paying was begun.
+const LOOKS_AGAIN: SignedDuration = SignedDuration::from_mins(15);
 
 impl<T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Visit<'_, T, K, V, C, M> {
     /// Shows the invoice.
     pub(crate) async fn invoice(&mut self) -> Result<Response, Failed> {
-        let (claims, book) = self.entered().await?;
+        let (claims, book) = self.entered("invoice.read").await?;
         let Some(invoice) = book.get::<Invoice>(&claims.invoice)? else { return Err(Failed::NotFound) };
         let seller = seller(&book)?.ok_or(Failed::NotFound)?;
         let standing = self.standing(&claims.org, &book, invoice).await?;
@@ -35,11 +41,17 @@ impl<T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Visit<'
         let lines = body.lines.into_iter().map(line).collect::<Result<_, _>>();
         let open = if invoice.takes_payment() { invoice.balance().amount } else { 0 };
         let money = |amount| Money { amount, ..invoice.total };
-        let note = match self.request.query() {
-            "cancelled" => Some(PortalNote::Cancelled),
-            "failed" => Some(PortalNote::Failed),
-            "again" => Some(PortalNote::TryAgain),
-            _ => None,
+        let notes = [
+            ("cancelled", PortalNote::Cancelled),
+            ("failed", PortalNote::Failed),
+            ("again", PortalNote::TryAgain),
+            ("unsure", PortalNote::Unsure),
+            ("other", PortalNote::Other),
+        ];
+        let note = if self.is_of_another(&claims) {
+            Some(PortalNote::Other)
+        } else {
+            notes.into_iter().find(|(word, _)| self.says(word)).map(|(_, note)| note)
         };
         let page = PortalInvoice {
             language: self.language,
@@ -53,12 +65,14 @@ impl<T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Visit<'
             due_on: invoice.due_on,
             today: self.now.to_zoned(TimeZone::UTC).date(),
             standing,
-            note: note.filter(|_| standing == PortalStanding::Payable),
+            note: note.filter(|note| *note == PortalNote::Other || standing == PortalStanding::Payable),
+            link: claims.link,
         };
         let object = Object::new("invoice", claims.invoice);
         self.commit(&claims, &Book::default(), &[("invoice.read", object, Outcome::Allowed, &[])]).await?;
         let response = self.page(200, page.render());
-        if standing == PortalStanding::Confirming {
+        let begun = invoice.live_checkout().map(|live| live.begun_at.duration_until(self.now));
+        if standing == PortalStanding::Confirming && begun.is_some_and(|since| since < LOOKS_AGAIN) {
             return Ok(response.with("refresh", LOOK_AGAIN.to_owned()));
         }
         Ok(response)
@@ -69,26 +83,30 @@ impl<T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Visit<'
             let is_paid = invoice.status() == InvoiceStatus::Paid;
             return Ok(if is_paid { PortalStanding::Paid } else { PortalStanding::Withdrawn });
         }
-        if self.request.query() == "paid"
+        if self.says("paid")
             && let Some(live) = invoice.live_checkout()
+            && let Some(standing) = self.of_payment(org, live).await?
         {
-            return Ok(self.of_payment(org, live).await);
+            return Ok(standing);
         }
         let is_connected = book.get::<StripeAccount>(&())?.is_some();
         Ok(if is_connected { PortalStanding::Payable } else { PortalStanding::NotOnline })
     }
 
-    /// How a payment stands that Plixo has not heard of yet. Where Stripe does not say, whoever says that they paid is believed.
-    async fn of_payment(&self, org: &OrgId, live: &Begun) -> PortalStanding {
-        let session = match &live.session {
-            Some(session) => self.portal.cashier.retrieve(org, session.as_str(), self.now).await.ok(),
-            None => return PortalStanding::Payable,
+    /// How a payment stands that Plixo has not heard of yet, if there is one. Where Stripe cannot be asked, whoever says that they
+    /// paid is believed.
+    async fn of_payment(&self, org: &OrgId, live: &Begun) -> Result<Option<PortalStanding>, Failed> {
+        let session = match self.portal.cashier.retrieve(org, live, self.now).await {
+            Ok(Some(session)) => session,
+            Err(NotPaid::Trouble(_) | NotPaid::NotConnected(_)) => {
+                return Ok(Some(PortalStanding::Confirming));
+            }
+            Ok(None) | Err(NotPaid::NoSession | NotPaid::Refused(_)) => return Ok(None),
         };
-        match session.map(|session| (session.status, session.is_paid)) {
-            Some((SessionStatus::Complete, false)) => PortalStanding::Processing,
-            Some((SessionStatus::Complete, true)) | None => PortalStanding::Confirming,
-            Some((SessionStatus::Open | SessionStatus::Expired, _)) => PortalStanding::Payable,
+        if !took_unheard_money(&self.portal.store, org, &session).await? {
+            return Ok(None);
         }
+        Ok(Some(if session.is_paid { PortalStanding::Confirming } else { PortalStanding::Processing }))
     }
 }
 

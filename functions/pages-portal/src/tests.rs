@@ -8,11 +8,13 @@ use plixo_domain::id::{CustomerId, Ids, InvoiceId, LinkId, OrgId, from_bytes};
 use plixo_domain::ledger::staff::{NewInvoice, create_invoice, finalize_invoice, set_logo, void_invoice};
 use plixo_domain::ledger::{
     Address, Book, Customer, Invoice, Kept, Logo, LogoHash, Organisation, PaymentNews, PaymentPart, Personal,
-    PortalLink, Private, Residency, RowKey, Stage, Stamp, StripeAccount, Unread, Witness, make_link,
-    revoke_link, tell_payment,
+    PortalLink, Private, Residency, RowKey, Stage, Stamp, StripeAccount, StripeKeyEntry, Unread, Witness,
+    make_link, revoke_link, tell_payment,
 };
-use plixo_domain::webhook::{ExternalRef, Fingerprint, Provider};
+use plixo_domain::secret::Secret;
+use plixo_domain::webhook::{ExternalRef, Provider};
 use plixo_links::{Claims, Keyring, Purpose};
+use plixo_portal::cashier::fingerprint;
 use plixo_store::Table;
 use plixo_testing::{FakeKms, FakeMail, FakeStripe, FakeTables, FakeVault, Fault, Faults, entropy};
 use serde_json::{Value, json};
@@ -107,8 +109,7 @@ impl World {
             ..Personal::default()
         };
         book.put_new(Customer::new(customer, personal));
-        let (key_hint, fingerprint) = ("rk_test_…yKey".to_owned(), Fingerprint([1; 32]));
-        book.put_new(StripeAccount { key_hint, connected_at: start(), fingerprint });
+        book.put_new(account(STRIPE_KEY));
         let store = Store::new(tables.clone(), kms.clone(), entropy);
         block_on(async {
             store.create_data_key(&org, &kms).await.unwrap();
@@ -184,6 +185,18 @@ impl World {
         panic!("others changed the rows again and again");
     }
 
+    /// Another key, as staff connect it.
+    fn reconnect(&self, key: &str) {
+        let name = self.org.to_string();
+        let held: StripeKeyEntry = serde_json::from_str(&self.vault.dump()[&name]).unwrap();
+        let entry = held.replaced(Some(Secret::new(key.to_owned())), start());
+        self.vault.put(&name, serde_json::to_string(&entry).unwrap());
+        self.change(start(), |book| {
+            book.get::<StripeAccount>(&()).map_err(|Unread(names)| names)?;
+            book.put(account(key)).map_err(|Unread(names)| names)
+        });
+    }
+
     /// Another invoice, of so much before tax.
     fn bill(&self, net: i64) -> InvoiceId {
         let order: NewInvoice = NewInvoice {
@@ -227,14 +240,18 @@ impl World {
 
     /// Has a provider tell of money that names the invoice.
     async fn hear(&self, name: &str, amount: i64, stage: Stage, at: i64) {
+        self.hear_of(Witness::Intent, name, amount, stage, at).await;
+    }
+
+    async fn hear_of(&self, witness: Witness, name: &str, amount: i64, stage: Stage, at: i64) {
         let reference = ExternalRef { provider: Provider::Stripe, id: name.parse().unwrap() };
         let news = PaymentNews {
             reference,
-            stamp: Stamp { at, event: format!("evt_{name}_{at}") },
+            stamp: Stamp { at, event: format!("evt_{name}_{at}_{witness:?}") },
             currency: "EUR".parse().unwrap(),
             parts: vec![
-                PaymentPart::Money { witness: Witness::Intent, stage, amount, since: at },
-                PaymentPart::Names { witness: Witness::Intent, invoice: self.invoice },
+                PaymentPart::Money { witness, stage, amount, since: at },
+                PaymentPart::Names { witness, invoice: self.invoice },
             ],
             customer: None,
         };
@@ -270,6 +287,11 @@ impl World {
     }
 }
 
+fn account(key: &str) -> StripeAccount {
+    let fingerprint = fingerprint(&Secret::new(key.to_owned()));
+    StripeAccount { key_hint: "rk_test_…".to_owned(), connected_at: start(), fingerprint }
+}
+
 fn seed(text: &str) -> [u8; 10] {
     let mut seed = [0; 10];
     for (n, byte) in text.bytes().enumerate() {
@@ -292,7 +314,7 @@ fn line(net: i64) -> plixo_domain::ledger::Line {
 }
 
 fn keyring() -> Keyring {
-    Keyring::read(&plixo_domain::secret::Secret::new(KEYS.to_owned())).unwrap()
+    Keyring::read(&Secret::new(KEYS.to_owned())).unwrap()
 }
 
 impl Browser {
@@ -725,7 +747,7 @@ fn a_fresh_link_goes_to_the_customers_own_address_now_and_then() {
     assert_eq!((unused.status, unused.to()), (303, format!("/p/{url}").as_str()), "it opens still");
     let changes: Vec<_> =
         ["portal_link.ask", "portal_link.create", "portal_link.email"].map(|it| world.told(it).len()).into();
-    assert_eq!(changes, [1, 1, 1]);
+    assert_eq!(changes, [2, 1, 1], "the second asking was denied");
     let by_payer = |event: &AuditEvent| event.actor.kind == ActorKind::Payer;
     assert!(world.audit().iter().all(by_payer));
 }
@@ -816,16 +838,25 @@ fn money_on_its_way_is_not_asked_for_twice() {
         let world = World::new();
         let (mut browser, _) = inside(&world);
         let url = browser.pay(&world, later(1)).to().to_owned();
+        let hear = |witness, stage, at: i64| {
+            block_on(world.hear_of(witness, "pi_0000", 11_900, stage, 1_800_000_000 + at))
+        };
+        // The first card was declined; the second one, or the debit, is of the same money.
+        hear(Witness::Intent, Stage::Failed, 0);
+        hear(Witness::Charge, Stage::Failed, 0);
         world.stripe.pay(&url, is_debit).unwrap();
         assert_eq!(browser.pay(&world, later(2)).to(), PAID_PAGE);
         let page = browser.look(&world, later(3), "paid");
         assert!(!page.body.contains("/p/session/checkout"), "debit: {is_debit}");
         assert_eq!(page.headers.get("refresh").is_some(), !is_debit, "a debit takes days");
-        if is_debit {
-            block_on(world.hear("pi_0000", 11_900, Stage::Pending, 1_800_000_000));
-            assert_eq!(browser.pay(&world, later(4)).to(), PAID_PAGE);
+        hear(Witness::Session, if is_debit { Stage::Pending } else { Stage::Received }, 1);
+        if !is_debit {
+            assert_eq!(browser.pay(&world, later(4)).to(), "/p/session", "it is paid");
+            continue;
         }
-        block_on(world.hear("pi_0000", 11_900, Stage::Failed, 1_800_000_001));
+        assert_eq!(browser.pay(&world, later(4)).to(), PAID_PAGE);
+        hear(Witness::Session, Stage::Failed, 2);
+        assert!(browser.look(&world, later(5), "paid").body.contains("/p/session/checkout"));
         let again = browser.pay(&world, later(5));
         assert_eq!(
             again.to(),
@@ -833,6 +864,126 @@ fn money_on_its_way_is_not_asked_for_twice() {
             "it failed, and may be tried again"
         );
     }
+}
+
+#[test]
+fn the_button_of_one_links_page_pays_no_other_links_invoice() {
+    let world = World::new();
+    let (mut browser, _) = inside(&world);
+    let page = browser.look(&world, start(), "").body;
+    let form = page.split("/p/session/checkout?").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    // The same browser opens another link in another tab.
+    let token = world.token(&world.link(8, HOUR));
+    assert_eq!(browser.open(&world, start(), &token).status, 303);
+    let pressed = block_on(browser.go(&world.portal(), start(), CHECKOUT, None, &form));
+    assert_eq!((pressed.status, pressed.to()), (303, "/p/session?other"));
+    assert!(world.stripe.sessions().is_empty());
+    let page = browser.look(&world, start(), "other").body;
+    assert!(page.contains("You have opened another link in this browser since"), "{page}");
+    let form = page.split("/p/session/checkout?").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let pressed = block_on(browser.go(&world.portal(), start(), CHECKOUT, None, &form));
+    assert!(pressed.to().starts_with(FakeStripe::ORIGIN));
+}
+
+#[test]
+fn a_session_belongs_to_the_key_that_made_it() {
+    let world = World::new();
+    let (mut browser, _) = inside(&world);
+    let first = browser.pay(&world, later(1)).to().to_owned();
+    world.reconnect("rk_live_51AnotherAccount");
+    assert_eq!(browser.pay(&world, later(2)).to(), first, "it is open still, by the key before");
+    world.stripe.end("cs_0000");
+    assert!(browser.pay(&world, later(3)).to().starts_with(FakeStripe::ORIGIN));
+    assert_eq!(world.owed().checkout.unwrap().key, account("rk_live_51AnotherAccount").fingerprint);
+    // A vault that has not followed the row yet is not believed.
+    let world = World::new();
+    let (mut browser, _) = inside(&world);
+    world.change(start(), |book| {
+        book.get::<StripeAccount>(&()).map_err(|Unread(names)| names)?;
+        book.put(account("rk_live_51AnotherAccount")).map_err(|Unread(names)| names)
+    });
+    assert_eq!(browser.pay(&world, later(1)).line.outcome, "stripe_key_refused");
+    assert!(world.stripe.sessions().is_empty());
+}
+
+#[test]
+fn a_session_that_stripe_has_not_is_over() {
+    let world = World::new();
+    let (mut browser, _) = inside(&world);
+    browser.pay(&world, later(1));
+    world.stripe.lose("cs_0000");
+    assert!(browser.pay(&world, later(2)).to().starts_with(FakeStripe::ORIGIN));
+    assert_eq!(world.owed().checkout.unwrap().attempt, 2);
+}
+
+#[test]
+fn where_somebody_may_have_paid_nobody_says_that_nothing_was_charged() {
+    let world = World::new();
+    let (mut browser, _) = inside(&world);
+    let url = browser.pay(&world, later(1)).to().to_owned();
+    world.stripe.pay(&url, false).unwrap();
+    world.stripe.refuse(STRIPE_KEY);
+    let answer = browser.pay(&world, later(2));
+    assert_eq!((answer.to(), answer.line.outcome), ("/p/session?unsure", "stripe_key_refused"));
+    let page = browser.look(&world, later(3), "unsure").body;
+    assert!(page.contains("please do not pay again") && !page.contains("Nothing was charged"), "{page}");
+}
+
+#[test]
+fn money_of_which_no_webhook_tells_rings_an_alarm() {
+    let world = World::new();
+    let (mut browser, _) = inside(&world);
+    let url = browser.pay(&world, later(1)).to().to_owned();
+    world.stripe.pay(&url, false).unwrap();
+    assert_eq!(browser.pay(&world, later(1700)).line.outcome, "done");
+    let token = world.token(&world.link(8, HOUR * 2));
+    let mut late = Browser::default();
+    assert_eq!(late.open(&world, later(3600), &token).status, 303);
+    let answer = late.pay(&world, later(3700));
+    assert_eq!((answer.to(), answer.line.outcome), (PAID_PAGE, "paid_and_unheard"));
+    assert_eq!(answer.line.metrics.errors, 1);
+}
+
+#[test]
+fn tries_in_a_session_that_is_over_are_in_the_audit_log() {
+    let world = World::new();
+    let (mut browser, _) = inside(&world);
+    browser.look(&world, later(1800), "");
+    browser.pay(&world, later(1800));
+    assert_eq!(world.told("invoice.read"), [(Outcome::Denied, vec![])]);
+    assert_eq!(world.told("checkout.begin"), [(Outcome::Denied, vec![])]);
+}
+
+#[test]
+fn a_fresh_link_that_could_not_be_sent_may_be_asked_for_again_at_once() {
+    let world = World::new();
+    let (_, token) = inside(&world);
+    let faults = Faults::default();
+    let counted = world.fork(&faults);
+    let ask =
+        |world: &World, now| block_on(Browser::default().go(&world.portal(), now, FRESH, Some(&token), ""));
+    assert_eq!(ask(&counted, later(60)).status, 200);
+    let calls = faults.calls();
+    for call in 0..calls {
+        let faults = Faults::default();
+        let world = world.fork(&faults);
+        faults.plan(call, Fault::Refuses);
+        let first = ask(&world, later(60)).status;
+        faults.clear();
+        let sent = world.mail.sent().len();
+        let second = ask(&world, later(61)).status;
+        let expected = if sent == 1 { (200, 429) } else { (503, 200) };
+        assert_eq!((first, second), expected, "call {call}");
+        assert_eq!(world.mail.sent().len(), 1, "call {call}");
+    }
+}
+
+#[test]
+fn who_is_inside_and_presses_again_is_led_in() {
+    let world = World::new();
+    let (mut browser, token) = inside(&world);
+    let again = browser.open(&world, later(120), &token);
+    assert_eq!((again.status, again.to()), (303, "/p/session"));
 }
 
 const PAID_PAGE: &str = "/p/session?paid";
@@ -845,7 +996,7 @@ fn where_stripe_does_not_do_its_part_the_payer_is_told_and_may_try_again() {
     let refused = browser.pay(&world, later(1));
     assert_eq!((refused.to(), refused.line.outcome), ("/p/session?again", "stripe_key_refused"));
     assert_eq!(browser.look(&world, later(1), "again").status, 200);
-    world.vault.put(&world.org.to_string(), json!({"v": 1, "key": "rk_test_51Another"}).to_string());
+    world.reconnect("rk_test_51Another");
     assert!(browser.pay(&world, later(2)).to().starts_with(FakeStripe::ORIGIN));
 }
 
@@ -857,9 +1008,10 @@ fn a_key_that_was_replaced_is_read_anew_at_once() {
     let pay =
         |browser: &mut Browser, now| block_on(browser.go(&portal, now, CHECKOUT, None, "")).to().to_owned();
     assert!(pay(&mut browser, later(1)).starts_with(FakeStripe::ORIGIN));
-    world.stripe.refuse(STRIPE_KEY);
-    world.vault.put(&world.org.to_string(), json!({"v": 1, "key": "rk_test_51Another"}).to_string());
+    world.stripe.end("cs_0000");
+    world.reconnect("rk_test_51Another");
     assert!(pay(&mut browser, later(2)).starts_with(FakeStripe::ORIGIN));
+    assert_eq!(world.owed().checkout.unwrap().key, account("rk_test_51Another").fingerprint);
 }
 
 #[test]
@@ -967,7 +1119,11 @@ fn a_warm_page_costs_three_calls_at_most() {
         calls(&mut visit, route, None);
     }
     assert_eq!(calls(&mut visit, SESSION, None), 2, "rows, audit event");
-    assert_eq!(calls(&mut visit, CHECKOUT, None), 2, "rows, and Stripe is asked whether the session is open");
+    assert_eq!(
+        calls(&mut visit, CHECKOUT, None),
+        3,
+        "rows, audit event; and Stripe is asked whether the session is open"
+    );
     assert_eq!(calls(&mut Browser::default(), DOOR, Some(&token)), 1, "rows");
     assert_eq!(calls(&mut Browser::default(), OPEN, Some(&token)), 2, "rows, transaction");
 }

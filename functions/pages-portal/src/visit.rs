@@ -136,10 +136,20 @@ impl<'a, T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Vis
         Ok(book)
     }
 
-    /// The rows of a session that is not over. `ask` is on the page where it is.
-    pub(crate) async fn entered(&mut self) -> Result<(Claims, Book), Failed> {
+    /// The rows of a session that is not over. A try in one that is, or was ended, is in the audit log.
+    pub(crate) async fn entered(&mut self, action: &str) -> Result<(Claims, Book), Failed> {
         let Named { claims, is_over } = self.session().await?;
-        let book = self.read(&claims).await?;
+        let entered = self.inside(&claims, is_over).await;
+        if let Err(Failed::Gone(_)) = &entered {
+            let denied = (action, Object::new("invoice", claims.invoice), Outcome::Denied, &[][..]);
+            self.commit(&claims, &Book::default(), &[denied]).await?;
+        }
+        Ok((claims, entered?))
+    }
+
+    /// The rows of that session, if it is not over.
+    pub(crate) async fn inside(&self, claims: &Claims, is_over: bool) -> Result<Book, Failed> {
+        let book = self.read(claims).await?;
         let (seller, ask) = (seller(&book)?, Some("/p/session/fresh-link".to_owned()));
         let (link, invoice) = (book.get::<PortalLink>(&claims.link)?, book.get::<Invoice>(&claims.invoice)?);
         let Some((link, _)) = link.zip(invoice).filter(|(link, _)| link.invoice == claims.invoice) else {
@@ -148,8 +158,19 @@ impl<'a, T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Vis
         match link.session_until() {
             None => Err(gone(GoneWhy::Revoked, seller, ask)),
             Some(until) if is_over || until <= self.now => Err(gone(GoneWhy::SessionOver, seller, ask)),
-            Some(_) => Ok((claims, book)),
+            Some(_) => Ok(book),
         }
+    }
+
+    /// Whether the query has that word.
+    pub(crate) fn says(&self, word: &str) -> bool {
+        self.request.query().split('&').any(|said| said == word)
+    }
+
+    /// Whether the page that was asked from is of another link: this browser has opened one since.
+    pub(crate) fn is_of_another(&self, claims: &Claims) -> bool {
+        let of = self.request.query().split('&').find_map(|said| said.strip_prefix("of="));
+        of.is_some_and(|of| of != claims.link.to_string())
     }
 
     /// Whether another site made the browser send this form. The session's cookie does not come with those anyway; browsers that

@@ -76,11 +76,12 @@ impl<T: Tables, K: KeyService, V: ReadSecret, C: Checkout> Worker<T, K, V, C> {
         line.outcome = "nothing_open";
         let found = self.invoice(org, id).await.map_err(|error| failed(error.into(), line))?;
         let Some((invoice, _)) = found else { return Ok(()) };
-        if invoice.has_stale_checkout() {
-            self.close_checkout(org, invoice.clone(), line).await?;
-        }
+        // Links first: Stripe may keep the rest waiting.
         if !invoice.takes_payment() {
             self.close_links(org, id, line).await?;
+        }
+        if invoice.has_stale_checkout() {
+            self.close_checkout(org, invoice, line).await?;
         }
         Ok(())
     }
@@ -98,7 +99,7 @@ impl<T: Tables, K: KeyService, V: ReadSecret, C: Checkout> Worker<T, K, V, C> {
     async fn close_checkout(&self, org: &OrgId, invoice: Invoice, line: &mut Line) -> Result<(), TaskError> {
         let Some(live) = invoice.live_checkout().cloned() else { return Ok(()) };
         if let Some(session) = &live.session {
-            match self.cashier.expire(org, session.as_str(), line.timestamp).await {
+            match self.cashier.expire(org, live.key, session, line.timestamp).await {
                 Ok(session) if session.status == SessionStatus::Open => {
                     return Err(TaskError::Retryable("Stripe's session is open still".to_owned()));
                 }
@@ -111,6 +112,8 @@ impl<T: Tables, K: KeyService, V: ReadSecret, C: Checkout> Worker<T, K, V, C> {
                     }
                 }
                 Err(NotPaid::Trouble(trouble)) => return Err(failed(trouble, line)),
+                // Then nobody can pay in it.
+                Err(NotPaid::NoSession) => {}
                 // No further try would help, and it would hold up all others. It ends by itself within the hour.
                 Err(error) => {
                     leave_out(line, error.to_string());
@@ -126,7 +129,7 @@ impl<T: Tables, K: KeyService, V: ReadSecret, C: Checkout> Worker<T, K, V, C> {
                 found.map(|(invoice, version)| (Row::Invoice(invoice), version)),
             );
             let is_news = end_checkout(&mut book, &invoice.id, live.attempt).unwrap_or_default();
-            let deeds = [("invoice.checkout", Object::new("invoice", invoice.id), ["checkout"])];
+            let deeds = [("checkout.end", Object::new("invoice", invoice.id), ["checkout"])];
             if !is_news || self.commit(org, &book, &deeds, tried, line).await? {
                 line.outcome = "closed";
                 return Ok(());

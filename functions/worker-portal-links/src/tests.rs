@@ -9,6 +9,7 @@ use plixo_domain::ledger::{
 use plixo_domain::money::Money;
 use plixo_domain::secret::Secret;
 use plixo_domain::webhook::{ExternalRef, Provider};
+use plixo_portal::cashier::fingerprint;
 use plixo_store::Table;
 use plixo_stripe::Order;
 use plixo_testing::{FakeKms, FakeStripe, FakeTables, FakeVault, Fault, Faults, entropy};
@@ -76,7 +77,9 @@ impl World {
             make_link(&mut book, (from_bytes([n; 16]), id), SignedDuration::from_hours(1), &by(), start())
                 .unwrap();
         }
-        let begun = begin_checkout(&mut book, &id, start()).unwrap().unwrap();
+        let begun = begin_checkout(&mut book, &id, fingerprint(&Secret::new(KEY.to_owned())), start())
+            .unwrap()
+            .unwrap();
         let order = Order {
             idempotency_key: begun.idempotency_key(&id),
             amount: begun.amount,
@@ -179,7 +182,7 @@ fn what_is_settled_is_closed_and_the_log_says_so() {
     assert_eq!(world.settled(), 2);
     let by = "worker-portal-links";
     let settle = format!("{by} portal_link.settle");
-    assert_eq!(world.audit(), [format!("{by} invoice.checkout"), settle.clone(), settle]);
+    assert_eq!(world.audit(), [format!("{by} checkout.end"), settle.clone(), settle]);
     assert_eq!(world.follow(), 0, "once more, it changes nothing");
     assert_eq!(world.audit().len(), 3);
 }

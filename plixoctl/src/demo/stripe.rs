@@ -1,12 +1,11 @@
 //! The Stripe accounts of demo organisations.
 
 use anyhow::Context;
-use aws_lc_rs::digest::{SHA256, digest};
 use plixo_domain::id::{Ids, OrgId};
 use plixo_domain::ledger::{Book, RestrictedKey, RowKey, StripeAccount, StripeKeyEntry};
 use plixo_domain::secret::Secret;
-use plixo_domain::webhook::Fingerprint;
 use plixo_lambda::clock;
+use plixo_portal::cashier::fingerprint;
 use serde_json::{Value, json};
 
 use super::{Stack, audit, random_seed};
@@ -14,11 +13,8 @@ use super::{Stack, audit, random_seed};
 /// Has an organisation's payers pay by that key, as `PUT /v1/orgs/{org}/stripe-account` does.
 pub(super) async fn connect(stack: &Stack, org: OrgId, key: Secret) -> anyhow::Result<Value> {
     let (key, now) = (RestrictedKey::new(key)?, clock::now());
-    let mut hash = [0; 32];
-    hash.iter_mut()
-        .zip(digest(&SHA256, key.secret().reveal().as_bytes()).as_ref())
-        .for_each(|(to, from)| *to = *from);
-    let account = StripeAccount { key_hint: key.hint(), connected_at: now, fingerprint: Fingerprint(hash) };
+    let account =
+        StripeAccount { key_hint: key.hint(), connected_at: now, fingerprint: fingerprint(key.secret()) };
     let mut book = Book::default();
     for (name, stored) in stack.store.read(&org, vec![RowKey::StripeAccount]).await? {
         book.learn(name, stored);
@@ -35,7 +31,8 @@ pub(super) async fn connect(stack: &Stack, org: OrgId, key: Secret) -> anyhow::R
         };
         stack.store.commit(&org, &book, None, &[event], now).await?;
     }
-    let entry = StripeKeyEntry { v: StripeKeyEntry::VERSION, key: Some(key.secret().clone()) };
+    let entry =
+        StripeKeyEntry { v: StripeKeyEntry::VERSION, key: Some(key.secret().clone()), before: Vec::new() };
     let entry = Secret::new(serde_json::to_string(&entry)?);
     stack.stripe_keys.put(&org.to_string(), &entry, stack.storage_key.as_deref()).await?;
     Ok(json!({"org": org, "key_hint": key.hint()}))

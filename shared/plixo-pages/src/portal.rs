@@ -7,6 +7,7 @@ mod words;
 
 use askama::Template;
 use jiff::civil::Date;
+use plixo_domain::id::LinkId;
 use plixo_domain::money::Money;
 
 pub use self::email::{PortalEmail, PortalEmailKind};
@@ -52,7 +53,7 @@ pub struct PortalDoor {
     pub action: String,
 }
 
-/// `GET /p/session`: the invoice. Pays by `POST /p/session/checkout`, without fields.
+/// `GET /p/session`: the invoice. Pays by `POST /p/session/checkout?of={link}`, without fields.
 #[derive(Clone, Template)]
 #[template(path = "portal/invoice.html")]
 pub struct PortalInvoice {
@@ -80,6 +81,8 @@ pub struct PortalInvoice {
     pub standing: PortalStanding,
     /// What became of the last try to pay.
     pub note: Option<PortalNote>,
+    /// The link that opened it, which its form names: a browser may have opened another one since.
+    pub link: LinkId,
 }
 
 /// A line of an invoice.
@@ -117,6 +120,10 @@ pub enum PortalNote {
     Failed,
     /// Stripe could not be reached. Nothing was charged.
     TryAgain,
+    /// Stripe could not be asked how an earlier try stands: who has paid is not to pay again.
+    Unsure,
+    /// The page that the payer came from was of another link, which this browser has no session of any more.
+    Other,
 }
 
 /// The longest amount that two columns of have room beside the others: `−EUR 1,234,567.89`.
@@ -142,6 +149,8 @@ impl PortalInvoice {
             PortalNote::Cancelled => Said { text: words.cancelled, shape: "back", tone: Tone::Info },
             PortalNote::Failed => Said { text: words.failed, shape: "alert", tone: Tone::Bad },
             PortalNote::TryAgain => Said { text: words.try_again, shape: "alert", tone: Tone::Warn },
+            PortalNote::Unsure => Said { text: words.unsure, shape: "alert", tone: Tone::Warn },
+            PortalNote::Other => Said { text: words.other, shape: "alert", tone: Tone::Warn },
         })
     }
 

@@ -1,11 +1,14 @@
 //! Stripe Checkout on an organisation's own account.
 
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
 use plixo_aws::secrets::ReadSecret;
 use plixo_domain::id::OrgId;
 use plixo_domain::ledger::{Checkout as Begun, Invoice, Kept, Payment, StripeKeyEntry, is_on_its_way};
 use plixo_domain::secret::Secret;
-use plixo_domain::webhook::{ExternalRef, Provider};
+use plixo_domain::webhook::{ExternalId, ExternalRef, Fingerprint, Provider};
 use plixo_envelope::KeyService;
 use plixo_lambda::recent::Recent;
 use plixo_store::{Store, StoreError, Tables};
@@ -22,16 +25,19 @@ const ROOM: usize = 4096;
 #[derive(Debug)]
 pub struct Cashier<V, C> {
     vault: V,
-    known: Recent<OrgId, Secret>,
+    known: Recent<OrgId, Arc<StripeKeyEntry>>,
     stripe: C,
 }
 
 /// Why Stripe did not do it.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum NotPaid {
-    /// The organisation has no key that Stripe takes.
+    /// The vault has not the key, or Stripe does not take it.
     #[error("the organisation's Stripe account: {0}")]
     NotConnected(String),
+    /// The account of that key has no such session.
+    #[error("Stripe has no such session")]
+    NoSession,
     /// Stripe will not do this.
     #[error("Stripe refused: {0}")]
     Refused(String),
@@ -50,7 +56,7 @@ pub struct Back<'a> {
 }
 
 impl<V: ReadSecret, C: Checkout> Cashier<V, C> {
-    /// One whose keys are in that vault, each under its organisation's id.
+    /// One whose keys are in that vault, those of an organisation under its id.
     #[must_use]
     pub fn new(vault: V, stripe: C) -> Self {
         Self { vault, known: Recent::new(KEPT_SECONDS, ROOM), stripe }
@@ -70,7 +76,8 @@ impl<V: ReadSecret, C: Checkout> Cashier<V, C> {
         now: Timestamp,
     ) -> Result<Session, NotPaid> {
         if let Some(session) = &begun.session {
-            return self.retrieve(org, session.as_str(), now).await;
+            let retrieve = async |key: &Secret| self.stripe.retrieve(key, session.as_str()).await;
+            return self.with_key(org, begun.key, now, retrieve).await;
         }
         let order = Order {
             idempotency_key: begun.idempotency_key(&invoice.id),
@@ -83,59 +90,76 @@ impl<V: ReadSecret, C: Checkout> Cashier<V, C> {
             cancel_url: back.cancelled.to_owned(),
             expires_at: begun.expires_at(),
         };
-        self.with_key(org, now, async |key| self.stripe.create(key, &order).await).await
+        self.with_key(org, begun.key, now, async |key| self.stripe.create(key, &order).await).await
     }
 
-    /// A session as it stands at Stripe.
+    /// The session of a checkout as it stands at Stripe; `None` where Stripe's answer was never written down.
     ///
     /// # Errors
     /// [`NotPaid`].
-    pub async fn retrieve(&self, org: &OrgId, session: &str, now: Timestamp) -> Result<Session, NotPaid> {
-        self.with_key(org, now, async |key| self.stripe.retrieve(key, session).await).await
+    pub async fn retrieve(
+        &self,
+        org: &OrgId,
+        begun: &Begun,
+        now: Timestamp,
+    ) -> Result<Option<Session>, NotPaid> {
+        let Some(session) = &begun.session else { return Ok(None) };
+        let retrieve = async |key: &Secret| self.stripe.retrieve(key, session.as_str()).await;
+        self.with_key(org, begun.key, now, retrieve).await.map(Some)
     }
 
-    /// Ends a session, so that nobody can pay in it, and answers how it stands then: somebody may have paid already.
+    /// Ends a checkout's session, so that nobody can pay in it, and answers how it stands then: somebody may have paid already.
     ///
     /// # Errors
     /// [`NotPaid`].
-    pub async fn expire(&self, org: &OrgId, session: &str, now: Timestamp) -> Result<Session, NotPaid> {
-        self.with_key(org, now, async |key| self.stripe.expire(key, session).await).await
+    pub async fn expire(
+        &self,
+        org: &OrgId,
+        key: Fingerprint,
+        session: &ExternalId,
+        now: Timestamp,
+    ) -> Result<Session, NotPaid> {
+        self.with_key(org, key, now, async |key| self.stripe.expire(key, session.as_str()).await).await
     }
 
-    /// With the organisation's key. One that was refused may have been replaced: then once more, with the key that the vault has
-    /// by now.
+    /// With that key of the organisation's and no other: another one may be of another account.
     async fn with_key<R>(
         &self,
         org: &OrgId,
+        wanted: Fingerprint,
         now: Timestamp,
         ask: impl AsyncFn(&Secret) -> Result<R, StripeError>,
     ) -> Result<R, NotPaid> {
-        if let Some(key) = self.known.get(org, now) {
-            match ask(&key).await {
-                Err(StripeError::KeyRefused(_)) => self.known.forget(org),
-                done => return done.map_err(not_paid),
+        let find = |entry: &StripeKeyEntry| entry.keys(now).find(|key| fingerprint(key) == wanted).cloned();
+        let known = self.known.get(org, now).and_then(|entry| find(&entry));
+        let key = match known {
+            Some(key) => key,
+            None => {
+                let entry = Arc::new(self.read(org).await?);
+                self.known.keep(*org, now, Arc::clone(&entry));
+                find(&entry).ok_or_else(|| NotPaid::NotConnected("the key is gone".to_owned()))?
             }
-        }
-        let key = self.read_key(org).await?;
-        let done = ask(&key).await;
-        if !matches!(done, Err(StripeError::KeyRefused(_))) {
-            self.known.keep(*org, now, key);
-        }
-        done.map_err(not_paid)
+        };
+        ask(&key).await.map_err(not_paid)
     }
 
-    async fn read_key(&self, org: &OrgId) -> Result<Secret, NotPaid> {
-        let missing = || NotPaid::NotConnected("there is no key".to_owned());
+    async fn read(&self, org: &OrgId) -> Result<StripeKeyEntry, NotPaid> {
         let entry = self.vault.read_secret(&org.to_string()).await.map_err(Trouble::from)?;
+        let entry = entry.ok_or_else(|| NotPaid::NotConnected("there is no key".to_owned()))?;
         // The error would quote the entry.
         let odd = || Trouble::Internal(format!("{org}: the vault's entry is none of a Stripe account"));
-        let entry: StripeKeyEntry =
-            serde_json::from_str(entry.ok_or_else(missing)?.reveal()).map_err(|_| odd())?;
-        if entry.v != StripeKeyEntry::VERSION {
-            return Err(odd().into());
-        }
-        entry.key.ok_or_else(missing)
+        let entry: StripeKeyEntry = serde_json::from_str(entry.reveal()).map_err(|_| odd())?;
+        if entry.v == StripeKeyEntry::VERSION { Ok(entry) } else { Err(odd().into()) }
     }
+}
+
+/// SHA-256 of a key, by which it is found again.
+#[must_use]
+pub fn fingerprint(key: &Secret) -> Fingerprint {
+    let mut hash = [0; 32];
+    let digest = digest(&SHA256, key.reveal().as_bytes());
+    hash.iter_mut().zip(digest.as_ref()).for_each(|(to, from)| *to = *from);
+    Fingerprint(hash)
 }
 
 fn not_paid(error: StripeError) -> NotPaid {
@@ -143,11 +167,12 @@ fn not_paid(error: StripeError) -> NotPaid {
     match error {
         StripeError::Unavailable(_) => Trouble::Unavailable(cause).into(),
         StripeError::KeyRefused(_) => NotPaid::NotConnected(cause),
-        StripeError::NotFound | StripeError::Refused(_) => NotPaid::Refused(cause),
+        StripeError::NotFound => NotPaid::NoSession,
+        StripeError::Refused(_) => NotPaid::Refused(cause),
     }
 }
 
-/// Whether a session took money that Plixo has not heard of yet: until then nobody is to pay again.
+/// Whether a session took, or may take, money that Plixo has not heard of yet: until then nobody is to pay again.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -163,5 +188,5 @@ pub async fn took_unheard_money<T: Tables, K: KeyService>(
     let name = ExternalRef { provider: Provider::Stripe, id };
     let rows = store.read(org, vec![Payment::key(&name)]).await?;
     let payment = rows.iter().find_map(|(_, stored)| stored.as_ref());
-    Ok(is_on_its_way(payment.and_then(|(row, _)| Payment::of(row))))
+    Ok(is_on_its_way(session.is_paid, payment.and_then(|(row, _)| Payment::of(row))))
 }

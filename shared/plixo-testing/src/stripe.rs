@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use plixo_domain::id::InvoiceId;
@@ -26,6 +27,7 @@ pub struct FakeSession {
 pub struct FakeStripe {
     sessions: Arc<Mutex<BTreeMap<String, FakeSession>>>,
     refused: Arc<Mutex<Vec<String>>>,
+    made: Arc<AtomicUsize>,
     faults: Faults,
 }
 
@@ -50,6 +52,13 @@ impl FakeStripe {
         self.sessions.lock().unwrap().values().cloned().collect()
     }
 
+    /// The session of that page, while somebody can pay there.
+    #[must_use]
+    pub fn open(&self, url: &str) -> Option<FakeSession> {
+        let sessions = self.sessions.lock().unwrap();
+        sessions.values().find(|it| it.session.url.as_ref().is_some_and(|own| own.reveal() == url)).cloned()
+    }
+
     /// Pays in the session of that page; the name of the money, unless nobody can pay there. With a bank debit the money is on its
     /// way for days.
     #[must_use]
@@ -63,6 +72,11 @@ impl FakeStripe {
         found.session.is_paid = !is_debit;
         found.session.payment_intent = Some(found.session.id.as_str().replace("cs_", "pi_").parse().unwrap());
         Some(found.clone())
+    }
+
+    /// It never was.
+    pub fn lose(&self, id: &str) {
+        self.sessions.lock().unwrap().remove(id);
     }
 
     /// Its time is over.
@@ -99,7 +113,7 @@ impl Checkout for FakeStripe {
                 let status = SessionStatus::Open;
                 return Ok(Session { id, url, status, is_paid: false, payment_intent: None });
             }
-            let id = format!("cs_{:04}", sessions.len());
+            let id = format!("cs_{:04}", self.made.fetch_add(1, Ordering::SeqCst));
             let session = Session {
                 id: id.parse().unwrap(),
                 url: Some(Secret::new(format!("{}/{id}", Self::ORIGIN))),

@@ -16,8 +16,10 @@ use super::*;
 enum Act {
     /// A payer presses the button, and goes where they are sent.
     Press,
-    /// A payer pays on Stripe's page where they were last sent.
-    Pay,
+    /// A payer's card is declined on Stripe's page, and that is heard of.
+    Decline,
+    /// A payer pays on Stripe's page where they were last sent; by a debit, which comes later.
+    Pay(bool),
     /// Stripe tells of all money that it has taken by now.
     Hear,
     /// A charge that the organisation makes by itself is heard of.
@@ -35,7 +37,8 @@ enum Act {
 fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
         5 => Just(Act::Press),
-        4 => Just(Act::Pay),
+        2 => Just(Act::Decline),
+        4 => any::<bool>().prop_map(Act::Pay),
         3 => Just(Act::Hear),
         1 => Just(Act::Charge),
         2 => any::<bool>().prop_map(Act::Receipt),
@@ -50,8 +53,8 @@ const OWED: i64 = 11_900;
 /// What Stripe and others did, and what was heard of it.
 #[derive(Default)]
 struct Outside {
-    /// Money of our sessions: its name, how much, and whether it was heard of.
-    taken: Vec<(String, i64, bool)>,
+    /// Money of our sessions: its name, how much, and how often it has to be heard of until it is known: a debit is on its way first.
+    taken: Vec<(String, i64, u8)>,
     /// What money that was heard of, from wherever, was refunded; all of it.
     refunded: BTreeSet<String>,
     heard: Vec<(String, i64)>,
@@ -88,20 +91,36 @@ impl Scene {
                         sent = Some(answer.to().to_owned());
                     }
                 }
-                Act::Pay => {
-                    if let Some(paid) = sent.as_ref().and_then(|url| self.world.stripe.pay(url, false)) {
+                Act::Decline => {
+                    let open = sent.as_ref().and_then(|url| self.world.stripe.open(url));
+                    if let Some(open) = open {
+                        let name = open.session.id.as_str().replace("cs_", "pi_");
+                        let at = self.next();
+                        self.world.hear(&name, open.amount.amount, Stage::Failed, at).await;
+                    }
+                }
+                Act::Pay(is_debit) => {
+                    if let Some(paid) = sent.as_ref().and_then(|url| self.world.stripe.pay(url, *is_debit)) {
                         let name = paid.session.payment_intent.unwrap().to_string();
-                        self.outside.lock().unwrap().taken.push((name, paid.amount.amount, false));
+                        let news = 1 + u8::from(*is_debit);
+                        self.outside.lock().unwrap().taken.push((name, paid.amount.amount, news));
                     }
                 }
                 Act::Hear => {
                     let news =
-                        self.outside.lock().unwrap().taken.iter_mut().find(|(.., heard)| !heard).map(|it| {
-                            it.2 = true;
-                            (it.0.clone(), it.1)
-                        });
-                    if let Some((name, amount)) = news {
-                        self.hear(name, amount).await;
+                        self.outside.lock().unwrap().taken.iter_mut().find(|(.., left)| *left > 0).map(
+                            |it| {
+                                it.2 -= 1;
+                                it.clone()
+                            },
+                        );
+                    match news {
+                        Some((name, amount, 0)) => self.hear(name, amount).await,
+                        Some((name, amount, _)) => {
+                            let at = self.next();
+                            self.world.hear_of(Witness::Session, &name, amount, Stage::Pending, at).await;
+                        }
+                        None => {}
                     }
                 }
                 Act::Charge => self.hear(format!("pi_auto_{}", self.next()), OWED).await,
@@ -198,7 +217,7 @@ proptest! {
         check(&scene)?;
         // Once all is heard and followed, nothing is open that should not be.
         block_on(async {
-            while scene.outside.lock().unwrap().taken.iter().any(|(.., heard)| !heard) {
+            while scene.outside.lock().unwrap().taken.iter().any(|(.., left)| *left > 0) {
                 scene.play(&portals[0], Browser::default(), &[Act::Hear]).await;
             }
             scene.follow().await;

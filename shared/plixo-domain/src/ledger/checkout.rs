@@ -6,10 +6,10 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Book, Invoice, Payment, PaymentStatus, Unread};
+use super::{Book, Invoice, Payment, Stage, Unread, Witness};
 use crate::id::InvoiceId;
 use crate::money::Money;
-use crate::webhook::ExternalId;
+use crate::webhook::{ExternalId, Fingerprint};
 
 /// How long a session can be paid in. Stripe takes 30 minutes to 24 hours, by its own clock.
 pub const CHECKOUT: SignedDuration = SignedDuration::from_mins(60);
@@ -23,6 +23,8 @@ pub struct Checkout {
     pub amount: Money,
     /// When it was begun.
     pub begun_at: Timestamp,
+    /// By which of the organisation's Stripe keys: that key alone can look for the session and end it.
+    pub key: Fingerprint,
     /// Stripe's session, once its answer is written down.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<ExternalId>,
@@ -59,10 +61,19 @@ impl Invoice {
     }
 }
 
-/// Whether the money of a session that was completed is on its way still: until it was heard of, nobody pays again.
+/// Whether the money of a session whose payer is through may come still, or has come and was not heard of: until then nobody pays
+/// again. `is_paid` is what Stripe says of the session. That a try failed says nothing of the next one in the same session, which is
+/// of the same money: so of an unpaid session, only what was said after its completion counts.
 #[must_use]
-pub fn is_on_its_way(payment: Option<&Payment>) -> bool {
-    payment.is_none_or(|payment| payment.status() == PaymentStatus::Pending)
+pub fn is_on_its_way(is_paid: bool, payment: Option<&Payment>) -> bool {
+    let Some(payment) = payment else { return true };
+    if payment.money.values().any(|said| said.state == Stage::Received) {
+        return false;
+    }
+    let Some(session) = payment.money.get(&Witness::Session).filter(|_| !is_paid) else { return true };
+    let failed = |stage| matches!(stage, Stage::Failed | Stage::Canceled);
+    let failed_later = payment.money.values().any(|said| failed(said.state) && said.stamp > session.stamp);
+    !(failed(session.state) || failed_later)
 }
 
 /// Begins to pay what is open. `None` where nothing is, or where a session is live: that one is to be ended first.
@@ -72,13 +83,14 @@ pub fn is_on_its_way(payment: Option<&Payment>) -> bool {
 pub fn begin_checkout(
     book: &mut Book,
     invoice: &InvoiceId,
+    key: Fingerprint,
     now: Timestamp,
 ) -> Result<Option<Checkout>, Unread> {
     let owed = book.get::<Invoice>(invoice)?.filter(|it| it.takes_payment() && it.live_checkout().is_none());
     let Some(owed) = owed.cloned() else { return Ok(None) };
     let before = owed.checkout.as_ref().map_or(0, |checkout| checkout.attempt);
     let (attempt, amount) = (before.saturating_add(1), owed.balance());
-    let begun = Checkout { attempt, amount, begun_at: now, session: None, over: false };
+    let begun = Checkout { attempt, amount, begun_at: now, key, session: None, over: false };
     book.put(Invoice { checkout: Some(begun.clone()), ..owed })?;
     Ok(Some(begun))
 }
@@ -124,6 +136,8 @@ mod tests {
     use crate::ledger::tests::invoice;
     use crate::ledger::{Kept, Row};
 
+    const KEY: Fingerprint = Fingerprint([1; 32]);
+
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(1_800_000_000 + second).unwrap()
     }
@@ -142,13 +156,13 @@ mod tests {
     #[test]
     fn one_session_of_an_invoice_is_live_at_a_time() {
         let (mut book, of) = book();
-        let first = begin_checkout(&mut book, &of, at(0)).unwrap().unwrap();
+        let first = begin_checkout(&mut book, &of, KEY, at(0)).unwrap().unwrap();
         assert_eq!((first.attempt, first.amount.amount), (1, 10_000));
         assert_eq!(first.expires_at(), at(3600));
-        assert_eq!(begin_checkout(&mut book, &of, at(1)), Ok(None));
+        assert_eq!(begin_checkout(&mut book, &of, KEY, at(1)), Ok(None));
         assert_eq!(end_checkout(&mut book, &of, 1), Ok(true));
         assert_eq!(end_checkout(&mut book, &of, 1), Ok(false));
-        let second = begin_checkout(&mut book, &of, at(1)).unwrap().unwrap();
+        let second = begin_checkout(&mut book, &of, KEY, at(1)).unwrap().unwrap();
         assert_eq!(second.attempt, 2);
         assert_ne!(first.idempotency_key(&of), second.idempotency_key(&of));
     }
@@ -157,10 +171,10 @@ mod tests {
     fn a_late_answer_is_not_taken_for_a_try_that_is_over() {
         let (mut book, of) = book();
         let session: ExternalId = "cs_test_1".parse().unwrap();
-        begin_checkout(&mut book, &of, at(0)).unwrap();
+        begin_checkout(&mut book, &of, KEY, at(0)).unwrap();
         end_checkout(&mut book, &of, 1).unwrap();
         assert_eq!(note_session(&mut book, &of, 1, &session), Ok(false));
-        begin_checkout(&mut book, &of, at(1)).unwrap();
+        begin_checkout(&mut book, &of, KEY, at(1)).unwrap();
         assert_eq!(note_session(&mut book, &of, 1, &session), Ok(false));
         assert_eq!(note_session(&mut book, &of, 2, &session), Ok(true));
         assert_eq!(found(&book, &of).live_checkout().unwrap().session, Some(session));
@@ -169,7 +183,7 @@ mod tests {
     #[test]
     fn what_settles_or_changes_the_balance_leaves_a_stale_session() {
         let (mut book, of) = book();
-        begin_checkout(&mut book, &of, at(0)).unwrap();
+        begin_checkout(&mut book, &of, KEY, at(0)).unwrap();
         assert!(!found(&book, &of).has_stale_checkout());
         let mut less = found(&book, &of).clone();
         less.total.amount = 9_000;
@@ -179,11 +193,38 @@ mod tests {
         assert!(found(&book, &of).has_stale_checkout());
         assert_eq!(end_checkout(&mut book, &of, 1), Ok(true));
         assert!(!found(&book, &of).has_stale_checkout());
-        assert_eq!(begin_checkout(&mut book, &of, at(1)), Ok(None), "there is nothing to pay");
+        assert_eq!(begin_checkout(&mut book, &of, KEY, at(1)), Ok(None), "there is nothing to pay");
+    }
+
+    fn said(of: &[(Witness, Stage, i64)]) -> Payment {
+        let mut payment = crate::ledger::tests::payment();
+        for (witness, state, at) in of.iter().copied() {
+            let stamp = crate::ledger::Stamp { at, event: format!("evt_{at}") };
+            let said =
+                crate::ledger::Statement { state, stamp, amount: 10_000, currency: "EUR".parse().unwrap() };
+            payment.money.insert(witness, said);
+        }
+        payment
     }
 
     #[test]
     fn until_the_money_is_heard_of_it_is_on_its_way() {
-        assert!(is_on_its_way(None));
+        use Stage::{Failed, Pending, Received};
+        use Witness::{Intent, Session};
+        assert!(is_on_its_way(true, None) && is_on_its_way(false, None));
+        let declined = said(&[(Intent, Failed, 1)]);
+        assert!(is_on_its_way(true, Some(&declined)), "it was paid at the next try");
+        assert!(is_on_its_way(false, Some(&declined)), "it may be, by a debit");
+        let debit = said(&[(Intent, Failed, 1), (Session, Pending, 2)]);
+        assert!(is_on_its_way(false, Some(&debit)));
+        let heard = said(&[(Intent, Received, 3), (Session, Pending, 2)]);
+        assert!(!is_on_its_way(true, Some(&heard)) && !is_on_its_way(false, Some(&heard)));
+        for failed in [
+            said(&[(Session, Failed, 4), (Intent, Failed, 1)]),
+            said(&[(Intent, Failed, 4), (Session, Pending, 2)]),
+        ] {
+            assert!(!is_on_its_way(false, Some(&failed)));
+            assert!(is_on_its_way(true, Some(&failed)), "Stripe knows better");
+        }
     }
 }

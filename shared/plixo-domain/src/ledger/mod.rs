@@ -31,7 +31,7 @@ pub use portal::{
     settle_link,
 };
 pub use settle::MAX_TOUCHED;
-pub use stripe_account::{NotRestricted, RestrictedKey, StripeAccount, StripeKeyEntry};
+pub use stripe_account::{FormerKey, NotRestricted, RestrictedKey, StripeAccount, StripeKeyEntry};
 pub use totals::{CountError, Countable, Counted, KEPT_MONTHS, MAX_DAYS, Overview, Share, Totals, recount};
 
 use serde::{Deserialize, Serialize};

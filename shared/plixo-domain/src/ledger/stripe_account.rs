@@ -1,6 +1,6 @@
 //! An organisation's own Stripe account, on which its payers pay.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::secret::Secret;
@@ -67,12 +67,48 @@ pub struct StripeKeyEntry {
     /// The restricted key; absent where the organisation took it back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<Secret>,
+    /// The keys before it, the latest first: sessions that they made are looked for and ended by them, and by no other.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub before: Vec<FormerKey>,
+}
+
+/// A restricted key in whose place another one came, or none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FormerKey {
+    /// The key.
+    pub key: Secret,
+    /// From then on it is used no more.
+    pub until: Timestamp,
 }
 
 impl StripeKeyEntry {
     /// The form that this code writes and reads.
     pub const VERSION: u8 = 1;
+
+    /// The entry with another key, or none, in the place of this one's.
+    #[must_use]
+    pub fn replaced(&self, key: Option<Secret>, now: Timestamp) -> Self {
+        if self.key == key {
+            return self.clone();
+        }
+        let until = now.saturating_add(STILL_USED).unwrap_or(now);
+        let former = self.key.clone().map(|key| FormerKey { key, until });
+        let older = self.before.iter().filter(|it| now < it.until && Some(&it.key) != key.as_ref()).cloned();
+        let before = former.into_iter().chain(older).take(MOST_FORMER).collect();
+        Self { v: Self::VERSION, key, before }
+    }
+
+    /// All keys that are used at that time.
+    pub fn keys(&self, now: Timestamp) -> impl Iterator<Item = &Secret> {
+        let former = self.before.iter().filter(move |it| now < it.until).map(|it| &it.key);
+        self.key.iter().chain(former)
+    }
 }
+
+/// How long a key that was replaced is used for the sessions that it made, which live an hour: as long as a rotated webhook secret.
+const STILL_USED: SignedDuration = SignedDuration::from_hours(24);
+/// How many of them are kept.
+const MOST_FORMER: usize = 5;
 
 #[cfg(test)]
 mod tests {
@@ -83,6 +119,22 @@ mod tests {
         let key = RestrictedKey::new(Secret::new("rk_test_51CanaryCanaryA1b2".to_owned())).unwrap();
         assert_eq!(key.hint(), "rk_test_…A1b2");
         assert!(!format!("{key:?}").contains("Canary"));
+    }
+
+    #[test]
+    fn a_replaced_key_is_used_for_what_it_made() {
+        let (now, key) = ("2026-11-28T09:00:00Z".parse().unwrap(), |name: &str| Secret::new(name.to_owned()));
+        let entry = StripeKeyEntry { v: 1, key: Some(key("a")), before: Vec::new() };
+        assert_eq!(entry.replaced(Some(key("a")), now), entry);
+        let gone = entry.replaced(None, now);
+        assert_eq!(gone.keys(now).collect::<Vec<_>>(), [&key("a")]);
+        assert_eq!(gone.keys(now + SignedDuration::from_hours(24)).count(), 0);
+        assert_eq!(gone.replaced(Some(key("a")), now), entry, "it is back, and stands there once");
+        let mut many = entry;
+        for n in 0..9 {
+            many = many.replaced(Some(key(&n.to_string())), now);
+        }
+        assert_eq!(many.keys(now).count(), 6);
     }
 
     #[test]

@@ -39,6 +39,26 @@ pub(super) fn invoice(n: u8, total: i64) -> Invoice {
     }
 }
 
+/// A payment of which nobody has said anything.
+pub(super) fn payment() -> Payment {
+    Payment {
+        id: ids(1).make(),
+        reference: ExternalRef { provider: Provider::Stripe, id: "pi_1".parse().unwrap() },
+        money: Default::default(),
+        received_at: None,
+        named: Default::default(),
+        customer: None,
+        customer_id: None,
+        refunded_total: None,
+        refunds: Default::default(),
+        disputes: Default::default(),
+        payer: None,
+        choices: Vec::new(),
+        undone: Default::default(),
+        allocations: Default::default(),
+    }
+}
+
 /// A store that holds rows and nothing else.
 #[derive(Default, Clone)]
 pub(super) struct Rows(pub(super) std::collections::BTreeMap<RowKey, (Row, u64)>);

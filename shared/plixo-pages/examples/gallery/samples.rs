@@ -1190,6 +1190,7 @@ impl Make<'_> {
             line("Discount for the delay", "1", -20_000, None, -20_000),
         ];
         let payable = PortalInvoice {
+            link: "lnk_01h2xcejqtf2nbrexx3vqjhp49".parse().unwrap(),
             language,
             seller: seller(),
             number: self.t("NW-2026-0106"),
@@ -1262,6 +1263,8 @@ impl Make<'_> {
                 PortalInvoice { note: Some(PortalNote::Failed), due_on: day(1), ..part.clone() },
             ),
             ("invoice-try-again", noted(PortalNote::TryAgain)),
+            ("invoice-unsure", noted(PortalNote::Unsure)),
+            ("invoice-other", noted(PortalNote::Other)),
             ("invoice-not-online", standing(PortalStanding::NotOnline, &payable)),
             ("invoice-confirming", standing(PortalStanding::Confirming, &payable)),
             ("invoice-processing", standing(PortalStanding::Processing, &part)),

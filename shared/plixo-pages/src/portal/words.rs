@@ -80,6 +80,8 @@ pub(crate) struct Invoice {
     pub(crate) cancelled: &'static str,
     pub(crate) failed: &'static str,
     pub(crate) try_again: &'static str,
+    pub(crate) unsure: &'static str,
+    pub(crate) other: &'static str,
     pub(crate) part_paid: &'static str,
     pub(crate) part_open: &'static str,
     pub(crate) lines: &'static str,

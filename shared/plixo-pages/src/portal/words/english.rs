@@ -65,6 +65,8 @@ pub(super) static WORDS: Words = Words {
         cancelled: "You came back without paying. Nothing was charged.",
         failed: "The last payment did not go through. Please try again, or pay another way.",
         try_again: "We could not reach Stripe, the payment service. Nothing was charged. Please try again in a minute.",
+        unsure: "We could not reach Stripe, the payment service. If you have paid already, please do not pay again. Otherwise try again in a minute.",
+        other: "You have opened another link in this browser since. This is its invoice: please check it before you pay.",
         part_paid: "Paid",
         part_open: "Open",
         lines: "What the invoice is for",

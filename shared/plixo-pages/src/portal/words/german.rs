@@ -65,6 +65,8 @@ pub(super) static WORDS: Words = Words {
         cancelled: "Sie sind zurückgekehrt, ohne zu bezahlen. Es wurde nichts abgebucht.",
         failed: "Die letzte Zahlung ist fehlgeschlagen. Bitte versuchen Sie es noch einmal, oder zahlen Sie auf anderem Weg.",
         try_again: "Der Zahlungsdienst Stripe ist gerade nicht zu erreichen. Es wurde nichts abgebucht. Bitte versuchen Sie es in einer Minute noch einmal.",
+        unsure: "Der Zahlungsdienst Stripe ist gerade nicht zu erreichen. Wenn Sie schon bezahlt haben, zahlen Sie bitte nicht noch einmal. Sonst versuchen Sie es bitte in einer Minute wieder.",
+        other: "Sie haben in diesem Browser inzwischen einen anderen Link geöffnet. Das ist seine Rechnung: Bitte prüfen Sie sie, bevor Sie bezahlen.",
         part_paid: "Bezahlt",
         part_open: "Offen",
         lines: "Rechnungsposten",
