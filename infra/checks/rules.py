@@ -35,6 +35,7 @@ PUBLIC_ROUTES = {
     "POST /sign-in/refresh": "the refresh token, in a cookie that comes with a form of ours",
     "GET /": "it leads to the organisations",
     "GET /assets/{file}": "style and icon, for everybody",
+    "GET /logos/{org}/{file}": "sellers' logos, for everybody who knows their hash",
     "GET /p/session": "a payer's session, in a cookie: a token of ours",
     "POST /p/session/checkout": "a payer's session, in a cookie: a token of ours",
     "POST /p/session/fresh-link": "a payer's session, also one that is over; what comes of it goes to the customer's own address",
