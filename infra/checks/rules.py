@@ -43,7 +43,6 @@ PUBLIC_ROUTES = {
     "HEAD /p/{token}": "a link's token, signed by us; looking changes nothing",
     "POST /p/{token}": "a link's token, signed by us, which works once",
     "POST /p/{token}/fresh-link": "a link's token, signed by us; what comes of it goes to the customer's own address",
-    "GET /logos/{org}/{file}": "a seller's logo, for everybody",
 }
 # Actions that AWS offers for all resources only
 # (https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsx-ray.html).
