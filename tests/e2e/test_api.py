@@ -37,10 +37,12 @@ ROW = {
     "write ledger": [f"POST {ORG}/customers", f"PATCH {ORG}/customers/{{id}}", f"POST {ORG}/invoices", f"PATCH {ORG}/invoices/{{id}}",
                      *(f"POST {ORG}/invoices/{{id}}/{act}" for act in ("finalize", "void", "uncollectible")),
                      f"POST {ORG}/payments", f"POST {ORG}/payments/{{id}}/allocations",
-                     f"DELETE {ORG}/payments/{{id}}/allocations/{{allocation}}"],
+                     f"DELETE {ORG}/payments/{{id}}/allocations/{{allocation}}",
+                     f"GET {ORG}/invoices/{{id}}/portal-links", f"POST {ORG}/invoices/{{id}}/portal-links", f"DELETE {ORG}/portal-links/{{id}}"],
     "integrations": [f"GET {ORG}/webhook-endpoints", f"POST {ORG}/webhook-endpoints", f"GET {ORG}/webhook-endpoints/{{id}}",
                      f"PATCH {ORG}/webhook-endpoints/{{id}}", f"POST {ORG}/webhook-endpoints/{{id}}/rotate",
-                     f"GET {ORG}/webhook-events", f"GET {ORG}/webhook-events/{{id}}", f"POST {ORG}/webhook-events/{{id}}/replay"],
+                     f"GET {ORG}/webhook-events", f"GET {ORG}/webhook-events/{{id}}", f"POST {ORG}/webhook-events/{{id}}/replay",
+                     f"GET {ORG}/stripe-account", f"PUT {ORG}/stripe-account", f"DELETE {ORG}/stripe-account"],
     "audit log": [f"GET {ORG}/audit-events"],
 }
 MONEY = {"amount": 1_000, "currency": "EUR"}
@@ -62,6 +64,8 @@ def body(route, ids):
         f"POST {ORG}/webhook-endpoints": {"provider": "stripe"},
         f"PATCH {ORG}/webhook-endpoints/{{id}}": {"state": "enabled"},
         f"POST {ORG}/webhook-endpoints/{{id}}/rotate": {},
+        f"POST {ORG}/invoices/{{id}}/portal-links": {"send_email": False},
+        f"PUT {ORG}/stripe-account": {"restricted_key": "rk_test_51ARouteWalkersKey"},
     }.get(route)
 
 
@@ -102,6 +106,7 @@ def furnish(owner, email):
     payment = owner.make("/payments", {"source": "bank", "amount": {**MONEY, "amount": 10_000}, "received_on": "2026-11-01"})["id"]
     shares = {"allocations": [{"invoice_id": opened, "amount": {**MONEY, "amount": 10}}]}
     allocation = owner.make(f"/payments/{payment}/allocations", shares)["data"][0]["id"]
+    link = owner.make(f"/invoices/{opened}/portal-links", {"send_email": False})["id"]
     endpoint = owner.make("/webhook-endpoints", {"provider": "stripe"})
     sent = [event("payment_intent.succeeded", amount=77) for _ in range(2)]
     assert {deliver(endpoint, one) for one in sent} == {200}
@@ -109,7 +114,7 @@ def furnish(owner, email):
     seen = wait_for(lambda: [row for row in owner.get("/webhook-events")["data"] if row["provider_event_id"] in names][1:], 30, "events")
     guest = owner.make("/members", {"email": email, "role": "viewer"})
     return {"email": email, "members": guest["id"], "customers": customer, "invoices": invoice(), "open invoice": opened,
-            "payments": payment, "allocation": allocation, "webhook-endpoints": endpoint["id"], "webhook-events": seen[0]["id"]}
+            "payments": payment, "allocation": allocation, "portal-links": link, "webhook-endpoints": endpoint["id"], "webhook-events": seen[0]["id"]}
 
 
 @pytest.fixture(scope="module")

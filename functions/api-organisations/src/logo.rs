@@ -7,8 +7,7 @@ use plixo_api::output::{self, made};
 use plixo_api::staff::{Staff, deed};
 use plixo_authz::Action;
 use plixo_domain::audit::Object;
-use plixo_domain::ledger::staff::set_logo;
-use plixo_domain::ledger::{Logo, LogoHash, Organisation, RowKey};
+use plixo_domain::ledger::{Logo, LogoHash, Organisation, RowKey, staff as acts};
 use plixo_envelope::KeyService;
 use plixo_lambda::http::Response;
 use plixo_staff::{Answered, Deed, Entered, Made};
@@ -29,7 +28,7 @@ fn about<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Deed {
     params(("org" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
     request_body(content_type = "image/png", description = "The image."),
     responses((status = 200, body = OrganisationShape), Problems, ChangeProblems), security(("bearer" = [])))]
-pub(crate) async fn set<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
+pub(crate) async fn set_logo<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
     let deed = about(staff);
     let file = input::file(staff.request, "image/png", pixels::MAX_BYTES);
     let png = file.and_then(|file| pixels::only(&file).map_err(|error| invalid("", error.to_string())));
@@ -39,7 +38,7 @@ pub(crate) async fn set<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Re
     let logo = Logo { hash: LogoHash::of(hash), png };
     let work = async |entered: Entered<'_>| {
         let Entered { visit, book, .. } = entered;
-        let changed = set_logo(book, Some(logo.clone()))?;
+        let changed = acts::set_logo(book, Some(logo.clone()))?;
         let body = output::json(&shape(staff, visit, found(book)?).await?);
         let version = Some(book.next_version::<Organisation>(&()));
         let changed = vec![(deed.object.clone(), changed.fields)];
@@ -52,11 +51,13 @@ pub(crate) async fn set<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Re
 #[utoipa::path(delete, path = "/v1/orgs/{org}/logo", tag = "organisations",
     params(("org" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
     responses((status = 204), Problems, ChangeProblems), security(("bearer" = [])))]
-pub(crate) async fn remove<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
+pub(crate) async fn remove_logo<T: Tables, K: KeyService>(
+    staff: &Staff<'_, T, K>,
+) -> Result<Response, Failed> {
     let deed = about(staff);
     staff.taken(&deed, input::no_body(staff.request)).await?;
     let work = async |entered: Entered<'_>| {
-        let changed = set_logo(entered.book, None)?;
+        let changed = acts::set_logo(entered.book, None)?;
         let changed = vec![(deed.object.clone(), changed.fields)];
         Ok(Made { changed, answer: Answered { status: 204, body: String::new(), version: None } })
     };
