@@ -18,13 +18,19 @@ CARD = {"card_number": "4242424242424242", "expiry": "12/34", "cvc": "123", "nam
 
 
 @pytest.fixture(scope="module")
-def org(stack):
-    return stack.orgs[0]
+def admin(stack):
+    return token(stack, member(stack, "billing_admin"))
 
 
 @pytest.fixture(scope="module")
-def admin(stack):
-    return token(stack, member(stack, "billing_admin"))
+def org(stack, admin):
+    """An organisation whose payers can pay, whatever other tests did with its Stripe account."""
+    org = stack.orgs[0]
+    [account] = [account for account in stack.json["stripe"]["accounts"] if account["org"] == org["id"]]
+    path = f"/v1/orgs/{org['id']}/stripe-account"
+    status, _, told = call(stack, path, {"restricted_key": account["key"]}, admin, "PUT")
+    assert (status, told["state"]) == (200, "connected"), told
+    return org
 
 
 @pytest.fixture(scope="module")
