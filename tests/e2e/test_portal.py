@@ -149,7 +149,7 @@ def test_a_payer_pays_on_a_phone(stack, admin, org, chromium):
     browser.fill(**CARD)
     [pay_button] = [button for button in shown.buttons if button.startswith("Pay ")]
     shown = browser.press(pay_button)
-    assert shown.path == "/p/session?paid"
+    assert shown.path.startswith("/p/session?paid")
     wait_for(lambda: status_of(stack, admin, org, invoice) == "paid", 20, "paid invoice")
     shown = browser.goto("/p/session")
     assert shown.status == 200 and "This invoice is paid" in shown.text and "Pay EUR" not in shown.text

@@ -30,7 +30,10 @@ fn about<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Deed {
     responses((status = 200, body = OrganisationShape), Problems, ChangeProblems), security(("bearer" = [])))]
 pub(crate) async fn set_logo<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
     let deed = about(staff);
-    let file = input::file(staff.request, "image/png", pixels::MAX_BYTES);
+    let file = match staff.request.body_len() {
+        0 => Err(invalid("", "the body is the image")),
+        _ => input::file(staff.request, "image/png", pixels::MAX_BYTES),
+    };
     let png = file.and_then(|file| pixels::only(&file).map_err(|error| invalid("", error.to_string())));
     let png = staff.taken(&deed, png).await?;
     let mut hash = [0; 32];
