@@ -20,6 +20,8 @@ NOT_ASKED_HERE = {
     *(f"WorkerStripe:sqs:{right}@StripeEventsQueue" for right in ("DeleteMessage", "GetQueueAttributes", "ReceiveMessage")),
     *(f"WorkerTotals:dynamodb:{right}@LedgerTable" for right in ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams")),
     "WorkerTotals:sqs:SendMessage@TotalsDeadLetterQueue",
+    *(f"WorkerPortalLinks:dynamodb:{right}@LedgerTable" for right in ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams")),
+    "WorkerPortalLinks:sqs:SendMessage@PortalLinksDeadLetterQueue",
     *(f"{function}:kms:GenerateDataKey@StorageKey" for function in ("ApiWebhooks", "JobLinkKeyRotation", "PagesConsole")),
 }
 
@@ -53,6 +55,37 @@ def work_on_the_ledger(stack):
     order = {"customer_id": customer, "number": "A", "lines": [{"description": "Chair", "quantity": "1", "unit_price": price}]}
     yield (made := staff.ask("POST", "/invoices", order))
     yield staff.ask("PATCH", f"/invoices/{made[2]['id']}", {"number": "B"})
+
+
+def begin_to_pay(stack, staff):
+    """A payer at Stripe: the invoice, the link and the answers so far."""
+    invoice = stack.orgs[0]["invoices"][0]
+    made = staff.ask("POST", f"/invoices/{invoice['id']}/portal-links", {"send_email": False})
+    path = made[2]["url"].removeprefix(stack.base_url)
+    answers = [send(stack.base_url, "GET", path), opened := send(stack.base_url, "POST", path)]
+    cookie = re.search(r"__Host-plixo-portal=[^;]+", opened[1].get("set-cookie", ""))
+    if cookie:
+        headers = {"cookie": cookie[0]}
+        answers += [send(stack.base_url, "GET", "/p/session", headers), send(stack.base_url, "POST", "/p/session/checkout", headers)]
+    return invoice, path, answers
+
+
+def work_on_paying(stack):
+    """All that pages-portal does."""
+    _, path, answers = begin_to_pay(stack, Staff(stack, "controller"))
+    for answer in answers:
+        # Who could not be sent to Stripe is led back to the page.
+        yield (503,) if "again" in answer[1].get("location", "") else answer
+    yield send(stack.base_url, "POST", f"{path}/fresh-link")
+
+
+def settle_from_elsewhere(stack):
+    """What worker-portal-links has to close: a link, and a session at Stripe."""
+    staff = Staff(stack, "controller")
+    invoice, _, _ = begin_to_pay(stack, staff)
+    payment = staff.ask("POST", "/payments", {"source": "bank", "amount": invoice["total"], "received_on": "2026-11-01"})[2]
+    shares = {"allocations": [{"invoice_id": invoice["id"], "amount": invoice["total"]}]}
+    assert staff.ask("POST", f"/payments/{payment['id']}/allocations", shares)[0] == 201
 
 
 def work_on_portal_links(stack):
@@ -149,10 +182,11 @@ def work_on_the_console(stack):
 # What the functions for staff do, each request's answer; the first that fails is the last.
 WORK = {"ApiAudit": work_on_the_audit_log, "ApiAuth": sign_in_and_out, "ApiLedger": work_on_the_ledger,
         "ApiOrganisations": work_on_organisations, "ApiPortalLinks": work_on_portal_links, "ApiWebhooks": work_on_webhooks,
-        "PagesConsole": work_on_the_console, "PagesSignIn": work_on_signing_in}
+        "PagesConsole": work_on_the_console, "PagesPortal": work_on_paying, "PagesSignIn": work_on_signing_in}
 # Whom each function's work needs unharmed, besides the function.
 NEEDS = {"WorkerStripe": {"WebhookStripe"}, "WorkerTotals": {"ApiAuth", "ApiLedger"},
-         **{function: {"ApiAuth"} for function in WORK if function != "ApiAuth"},
+         "WorkerPortalLinks": {"ApiAuth", "ApiLedger", "ApiPortalLinks", "PagesPortal"},
+         **{function: {"ApiAuth"} for function in WORK if function != "ApiAuth"}, "PagesPortal": {"ApiAuth", "ApiPortalLinks"},
          **{function: {"ApiAuth", "WebhookStripe", "WorkerStripe"} for function in ("ApiWebhooks", "PagesConsole")}}
 
 
@@ -191,6 +225,9 @@ def miss(stack, right):
         wait_until_told()
         staff = Staff(stack, "controller")
         assert staff.get("/invoices")["data"] and staff.get("/overview") == {"currencies": []}
+    elif function == "WorkerPortalLinks":
+        settle_from_elsewhere(stack)
+        wait_until_told()
     elif function == "JobLinkKeyRotation":
         vault, keys = stack.aws("secretsmanager"), stack.resources.LinkKeys
         before = vault.get_secret_value(SecretId=keys)["VersionId"]

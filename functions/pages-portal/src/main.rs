@@ -23,9 +23,11 @@ async fn main() -> Result<(), Error> {
     let tables = DynamoTables::new(&config, ledger, String::new(), audit);
     let kms = Kms::new(&config, envelope_key);
     let keys = LinkKeys::new(Vault::new(&config, String::new()), link_keys);
-    // A forged link costs no call: so the keys are read before there is one. What cannot be reached yet, the first request asks
-    // for, and is told: a payer whose environment starts in a bad moment is not turned away for it.
-    let _ = tokio::join!(tables.connect(), kms.connect(), keys.get(clock::now()));
+    // A forged link costs no call: so the keys are read before there is one.
+    let (connected, checked, read) = tokio::join!(tables.connect(), kms.connect(), keys.get(clock::now()));
+    connected?;
+    checked?;
+    read?;
 
     let store = Store::new(tables, kms, entropy::bytes_32);
     let cashier = Cashier::new(Vault::new(&config, stripe_keys), Stripe::new(&stripe));
