@@ -5,7 +5,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-from browser import Visitor
+from browser import Visitor, send
 from conftest import ROOT, Stack, wait_for
 from events import deliver, event
 from people import Staff, call, fresh_code, member, token
