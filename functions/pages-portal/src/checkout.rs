@@ -8,7 +8,6 @@ use plixo_domain::ledger::{
     Book, Checkout as Begun, Invoice, StripeAccount, begin_checkout, end_checkout, note_session,
 };
 use plixo_domain::stripe;
-use plixo_domain::webhook::Fingerprint;
 use plixo_envelope::KeyService;
 use plixo_lambda::http::Response;
 use plixo_links::Claims;
@@ -71,17 +70,7 @@ impl<T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Visit<'
             Ok(session) => session,
             Err(NotPaid::NoSession) => return self.over(claims, book, &live),
             Err(error) => {
-                let is_news = live.session.is_none();
-                if is_news {
-                    // So that the next try is another one to Stripe.
-                    end_checkout(&mut book, &claims.invoice, live.attempt)?;
-                }
-                if let NotPaid::KeyRefused(_) = &error {
-                    self.note_refused(&mut book, live.key)?;
-                }
-                if book.changes().next().is_some() {
-                    self.write(claims, book, "checkout.end").await?;
-                }
+                self.note_failure(claims, &mut book, &live, &error).await?;
                 return Ok(Step::Done(self.not_paid(&live, &error).to_owned()));
             }
         };
@@ -183,12 +172,29 @@ impl<T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Visit<'
         }
     }
 
-    /// Notes that Stripe refuses the key that is connected: staff see it, and payers are asked for nothing that they cannot do.
-    fn note_refused(&self, book: &mut Book, key: Fingerprint) -> Result<(), Failed> {
+    /// Notes that a session was never made, so that the next try is another one to Stripe; and that Stripe refuses the key that is
+    /// connected: staff see it, and payers are asked for nothing that they cannot do.
+    async fn note_failure(
+        &self,
+        claims: &Claims,
+        book: &mut Book,
+        live: &Begun,
+        error: &NotPaid,
+    ) -> Result<(), Failed> {
+        let mut deeds = Vec::new();
+        if live.session.is_none() && end_checkout(book, &claims.invoice, live.attempt)? {
+            let invoice = Object::new("invoice", claims.invoice);
+            deeds.push(("checkout.end", invoice, Outcome::Allowed, &["checkout"][..]));
+        }
         let account =
-            book.get::<StripeAccount>(&())?.filter(|it| it.fingerprint == key && it.is_taken()).cloned();
-        if let Some(account) = account {
+            book.get::<StripeAccount>(&())?.filter(|it| it.fingerprint == live.key && it.is_taken());
+        if let (NotPaid::KeyRefused(_), Some(account)) = (error, account.cloned()) {
             book.put(StripeAccount { refused_at: Some(self.now), ..account })?;
+            let org = Object::new("organisation", claims.org);
+            deeds.push(("stripe_account.refuse", org, Outcome::Allowed, &["stripe_account"][..]));
+        }
+        if !deeds.is_empty() {
+            self.commit(claims, book, &deeds).await?;
         }
         Ok(())
     }

@@ -17,7 +17,6 @@ use plixo_portal::letters::Letter;
 use plixo_store::{Tables, pause};
 use plixo_stripe::Checkout;
 
-use crate::SESSION;
 use crate::visit::{Failed, Named, Visit, payer, seller};
 
 const TRIES: u32 = 8;
@@ -45,11 +44,7 @@ impl<T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Visit<'
                     let page = self.page(429, PortalAsked { language, seller }.render());
                     return Ok(page.with("retry-after", "600".to_owned()));
                 }
-                Some(Asking::Opens) => {
-                    let token = self.request.path("token").map(|token| format!("/p/{token}"));
-                    let to = token.unwrap_or_else(|| SESSION.trim_start_matches("GET ").to_owned());
-                    return Ok(Response::redirect(303, to));
-                }
+                Some(Asking::Opens) => return Ok(self.back()),
                 Some(Asking::Granted) => {}
             }
             let is_owed = book.get::<Invoice>(&claims.invoice)?.is_some_and(Invoice::takes_payment);

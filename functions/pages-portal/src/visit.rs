@@ -65,12 +65,6 @@ impl From<Unread> for Failed {
     }
 }
 
-impl From<Box<Gone>> for Failed {
-    fn from(gone: Box<Gone>) -> Self {
-        Self::Gone(gone)
-    }
-}
-
 /// What a link's token, or a session's, names.
 #[derive(Debug, Clone)]
 pub(crate) struct Named {

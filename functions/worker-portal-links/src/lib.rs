@@ -8,9 +8,7 @@ use std::collections::BTreeMap;
 use plixo_aws::secrets::ReadSecret;
 use plixo_domain::audit::{Actor, ActorKind, AuditEvent, Object, Outcome};
 use plixo_domain::id::{Ids, InvoiceId, LinkId, OrgId};
-use plixo_domain::ledger::{
-    Book, Countable, Invoice, Kept, PortalLink, Row, RowKey, end_checkout, settle_link,
-};
+use plixo_domain::ledger::{Book, Countable, Invoice, Kept, PortalLink, Row, end_checkout, settle_link};
 use plixo_envelope::KeyService;
 use plixo_lambda::batch::{BatchResponse, TaskError};
 use plixo_lambda::line::{Level, Line};
@@ -153,7 +151,7 @@ impl<T: Tables, K: KeyService, V: ReadSecret, C: Checkout> Worker<T, K, V, C> {
             let open = links.into_iter().filter(is_open);
             let open: Vec<LinkId> = open.map(|link| link.id).collect();
             if !open.is_empty() {
-                self.settle(org, invoice, &open, line).await?;
+                self.settle(org, &open, line).await?;
             }
             match listed.next {
                 Some(next) => after = Some(next),
@@ -162,16 +160,9 @@ impl<T: Tables, K: KeyService, V: ReadSecret, C: Checkout> Worker<T, K, V, C> {
         }
     }
 
-    async fn settle(
-        &self,
-        org: &OrgId,
-        invoice: &InvoiceId,
-        links: &[LinkId],
-        line: &mut Line,
-    ) -> Result<(), TaskError> {
+    async fn settle(&self, org: &OrgId, links: &[LinkId], line: &mut Line) -> Result<(), TaskError> {
         for tried in 0..TRIES {
-            let mut names: Vec<RowKey> = links.iter().map(PortalLink::key).collect();
-            names.push(Invoice::key(invoice));
+            let names = links.iter().map(PortalLink::key).collect();
             let rows = self.store.read(org, names).await.map_err(|error| failed(error.into(), line))?;
             let mut book = Book::default();
             rows.into_iter().for_each(|(name, stored)| book.learn(name, stored));

@@ -78,9 +78,8 @@ impl<V: ReadSecret, C: Checkout> Cashier<V, C> {
         back: Back<'_>,
         now: Timestamp,
     ) -> Result<Session, NotPaid> {
-        if let Some(session) = &begun.session {
-            let retrieve = async |key: &Secret| self.stripe.retrieve(key, session.as_str()).await;
-            return self.with_key(org, begun.key, now, retrieve).await;
+        if let Some(session) = self.retrieve(org, begun, now).await? {
+            return Ok(session);
         }
         let order = Order {
             idempotency_key: begun.idempotency_key(&invoice.id),
