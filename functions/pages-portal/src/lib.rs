@@ -31,10 +31,10 @@ const DOOR: &str = "GET /p/{token}";
 const DOOR_WITHOUT_BODY: &str = "HEAD /p/{token}";
 const OPEN: &str = "POST /p/{token}";
 const FRESH: &str = "POST /p/{token}/fresh-link";
+const LOGO: &str = "GET /logos/{org}/{file}";
 const AFTER_CHECKOUT: &str = "GET /p/session/checkout";
 const AFTER_FRESH_OF_SESSION: &str = "GET /p/session/fresh-link";
 const AFTER_FRESH: &str = "GET /p/{token}/fresh-link";
-const LOGO: &str = "GET /logos/{org}/{file}";
 
 /// The routes that it answers, as the gateway names them.
 pub const ROUTES: [&str; 11] = [
