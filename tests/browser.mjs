@@ -79,6 +79,7 @@ const commands = {
   fill: async ({ name, value }) => {
     const field = await page.$(`[name="${name}"]`);
     const kind = await field.evaluate((one) => (one.tagName === 'SELECT' ? 'select' : one.type));
+    if (kind === 'file') return field.uploadFile(value);
     if (kind === 'select') return page.select(`[name="${name}"]`, value);
     if (kind === 'radio' || kind === 'checkbox') return (await page.$(`[name="${name}"][value="${value}"]`)).click();
     if (kind === 'date') return field.evaluate((one, day) => { one.value = day; }, value);

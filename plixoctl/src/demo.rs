@@ -5,7 +5,6 @@ mod show;
 mod stripe;
 
 use anyhow::{Context, bail};
-use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use clap::{Args, Subcommand};
@@ -27,6 +26,7 @@ use plixo_domain::people::{Member, MemberState, Role, add_member};
 use plixo_domain::secret::Secret;
 use plixo_domain::webhook::{EndpointSecret, EndpointState, Provider, VaultEntry, WebhookEndpoint};
 use plixo_lambda::env::Env;
+use plixo_lambda::hash::sha256;
 use plixo_lambda::{clock, entropy};
 use plixo_store::Store;
 use plixo_store::dynamo::DynamoTables;
@@ -270,7 +270,7 @@ async fn seed(stack: &Stack, number: u8, plan: &Plan, base_url: &str) -> anyhow:
         add(&mut book, InvoiceNumber { number: number.clone(), invoice: *id })?;
         add(&mut book, invoice(*id, number, *customer, planned, plan.currency.parse()?, now)?)?;
     }
-    let mut audit_ids = Ids::new(now, random_seed()?);
+    let mut audit_ids = new_ids(now)?;
     let made = book.changes().filter_map(|(_, row, _)| Some(audit(&mut audit_ids, now, object(row, org)?)));
     let made: Vec<AuditEvent> = made.collect();
     if !made.is_empty() {
@@ -305,9 +305,7 @@ fn member((id, role, account): &(MemberId, Role, Account)) -> Value {
 }
 
 fn logo(png: &[u8]) -> Logo {
-    let mut hash = [0; 32];
-    hash.iter_mut().zip(digest(&SHA256, png).as_ref()).for_each(|(to, from)| *to = *from);
-    Logo { hash: LogoHash::of(hash), png: png.to_vec() }
+    Logo { hash: LogoHash::of(sha256(png)), png: png.to_vec() }
 }
 
 fn number_of(plan: &Plan, n: usize) -> String {
@@ -398,11 +396,8 @@ fn audit(ids: &mut Ids, at: Timestamp, object: Object) -> AuditEvent {
     }
 }
 
-fn random_seed() -> anyhow::Result<[u8; 10]> {
-    let bytes = entropy::bytes_32().context("no randomness to be had")?;
-    let mut seed = [0; 10];
-    seed.iter_mut().zip(bytes).for_each(|(to, from)| *to = from);
-    Ok(seed)
+fn new_ids(at: Timestamp) -> anyhow::Result<Ids> {
+    Ok(Ids::drawn(at, entropy::bytes_32().context("no randomness to be had")?))
 }
 
 /// The endpoint's signing secret: the one that the vault holds, or a new one.

@@ -14,6 +14,7 @@ from people import call, letters, member, token
 
 SHOTS = ROOT / "target" / "shots" / "portal"
 SESSION = "__Host-plixo-portal"
+LOGO = ROOT / "plixoctl" / "src" / "demo" / "nordlicht.png"
 CARD = {"card_number": "4242424242424242", "expiry": "12/34", "cvc": "123", "name": "Erika Mustermann", "email": "erika@example.com"}
 
 
@@ -181,9 +182,30 @@ def test_the_console_shows_the_links_and_that_it_is_paid(stack, admin, org, chro
     browser.start()
     browser.sign_in(member(stack, "controller"))
     shown = browser.goto(f"/orgs/{org['id']}/invoices/{invoice['id']}")
-    assert "Paid" in shown.text and "Portal links" in shown.text and "Revoked" in shown.text
+    assert "Paid" in shown.text and "Portal links" in shown.text and "Settled" in shown.text
     assert browser.axe() == []
     browser.shot(SHOTS / "6-console.png")
+
+
+def test_payers_see_the_logo_that_their_sellers_people_chose(stack, admin, org, chromium):
+    url = link(stack, admin, org, bill(stack, admin, org, payer(stack, admin, org)))["url"]
+    browser = chromium
+    browser.start()
+    browser.sign_in(member(stack, "controller"), f"/orgs/{org['id']}/settings")
+    browser.press("Remove the logo")
+    assert "monogram" in send(stack.base_url, "GET", path_of(stack, url))[2]
+    shown = browser.press("Show this logo", logo=str(ROOT / "Cargo.toml"))
+    assert len(shown.errors) == 1 and "PNG" in shown.errors[0], shown.errors
+    browser.press("Show this logo", logo=str(LOGO))
+    assert browser.axe() == []
+    browser.shot(SHOTS / "7-settings.png")
+    browser.start(width=390)
+    browser.goto(path_of(stack, url))
+    [path] = re.findall(r'src="(/logos/[^"]+)"', browser.html(".logo-image"))
+    browser.shot(SHOTS / "8-logo.png")
+    with urllib.request.urlopen(stack.base_url + path, timeout=30) as answer:
+        assert (answer.headers["content-type"], answer.read(8)) == ("image/png", b"\x89PNG\r\n\x1a\n")
+        assert "immutable" in answer.headers["cache-control"]
 
 
 def test_the_email_and_the_page_speak_german(stack, admin, org, chromium):

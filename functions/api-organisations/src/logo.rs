@@ -1,6 +1,5 @@
 //! `/v1/orgs/{org}/logo`: what payers see beside an organisation's name.
 
-use aws_lc_rs::digest::{SHA256, digest};
 use plixo_api::document::{ChangeProblems, Problems};
 use plixo_api::input::{self, Failed, invalid};
 use plixo_api::output::{self, made};
@@ -9,6 +8,7 @@ use plixo_authz::Action;
 use plixo_domain::audit::Object;
 use plixo_domain::ledger::{Logo, LogoHash, Organisation, RowKey, staff as acts};
 use plixo_envelope::KeyService;
+use plixo_lambda::hash::sha256;
 use plixo_lambda::http::Response;
 use plixo_staff::{Answered, Deed, Entered, Made};
 use plixo_store::Tables;
@@ -36,9 +36,7 @@ pub(crate) async fn set_logo<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) 
     };
     let png = file.and_then(|file| pixels::only(&file).map_err(|error| invalid("", error.to_string())));
     let png = staff.taken(&deed, png).await?;
-    let mut hash = [0; 32];
-    hash.iter_mut().zip(digest(&SHA256, &png).as_ref()).for_each(|(to, from)| *to = *from);
-    let logo = Logo { hash: LogoHash::of(hash), png };
+    let logo = Logo { hash: LogoHash::of(sha256(&png)), png };
     let work = async |entered: Entered<'_>| {
         let Entered { visit, book, .. } = entered;
         let changed = acts::set_logo(book, Some(logo.clone()))?;

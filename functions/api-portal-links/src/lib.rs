@@ -17,7 +17,8 @@ use plixo_lambda::line::Line;
 use plixo_portal::links::LinkKeys;
 use plixo_staff::Desk;
 use plixo_store::{Entropy, Tables};
-use utoipa::OpenApi;
+use utoipa::openapi::{self, Required};
+use utoipa::{Modify, OpenApi};
 
 /// This function's name.
 pub const FUNCTION: &str = "api-portal-links";
@@ -34,10 +35,21 @@ pub const ROUTES: [&str; 3] = [LIST, CREATE, REVOKE];
 #[openapi(
     paths(links::list, links::create, links::revoke),
     components(schemas(Problem, ProblemField)),
-    modifiers(&Bearer)
+    modifiers(&Bearer, &NoBodyNeeded)
 )]
 #[derive(Debug)]
 pub struct Document;
+
+/// A link can be made without a body, which the derived document cannot say without allowing `null` as well.
+struct NoBodyNeeded;
+
+impl Modify for NoBodyNeeded {
+    fn modify(&self, document: &mut openapi::OpenApi) {
+        let routes = document.paths.paths.values_mut().filter_map(|path| path.post.as_mut());
+        let bodies = routes.filter_map(|route| route.request_body.as_mut());
+        bodies.for_each(|body| body.required = Some(Required::False));
+    }
+}
 
 /// What stands outside the tables.
 #[derive(Debug)]

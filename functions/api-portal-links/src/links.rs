@@ -39,9 +39,12 @@ pub(crate) struct LinkShape {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     url: Option<Secret>,
-    /// `revoked` also where nothing is left to pay.
     #[schema(value_type = PortalLinkStateText)]
     state: StateWord,
+    /// Whether it is `revoked` because nothing is left to pay, or because the invoice was withdrawn.
+    #[serde(default)]
+    #[schema(required)]
+    settled: bool,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
     #[schema(value_type = String, format = DateTime)]
@@ -68,7 +71,8 @@ enum StateWord {
 
 impl LinkShape {
     fn new(link: &PortalLink, invoice: &Invoice, now: Timestamp) -> Self {
-        let state = match link.state(invoice, now) {
+        let stands = link.state(invoice, now);
+        let state = match stands {
             LinkState::Issued => StateWord::Issued,
             LinkState::Consumed => StateWord::Consumed,
             LinkState::Expired => StateWord::Expired,
@@ -79,6 +83,7 @@ impl LinkShape {
             invoice_id: link.invoice,
             url: None,
             state,
+            settled: stands == LinkState::Settled,
             created_at: link.made_at,
             expires_at: link.expires_at,
             emailed_at: link.emailed_at,
@@ -146,7 +151,7 @@ struct Query {
     params(("org" = String, Path), ("id" = String, Path), Query),
     responses((status = 200, body = Part<LinkShape>), Problems), security(("bearer" = [])))]
 pub(crate) async fn list<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
-    let (id, deed) = staff.about::<InvoiceId>(Action::WriteLedger, "portal_link.list", "invoice").await?;
+    let (id, deed) = staff.about::<InvoiceId>(Action::ReadLedger, "portal_link.list", "invoice").await?;
     let Query { limit, cursor } = staff.taken(&deed, input::query(staff.request)).await?;
     let visit = staff.desk.enter(&staff.caller, &staff.org, &deed, vec![Invoice::key(&id)]).await?;
     let Some(invoice) = visit.book.get::<Invoice>(&id).ok().flatten() else {
@@ -171,7 +176,7 @@ pub(crate) async fn list<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> R
 /// Makes a portal link, which opens the invoice to its payer once, and sends it to the customer.
 #[utoipa::path(post, path = "/v1/orgs/{org}/invoices/{id}/portal-links", tag = "portal-links",
     params(("org" = String, Path), ("id" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
-    request_body = Option<LinkOrder>,
+    request_body = LinkOrder,
     responses((status = 201, body = LinkShape), Problems, ChangeProblems), security(("bearer" = [])))]
 pub(crate) async fn create<T: Tables, K: KeyService, V: ReadSecret, M: SendEmail>(
     staff: &Staff<'_, T, K>,

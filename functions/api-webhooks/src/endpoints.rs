@@ -127,7 +127,7 @@ struct Remembered {
 }
 
 impl EndpointShape {
-    fn new<V, Q>(endpoint: &WebhookEndpoint, outside: &Outside<V, Q>, request: &Request) -> Self {
+    fn new<V, Q, C>(endpoint: &WebhookEndpoint, outside: &Outside<V, Q, C>, request: &Request) -> Self {
         let WebhookEndpoint { id, provider, state, account } = endpoint.clone();
         let base = request.base_url(outside.base_url.as_deref());
         let url = format!("{base}/webhooks/{}/{id}", provider.as_str());
@@ -139,9 +139,9 @@ impl EndpointShape {
 #[utoipa::path(get, path = "/v1/orgs/{org}/webhook-endpoints", tag = "webhook-endpoints",
     params(("org" = String, Path), Query),
     responses((status = 200, body = Part<EndpointShape>), Problems), security(("bearer" = [])))]
-pub(crate) async fn list<T: Tables, K: KeyService, V, Q>(
+pub(crate) async fn list<T: Tables, K: KeyService, V, Q, C>(
     staff: &Staff<'_, T, K>,
-    outside: &Outside<V, Q>,
+    outside: &Outside<V, Q, C>,
 ) -> Result<Response, Failed> {
     let deed =
         deed(Action::ManageIntegrations, "webhook_endpoint.list", Object::new("organisation", staff.org));
@@ -160,9 +160,9 @@ pub(crate) async fn list<T: Tables, K: KeyService, V, Q>(
 #[utoipa::path(post, path = "/v1/orgs/{org}/webhook-endpoints", tag = "webhook-endpoints",
     params(("org" = String, Path), ("Idempotency-Key" = Option<String>, Header)), request_body = NewEndpoint,
     responses((status = 201, body = EndpointShape), Problems, ChangeProblems), security(("bearer" = [])))]
-pub(crate) async fn create<T: Tables, K: KeyService, V: KeepSecret, Q>(
+pub(crate) async fn create<T: Tables, K: KeyService, V: KeepSecret, Q, C>(
     staff: &Staff<'_, T, K>,
-    outside: &Outside<V, Q>,
+    outside: &Outside<V, Q, C>,
 ) -> Result<Response, Failed> {
     let deed =
         deed(Action::ManageIntegrations, "webhook_endpoint.create", Object::new("organisation", staff.org));
@@ -220,9 +220,9 @@ pub(crate) async fn create<T: Tables, K: KeyService, V: KeepSecret, Q>(
 #[utoipa::path(get, path = "/v1/orgs/{org}/webhook-endpoints/{id}", tag = "webhook-endpoints",
     params(("org" = String, Path), ("id" = String, Path)),
     responses((status = 200, body = EndpointShape), Problems), security(("bearer" = [])))]
-pub(crate) async fn show<T: Tables, K: KeyService, V, Q>(
+pub(crate) async fn show<T: Tables, K: KeyService, V, Q, C>(
     staff: &Staff<'_, T, K>,
-    outside: &Outside<V, Q>,
+    outside: &Outside<V, Q, C>,
 ) -> Result<Response, Failed> {
     let (id, deed) =
         staff.about(Action::ManageIntegrations, "webhook_endpoint.read", "webhook_endpoint").await?;
@@ -236,9 +236,9 @@ pub(crate) async fn show<T: Tables, K: KeyService, V, Q>(
         ("Idempotency-Key" = Option<String>, Header)),
     request_body = EndpointChange,
     responses((status = 200, body = EndpointShape), Problems, ChangeProblems), security(("bearer" = [])))]
-pub(crate) async fn update<T: Tables, K: KeyService, V: KeepSecret, Q>(
+pub(crate) async fn update<T: Tables, K: KeyService, V: KeepSecret, Q, C>(
     staff: &Staff<'_, T, K>,
-    outside: &Outside<V, Q>,
+    outside: &Outside<V, Q, C>,
 ) -> Result<Response, Failed> {
     let (id, deed) =
         staff.about(Action::ManageIntegrations, "webhook_endpoint.update", "webhook_endpoint").await?;
@@ -293,9 +293,9 @@ async fn follow<T: Tables, K: KeyService, V: KeepSecret>(
     params(("org" = String, Path), ("id" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
     request_body = Option<Rotation>,
     responses((status = 200, body = EndpointShape), Problems, ChangeProblems), security(("bearer" = [])))]
-pub(crate) async fn rotate<T: Tables, K: KeyService, V: KeepSecret, Q>(
+pub(crate) async fn rotate<T: Tables, K: KeyService, V: KeepSecret, Q, C>(
     staff: &Staff<'_, T, K>,
-    outside: &Outside<V, Q>,
+    outside: &Outside<V, Q, C>,
 ) -> Result<Response, Failed> {
     let (id, deed) =
         staff.about(Action::ManageIntegrations, "webhook_endpoint.rotate", "webhook_endpoint").await?;
@@ -354,7 +354,7 @@ fn told(answered: Answered, remembered: Remembered, entry: &VaultEntry) -> Resul
 }
 
 /// A secret of 32 random bytes, written as Stripe writes its own.
-fn draw<V, Q>(outside: &Outside<V, Q>) -> Result<Secret, Refusal> {
+fn draw<V, Q, C>(outside: &Outside<V, Q, C>) -> Result<Secret, Refusal> {
     let bytes = (outside.entropy)().ok_or(Refusal::Unavailable("no randomness to be had".to_owned()))?;
     Ok(Secret::new(format!("{PREFIX}{}", STANDARD.encode(bytes))))
 }

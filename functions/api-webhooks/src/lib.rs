@@ -19,6 +19,7 @@ use plixo_lambda::http::{Request, Response};
 use plixo_lambda::line::Line;
 use plixo_staff::Desk;
 use plixo_store::{Entropy, Tables};
+use plixo_stripe::Checkout;
 use utoipa::OpenApi;
 
 /// This function's name.
@@ -63,13 +64,15 @@ pub struct Document;
 
 /// What stands outside the tables.
 #[derive(Debug)]
-pub struct Outside<V, Q> {
+pub struct Outside<V, Q, C> {
     /// Where endpoints' secrets are.
     pub vault: V,
     /// Where organisations' Stripe keys are, each under its organisation's id.
     pub stripe_keys: V,
     /// Where the worker's events are.
     pub queue: Q,
+    /// Who says whether those keys are any good.
+    pub stripe: C,
     /// Where providers reach Plixo, without a slash at the end. Without it, at the domain name that was asked.
     pub base_url: Option<String>,
     /// Of which secrets are made.
@@ -78,14 +81,14 @@ pub struct Outside<V, Q> {
 
 /// The API.
 #[derive(Debug)]
-pub struct Api<T, K, V, Q> {
+pub struct Api<T, K, V, Q, C> {
     desk: Arc<Desk<T, K>>,
-    outside: Outside<V, Q>,
+    outside: Outside<V, Q, C>,
 }
 
-impl<T: Tables, K: KeyService, V: KeepSecret, Q: SendMessage> Api<T, K, V, Q> {
+impl<T: Tables, K: KeyService, V: KeepSecret, Q: SendMessage, C: Checkout> Api<T, K, V, Q, C> {
     /// The API of that desk.
-    pub fn new(desk: Arc<Desk<T, K>>, outside: Outside<V, Q>) -> Self {
+    pub fn new(desk: Arc<Desk<T, K>>, outside: Outside<V, Q, C>) -> Self {
         Self { desk, outside }
     }
 

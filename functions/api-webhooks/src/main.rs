@@ -11,6 +11,7 @@ use plixo_lambda::{Error, entropy, http};
 use plixo_staff::Desk;
 use plixo_store::Store;
 use plixo_store::dynamo::DynamoTables;
+use plixo_stripe::Stripe;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -19,7 +20,7 @@ async fn main() -> Result<(), Error> {
     let (audit, people) = (env.required("AUDIT_TABLE"), env.required("PEOPLE_TABLE"));
     let (key, storage_key) = (env.required("ENVELOPE_KEY_ARN"), env.required("STORAGE_KEY_ARN"));
     let prefix = env.required("WEBHOOK_ENDPOINTS_PREFIX");
-    let stripe_keys = env.required("STRIPE_KEYS_PREFIX");
+    let (stripe_keys, stripe) = (env.required("STRIPE_KEYS_PREFIX"), env.required("STRIPE_API_URL"));
     let queue_url = env.required("STRIPE_EVENTS_QUEUE_URL");
     let base_url = env.optional("BASE_URL");
     env.complete()?;
@@ -33,7 +34,8 @@ async fn main() -> Result<(), Error> {
     let stripe_keys = Vault::new(&config, stripe_keys).under(storage_key.clone());
     let vault = Vault::new(&config, prefix).under(storage_key);
     let queue = Queue::new(&config, queue_url);
-    let outside = Outside { vault, stripe_keys, queue, base_url, entropy: entropy::bytes_32 };
+    let stripe = Stripe::new(&stripe);
+    let outside = Outside { vault, stripe_keys, queue, stripe, base_url, entropy: entropy::bytes_32 };
     let store = Store::new(tables, kms, entropy::bytes_32);
     let api = &Api::new(Arc::new(Desk::new(store, Authz::new()?, entropy::bytes_32)), outside);
     http::serve(FUNCTION, "none", |request, line| async move { api.handle(&request, line).await }).await

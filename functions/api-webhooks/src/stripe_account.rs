@@ -16,13 +16,17 @@ use plixo_domain::ledger::{Kept, RestrictedKey, Row, RowKey, StripeAccount, Stri
 use plixo_domain::secret::Secret;
 use plixo_envelope::KeyService;
 use plixo_lambda::http::Response;
-use plixo_staff::{Answered, Deed, Entered, Made, Refusal};
+use plixo_staff::{Answered, Deed, Entered, FieldError, Made, Refusal};
 use plixo_store::Tables;
+use plixo_stripe::{Checkout, StripeError};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::Outside;
 use crate::vault::{TRIES, failed, fingerprint};
+
+/// A session that nobody made. A key that may write sessions is told that there is none; any other is refused.
+const NO_SESSION: &str = "cs_none";
 
 /// An organisation's own Stripe account.
 #[derive(Debug, Serialize, ToSchema)]
@@ -85,13 +89,14 @@ pub(crate) async fn show<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> R
     Ok(Response::json(200, body))
 }
 
-/// Has payers pay on the account that a restricted key is of. Those who pay know another key 5 minutes later at the latest.
+/// Has payers pay on the account that a restricted key is of, once Stripe took the key. Those who pay know another key 5 minutes
+/// later at the latest.
 #[utoipa::path(put, path = "/v1/orgs/{org}/stripe-account", tag = "stripe-account",
     params(("org" = String, Path), ("Idempotency-Key" = Option<String>, Header)), request_body = AccountOrder,
     responses((status = 200, body = AccountShape), Problems, ChangeProblems), security(("bearer" = [])))]
-pub(crate) async fn connect<T: Tables, K: KeyService, V: KeepSecret, Q>(
+pub(crate) async fn connect<T: Tables, K: KeyService, V: KeepSecret, Q, C: Checkout>(
     staff: &Staff<'_, T, K>,
-    outside: &Outside<V, Q>,
+    outside: &Outside<V, Q, C>,
 ) -> Result<Response, Failed> {
     let deed = about(staff, "stripe_account.connect");
     let AccountOrder { restricted_key } = staff.taken(&deed, input::body(staff.request)).await?;
@@ -102,6 +107,9 @@ pub(crate) async fn connect<T: Tables, K: KeyService, V: KeepSecret, Q>(
     let work = async |entered: Entered<'_>| {
         let before = entered.book.get::<StripeAccount>(&())?;
         let same = before.filter(|before| before.fingerprint == hash && before.is_taken()).cloned();
+        if same.is_none() {
+            try_key(&outside.stripe, key.secret()).await?;
+        }
         let fields = if same.is_some() { vec![] } else { vec!["stripe_account"] };
         let connected =
             StripeAccount { key_hint: key.hint(), connected_at: now, refused_at: None, fingerprint: hash };
@@ -120,9 +128,9 @@ pub(crate) async fn connect<T: Tables, K: KeyService, V: KeepSecret, Q>(
 #[utoipa::path(delete, path = "/v1/orgs/{org}/stripe-account", tag = "stripe-account",
     params(("org" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
     responses((status = 204), Problems, ChangeProblems), security(("bearer" = [])))]
-pub(crate) async fn disconnect<T: Tables, K: KeyService, V: KeepSecret, Q>(
+pub(crate) async fn disconnect<T: Tables, K: KeyService, V: KeepSecret, Q, C: Checkout>(
     staff: &Staff<'_, T, K>,
-    outside: &Outside<V, Q>,
+    outside: &Outside<V, Q, C>,
 ) -> Result<Response, Failed> {
     let deed = about(staff, "stripe_account.disconnect");
     staff.taken(&deed, input::no_body(staff.request)).await?;
@@ -136,6 +144,21 @@ pub(crate) async fn disconnect<T: Tables, K: KeyService, V: KeepSecret, Q>(
     let answered = staff.change(&deed, &[RowKey::StripeAccount], work).await?;
     follow(staff, &outside.stripe_keys, None).await?;
     Ok(made(answered))
+}
+
+/// Whether Stripe takes the key, and for writing Checkout Sessions: found out without an effect.
+async fn try_key<C: Checkout>(stripe: &C, key: &Secret) -> Result<(), Refusal> {
+    let refused = "Stripe does not take it, or not to write Checkout Sessions: copy it once more, and see in the Stripe dashboard \
+                   that it has not expired and has that permission";
+    match stripe.expire(key, NO_SESSION).await {
+        Ok(_) | Err(StripeError::NotFound) => Ok(()),
+        Err(StripeError::KeyRefused(_)) => {
+            Err(Refusal::Invalid(vec![FieldError::new("/restricted_key", refused)]))
+        }
+        Err(error @ (StripeError::Unavailable(_) | StripeError::Refused(_))) => {
+            Err(Refusal::Unavailable(error.to_string()))
+        }
+    }
 }
 
 /// Brings the vault after the row: to `key`, where the row is of that key; to none, where there is no row. A row of another key is

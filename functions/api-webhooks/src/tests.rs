@@ -9,7 +9,7 @@ use plixo_domain::people::{Member, MemberState, Role, UserId, add_member};
 use plixo_domain::webhook::{EventKey, EventStatus, ExternalId, Fingerprint, Provider, WebhookEvent};
 use plixo_lambda::batch::Batch;
 use plixo_store::{AttributeValue, Payload, Store, Table};
-use plixo_testing::{FakeKms, FakeQueue, FakeTables, FakeVault, Fault, Faults, entropy};
+use plixo_testing::{FakeKms, FakeQueue, FakeStripe, FakeTables, FakeVault, Fault, Faults, entropy};
 use plixo_webhooks::stripe::{self, event::Event};
 use serde_json::{Value, json};
 use webhook_stripe::Receiver;
@@ -41,6 +41,7 @@ struct World {
     kms: FakeKms,
     vault: FakeVault,
     queue: FakeQueue,
+    stripe: FakeStripe,
     orgs: [OrgId; 2],
 }
 
@@ -89,7 +90,8 @@ impl World {
             });
             id
         });
-        Self { tables, kms, vault: FakeVault::default(), queue: FakeQueue::default(), orgs }
+        let (vault, queue, stripe) = Default::default();
+        Self { tables, kms, vault, queue, stripe, orgs }
     }
 
     /// The same world, whose calls go wrong as planned, with contents of its own.
@@ -101,6 +103,7 @@ impl World {
             kms: self.kms.clone(),
             vault,
             queue: FakeQueue::new(faults.clone()),
+            stripe: FakeStripe::new(faults.clone()),
             orgs: self.orgs,
         }
     }
@@ -109,10 +112,10 @@ impl World {
         Store::new(self.tables.clone(), self.kms.clone(), entropy)
     }
 
-    fn api(&self) -> Api<FakeTables, FakeKms, FakeVault, FakeQueue> {
-        let (vault, queue) = (self.vault.clone(), self.queue.clone());
+    fn api(&self) -> Api<FakeTables, FakeKms, FakeVault, FakeQueue, FakeStripe> {
+        let (vault, queue, stripe) = (self.vault.clone(), self.queue.clone(), self.stripe.clone());
         let (stripe_keys, base_url) = (self.vault.clone(), Some("https://api.example".to_owned()));
-        let outside = Outside { vault, stripe_keys, queue, base_url, entropy };
+        let outside = Outside { vault, stripe_keys, queue, stripe, base_url, entropy };
         Api::new(Arc::new(Desk::new(self.store(), Authz::new().unwrap(), entropy)), outside)
     }
 
@@ -268,7 +271,7 @@ impl Asked {
         self.through(&world.api())
     }
 
-    fn through(&self, api: &Api<FakeTables, FakeKms, FakeVault, FakeQueue>) -> Answer {
+    fn through(&self, api: &Api<FakeTables, FakeKms, FakeVault, FakeQueue, FakeStripe>) -> Answer {
         let line = Line { timestamp: self.at, ..Line::default() };
         let (response, line) = block_on(api.handle(&self.request(), line));
         let logged = String::from_utf8(line.bytes()).unwrap();
@@ -327,7 +330,8 @@ fn a_secret_that_is_brought_along_is_not_shown() {
 fn without_a_base_url_the_domain_that_was_asked_is_told() {
     let world = World::new();
     let (vault, queue) = (world.vault.clone(), world.queue.clone());
-    let outside = Outside { vault, stripe_keys: FakeVault::default(), queue, base_url: None, entropy };
+    let (stripe_keys, stripe) = Default::default();
+    let outside = Outside { vault, stripe_keys, queue, stripe, base_url: None, entropy };
     let api = Api::new(Arc::new(Desk::new(world.store(), Authz::new().unwrap(), entropy)), outside);
     let asked = world.ask("POST", "webhook-endpoints").saying(&json!({"provider": "stripe"}));
     let made = asked.through(&api).body;
@@ -895,6 +899,22 @@ fn only_restricted_keys_are_taken_and_none_is_shown_or_kept_in_a_table() {
     }
     assert!(!world.connect(KEY).body.to_string().contains("Canary"));
     assert!(!format!("{:?}", world.tables.dump()).contains("Canary"));
+}
+
+#[test]
+fn a_key_that_stripe_refuses_changes_nothing() {
+    let world = World::new();
+    world.stripe.refuse(KEY);
+    let refused = world.connect(KEY);
+    assert_eq!((refused.status, &refused.body["errors"][0]["pointer"]), (400, &json!("/restricted_key")));
+    assert!(text(&refused.body["errors"][0]["detail"]).starts_with("Stripe does not take it"));
+    assert_eq!((world.get("stripe-account").body, world.key()), (json!({"state": "not_connected"}), None));
+    assert_eq!(world.connect(OTHER_KEY).status, 200);
+    assert_eq!(world.connect(KEY).status, 400);
+    assert_eq!(world.key().as_deref(), Some(OTHER_KEY), "the one before stays");
+    let order = json!({"restricted_key": KEY});
+    let viewer = world.ask("PUT", "stripe-account").saying(&order).by(of(Role::Viewer)).of(&world);
+    assert_eq!(viewer.status, 403, "whoever may not connect learns nothing of a key");
 }
 
 /// Whatever goes wrong at whichever call: asking again, with the same key, ends with row and vault of one key.

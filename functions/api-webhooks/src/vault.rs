@@ -3,13 +3,13 @@
 //! An entry is changed only if nobody else changed it since it was read, so that of two rotations at once neither loses its
 //! secret.
 
-use aws_lc_rs::digest::{SHA256, digest};
 use jiff::{SignedDuration, Timestamp};
 use plixo_aws::AwsError;
 use plixo_aws::secrets::KeepSecret;
 use plixo_domain::id::EndpointId;
 use plixo_domain::secret::Secret;
 use plixo_domain::webhook::{EndpointSecret, Fingerprint, VaultEntry};
+use plixo_lambda::hash::sha256;
 use plixo_staff::Refusal;
 
 /// How long a secret goes on verifying after its rotation, and how long one is pending whose rotation was never written down.
@@ -138,10 +138,7 @@ fn end(now: Timestamp) -> Timestamp {
 
 /// SHA-256 of a secret, by which it is found again.
 pub(crate) fn fingerprint(secret: &Secret) -> Fingerprint {
-    let mut hash = [0; 32];
-    let digest = digest(&SHA256, secret.reveal().as_bytes());
-    hash.iter_mut().zip(digest.as_ref()).for_each(|(to, from)| *to = *from);
-    Fingerprint(hash)
+    Fingerprint(sha256(secret.reveal().as_bytes()))
 }
 
 #[cfg(test)]

@@ -2,12 +2,12 @@
 
 use jiff::civil::Date;
 use plixo_domain::ledger::staff::is_invoice_number;
-use plixo_domain::ledger::{InvoiceStatus, Line};
+use plixo_domain::ledger::{InvoiceStatus, Line, LinkState};
 use plixo_domain::money::Money;
 use plixo_lambda::http::Response;
 use plixo_pages::{
     Applied, Errors, FreshLink, InvoiceFilter, InvoiceForm, InvoiceLine, InvoiceList, InvoicePage,
-    InvoiceRow, LineRow, LinkEmail, LinkRow, Membership, Paging, ProblemKind, write_amount,
+    InvoiceRow, LineRow, LinkEmail, LinkRow, Paging, ProblemKind, write_amount,
 };
 use plixo_web::ask::Problem;
 use plixo_web::form::Form;
@@ -123,26 +123,19 @@ async fn revoke_link(visit: &Visit<'_>, form: &Form) -> Result<Response, Failed>
     }
 }
 
-/// The youngest links of an invoice, and whether there are more; none where the role may not see them.
-async fn links(
-    visit: &Visit<'_>,
-    org: &Membership,
-    it: &Invoice,
-) -> Result<(Option<Vec<LinkRow>>, bool), Problem> {
-    if !org.may.write_ledger {
-        return Ok((None, false));
-    }
+/// The youngest links of an invoice, and whether there are more.
+async fn links(visit: &Visit<'_>, it: &Invoice) -> Result<(Vec<LinkRow>, bool), Problem> {
     let ask = visit.ask("GET", "invoices/{id}/portal-links").id("id", it.id);
     let List { data, next_cursor } = ask.send::<List<PortalLink>>().await?.body;
     let row = |it: PortalLink| LinkRow {
         id: it.id,
-        state: it.state,
+        state: if it.settled { LinkState::Settled } else { it.state },
         made_at: it.created_at,
         expires_at: it.expires_at,
         emailed_at: it.emailed_at,
         opened_at: it.opened_at,
     };
-    Ok((Some(data.into_iter().map(row).collect()), next_cursor.is_some()))
+    Ok((data.into_iter().map(row).collect(), next_cursor.is_some()))
 }
 
 async fn page(visit: &Visit<'_>, fresh: Option<FreshLink>, errors: Errors) -> Result<Response, Failed> {
@@ -152,7 +145,7 @@ async fn page(visit: &Visit<'_>, fresh: Option<FreshLink>, errors: Errors) -> Re
     let customer = visit.ask("GET", "customers/{id}").id("id", it.customer_id).send::<Customer>();
     let history = history(visit, &org, it.id.to_string());
     let (customer, history, (links, has_more_links)) =
-        futures::try_join!(customer, history, links(visit, &org, &it))?;
+        futures::try_join!(customer, history, links(visit, &it))?;
     let customer = customer.body;
     let may = org.may.write_ledger;
     let is_draft = it.status == InvoiceStatus::Draft;

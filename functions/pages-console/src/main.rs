@@ -14,6 +14,7 @@ use plixo_portal::links::LinkKeys;
 use plixo_staff::Desk;
 use plixo_store::Store;
 use plixo_store::dynamo::DynamoTables;
+use plixo_stripe::Stripe;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -26,6 +27,7 @@ async fn main() -> Result<(), Error> {
     let (prefix, queue_url) =
         (env.required("WEBHOOK_ENDPOINTS_PREFIX"), env.required("STRIPE_EVENTS_QUEUE_URL"));
     let (stripe_keys, link_keys) = (env.required("STRIPE_KEYS_PREFIX"), env.required("LINK_KEYS_SECRET"));
+    let stripe = env.required("STRIPE_API_URL");
     let (base_url, residency) = (env.optional("BASE_URL"), env.required("RESIDENCY"));
     env.complete()?;
 
@@ -50,7 +52,8 @@ async fn main() -> Result<(), Error> {
     let stripe_keys = Vault::new(&config, stripe_keys).under(storage_key.clone());
     let vault = Vault::new(&config, prefix).under(storage_key);
     let queue = Queue::new(&config, queue_url);
-    let outside = Outside { vault, stripe_keys, queue, base_url, entropy: entropy::bytes_32 };
+    let stripe = Stripe::new(&stripe);
+    let outside = Outside { vault, stripe_keys, queue, stripe, base_url, entropy: entropy::bytes_32 };
     let ledger = kept(api_ledger::Api::new(Arc::clone(&desk)));
     let organisations = kept(api_organisations::Api::new(Arc::clone(&desk), kms, people, place, &*key?));
     let links = kept(api_portal_links::Api::new(Arc::clone(&desk), payers));

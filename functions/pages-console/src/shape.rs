@@ -163,6 +163,7 @@ pub(crate) struct PortalLink {
     pub(crate) id: LinkId,
     pub(crate) url: Option<Secret>,
     pub(crate) state: LinkState,
+    pub(crate) settled: bool,
     pub(crate) created_at: Timestamp,
     pub(crate) expires_at: Timestamp,
     pub(crate) emailed_at: Option<Timestamp>,

@@ -1,11 +1,11 @@
 //! The door of a link: looking at it changes nothing, opening it uses the link.
 
-use aws_lc_rs::digest::{SHA256, digest};
 use plixo_aws::secrets::ReadSecret;
 use plixo_aws::ses::SendEmail;
 use plixo_domain::audit::{Object, Outcome};
 use plixo_domain::ledger::{BrowserHash, Invoice, Opened, PortalLink, open_link};
 use plixo_envelope::KeyService;
+use plixo_lambda::hash::sha256;
 use plixo_lambda::http::Response;
 use plixo_links::{Claims, Purpose};
 use plixo_pages::{GoneWhy, PortalDoor};
@@ -116,8 +116,6 @@ impl<T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Visit<'
     /// The hash of what only this browser was told.
     fn browser(&self) -> Option<BrowserHash> {
         let told = self.request.cookie(BROWSER_COOKIE).filter(|told| told.len() == 64)?;
-        let mut hash = BrowserHash::default();
-        hash.iter_mut().zip(digest(&SHA256, told.as_bytes()).as_ref()).for_each(|(to, from)| *to = *from);
-        Some(hash)
+        Some(sha256(told.as_bytes()))
     }
 }

@@ -195,10 +195,7 @@ impl<'a, T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Vis
         book: &Book,
         deeds: &[(&str, Object, Outcome, &[&str])],
     ) -> Result<bool, Failed> {
-        let drawn = self.drawn()?;
-        let mut seed = [0; 10];
-        seed.iter_mut().zip(drawn).for_each(|(to, from)| *to = from);
-        let mut ids = Ids::new(self.now, seed);
+        let mut ids = Ids::drawn(self.now, self.drawn()?);
         let actor = payer(claims);
         let event = |(action, object, outcome, fields): &(&str, Object, Outcome, &[&str])| AuditEvent {
             id: ids.make(),

@@ -190,9 +190,7 @@ impl<T: Tables, K: KeyService, V: ReadSecret, C: Checkout> Worker<T, K, V, C> {
     ) -> Result<bool, TaskError> {
         let drawn = (self.entropy)();
         let drawn = drawn.ok_or_else(|| TaskError::Retryable("no randomness to be had".to_owned()))?;
-        let mut seed = [0; 10];
-        seed.iter_mut().zip(drawn).for_each(|(to, from)| *to = from);
-        let (mut ids, at) = (Ids::new(line.timestamp, seed), line.timestamp);
+        let (mut ids, at) = (Ids::drawn(line.timestamp, drawn), line.timestamp);
         let actor = Actor { kind: ActorKind::Function, id: FUNCTION.to_owned(), role: None };
         let request_id = line.message_id.clone().unwrap_or_default();
         let event = |(action, object, fields): &(&str, Object, [&str; 1])| AuditEvent {

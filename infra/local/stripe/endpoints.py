@@ -242,6 +242,7 @@ SESSION = {
     "customer": text, "customer_email": email, "customer_creation": choice("always", "if_required"), "client_reference_id": text,
     "expires_at": number(0), "locale": text, "submit_type": choice("auto", "book", "donate", "pay"),
     "billing_address_collection": choice("auto", "required"), "ui_mode": choice("hosted", "hosted_page"),
+    "adaptive_pricing": {"enabled": flag},
     "custom_text": {"submit": {"message*": text}, "after_submit": {"message*": text}},
 }  # fmt: skip
 

@@ -1,14 +1,14 @@
 //! The Stripe accounts of demo organisations.
 
 use anyhow::Context;
-use plixo_domain::id::{Ids, OrgId};
+use plixo_domain::id::OrgId;
 use plixo_domain::ledger::{Book, RestrictedKey, RowKey, StripeAccount, StripeKeyEntry};
 use plixo_domain::secret::Secret;
 use plixo_lambda::clock;
 use plixo_portal::cashier::fingerprint;
 use serde_json::{Value, json};
 
-use super::{Stack, audit, random_seed};
+use super::{Stack, audit, new_ids};
 
 /// Has an organisation's payers pay by that key, as `PUT /v1/orgs/{org}/stripe-account` does.
 pub(super) async fn connect(stack: &Stack, org: OrgId, key: Secret) -> anyhow::Result<Value> {
@@ -26,7 +26,7 @@ pub(super) async fn connect(stack: &Stack, org: OrgId, key: Secret) -> anyhow::R
     let before = book.get::<StripeAccount>(&()).ok().flatten();
     if before.is_none_or(|before| before.fingerprint != account.fingerprint) {
         book.put(account).ok().context("a row that was not read")?;
-        let mut ids = Ids::new(now, random_seed()?);
+        let mut ids = new_ids(now)?;
         let object = plixo_domain::audit::Object::new("organisation", org);
         let event = plixo_domain::audit::AuditEvent {
             action: "stripe_account.connect".to_owned(),

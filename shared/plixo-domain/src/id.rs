@@ -56,6 +56,12 @@ impl Ids {
         Self { millis: u64::try_from(at.as_millisecond()).unwrap_or(0), seed, made: 0 }
     }
 
+    /// [`Ids::new`] of the first of 32 random bytes.
+    #[must_use]
+    pub fn drawn(at: Timestamp, random: [u8; 32]) -> Self {
+        Self::new(at, random.first_chunk().copied().unwrap_or_default())
+    }
+
     /// The next id, of the kind that the caller asks for.
     #[must_use = "an id that is made and not used makes a gap"]
     pub fn make<T: StaticType>(&mut self) -> TypeSafeId<T> {

@@ -4,6 +4,7 @@ pub mod batch;
 pub mod clock;
 pub mod entropy;
 pub mod env;
+pub mod hash;
 pub mod http;
 pub mod job;
 pub mod line;

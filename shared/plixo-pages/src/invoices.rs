@@ -147,8 +147,8 @@ pub struct InvoicePage {
     pub memo: Option<String>,
     /// What was paid.
     pub applied: Vec<Applied>,
-    /// Its youngest portal links, the youngest first; `None` where the role may not see them.
-    pub links: Option<Vec<LinkRow>>,
+    /// Its youngest portal links, the youngest first.
+    pub links: Vec<LinkRow>,
     /// Whether it has more of them.
     pub has_more_links: bool,
     /// Whether a portal link can be made.

@@ -12,6 +12,7 @@ use plixo_domain::money::Money;
 
 pub use self::email::{PortalEmail, PortalEmailKind};
 pub use self::language::Language;
+pub(crate) use self::words::stop;
 use self::words::{Told, Words};
 use crate::chart;
 use crate::page::pages;
@@ -129,6 +130,9 @@ pub enum PortalNote {
 /// The longest amount that two columns of have room beside the others: `−EUR 1,234,567.89`.
 const LONGEST_AMOUNT: usize = 17;
 
+/// The longest amount that a small phone has room for in large letters: `EUR 123,456.78`.
+const LONGEST_LARGE: usize = 14;
+
 /// A message with its mark.
 struct Said {
     text: &'static str,
@@ -168,6 +172,10 @@ impl PortalInvoice {
         let is_part =
             self.paid.amount > 0 && self.open.amount > 0 && self.standing != PortalStanding::Withdrawn;
         is_part.then(|| chart::part(self.paid.amount, self.total.amount)).flatten()
+    }
+
+    fn is_long(&self) -> bool {
+        self.words().money(&self.open).chars().count() > LONGEST_LARGE
     }
 
     fn has_tax(&self) -> bool {

@@ -136,7 +136,8 @@ pub(crate) fn link(state: &LinkState) -> Mark {
         LinkState::Issued => mark("Issued", "ring", Tone::Info),
         LinkState::Consumed => mark("Consumed", "check", Tone::Good),
         LinkState::Expired => mark("Expired", "dashed", Tone::Quiet),
-        LinkState::Revoked | LinkState::Settled => mark("Revoked", "slash", Tone::Quiet),
+        LinkState::Revoked => mark("Revoked", "slash", Tone::Quiet),
+        LinkState::Settled => mark("Settled", "slash", Tone::Quiet),
     }
 }
 

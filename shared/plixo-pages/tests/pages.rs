@@ -442,7 +442,12 @@ fn a_role_is_offered_what_it_may_do_and_nothing_else() {
     assert_eq!(of("invoice-links", "form input[value=revoke_link]"), 2, "the others open nothing");
     assert_eq!(of("invoice-link-not-sent", "form input[value=email_link]"), 0, "there is no address");
     assert_eq!(of("invoice-link-refused", "form input[value=email_link], form input[value=copy_link]"), 0);
-    assert_eq!(of("invoice-viewer", "#portal-links"), 0);
+    assert_eq!(
+        of("invoice-viewer", "[aria-labelledby=portal-links] tbody tr"),
+        5,
+        "who may not make links sees them"
+    );
+    assert_eq!(of("invoice-viewer", "main form"), 0);
     assert_eq!(of("invoice", "main form input[value=uncollectible]"), 1);
     assert_eq!(of("members", "form input[value=remove]"), 4, "the last Controller stays");
     assert_eq!(of("payment", "form input[value=take_back]"), 1, "Stripe's own allocation stays");

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
 use plixo_aws::secrets::ReadSecret;
 use plixo_domain::id::OrgId;
@@ -10,6 +9,7 @@ use plixo_domain::ledger::{Checkout as Begun, Invoice, Kept, Payment, StripeKeyE
 use plixo_domain::secret::Secret;
 use plixo_domain::webhook::{ExternalId, ExternalRef, Fingerprint, Provider};
 use plixo_envelope::KeyService;
+use plixo_lambda::hash::sha256;
 use plixo_lambda::recent::Recent;
 use plixo_store::{Store, StoreError, Tables};
 use plixo_stripe::{Checkout, Order, Session, SessionStatus, StripeError};
@@ -158,10 +158,7 @@ impl<V: ReadSecret, C: Checkout> Cashier<V, C> {
 /// SHA-256 of a key, by which it is found again.
 #[must_use]
 pub fn fingerprint(key: &Secret) -> Fingerprint {
-    let mut hash = [0; 32];
-    let digest = digest(&SHA256, key.reveal().as_bytes());
-    hash.iter_mut().zip(digest.as_ref()).for_each(|(to, from)| *to = *from);
-    Fingerprint(hash)
+    Fingerprint(sha256(key.reveal().as_bytes()))
 }
 
 fn not_paid(error: StripeError) -> NotPaid {

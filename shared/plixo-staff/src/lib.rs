@@ -209,9 +209,7 @@ impl<T: Tables, K: KeyService> Desk<T, K> {
     /// New ids for this request.
     fn ids(&self, caller: &Caller) -> Result<Ids, Refusal> {
         let random = (self.entropy)().ok_or(Refusal::Internal("no randomness to be had".to_owned()))?;
-        let mut seed = [0; 10];
-        seed.iter_mut().zip(random).for_each(|(to, from)| *to = from);
-        Ok(Ids::new(caller.now, seed))
+        Ok(Ids::drawn(caller.now, random))
     }
 }
 

@@ -50,6 +50,8 @@ impl Order {
             // Stripe copies a payment intent's metadata to its charges, a session's to nothing.
             .append_pair("payment_intent_data[metadata][plixo_invoice_id]", &invoice)
             .append_pair("payment_intent_data[metadata][plixo_org_id]", &org)
+            // What is owed is owed in the invoice's currency, whatever the account's settings offer.
+            .append_pair("adaptive_pricing[enabled]", "false")
             .append_pair("success_url", &self.success_url)
             .append_pair("cancel_url", &self.cancel_url)
             .append_pair("expires_at", &self.expires_at.as_second().to_string())

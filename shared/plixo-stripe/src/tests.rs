@@ -59,6 +59,7 @@ fn an_order_is_sent_as_stripe_documents_it() {
          &metadata%5Bplixo_org_id%5D=org_01h2xcejqtf2nbrexx3vqjhp41\
          &payment_intent_data%5Bmetadata%5D%5Bplixo_invoice_id%5D=inv_01kv2vf200eqk8kdny1yvq6gsw\
          &payment_intent_data%5Bmetadata%5D%5Bplixo_org_id%5D=org_01h2xcejqtf2nbrexx3vqjhp41\
+         &adaptive_pricing%5Benabled%5D=false\
          &success_url=https%3A%2F%2Fpay.example%2Fp%2Fdone%3Fs%3D%7BCHECKOUT_SESSION_ID%7D\
          &cancel_url=https%3A%2F%2Fpay.example%2Fp%2Fback%3Fa%3D1%26b%3D2\
          &expires_at=1795869000\

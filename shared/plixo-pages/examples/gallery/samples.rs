@@ -451,7 +451,7 @@ impl Make<'_> {
             balance: eur(400_000),
             memo: self.some("Thank you for your order.\nPlease name the invoice number when you pay."),
             applied: paid,
-            links: Some(Vec::new()),
+            links: Vec::new(),
             has_more_links: false,
             can_link: true,
             can_email: true,
@@ -464,7 +464,7 @@ impl Make<'_> {
             errors: Errors::default(),
         };
         self.add("invoice", open.clone().render());
-        self.portal_links(&open);
+        let links = self.portal_links(&open);
         let draft = InvoicePage {
             frame: self.frame(),
             status: InvoiceStatus::Draft,
@@ -495,7 +495,7 @@ impl Make<'_> {
             org: self.viewer(),
             history: None,
             applied: Vec::new(),
-            links: None,
+            links,
             can_link: false,
             can_give_up: false,
             ..open
@@ -503,7 +503,7 @@ impl Make<'_> {
         self.add("invoice-viewer", viewer.render());
     }
 
-    fn portal_links(&mut self, invoice: &InvoicePage) {
+    fn portal_links(&mut self, invoice: &InvoicePage) -> Vec<LinkRow> {
         use LinkState as S;
         let states = [S::Issued, S::Consumed, S::Expired, S::Revoked, S::Settled];
         let rows = states.map(|state| LinkRow {
@@ -514,7 +514,7 @@ impl Make<'_> {
             emailed_at: (state != S::Expired).then(moment),
             opened_at: (state == S::Consumed).then(moment),
         });
-        let page = InvoicePage { frame: self.frame(), links: Some(rows.to_vec()), ..invoice.clone() };
+        let page = InvoicePage { frame: self.frame(), links: rows.to_vec(), ..invoice.clone() };
         self.add("invoice-links", InvoicePage { has_more_links: true, ..page.clone() }.render());
         let fresh = |email| {
             let url = Secret::new(format!("https://plixo.example/p/{}", "AQE4kRcJ4lVnHTd4".repeat(9)));
@@ -532,6 +532,7 @@ impl Make<'_> {
         let status = InvoiceStatus::Paid;
         let paid = InvoicePage { status, can_link: false, errors: refused, ..page };
         self.add("invoice-link-refused", paid.render());
+        rows.to_vec()
     }
 
     fn invoice_form(&mut self) {

@@ -17,6 +17,11 @@ pub(crate) type Around = (&'static str, &'static str);
 /// A heading and the text below it.
 pub(crate) type Told = (&'static str, &'static str);
 
+/// The full stop after a name, which has one of its own if it ends with "Inc.".
+pub(crate) fn stop(name: &str) -> &'static str {
+    if name.ends_with('.') { "" } else { "." }
+}
+
 impl Language {
     pub(crate) fn words(self) -> &'static Words {
         match self {
@@ -43,8 +48,8 @@ pub(crate) struct Words {
     pub(crate) skip: &'static str,
     /// Around the seller's name.
     pub(crate) foot: Around,
-    /// Around the seller's name, and where the seller is not known.
-    pub(crate) ask_seller: Around,
+    /// Before the seller's name, and where the seller is not known.
+    pub(crate) ask_seller: &'static str,
     pub(crate) ask_sender: &'static str,
 
     pub(crate) door: Door,
@@ -179,6 +184,17 @@ mod tests {
 
     fn both<T>(of: impl Fn(&Words) -> T) -> [T; 2] {
         [of(Language::English.words()), of(Language::German.words())]
+    }
+
+    #[test]
+    fn a_sentence_that_ends_with_a_name_has_one_full_stop() {
+        for words in [Language::English, Language::German].map(Language::words) {
+            for text in [words.email.link, words.email.settled] {
+                let (with, without) = (text("RE-1", "Acme Inc."), text("RE-1", "Acme"));
+                assert!(with.contains("Acme Inc.") && !with.contains(".."), "{with}");
+                assert!(without.contains("Acme."), "{without}");
+            }
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-use super::{Asked, Door, Email, Gone, Invoice, Problems, Words};
+use super::{Asked, Door, Email, Gone, Invoice, Problems, Words, stop};
 
 pub(super) static WORDS: Words = Words {
     tag: "en",
@@ -33,7 +33,7 @@ pub(super) static WORDS: Words = Words {
     },
     skip: "Skip to content",
     foot: ("Provided by Plixo for ", ""),
-    ask_seller: ("If you have questions, ask ", "."),
+    ask_seller: "If you have questions, ask ",
     ask_sender: "If you have questions, ask the company that sent you the invoice.",
     door: Door {
         name: "Your invoice",
@@ -135,13 +135,15 @@ pub(super) static WORDS: Words = Words {
         greeting: "Hello,",
         link: |number, seller| {
             format!(
-                "Here is your link to invoice {number} from {seller}. You can see the invoice there, and pay it."
+                "Here is your link to invoice {number} from {seller}{} You can see the invoice there, and pay it.",
+                stop(seller)
             )
         },
         settled: |number, seller| {
             format!(
                 "Nothing is left to pay on invoice {number} from {seller}: it is paid or was withdrawn. There is nothing \
-                 to do. If you have questions, please ask {seller}."
+                 to do. If you have questions, please ask {seller}{}",
+                stop(seller)
             )
         },
         to_pay: "To pay",

@@ -1,4 +1,4 @@
-use super::{Asked, Door, Email, Gone, Invoice, Problems, Words};
+use super::{Asked, Door, Email, Gone, Invoice, Problems, Words, stop};
 
 pub(super) static WORDS: Words = Words {
     tag: "de",
@@ -33,7 +33,7 @@ pub(super) static WORDS: Words = Words {
     },
     skip: "Zum Inhalt springen",
     foot: ("Bereitgestellt von Plixo für ", ""),
-    ask_seller: ("Bei Fragen wenden Sie sich bitte an ", "."),
+    ask_seller: "Bei Fragen wenden Sie sich bitte an ",
     ask_sender: "Bei Fragen wenden Sie sich bitte an das Unternehmen, von dem die Rechnung stammt.",
     door: Door {
         name: "Ihre Rechnung",
@@ -141,13 +141,15 @@ pub(super) static WORDS: Words = Words {
         greeting: "Guten Tag,",
         link: |number, seller| {
             format!(
-                "hier ist Ihr Link zur Rechnung {number} von {seller}. Sie können die Rechnung dort ansehen und bezahlen."
+                "hier ist Ihr Link zur Rechnung {number} von {seller}{} Sie können die Rechnung dort ansehen und bezahlen.",
+                stop(seller)
             )
         },
         settled: |number, seller| {
             format!(
                 "zur Rechnung {number} von {seller} ist nichts mehr zu zahlen: Sie ist bezahlt oder wurde zurückgezogen. \
-                 Sie brauchen nichts zu tun. Bei Fragen wenden Sie sich bitte an {seller}."
+                 Sie brauchen nichts zu tun. Bei Fragen wenden Sie sich bitte an {seller}{}",
+                stop(seller)
             )
         },
         to_pay: "Zu zahlen",
