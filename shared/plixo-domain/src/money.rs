@@ -17,6 +17,12 @@ impl Currency {
     pub fn code(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
+
+    /// Digits after the point: 2 for EUR, 0 for JPY, 3 for KWD; none where ISO 4217 has no minor unit, as for gold.
+    #[must_use]
+    pub fn digits(&self) -> u32 {
+        iso_currency::Currency::from_code(self.code()).and_then(|known| known.exponent()).map_or(0, u32::from)
+    }
 }
 
 impl FromStr for Currency {
@@ -121,6 +127,15 @@ mod tests {
 
     fn eur(amount: i64) -> Money {
         Money::new(amount, "EUR".parse().unwrap())
+    }
+
+    #[test]
+    fn currencies_have_their_own_minor_units() {
+        let digits = |code: &str| code.parse::<Currency>().unwrap().digits();
+        assert_eq!(
+            [digits("EUR"), digits("JPY"), digits("KWD"), digits("CLF"), digits("XAU")],
+            [2, 0, 3, 4, 0]
+        );
     }
 
     #[test]

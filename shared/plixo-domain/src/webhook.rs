@@ -1,5 +1,9 @@
 //! Webhook endpoints and events, and what passes between receiver and worker.
 
+mod hmac;
+
+pub use hmac::{Digest, HeaderName, HmacError, HmacScheme, SignatureEncoding};
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -63,19 +67,46 @@ impl fmt::Display for ExternalId {
 pub enum Provider {
     /// Stripe.
     Stripe,
+    /// A sender of [Standard Webhooks](https://www.standardwebhooks.com) with Plixo's canonical events.
+    StandardWebhooks,
+    /// Xero.
+    Xero,
+    /// QuickBooks Online.
+    Quickbooks,
+    /// ERPNext, on the Frappe framework.
+    Erpnext,
+    /// Microsoft Dynamics 365 Business Central.
+    BusinessCentral,
+    /// A sender of Plixo's canonical events that signs as its endpoint's [`HmacScheme`] says.
+    GenericHmac,
     /// Nobody: a member of the organisation recorded it. It names payments only; no endpoint has it.
     Member,
 }
 
 impl Provider {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Stripe, Self::Member];
+    pub const ALL: [Self; 8] = [
+        Self::Stripe,
+        Self::StandardWebhooks,
+        Self::Xero,
+        Self::Quickbooks,
+        Self::Erpnext,
+        Self::BusinessCentral,
+        Self::GenericHmac,
+        Self::Member,
+    ];
 
     /// The contract's word for it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Stripe => "stripe",
+            Self::StandardWebhooks => "standard_webhooks",
+            Self::Xero => "xero",
+            Self::Quickbooks => "quickbooks",
+            Self::Erpnext => "erpnext",
+            Self::BusinessCentral => "business_central",
+            Self::GenericHmac => "generic_hmac",
             Self::Member => "member",
         }
     }
@@ -279,6 +310,26 @@ pub enum Encoding {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn providers_are_written_as_the_contract_names_them() {
+        let names = [
+            "stripe",
+            "standard_webhooks",
+            "xero",
+            "quickbooks",
+            "erpnext",
+            "business_central",
+            "generic_hmac",
+            "member",
+        ];
+        assert_eq!(Provider::ALL.map(Provider::as_str), names);
+        for provider in Provider::ALL {
+            let text = serde_json::to_string(&provider).unwrap();
+            assert_eq!(text, format!("\"{}\"", provider.as_str()));
+            assert_eq!(serde_json::from_str::<Provider>(&text).unwrap(), provider);
+        }
+    }
 
     #[test]
     fn external_ids_hold_no_separator() {

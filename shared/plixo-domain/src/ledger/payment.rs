@@ -293,6 +293,12 @@ impl Payment {
     pub fn source(&self) -> PaymentSource {
         match self.reference.provider {
             Provider::Stripe => PaymentSource::Stripe,
+            Provider::StandardWebhooks
+            | Provider::Xero
+            | Provider::Quickbooks
+            | Provider::Erpnext
+            | Provider::BusinessCentral
+            | Provider::GenericHmac => PaymentSource::Erp,
             Provider::Member if self.money.contains_key(&Witness::Bank) => PaymentSource::Bank,
             Provider::Member => PaymentSource::Manual,
         }
