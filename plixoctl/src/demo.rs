@@ -367,6 +367,7 @@ fn invoice(
         claims: Default::default(),
         checkout: None,
         asked: None,
+        reference: None,
     })
 }
 

@@ -73,6 +73,7 @@ impl World {
             claims: Default::default(),
             checkout: None,
             asked: None,
+            reference: None,
         });
         for n in [1, 2] {
             make_link(&mut book, (from_bytes([n; 16]), id), SignedDuration::from_hours(1), &by(), start())

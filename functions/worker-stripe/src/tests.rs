@@ -60,6 +60,7 @@ impl Stack {
                 claims: BTreeMap::new(),
                 checkout: None,
                 asked: None,
+                reference: None,
             });
         }
         store.commit(&org, &book, None, &[], now()).await.unwrap();

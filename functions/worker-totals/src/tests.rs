@@ -83,6 +83,7 @@ impl Written {
                 claims: BTreeMap::from([(allocation, claim)]),
                 checkout: None,
                 asked: None,
+                reference: None,
             })
         } else {
             let stamp = Stamp { at: 1, event: "evt".to_owned() };
@@ -95,6 +96,7 @@ impl Written {
                 money: BTreeMap::from([(Witness::Intent, said)]),
                 received_at: Some(received.as_second()),
                 named: BTreeMap::new(),
+                shares: Vec::new(),
                 customer: None,
                 customer_id: None,
                 refunded_total: (back > 0).then_some((2, back)),

@@ -72,6 +72,7 @@ struct InvoiceItem {
     claims: Vec<(ExternalRef, ClaimItem)>,
     checkout: Option<Checkout>,
     asked: Option<Asked>,
+    reference: Option<ExternalRef>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -107,6 +108,8 @@ struct PaymentItem {
     #[serde_as(as = "Vec<(_, _)>")]
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     named: BTreeMap<Witness, (Stamp, InvoiceId)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    shares: Vec<(InvoiceId, i64)>,
     customer: Option<ExternalRef>,
     refunded_total: Option<(i64, i64)>,
     #[serde_as(as = "Vec<(_, _)>")]
@@ -310,6 +313,7 @@ pub(crate) fn of_row(row: &Row, version: u64, sealer: Option<&Sealer<'_>>) -> Re
         Row::PortalLink(row) => ("portal_link", item(row)?),
         Row::StripeAccount(row) => ("stripe_account", item(row)?),
         Row::InvoiceNumber(row) => ("invoice_number", item(row)?),
+        Row::InvoiceRef(row) => ("invoice_ref", item(row)?),
         Row::PaymentPointer(row) => ("payment_pointer", item(row)?),
         Row::WebhookEndpoint(row) => ("webhook_endpoint", item(row)?),
         Row::WebhookEvent(row) => ("webhook_event", item(row)?),
@@ -369,6 +373,7 @@ pub(crate) fn of_row(row: &Row, version: u64, sealer: Option<&Sealer<'_>>) -> Re
                 claims: row.claims.values().map(claim_item).collect(),
                 checkout: row.checkout.clone(),
                 asked: row.asked,
+                reference: row.reference.clone(),
             };
             ("invoice", item(&stored)?)
         }
@@ -390,6 +395,7 @@ pub(crate) fn of_row(row: &Row, version: u64, sealer: Option<&Sealer<'_>>) -> Re
                 money: row.money.clone(),
                 received_at: row.received_at,
                 named: row.named.clone(),
+                shares: row.shares.clone(),
                 customer: row.customer.clone(),
                 refunded_total: row.refunded_total,
                 refunds: row.refunds.clone(),
@@ -444,6 +450,7 @@ pub(crate) fn to_row(stored: &Item) -> Result<(Row, u64), StoreError> {
         }
         "customer_ref" => Row::CustomerRef(from_item(stored)?),
         "invoice_number" => Row::InvoiceNumber(from_item(stored)?),
+        "invoice_ref" => Row::InvoiceRef(from_item(stored)?),
         "payment_pointer" => Row::PaymentPointer(from_item(stored)?),
         "portal_link" => Row::PortalLink(from_item(stored)?),
         "stripe_account" => Row::StripeAccount(from_item(stored)?),
@@ -488,6 +495,7 @@ pub(crate) fn to_row(stored: &Item) -> Result<(Row, u64), StoreError> {
                 claims: stored.claims.into_iter().map(claim).collect(),
                 checkout: stored.checkout,
                 asked: stored.asked,
+                reference: stored.reference,
             })
         }
         "payment" => {
@@ -498,6 +506,7 @@ pub(crate) fn to_row(stored: &Item) -> Result<(Row, u64), StoreError> {
                 money: stored.money,
                 received_at: stored.received_at,
                 named: stored.named,
+                shares: stored.shares,
                 customer: stored.customer,
                 refunded_total: stored.refunded_total,
                 refunds: stored.refunds,

@@ -37,6 +37,9 @@ pub fn row(org: &OrgId, name: &RowKey) -> Key {
         RowKey::InvoiceNumber(number) => {
             key(Table::Ledger, format!("{org}#number#{number}"), "invoice-number")
         }
+        RowKey::InvoiceRef(of) => {
+            key(Table::Ledger, format!("{org}#{}#{}", of.provider.as_str(), of.id), "invoice-ref")
+        }
         RowKey::Payment(of) => {
             key(Table::Ledger, format!("{org}#{}#{}", of.provider.as_str(), of.id), "payment")
         }

@@ -71,6 +71,7 @@ async fn stack() -> Stack {
         claims: Default::default(),
         checkout: None,
         asked: None,
+        reference: None,
     });
     store.commit(&org, &book, None, &[], now()).await.unwrap();
     Stack { tables, kms, faults, store, org, other, customers, invoice }

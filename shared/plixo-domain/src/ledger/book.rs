@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Countable, Counted, Customer, CustomerRef, Invoice, InvoiceNumber, Logo, Organisation, Payment,
-    PaymentPointer, PortalLink, StripeAccount, Totals,
+    Countable, Counted, Customer, CustomerRef, Invoice, InvoiceNumber, InvoiceRef, Logo, Organisation,
+    Payment, PaymentPointer, PortalLink, StripeAccount, Totals,
 };
 use crate::answer::{Answer, AnswerKey, Founding};
 use crate::audit::Object;
@@ -27,6 +27,8 @@ pub enum RowKey {
     Invoice(InvoiceId),
     /// Which invoice has a number.
     InvoiceNumber(String),
+    /// Which invoice an ERP's invoice is.
+    InvoiceRef(ExternalRef),
     /// A payment, by the name of the money at its source.
     Payment(ExternalRef),
     /// Which payment has this id.
@@ -70,6 +72,8 @@ pub enum Row {
     Invoice(Invoice),
     /// Which invoice has a number.
     InvoiceNumber(InvoiceNumber),
+    /// Which invoice an ERP's invoice is.
+    InvoiceRef(InvoiceRef),
     /// A payment.
     Payment(Payment),
     /// Which payment has an id.
@@ -156,6 +160,7 @@ kept! {
     CustomerRef named ExternalRef as |it| it.reference.clone();
     Invoice named InvoiceId as |it| it.id;
     InvoiceNumber named String as |it| it.number.clone();
+    InvoiceRef named ExternalRef as |it| it.reference.clone();
     Payment named ExternalRef as |it| it.reference.clone();
     PaymentPointer named PaymentId as |it| it.id;
     PortalLink named LinkId as |it| it.id;

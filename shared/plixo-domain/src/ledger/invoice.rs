@@ -207,6 +207,8 @@ pub struct Invoice {
     pub checkout: Option<Checkout>,
     /// That payers asked for a fresh link to it.
     pub asked: Option<Asked>,
+    /// Its name at the ERP that told of it.
+    pub reference: Option<ExternalRef>,
 }
 
 /// So many claims has an invoice at most. Those that people chose stay; of the payments that name it, only the earliest money

@@ -3,6 +3,7 @@
 mod book;
 mod checkout;
 mod customer;
+mod erp;
 mod invoice;
 mod logo;
 mod organisation;
@@ -18,6 +19,7 @@ mod totals;
 pub use book::{Book, Kept, Row, RowKey, Unread};
 pub use checkout::{CHECKOUT, Checkout, begin_checkout, end_checkout, is_on_its_way, note_session};
 pub use customer::{Address, Customer, CustomerNews, CustomerRef, Link, Personal, tell_customer};
+pub use erp::{InvoiceDocument, InvoiceNews, InvoiceRef, tell_invoice};
 pub use invoice::{Claim, Invoice, InvoiceBody, InvoiceError, InvoiceState, InvoiceStatus, Line, MAX_CLAIMS};
 pub use logo::{Logo, LogoHash, NoLogoHash};
 pub use organisation::{InvoiceNumber, Organisation, Residency, Settings};

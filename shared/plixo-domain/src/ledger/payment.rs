@@ -8,9 +8,11 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
+use super::erp::InvoiceRef;
 use super::invoice::{Ask, Share};
-use super::settle::{Cause, settle};
-use super::{Book, Private, Stamp, Told, Unread};
+use super::settle::{Cause, need, settle};
+use super::staff::MAX_CHOICES;
+use super::{Book, Kept, Private, Stamp, Told, Unread};
 use crate::audit::Actor;
 use crate::id::{AllocationId, CustomerId, Ids, InvoiceId, PaymentId};
 use crate::money::{Currency, Money};
@@ -26,6 +28,8 @@ pub enum Witness {
     Charge,
     /// A checkout session.
     Session,
+    /// A document of an ERP. It tells of the whole payment each time, so the latest counts.
+    Document,
     /// A person, from a bank statement.
     Bank,
     /// A person, by hand.
@@ -206,6 +210,8 @@ pub struct Payment {
     pub received_at: Option<i64>,
     /// The invoice that each witness names.
     pub named: BTreeMap<Witness, (Stamp, InvoiceId)>,
+    /// What of it is for which invoice, as a document of an ERP says.
+    pub shares: Vec<(InvoiceId, i64)>,
     /// The provider's customer.
     pub customer: Option<ExternalRef>,
     /// The customer, where a person said so.
@@ -266,6 +272,8 @@ pub enum PaymentPart {
     Refund { id: ExternalId, state: RefundState, amount: i64 },
     /// One dispute.
     Dispute { id: ExternalId, state: DisputeState, amount: i64 },
+    /// What of it is for which of an ERP's invoices: all of that, in the place of what was said before.
+    Shares(Vec<(ExternalRef, i64)>),
 }
 
 impl Payment {
@@ -276,6 +284,7 @@ impl Payment {
             money: BTreeMap::new(),
             received_at: None,
             named: BTreeMap::new(),
+            shares: Vec::new(),
             customer: None,
             customer_id: None,
             refunded_total: None,
@@ -428,12 +437,22 @@ impl Payment {
         Some(at.to_zoned(TimeZone::UTC).date())
     }
 
+    /// Whether news of a document are older than what the document said since.
+    fn knows_later(&self, news: &PaymentNews) -> bool {
+        self.money.get(&Witness::Document).is_some_and(|before| before.stamp >= news.stamp)
+    }
+
     fn remember(&mut self, news: &PaymentNews) {
         for part in &news.parts {
             let stamp = news.stamp.clone();
             match part {
                 PaymentPart::Money { witness, stage, amount, since } => {
                     let said = Statement { state: *stage, stamp, amount: *amount, currency: news.currency };
+                    if *witness == Witness::Document {
+                        self.money.insert(*witness, said);
+                        self.received_at = Some(*since);
+                        continue;
+                    }
                     keep(&mut self.money, *witness, said);
                     if *stage == Stage::Received {
                         self.received_at = Some(self.received_at.map_or(*since, |before| before.min(*since)));
@@ -461,6 +480,7 @@ impl Payment {
                     let said = Statement { state: *state, stamp, amount: *amount, currency: news.currency };
                     keep(&mut self.disputes, id.clone(), said);
                 }
+                PaymentPart::Shares(_) => {}
             }
         }
         if news.customer.is_some() && (self.customer.is_none() || news.customer < self.customer) {
@@ -507,7 +527,14 @@ fn keep<K: Ord, T: Said>(kept: &mut BTreeMap<K, Statement<T>>, key: K, said: Sta
 pub fn tell_payment(book: &mut Book, news: &PaymentNews, by: &Actor, ids: &mut Ids) -> Result<Told, Unread> {
     let before = book.get::<Payment>(&news.reference)?.cloned();
     let mut payment = before.clone().unwrap_or_else(|| Payment::new(ids.make(), news.reference.clone()));
+    if payment.knows_later(news) {
+        return Ok(Told::Known);
+    }
     payment.remember(news);
+    let shares = news.shares().map_or(Ok(Vec::new()), |shares| resolve(book, &payment, shares, ids))?;
+    if news.shares().is_some() {
+        payment.shares = shares.iter().map(|(link, amount)| (link.invoice, *amount)).collect();
+    }
     if before.as_ref() == Some(&payment) {
         return Ok(Told::Known);
     }
@@ -516,12 +543,41 @@ pub fn tell_payment(book: &mut Book, news: &PaymentNews, by: &Actor, ids: &mut I
 
     // Everything was read above, so from here on nothing is unread.
     settled.enter(book)?;
+    shares.into_iter().try_for_each(|(link, _)| book.put(link))?;
     let changed = payment.differences(before.as_ref());
     if before.is_none() {
         book.put_new(PaymentPointer { id: payment.id, reference: payment.reference.clone() });
     }
     book.put(payment)?;
     Ok(Told::Learned(changed))
+}
+
+/// Which of our invoices an ERP's are, each with its share. Of one that nobody has told of yet, it will be, and the payment waits
+/// for it there. So many as a payment can have with what people chose; what is beyond stays unapplied.
+fn resolve(
+    book: &Book,
+    payment: &Payment,
+    shares: &[(ExternalRef, i64)],
+    ids: &mut Ids,
+) -> Result<Vec<(InvoiceRef, i64)>, Unread> {
+    need(book, shares.iter().map(|(of, _)| InvoiceRef::key(of)))?;
+    let mut resolved: Vec<(InvoiceRef, i64)> = Vec::new();
+    for (of, amount) in shares {
+        if let Some((_, sum)) = resolved.iter_mut().find(|(link, _)| link.reference == *of) {
+            *sum = sum.saturating_add(*amount);
+            continue;
+        }
+        if resolved.len().saturating_add(payment.choices.len()) >= MAX_CHOICES {
+            break;
+        }
+        let link = book.get::<InvoiceRef>(of)?.cloned();
+        let mut link = link.unwrap_or_else(|| InvoiceRef::new(of.clone(), ids.make()));
+        if link.waits() && !link.waiting.contains(&payment.reference) {
+            link.waiting.push(payment.reference.clone());
+        }
+        resolved.push((link, *amount));
+    }
+    Ok(resolved)
 }
 
 impl Payment {
@@ -536,7 +592,7 @@ impl Payment {
         })
     }
 
-    /// What it asks of which invoice. What people did not choose is for the invoice that its provider names, unless a person
+    /// What it asks of which invoice. What people did not choose is for the invoices that its provider names, unless a person
     /// took that back.
     pub(super) fn asks(&self) -> BTreeMap<InvoiceId, Vec<Ask>> {
         let mut asks: BTreeMap<_, Vec<_>> = BTreeMap::new();
@@ -548,8 +604,15 @@ impl Payment {
             let (chosen, wanted) = (Some(choice.id), Money::new(covered, currency));
             asks.entry(choice.invoice).or_default().push(Ask { chosen, received_at, wanted });
         }
+        for (invoice, amount) in self.shares.iter().filter(|(of, _)| net > 0 && !self.undone.contains(of)) {
+            let share = (*amount).min(left);
+            left = left.saturating_sub(share);
+            let wanted = Money::new(share, currency);
+            asks.entry(*invoice).or_default().push(Ask { chosen: None, received_at, wanted });
+        }
         // With nothing left for it, the claim keeps its place while there is money: a choice that is taken back gives it back.
-        if let Some(invoice) = self.names().filter(|invoice| net > 0 && !self.undone.contains(invoice)) {
+        let named = self.names().filter(|named| !self.shares.iter().any(|(of, _)| of == named));
+        if let Some(invoice) = named.filter(|invoice| net > 0 && !self.undone.contains(invoice)) {
             let wanted = Money::new(left, currency);
             asks.entry(invoice).or_default().push(Ask { chosen: None, received_at, wanted });
         }
@@ -586,6 +649,13 @@ impl Payment {
 }
 
 impl PaymentNews {
+    fn shares(&self) -> Option<&[(ExternalRef, i64)]> {
+        self.parts.iter().find_map(|part| match part {
+            PaymentPart::Shares(shares) => Some(shares.as_slice()),
+            _ => None,
+        })
+    }
+
     /// The invoice that it names, if it names one.
     #[must_use]
     pub fn names(&self) -> Option<InvoiceId> {

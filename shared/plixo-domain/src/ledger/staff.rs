@@ -36,6 +36,7 @@ mod payments;
 mod tests;
 
 pub use customers::{CustomerPatch, create_customer, update_customer};
+pub(super) use fields::Fields;
 pub use fields::{FieldError, Patch};
 pub use invoices::{
     InvoicePatch, MAX_LINES, NO_NUMBER, NewInvoice, create_invoice, finalize_invoice, is_invoice_number,

@@ -37,6 +37,7 @@ pub(super) fn invoice(n: u8, total: i64) -> Invoice {
         claims: Default::default(),
         checkout: None,
         asked: None,
+        reference: None,
     }
 }
 
@@ -48,6 +49,7 @@ pub(super) fn payment() -> Payment {
         money: Default::default(),
         received_at: None,
         named: Default::default(),
+        shares: Vec::new(),
         customer: None,
         customer_id: None,
         refunded_total: None,

@@ -59,14 +59,14 @@ pub(super) const HOLDS_CARD: &str = "holds a card number, which is kept nowhere;
 
 /// What is wrong with a request's fields, gathered.
 #[derive(Debug, Default)]
-pub(super) struct Fields(Vec<FieldError>);
+pub(in crate::ledger) struct Fields(Vec<FieldError>);
 
 impl Fields {
     pub(super) fn wrong(&mut self, pointer: impl Into<String>, why: &'static str) {
         self.0.push(FieldError { pointer: pointer.into(), why });
     }
 
-    pub(super) fn check(&mut self, right: bool, pointer: impl Into<String>, why: &'static str) {
+    pub(in crate::ledger) fn check(&mut self, right: bool, pointer: impl Into<String>, why: &'static str) {
         if !right {
             self.wrong(pointer, why);
         }
@@ -87,7 +87,7 @@ impl Fields {
     }
 
     /// Text that holds no card number: for what is checked otherwise already.
-    pub(super) fn no_card(&mut self, text: &str, pointer: impl Into<String>) {
+    pub(in crate::ledger) fn no_card(&mut self, text: &str, pointer: impl Into<String>) {
         self.check(!plixo_cards::contains(text), pointer, HOLDS_CARD);
     }
 
@@ -105,7 +105,7 @@ impl Fields {
     }
 
     /// Goes on if nothing is wrong.
-    pub(super) fn done(self) -> Result<(), Stopped> {
+    pub(in crate::ledger) fn done(self) -> Result<(), Stopped> {
         if self.0.is_empty() { Ok(()) } else { Err(StaffError::Invalid(self.0).into()) }
     }
 }

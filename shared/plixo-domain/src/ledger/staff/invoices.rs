@@ -88,6 +88,7 @@ pub fn create_invoice(
         claims: Default::default(),
         checkout: None,
         asked: None,
+        reference: None,
     });
     Ok(Changed { id, fields })
 }

@@ -147,7 +147,7 @@ pub fn allocate(
     }
     fields.done()?;
     need(book, wanted.iter().map(|(invoice, _)| Invoice::key(invoice)))?;
-    if before.choices.len().saturating_add(wanted.len()) > MAX_CHOICES {
+    if before.choices.len().saturating_add(before.shares.len()).saturating_add(wanted.len()) > MAX_CHOICES {
         return Err(StaffError::TooManyAllocations.into());
     }
 

@@ -1,0 +1,323 @@
+//! What ERPs say about invoices.
+//!
+//! An ERP tells of the whole document, each time with its time at the ERP: the latest counts, in whatever order they come. What
+//! is told of an invoice before the invoice itself, a payment's share of it, waits for it under the id that it will have.
+
+use std::collections::BTreeSet;
+
+use jiff::civil::Date;
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+use super::invoice::Service;
+use super::settle::{need, tell};
+use super::staff::{Fields, MAX_AMOUNT, MAX_LINES, NO_NUMBER, StaffError, Stopped, is_invoice_number};
+use super::{
+    Book, Customer, CustomerRef, Invoice, InvoiceBody, InvoiceNumber, InvoiceState, Kept, Line, Link,
+    MAX_CLAIMS, Payment, Personal, Private, Stamp, Told, Unread,
+};
+use crate::audit::Actor;
+use crate::id::{CustomerId, Ids, InvoiceId};
+use crate::money::Money;
+use crate::webhook::ExternalRef;
+
+/// What the line is called that makes up for what the others do not come to.
+const OTHER: &str = "Other amounts and rounding";
+
+/// Which invoice an ERP's invoice is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InvoiceRef {
+    /// The ERP's name of it.
+    pub reference: ExternalRef,
+    /// Ours: there is one once the ERP has told of it.
+    pub invoice: InvoiceId,
+    /// When the ERP last told of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<Stamp>,
+    /// Whether the ERP has withdrawn it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_void: bool,
+    /// The payments that have a share of it and came before it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waiting: Vec<ExternalRef>,
+}
+
+impl InvoiceRef {
+    pub(super) fn new(reference: ExternalRef, invoice: InvoiceId) -> Self {
+        Self { reference, invoice, told: None, is_void: false, waiting: Vec::new() }
+    }
+
+    /// Whether there is no such invoice yet, and room for a payment that has a share of it. It could take no more.
+    pub(super) fn waits(&self) -> bool {
+        (self.told.is_none() || self.is_void) && self.waiting.len() < MAX_CLAIMS
+    }
+}
+
+/// An ERP's news of an invoice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvoiceNews {
+    /// The ERP's name of it.
+    pub reference: ExternalRef,
+    /// When the ERP said it.
+    pub stamp: Stamp,
+    /// What it is now; `None`: withdrawn.
+    pub document: Option<InvoiceDocument>,
+}
+
+/// An invoice as an ERP has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvoiceDocument {
+    /// The ERP's name of the customer.
+    pub customer: ExternalRef,
+    /// Its number.
+    pub number: String,
+    /// Whether it is a draft still, and not owed.
+    pub is_draft: bool,
+    /// What is owed in all: more than the ERP's own payments of it leave open, for those are told of one by one.
+    pub total: Money,
+    /// Lines and memo. Where the lines come to another total, a line makes up for it.
+    pub body: InvoiceBody,
+    /// When it was sent.
+    pub issued_on: Option<Date>,
+    /// When it is to be paid.
+    pub due_on: Option<Date>,
+}
+
+/// Tells the ledger an ERP's news of an invoice. What the organisation's people have given up as uncollectible, or withdrawn,
+/// stays so.
+///
+/// # Errors
+/// [`Stopped::Unread`]: these rows are needed as well. Read them and tell it again; nothing was changed.
+/// [`StaffError::NumberTaken`] where another invoice that is not withdrawn has the number; [`StaffError::Invalid`] where it is no
+/// invoice.
+pub fn tell_invoice(book: &mut Book, news: &InvoiceNews, by: &Actor, ids: &mut Ids) -> Result<Told, Stopped> {
+    let known = book.get::<InvoiceRef>(&news.reference)?.cloned();
+    if known.as_ref().is_some_and(|known| known.told.as_ref() >= Some(&news.stamp)) {
+        return Ok(Told::Known);
+    }
+    let before = match &known {
+        Some(known) => book.get::<Invoice>(&known.invoice)?.cloned(),
+        None => None,
+    };
+    let mut link = known.unwrap_or_else(|| InvoiceRef::new(news.reference.clone(), ids.make()));
+    let was_void = link.is_void;
+    (link.told, link.is_void) = (Some(news.stamp.clone()), news.document.is_none());
+    let around = match &news.document {
+        Some(document) => Some(Around::read(book, document, &link, before.as_ref(), ids)?),
+        None => None,
+    };
+    let after = match (&news.document, &around, &before) {
+        (Some(document), Some(around), before) => {
+            let state = state(document, before.as_ref().map(|before| before.state), was_void);
+            Some(document.invoice(&link, around.customer, state, before.as_ref())?)
+        }
+        (_, _, Some(before)) => Some(Invoice { state: InvoiceState::Void, ..before.clone() }),
+        _ => None,
+    };
+    let mut payments = Vec::new();
+    let after = match after {
+        Some(after) => {
+            let waiting = std::mem::take(&mut link.waiting);
+            let (served, told) = serve(book, before.as_ref(), after, &waiting, by, ids)?;
+            payments = told;
+            Some(served)
+        }
+        None => None,
+    };
+
+    // Everything was read above, so from here on nothing is unread.
+    let mut fields = after.as_ref().map_or(vec!["status"], |after| differences(before.as_ref(), after));
+    fields.extend((!payments.is_empty()).then_some("allocations"));
+    if let Some(around) = around {
+        around.enter(book, &link)?;
+    }
+    payments.into_iter().try_for_each(|payment| book.put(payment))?;
+    match after {
+        Some(new) if before.is_none() => book.put_new(new),
+        Some(after) => book.put(after)?,
+        None => {}
+    }
+    book.put(link)?;
+    Ok(Told::Learned(fields))
+}
+
+/// How the invoice is left. What people did stays, unless the ERP takes back what it did itself.
+fn state(document: &InvoiceDocument, before: Option<InvoiceState>, was_void: bool) -> InvoiceState {
+    match before {
+        Some(InvoiceState::Void) if !was_void => InvoiceState::Void,
+        _ if document.is_draft => InvoiceState::Draft,
+        Some(InvoiceState::Uncollectible) => InvoiceState::Uncollectible,
+        _ => InvoiceState::Open,
+    }
+}
+
+/// Serves the claims on an invoice as it is now, with those that waited for it; and the payments whose shares that changes. Choices
+/// for a withdrawn invoice end, as they do where people withdraw it.
+fn serve(
+    book: &Book,
+    before: Option<&Invoice>,
+    mut invoice: Invoice,
+    waiting: &[ExternalRef],
+    by: &Actor,
+    ids: &mut Ids,
+) -> Result<(Invoice, Vec<Payment>), Unread> {
+    let unserved =
+        before.cloned().unwrap_or_else(|| Invoice { claims: Default::default(), ..invoice.clone() });
+    need(book, waiting.iter().map(Payment::key))?;
+    invoice.serve();
+    for payment in waiting {
+        let asks = book.get::<Payment>(payment)?.and_then(|payment| payment.asks().remove(&invoice.id));
+        invoice.hear(payment, asks.unwrap_or_default(), Service::Whole, ids);
+    }
+    let mut ended = BTreeSet::new();
+    if invoice.state == InvoiceState::Void {
+        let chosen = invoice.claims.extract_if(.., |_, claim| claim.chosen);
+        ended.extend(chosen.map(|(_, claim)| claim.payment));
+    }
+    need(book, ended.iter().map(Payment::key))?;
+    let mut payments = tell(book, &invoice.shares_since(&unserved), by)?;
+    for of in ended {
+        if !payments.iter().any(|payment| payment.reference == of) {
+            payments.extend(book.get::<Payment>(&of)?.cloned());
+        }
+        for payment in payments.iter_mut().filter(|payment| payment.reference == of) {
+            payment.choices.retain(|choice| choice.invoice != invoice.id);
+        }
+    }
+    Ok((invoice, payments))
+}
+
+fn differences(before: Option<&Invoice>, after: &Invoice) -> Vec<&'static str> {
+    let Some(before) = before else {
+        return vec!["number", "customer_id", "lines", "status", "issued_on", "due_on"];
+    };
+    let changed = [
+        ("number", before.number != after.number),
+        ("customer_id", before.customer_id != after.customer_id),
+        // The lines before are sealed; what they come to is not.
+        ("lines", before.total != after.total),
+        ("status", before.status() != after.status()),
+        ("issued_on", before.issued_on != after.issued_on),
+        ("due_on", before.due_on != after.due_on),
+    ];
+    changed.into_iter().filter(|(_, differs)| *differs).map(|(field, _)| field).collect()
+}
+
+/// The rows beside the invoice that a document is about.
+struct Around {
+    customer: CustomerId,
+    /// The ERP's name of a customer that nobody has heard of yet.
+    new_customer: Option<ExternalRef>,
+    number: String,
+    /// The number that it had, and has no more.
+    given_up: Option<String>,
+}
+
+impl Around {
+    fn read(
+        book: &Book,
+        document: &InvoiceDocument,
+        link: &InvoiceRef,
+        before: Option<&Invoice>,
+        ids: &mut Ids,
+    ) -> Result<Self, Stopped> {
+        let given_up = before.map(|before| before.number.clone()).filter(|had| *had != document.number);
+        let numbers = given_up.iter().chain([&document.number]).map(InvoiceNumber::key);
+        need(book, numbers.chain([CustomerRef::key(&document.customer)]))?;
+        let numbered = book.get::<InvoiceNumber>(&document.number)?;
+        if let Some(other) = numbered.filter(|it| it.invoice != link.invoice)
+            && book.get::<Invoice>(&other.invoice)?.is_some_and(|it| it.state != InvoiceState::Void)
+        {
+            return Err(StaffError::NumberTaken.into());
+        }
+        let customer = book.get::<CustomerRef>(&document.customer)?.map(|known| known.customer);
+        let new_customer = customer.is_none().then(|| document.customer.clone());
+        let customer = customer.unwrap_or_else(|| ids.make());
+        Ok(Self { customer, new_customer, number: document.number.clone(), given_up })
+    }
+
+    fn enter(self, book: &mut Book, link: &InvoiceRef) -> Result<(), Unread> {
+        let Self { customer, new_customer, number, given_up } = self;
+        if let Some(reference) = new_customer {
+            let mut new = Customer::new(customer, Personal::default());
+            new.links.insert(reference.clone(), Link::Live);
+            book.put_new(new);
+            book.put(CustomerRef { reference, customer, noted: None })?;
+        }
+        if let Some(had) = given_up
+            && book.get::<InvoiceNumber>(&had)?.is_some_and(|it| it.invoice == link.invoice)
+        {
+            book.remove::<InvoiceNumber>(&had)?;
+        }
+        book.put(InvoiceNumber { number, invoice: link.invoice })
+    }
+}
+
+impl InvoiceDocument {
+    fn invoice(
+        &self,
+        link: &InvoiceRef,
+        customer_id: CustomerId,
+        state: InvoiceState,
+        before: Option<&Invoice>,
+    ) -> Result<Invoice, Stopped> {
+        let mut fields = Fields::default();
+        fields.check(is_invoice_number(&self.number), "/number", NO_NUMBER);
+        fields.no_card(&self.number, "/number");
+        fields.check((0..=MAX_AMOUNT).contains(&self.total.amount), "/total", "is below 0, or too large");
+        fields.done()?;
+        Ok(Invoice {
+            id: link.invoice,
+            number: self.number.clone(),
+            customer_id,
+            state,
+            total: self.total,
+            issued_on: self.issued_on,
+            due_on: self.due_on,
+            body: Private::Plain(self.whole_body()),
+            claims: before.map(|before| before.claims.clone()).unwrap_or_default(),
+            checkout: before.and_then(|before| before.checkout.clone()),
+            asked: before.and_then(|before| before.asked),
+            reference: Some(link.reference.clone()),
+        })
+    }
+
+    /// Lines that come to the total, at most [`MAX_LINES`]: what an ERP rounds in another way, or has beside its lines, is a line
+    /// of its own.
+    fn whole_body(&self) -> InvoiceBody {
+        let Self { total, body, .. } = self;
+        let ours = body.lines.iter().filter(|line| line.unit_price.currency == total.currency);
+        let mut whole = InvoiceBody { lines: ours.cloned().collect(), memo: body.memo.clone() };
+        if whole.sum() == Some(total.amount) && (1..=MAX_LINES).contains(&whole.lines.len()) {
+            return whole;
+        }
+        whole.lines.truncate(MAX_LINES.saturating_sub(1));
+        let rest = whole.sum().and_then(|sum| total.amount.checked_sub(sum));
+        if rest.is_none() {
+            whole.lines.clear();
+        }
+        let amount = rest.unwrap_or(total.amount);
+        let description = if whole.lines.is_empty() { &self.number } else { OTHER };
+        whole.lines.push(Line {
+            description: description.to_owned(),
+            quantity: Decimal::ONE,
+            unit_price: Money { amount, ..*total },
+            tax_percent: None,
+        });
+        whole
+    }
+}
+
+impl InvoiceBody {
+    /// What the lines come to, minor units of their currency.
+    fn sum(&self) -> Option<i64> {
+        let mut totals = self
+            .lines
+            .iter()
+            .map(|line| line.unit_price.line_total(line.quantity, line.tax_percent.unwrap_or_default()).ok());
+        totals.try_fold(0_i64, |sum, line| sum.checked_add(line?.amount))
+    }
+}
+
+#[cfg(test)]
+mod tests;
