@@ -103,6 +103,7 @@ impl Written {
                 refunds: BTreeMap::new(),
                 disputes: BTreeMap::new(),
                 payer: None,
+                payer_hash: None,
                 choices: Vec::new(),
                 undone: Default::default(),
                 allocations: BTreeMap::new(),

@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use plixo_domain::answer::AnswerKey;
 use plixo_domain::audit::AuditEvent;
 use plixo_domain::id::{CustomerId, InvoiceId, OrgId, bytes_of};
-use plixo_domain::ledger::{Countable, InvoiceStatus, Row, RowKey};
+use plixo_domain::ledger::{Countable, InvoiceStatus, PayerHash, Row, RowKey};
 use plixo_domain::people::UserId;
 use plixo_domain::webhook::{EventKey, ExternalRef, Fingerprint, Provider};
 
@@ -44,6 +44,9 @@ pub fn row(org: &OrgId, name: &RowKey) -> Key {
             key(Table::Ledger, format!("{org}#{}#{}", of.provider.as_str(), of.id), "payment")
         }
         RowKey::PaymentPointer(id) => key(Table::Ledger, format!("{org}#{id}"), "payment-pointer"),
+        RowKey::PayerHistory(PayerHash(hash)) => {
+            key(Table::Ledger, format!("{org}#payer#{hash}"), "payer-history")
+        }
         RowKey::PortalLink(id) => key(Table::Ledger, format!("{org}#{id}"), "portal-link"),
         RowKey::StripeAccount => key(Table::Ledger, org.to_string(), "stripe-account"),
         RowKey::WebhookEndpoint(id) => key(Table::Ledger, format!("{org}#{id}"), "webhook-endpoint"),

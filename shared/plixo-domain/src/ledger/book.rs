@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     Countable, Counted, Customer, CustomerRef, Invoice, InvoiceNumber, InvoiceRef, Logo, Organisation,
-    Payment, PaymentPointer, PortalLink, StripeAccount, Totals,
+    PayerHash, PayerHistory, Payment, PaymentPointer, PortalLink, StripeAccount, Totals,
 };
 use crate::answer::{Answer, AnswerKey, Founding};
 use crate::audit::Object;
@@ -33,6 +33,8 @@ pub enum RowKey {
     Payment(ExternalRef),
     /// Which payment has this id.
     PaymentPointer(PaymentId),
+    /// For whom a payer has paid.
+    PayerHistory(PayerHash),
     /// A portal link.
     PortalLink(LinkId),
     /// The organisation's own Stripe account.
@@ -78,6 +80,8 @@ pub enum Row {
     Payment(Payment),
     /// Which payment has an id.
     PaymentPointer(PaymentPointer),
+    /// For whom a payer has paid.
+    PayerHistory(PayerHistory),
     /// A portal link.
     PortalLink(PortalLink),
     /// The organisation's own Stripe account.
@@ -163,6 +167,7 @@ kept! {
     InvoiceRef named ExternalRef as |it| it.reference.clone();
     Payment named ExternalRef as |it| it.reference.clone();
     PaymentPointer named PaymentId as |it| it.id;
+    PayerHistory named PayerHash as |it| it.payer.clone();
     PortalLink named LinkId as |it| it.id;
     WebhookEndpoint named EndpointId as |it| it.id;
     WebhookEvent named EventKey as |it| it.key.clone();

@@ -7,6 +7,7 @@ mod erp;
 mod invoice;
 mod logo;
 mod organisation;
+mod payers;
 mod payment;
 mod portal;
 mod settle;
@@ -23,6 +24,7 @@ pub use erp::{InvoiceDocument, InvoiceNews, InvoiceRef, tell_invoice};
 pub use invoice::{Claim, Invoice, InvoiceBody, InvoiceError, InvoiceState, InvoiceStatus, Line, MAX_CLAIMS};
 pub use logo::{Logo, LogoHash, NoLogoHash};
 pub use organisation::{InvoiceNumber, Organisation, Residency, Settings};
+pub use payers::{PayerHash, PayerHistory};
 pub use payment::{
     Allocation, Choice, DisputeState, Payer, Payment, PaymentNews, PaymentPart, PaymentPointer,
     PaymentSource, PaymentStatus, RefundState, Stage, Statement, Witness, tell_payment,

@@ -12,7 +12,7 @@ use super::erp::InvoiceRef;
 use super::invoice::{Ask, Share};
 use super::settle::{Cause, need, settle};
 use super::staff::MAX_CHOICES;
-use super::{Book, Kept, Private, Stamp, Told, Unread};
+use super::{Book, Kept, PayerHash, Private, Stamp, Told, Unread};
 use crate::audit::Actor;
 use crate::id::{AllocationId, CustomerId, Ids, InvoiceId, PaymentId};
 use crate::money::{Currency, Money};
@@ -171,6 +171,9 @@ pub struct Choice {
     pub amount: i64,
     /// Whose choice.
     pub by: Actor,
+    /// The payer in whose history it stands, and for which customer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noted: Option<(PayerHash, CustomerId)>,
 }
 
 /// Where the knowledge of a payment comes from, as the contract names it.
@@ -224,6 +227,8 @@ pub struct Payment {
     pub disputes: BTreeMap<ExternalId, Statement<DisputeState>>,
     /// Who paid.
     pub payer: Option<(Stamp, Private<Payer>)>,
+    /// The hash of who paid, as far as it is stored; for what is told of the payer anew, it is made when that is sealed.
+    pub payer_hash: Option<PayerHash>,
     /// What people chose, in the order of their choosing.
     pub choices: Vec<Choice>,
     /// Invoices that a provider may name in vain, for a person took the allocation back.
@@ -291,6 +296,7 @@ impl Payment {
             refunds: BTreeMap::new(),
             disputes: BTreeMap::new(),
             payer: None,
+            payer_hash: None,
             choices: Vec::new(),
             undone: BTreeSet::new(),
             allocations: BTreeMap::new(),

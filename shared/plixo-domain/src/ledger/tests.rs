@@ -56,6 +56,7 @@ pub(super) fn payment() -> Payment {
         refunds: Default::default(),
         disputes: Default::default(),
         payer: None,
+        payer_hash: None,
         choices: Vec::new(),
         undone: Default::default(),
         allocations: Default::default(),

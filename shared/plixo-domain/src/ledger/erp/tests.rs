@@ -3,11 +3,11 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::ledger::staff::{allocate, void_invoice};
+use crate::ledger::staff::{allocate, deallocate, void_invoice};
 use crate::ledger::tests::{Rows, actor, eur, ids};
 use crate::ledger::{
-    InvoiceStatus, PaymentNews, PaymentPart, PaymentPointer, PaymentSource, RowKey, Stage, Witness,
-    tell_payment,
+    InvoiceStatus, PayerHash, PayerHistory, PaymentNews, PaymentPart, PaymentPointer, PaymentSource, RowKey,
+    Stage, Witness, tell_payment,
 };
 use crate::webhook::Provider;
 
@@ -257,6 +257,41 @@ fn lines_come_to_the_total() {
         assert_eq!((whole.total(), whole.lines.len()), (Ok(eur(1_000)), count), "{whole:?}");
         assert_eq!(whole.memo.as_deref(), Some("Thanks"));
     }
+}
+
+#[test]
+fn what_a_payer_paid_before_is_remembered_and_taken_back_exactly() {
+    let mut rows = Rows::default();
+    for (n, id) in [(1, "i1"), (2, "i2")] {
+        told(&mut rows, &says(id, 1, Some(document(&format!("RE-{n}"), 500))), n).unwrap();
+    }
+    paid(&mut rows, &pays("p1", 1, 300, &[]), 3);
+    let hash = PayerHash("5a".to_owned());
+    let (row, version) = rows.0.remove(&Payment::key(&xero("p1"))).unwrap();
+    let known = Payment { payer_hash: Some(hash.clone()), ..Payment::of(&row).unwrap().clone() };
+    rows.0.insert(Payment::key(&xero("p1")), (known.clone().into_row(), version));
+    let of = ["i1", "i2"].map(|id| invoice(&rows, id).unwrap());
+    let person = Actor { kind: crate::audit::ActorKind::Member, id: "mem".into(), role: None };
+    let history = |rows: &Rows| {
+        let (row, _) = rows.0.get(&PayerHistory::key(&hash))?;
+        PayerHistory::of(row).map(|it| it.customers.values().copied().collect::<Vec<_>>())
+    };
+    let state =
+        |rows: &Rows| rows.0.iter().map(|(key, (row, _))| (key.clone(), row.clone())).collect::<Vec<_>>();
+    let start = state(&rows);
+    let first =
+        act(&mut rows, |book| allocate(book, &known.id, &[(of[0].id, eur(100))], &person, &mut ids(4)))
+            .unwrap();
+    let between = state(&rows);
+    let both = [(of[0].id, eur(50)), (of[1].id, eur(50))];
+    let second = act(&mut rows, |book| allocate(book, &known.id, &both, &person, &mut ids(5))).unwrap();
+    assert_eq!(history(&rows), Some(vec![3]));
+    for id in second.id.iter().rev() {
+        act(&mut rows, |book| deallocate(book, &known.id, id, &person, &mut ids(6))).unwrap();
+    }
+    assert_eq!((state(&rows), history(&rows)), (between, Some(vec![1])));
+    act(&mut rows, |book| deallocate(book, &known.id, &first.id[0], &person, &mut ids(7))).unwrap();
+    assert_eq!((state(&rows), history(&rows)), (start, None));
 }
 
 /// An ERP's documents, each with a version: an invoice with its total (none: withdrawn), or a payment with its shares.

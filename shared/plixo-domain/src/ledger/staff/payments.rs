@@ -13,8 +13,8 @@ use crate::audit::Actor;
 use crate::id::{AllocationId, CustomerId, Ids, InvoiceId, PaymentId};
 use crate::ledger::settle::{Cause, need, settle};
 use crate::ledger::{
-    Book, Choice, Customer, Invoice, InvoiceState, InvoiceStatus, Kept, MAX_CLAIMS, Payer, Payment,
-    PaymentPointer, Private, Stage, Stamp, Statement, Witness,
+    Book, Choice, Customer, Invoice, InvoiceState, InvoiceStatus, Kept, MAX_CLAIMS, Payer, PayerHistory,
+    Payment, PaymentPointer, Private, Stage, Stamp, Statement, Witness,
 };
 use crate::money::Money;
 use crate::webhook::{ExternalId, ExternalRef, Provider};
@@ -146,7 +146,16 @@ pub fn allocate(
         fields.check(amount.amount > 0, pointer, "has to be more than 0");
     }
     fields.done()?;
-    need(book, wanted.iter().map(|(invoice, _)| Invoice::key(invoice)))?;
+    let payer = before.payer_hash.clone();
+    let history = payer.iter().map(PayerHistory::key);
+    need(book, wanted.iter().map(|(invoice, _)| Invoice::key(invoice)).chain(history))?;
+    let mut history = match payer {
+        Some(payer) => {
+            let known = book.get::<PayerHistory>(&payer)?.cloned();
+            Some(known.unwrap_or_else(|| PayerHistory::new(payer)))
+        }
+        None => None,
+    };
     if before.choices.len().saturating_add(before.shares.len()).saturating_add(wanted.len()) > MAX_CHOICES {
         return Err(StaffError::TooManyAllocations.into());
     }
@@ -193,7 +202,12 @@ pub fn allocate(
         *open = open.saturating_sub(*amount);
         *claims = fewer;
         (left, free) = (left.saturating_sub(*amount), free.saturating_sub(*amount));
-        let choice = Choice { id: ids.make(), invoice: *id, amount: *amount, by: by.clone() };
+        let customer = invoice.customer_id;
+        let noted = history.as_mut().filter(|history| history.has_room(&customer)).map(|history| {
+            history.note(customer);
+            (history.payer.clone(), customer)
+        });
+        let choice = Choice { id: ids.make(), invoice: *id, amount: *amount, by: by.clone(), noted };
         made.push(choice.id);
         after.choices.push(choice);
     }
@@ -201,6 +215,9 @@ pub fn allocate(
 
     // Everything was read above, so from here on nothing is unread.
     settled.enter(book)?;
+    if let Some(history) = history {
+        book.put(history)?;
+    }
     book.put(after)?;
     Ok(Changed { id: made, fields: vec!["allocations"] })
 }
@@ -219,8 +236,10 @@ pub fn deallocate(
 ) -> Result<Changed<AllocationId>, Stopped> {
     let before = find(book, payment)?.clone();
     let mut after = before.clone();
-    if before.choice(allocation).is_some() {
+    let mut history = None;
+    if let Some(choice) = before.choice(allocation) {
         after.choices.retain(|choice| choice.id != *allocation);
+        history = without(book, choice)?;
     } else {
         let named = before.allocations.get(allocation).ok_or(StaffError::Missing("allocation"))?;
         after.undone.insert(named.invoice);
@@ -230,8 +249,22 @@ pub fn deallocate(
     // Everything was read above, so from here on nothing is unread.
     after.allocations.remove(allocation);
     settled.enter(book)?;
+    match history {
+        Some(history) if history.customers.is_empty() => book.remove::<PayerHistory>(&history.payer)?,
+        Some(history) => book.put(history)?,
+        None => {}
+    }
     book.put(after)?;
     Ok(Changed { id: *allocation, fields: vec!["allocations"] })
+}
+
+/// The history that a choice stands in, without it.
+fn without(book: &Book, choice: &Choice) -> Result<Option<PayerHistory>, Stopped> {
+    let Some((payer, customer)) = &choice.noted else { return Ok(None) };
+    Ok(book.get::<PayerHistory>(payer)?.cloned().map(|mut history| {
+        history.forget(customer);
+        history
+    }))
 }
 
 fn find<'a>(book: &'a Book, id: &PaymentId) -> Result<&'a Payment, Stopped> {
