@@ -10,6 +10,8 @@ mod quickbooks;
 pub mod reply;
 pub mod signature;
 pub mod stripe;
+#[cfg(test)]
+mod tests;
 mod xero;
 
 pub use json::{FieldError, MAX_DEPTH, Problem, ReadError};
