@@ -5,7 +5,7 @@
 //! receiver, to look at accounts before it queues the text, and for the worker, to work the events off.
 
 use jiff::Timestamp;
-use plixo_domain::webhook::{ExternalId, Provider};
+use plixo_domain::webhook::{ExternalId, Fingerprint, Provider};
 
 use crate::canonical::{self, Entity, Version, external_id, hashed, sha256};
 use crate::json::{Document, FieldError, Object, ReadError};
@@ -28,7 +28,7 @@ pub struct Event {
     /// The account or company at the provider whose event it is: tenant, realm, company.
     pub account: Option<ExternalId>,
     /// SHA-256 of what it says. The same id with another one is a conflict, which an id that is derived cannot have.
-    pub fingerprint: [u8; 32],
+    pub fingerprint: Fingerprint,
     /// What it says.
     pub news: News,
 }
@@ -124,9 +124,13 @@ fn plixos(text: &str, id: Option<&str>) -> Result<Event, ReadError> {
         id: given.as_deref().and_then(external_id).or_else(|| hashed(text)).ok_or(ReadError::NotADocument)?,
         kind: kind(&type_of),
         account: body.text("account")?.and_then(|account| external_id(&account)),
-        fingerprint: sha256(text.as_bytes()),
+        fingerprint: fingerprint(text.as_bytes()),
         news,
     })
+}
+
+pub(crate) fn fingerprint(bytes: &[u8]) -> Fingerprint {
+    Fingerprint(sha256(bytes))
 }
 
 /// A type as it is stored and logged: nothing but a type, whatever came.
@@ -146,7 +150,7 @@ pub(crate) fn derived(
 ) -> Result<Event, ReadError> {
     let name = parts.join(":");
     let id = external_id(&name).ok_or(ReadError::NotADocument)?;
-    Ok(Event { id, kind, account: Some(account), fingerprint: sha256(name.as_bytes()), news })
+    Ok(Event { id, kind, account: Some(account), fingerprint: fingerprint(name.as_bytes()), news })
 }
 
 impl Object<'_> {

@@ -11,9 +11,9 @@ use plixo_domain::webhook::ExternalId;
 
 use crate::canonical::{
     self, Applied, CreditNote, CreditNoteRecord, Customer, Entity, Invoice, LineText, Payment, PaymentRecord,
-    Version, body, external_id, external_id_of_person, hashed, line, sha256,
+    Version, body, external_id, external_id_of_person, hashed, line,
 };
-use crate::delivery::{Event, News, kind};
+use crate::delivery::{Event, News, fingerprint, kind};
 use crate::json::{Document, FieldError, Object, Problem, ReadError};
 
 /// The one event of a POST. Its id is the hash of the body: the sender gives none.
@@ -35,7 +35,7 @@ pub(crate) fn delivery(text: &str) -> Result<Event, ReadError> {
         id: hashed(text).ok_or(ReadError::NotADocument)?,
         kind: kind(&doctype),
         account: document.text("company")?.and_then(|company| external_id(&company)),
-        fingerprint: sha256(text.as_bytes()),
+        fingerprint: fingerprint(text.as_bytes()),
         news,
     })
 }

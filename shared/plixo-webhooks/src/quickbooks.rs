@@ -13,9 +13,9 @@ use plixo_domain::webhook::ExternalId;
 
 use crate::canonical::{
     self, Applied, CreditNote, CreditNoteRecord, Customer, Entity, Invoice, LineText, Payment, PaymentRecord,
-    Version, body, external_id, line, sha256,
+    Version, body, external_id, line,
 };
-use crate::delivery::{Event, Fetch, News, Which, derived, kind};
+use crate::delivery::{Event, Fetch, News, Which, derived, fingerprint, kind};
 use crate::document::Context;
 use crate::json::{Document, FieldError, Object, ReadError};
 
@@ -75,7 +75,7 @@ fn cloud_event(event: &Object<'_>) -> Result<Event, ReadError> {
         id: external_id(&given).ok_or(ReadError::NotADocument)?,
         kind: kind(&type_of),
         account: Some(account),
-        fingerprint: sha256(text.concat().as_bytes()),
+        fingerprint: fingerprint(text.concat().as_bytes()),
         news,
     })
 }

@@ -40,7 +40,8 @@ pub(crate) struct LineText<'a> {
 /// A line. Its quantity and price stay where they come to its amount exactly; else it is one of the whole amount, and its
 /// quantity is told in words.
 pub(crate) fn line(text: &LineText<'_>) -> Line {
-    let (quantity, amount) = (text.quantity.and_then(decimal), text.amount);
+    let quantity = text.quantity.and_then(decimal).map(|quantity| quantity.normalize());
+    let amount = text.amount;
     let description = text.description.and_then(|text| tidy(text, MAX_DESCRIPTION));
     let description = description.unwrap_or_else(|| "\u{2013}".to_owned());
     let price = text.price.and_then(|price| super::minor_units(price, amount.currency));
@@ -52,7 +53,7 @@ pub(crate) fn line(text: &LineText<'_>) -> Line {
     }
     let described = match quantity {
         Some(quantity) if quantity != Decimal::ONE => {
-            tidy(&format!("{} \u{d7} {description}", quantity.normalize()), MAX_DESCRIPTION)
+            tidy(&format!("{quantity} \u{d7} {description}"), MAX_DESCRIPTION)
         }
         _ => None,
     };
