@@ -25,11 +25,12 @@ fi
 
 seconds=${1:-60}
 targets=("${@:2}")
-[ ${#targets[@]} -gt 0 ] || targets=(stripe_header stripe_event card_numbers)
+[ ${#targets[@]} -gt 0 ] || targets=(stripe_header stripe_event deliveries card_numbers)
 
 for target in "${targets[@]}"; do
   seeds=seeds/$target
   [ "$target" = stripe_event ] && seeds=../events/stripe
+  [ "$target" = deliveries ] && seeds=../events/webhook-erp
   corpus=$build/corpus/$target
   log=$build/$target.log
   mkdir -p "$corpus"

@@ -5,10 +5,9 @@ use std::fmt;
 
 use aws_lc_rs::digest;
 
-use super::json::{FieldError, Object};
+pub use crate::json::MAX_DEPTH;
 
-/// The deepest nesting of arrays and objects that is read, as in `serde_json`. Stripe's own events stay under 20.
-pub const MAX_DEPTH: usize = 128;
+use crate::json::{FieldError, Object, too_deep};
 
 /// Why a signed body is no event for Plixo. The reason is for the log.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -126,29 +125,6 @@ impl<'a> Event<'a> {
         let start = number.as_ptr().addr().checked_sub(self.text.as_ptr().addr())?;
         Some((self.text.get(..start)?, self.text.get(start.checked_add(number.len())?..)?))
     }
-}
-
-/// The parser skips what it does not read without recursion, and so sets no bound of its own.
-fn too_deep(text: &str) -> bool {
-    let opening = text.bytes().filter(|byte| matches!(byte, b'{' | b'[')).count();
-    opening > MAX_DEPTH && depth_exceeds_bound(text)
-}
-
-fn depth_exceeds_bound(text: &str) -> bool {
-    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
-    for byte in text.bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            _ if in_string => {}
-            b'{' | b'[' if depth == MAX_DEPTH => return true,
-            b'{' | b'[' => depth = depth.saturating_add(1),
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    false
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use super::event::Event;
-use super::json::{FieldError, Object};
+use crate::json::{FieldError, Object};
 
 /// What an event says.
 #[derive(Debug, Clone, PartialEq, Eq)]

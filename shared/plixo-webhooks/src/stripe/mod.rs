@@ -2,8 +2,8 @@
 
 pub mod event;
 pub mod fact;
-mod json;
 mod signature;
 
-pub use json::{FieldError, Problem};
+pub use crate::json::{FieldError, Problem};
+pub(crate) use signature::StripeScheme;
 pub use signature::{MAX_HEADER_BYTES, SignatureError, TOLERANCE_SECONDS, sign, verify};

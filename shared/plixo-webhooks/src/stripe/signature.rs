@@ -2,55 +2,8 @@
 
 use aws_lc_rs::{constant_time, hmac};
 
-/// How far the time in a header may lie from the time of receipt, either way. Stripe's own libraries allow as much, but
-/// only for the past.
-pub const TOLERANCE_SECONDS: u64 = 300;
-
-/// The longest header that is read: what an HTTP API takes of all headers together. It is the only bound on the number
-/// of signatures, about 150: they are compared with one HMAC per secret, so that a long list costs microseconds.
-pub const MAX_HEADER_BYTES: usize = 10_240;
-
-/// Twelve digits last until the year 33658.
-const MAX_TIMESTAMP_DIGITS: usize = 12;
-
-/// Why a signature does not hold. For the log: a caller learns only that it does not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum SignatureError {
-    /// No header, or an empty one.
-    #[error("there is no Stripe-Signature header")]
-    Missing,
-    /// Longer than [`MAX_HEADER_BYTES`].
-    #[error("the Stripe-Signature header is too long")]
-    TooLong,
-    /// No `t`, several of them (as where two headers were merged into one), or one that is no canonical decimal of at
-    /// most twelve digits.
-    #[error("the Stripe-Signature header has not exactly one well-formed t")]
-    Timestamp,
-    /// No `v1` of 64 lower-case hexadecimal digits.
-    #[error("the Stripe-Signature header has no well-formed v1")]
-    NoSignature,
-    /// Older or newer than [`TOLERANCE_SECONDS`].
-    #[error("the Stripe-Signature header's time is outside the tolerance")]
-    OutsideTolerance,
-    /// No `v1` is the HMAC of what came, under any of the secrets.
-    #[error("no v1 of the Stripe-Signature header matches")]
-    NoMatch,
-}
-
-impl SignatureError {
-    /// A stable word for logs and metrics.
-    #[must_use]
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::Missing => "signature_missing",
-            Self::TooLong => "signature_too_long",
-            Self::Timestamp => "signature_timestamp_malformed",
-            Self::NoSignature => "signature_malformed",
-            Self::OutsideTolerance => "signature_outside_tolerance",
-            Self::NoMatch => "signature_mismatch",
-        }
-    }
-}
+use crate::signature::{Authentic, Message, Scheme, in_tolerance, seconds};
+pub use crate::signature::{MAX_HEADER_BYTES, SignatureError, TOLERANCE_SECONDS};
 
 /// Checks that `header` signs `body` under one of `secrets` (whole, with their `whsec_`), not more than
 /// [`TOLERANCE_SECONDS`] from `received_at`, in Unix seconds. A blank secret signs nothing.
@@ -73,11 +26,9 @@ pub fn verify<'s>(
         return Err(SignatureError::TooLong);
     }
     let timestamp = only_timestamp(header).ok_or(SignatureError::Timestamp)?;
-    let sent_at = seconds(timestamp).ok_or(SignatureError::Timestamp)?;
+    seconds(timestamp).ok_or(SignatureError::Timestamp)?;
     signatures(header).next().ok_or(SignatureError::NoSignature)?;
-    if received_at.abs_diff(sent_at) > TOLERANCE_SECONDS {
-        return Err(SignatureError::OutsideTolerance);
-    }
+    in_tolerance(timestamp, received_at)?;
     let held = secrets.into_iter().filter(|secret| !secret.trim_ascii().is_empty()).any(|secret| {
         let expected = mac(secret, timestamp, body);
         signatures(header)
@@ -112,19 +63,29 @@ fn only_timestamp(header: &str) -> Option<&str> {
     (key == "t" && found.next().is_none()).then_some(value)
 }
 
-fn seconds(timestamp: &str) -> Option<i64> {
-    let canonical = (1..=MAX_TIMESTAMP_DIGITS).contains(&timestamp.len())
-        && timestamp.bytes().all(|b| b.is_ascii_digit())
-        && (timestamp == "0" || !timestamp.starts_with('0'));
-    if canonical { timestamp.parse().ok() } else { None }
-}
-
 fn signatures(header: &str) -> impl Iterator<Item = [u8; 32]> {
     parts(header).filter(|(key, _)| *key == "v1").filter_map(|(_, digits)| {
         let mut signature = [0; 32];
         let lower = digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         (lower && hex::decode_to_slice(digits, &mut signature).is_ok()).then_some(signature)
     })
+}
+
+/// Stripe's scheme: [`verify`] on the `Stripe-Signature` header.
+#[derive(Debug)]
+pub(crate) struct StripeScheme;
+
+impl Scheme for StripeScheme {
+    fn verify<'a>(&self, message: &Message<'a>, secrets: &[&[u8]]) -> Result<Authentic<'a>, SignatureError> {
+        let header = (message.header)("stripe-signature").unwrap_or_default();
+        verify(header, message.body, secrets.iter().copied(), message.received_at)?;
+        Ok(Authentic::whole(message.body))
+    }
+
+    fn takes_secret(&self, secret: &str) -> bool {
+        let fits = |b: u8| b.is_ascii_alphanumeric() || b"+/=_-".contains(&b);
+        (22..=256).contains(&secret.len()) && secret.starts_with("whsec_") && secret.bytes().all(fits)
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
-use super::super::json::Problem;
 use super::*;
+use crate::json::Problem;
 
 const EVENT: &str = r#"{"id":"evt_1","object":"event","account":"acct_1","created":1760000000,"data":{"object":{"id":"ch_1"}},"livemode":false,"pending_webhooks":2,"type":"charge.succeeded"}"#;
 

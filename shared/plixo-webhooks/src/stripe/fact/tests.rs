@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::super::json::{FieldError, Problem};
 use super::*;
+use crate::json::{FieldError, Problem};
 
 const TYPES: [&str; 15] = [
     "charge.dispute.closed",

@@ -1,0 +1,172 @@
+//! What is in a delivery once it is known to be authentic.
+//!
+//! One POST may hold several events. Each has an id by which it counts once: the sender's where it gives one, else one that is
+//! derived from what the event says, so that the same event has the same id however often it comes. `Delivery::read` is for the
+//! receiver, to look at accounts before it queues the text, and for the worker, to work the events off.
+
+use jiff::Timestamp;
+use plixo_domain::webhook::{ExternalId, Fingerprint, Provider};
+
+use crate::canonical::{self, Entity, Version, external_id, hashed, sha256};
+use crate::json::{Document, FieldError, Object, ReadError};
+use crate::{business_central, erpnext, quickbooks, xero};
+
+/// The events of one POST.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// In the order in which they stand there. None: the sender only asks whether anybody is there.
+    pub events: Vec<Event>,
+}
+
+/// One event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Its id, by which it counts once.
+    pub id: ExternalId,
+    /// The provider's type of it: 1 to 100 of `a–z 0–9 _ .`.
+    pub kind: String,
+    /// The account or company at the provider whose event it is: tenant, realm, company.
+    pub account: Option<ExternalId>,
+    /// SHA-256 of what it says. The same id with another one is a conflict, which an id that is derived cannot have.
+    pub fingerprint: Fingerprint,
+    /// What it says.
+    pub news: News,
+}
+
+/// What an event says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    /// Something for the ledger.
+    Told(Vec<canonical::Event>),
+    /// That something changed: what it is now has to be asked for.
+    Fetch(Fetch),
+    /// Nothing that Plixo uses.
+    Ignored,
+    /// Something of a type that is used, with a field that cannot be.
+    Unusable(FieldError),
+}
+
+/// What to ask a provider for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetch {
+    /// What kind of thing.
+    pub entity: Entity,
+    /// Which of them.
+    pub which: Which,
+    /// Of which account: the same as the event's.
+    pub account: ExternalId,
+    /// When it changed, as the notification says.
+    pub at: Timestamp,
+    /// Whether it is said to be deleted. It is asked for all the same, for the notification of a scheme that signs nothing
+    /// proves little; if the provider knows no such thing, that is [`Fetch::withdrawn`].
+    pub removed: bool,
+}
+
+/// Which things to ask for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Which {
+    /// The one of this id: 1 to 64 letters, digits and `-`, which can stand in a URL as it is.
+    One(String),
+    /// All that changed since then: there were too many to name.
+    ChangedSince(Timestamp),
+}
+
+impl Fetch {
+    /// The news that what was said to be deleted is indeed not there. `None`: it was not said to be deleted.
+    #[must_use]
+    pub fn withdrawn(&self) -> Option<canonical::Event> {
+        let Which::One(id) = &self.which else { return None };
+        let name = self.entity.name(id)?;
+        self.removed.then(|| self.entity.withdrawn(name, Version::last(self.at)))
+    }
+}
+
+impl Delivery {
+    /// Reads the authentic body of a message of `provider`; `id` is what [`Authentic`](crate::signature::Authentic) says.
+    ///
+    /// # Errors
+    /// [`ReadError`]: it is nothing that this provider sends. Stripe's events are read by
+    /// [`stripe::event`](crate::stripe::event).
+    pub fn read(provider: Provider, body: &[u8], id: Option<&str>) -> Result<Self, ReadError> {
+        let text = std::str::from_utf8(body).map_err(|_| ReadError::NotUtf8)?;
+        let events = match provider {
+            Provider::StandardWebhooks | Provider::GenericHmac => vec![plixos(text, id)?],
+            Provider::Erpnext => vec![erpnext::delivery(text)?],
+            Provider::Xero => xero::delivery(&Document::object(text)?)?,
+            Provider::Quickbooks => quickbooks::delivery(&Document::parse(text)?)?,
+            Provider::BusinessCentral => business_central::delivery(&Document::object(text)?)?,
+            Provider::Stripe | Provider::Member => return Err(ReadError::NotADocument),
+        };
+        Ok(Self { events })
+    }
+
+    /// Whether an event names another account than this, or names one and there is none.
+    #[must_use]
+    pub fn is_of_another_account(&self, own: Option<&ExternalId>) -> bool {
+        self.events.iter().any(|event| event.account.is_some() && event.account.as_ref() != own)
+    }
+}
+
+/// An event in Plixo's own schema. Its id is the header's, else the body's `id`, else the hash of the body.
+fn plixos(text: &str, id: Option<&str>) -> Result<Event, ReadError> {
+    let body = Document::object(text)?;
+    let given = match id {
+        Some(id) => Some(id.into()),
+        None => body.some_text("id")?,
+    };
+    let type_of = body.need("type", body.text("type"))?;
+    let news = match canonical::read(&body) {
+        Ok(Some(event)) => News::Told(vec![event]),
+        Ok(None) => News::Ignored,
+        Err(error) => News::Unusable(error),
+    };
+    Ok(Event {
+        id: given.as_deref().and_then(external_id).or_else(|| hashed(text)).ok_or(ReadError::NotADocument)?,
+        kind: kind(&type_of),
+        account: body.text("account")?.and_then(|account| external_id(&account)),
+        fingerprint: fingerprint(text.as_bytes()),
+        news,
+    })
+}
+
+pub(crate) fn fingerprint(bytes: &[u8]) -> Fingerprint {
+    Fingerprint(sha256(bytes))
+}
+
+/// A type as it is stored and logged: nothing but a type, whatever came.
+pub(crate) fn kind(text: &str) -> String {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '.';
+    let lower = text.chars().map(|c| c.to_ascii_lowercase());
+    let kind: String = lower.map(|c| if fits(c) { c } else { '_' }).take(100).collect();
+    if kind.is_empty() || plixo_cards::contains(&kind) { "unknown".to_owned() } else { kind }
+}
+
+/// An event whose id is derived from these parts of it.
+pub(crate) fn derived(
+    parts: &[&str],
+    kind: String,
+    account: ExternalId,
+    news: News,
+) -> Result<Event, ReadError> {
+    let name = parts.join(":");
+    let id = external_id(&name).ok_or(ReadError::NotADocument)?;
+    Ok(Event { id, kind, account: Some(account), fingerprint: fingerprint(name.as_bytes()), news })
+}
+
+impl Object<'_> {
+    /// An id that can stand in a URL and in a key as it is: 1 to 64 letters, digits and `-`.
+    pub(crate) fn plain_id(&self, name: &str) -> Result<String, FieldError> {
+        let id = self.need(name, self.text(name))?;
+        if is_plain(&id) { Ok(id.into_owned()) } else { Err(self.unknown(name)) }
+    }
+
+    /// The account that a notification names.
+    pub(crate) fn account(&self, name: &str) -> Result<ExternalId, FieldError> {
+        let id = self.plain_id(name)?;
+        external_id(&id).ok_or_else(|| self.unknown(name))
+    }
+}
+
+pub(crate) fn is_plain(id: &str) -> bool {
+    (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+}
