@@ -140,6 +140,8 @@ pub(crate) async fn replay<T: Tables, K: KeyService, Q: SendMessage>(
         v: Envelope::VERSION,
         org: staff.org,
         endpoint: event.key.endpoint,
+        provider: event.provider,
+        event_id: Some(event.key.provider_event_id.to_string()),
         // When the receiver had it, for that is what the worker goes by.
         received_at: event.received_at,
         request_id: staff.request.id().to_owned(),
@@ -148,7 +150,7 @@ pub(crate) async fn replay<T: Tables, K: KeyService, Q: SendMessage>(
         user_agent: None,
         encoding: Encoding::Identity,
     };
-    let message = webhook_stripe::message(payload.unwrap_or_default().into(), envelope);
+    let message = plixo_receiver::message_of(payload.unwrap_or_default().into(), envelope);
     // It fitted when it came.
     let (body, attribute) =
         message.ok_or(Refusal::Internal("an event too large for the queue".to_owned()))?;

@@ -6,7 +6,9 @@ use plixo_testing::{FakeQueue, FakeVault, Fault, Faults};
 use plixo_webhooks::stripe::sign;
 use serde_json::{Value, json};
 
-use super::{MAX_BODY, Receiver};
+use plixo_receiver::MAX_BODY;
+
+use super::Receiver;
 
 const SECRET: &str = "whsec_canary_secret";
 const EVENT: &str =

@@ -96,6 +96,11 @@ impl Provider {
         Self::Member,
     ];
 
+    /// Of messages from before there were others.
+    const fn stripe() -> Self {
+        Self::Stripe
+    }
+
     /// The contract's word for it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -159,6 +164,9 @@ pub struct VaultEntry {
     /// The one provider account whose events it takes. Without it, events that name an account are refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<ExternalId>,
+    /// How a `generic_hmac` endpoint's sender signs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hmac: Option<HmacScheme>,
     /// The live secret, for 24 h after a rotation the one before, and those that are pending.
     pub secrets: Vec<EndpointSecret>,
 }
@@ -276,6 +284,12 @@ pub struct Envelope {
     pub org: OrgId,
     /// Where it came in.
     pub endpoint: EndpointId,
+    /// Who sent it.
+    #[serde(default = "Provider::stripe")]
+    pub provider: Provider,
+    /// The id that the sender gave it outside its text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_id: Option<String>,
     /// When.
     pub received_at: Timestamp,
     /// The receiver's request.

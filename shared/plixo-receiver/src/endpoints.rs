@@ -21,6 +21,7 @@ const ROOM: usize = 4096;
 #[derive(Debug)]
 pub(crate) struct Endpoints<V> {
     vault: V,
+    takes: fn(Provider) -> bool,
     known: Recent<EndpointId, Arc<VaultEntry>>,
     unknown: Recent<EndpointId, ()>,
 }
@@ -37,12 +38,13 @@ pub(crate) enum Absent {
 }
 
 impl<V: ReadSecret> Endpoints<V> {
-    pub(crate) fn new(vault: V) -> Self {
+    /// Endpoints of the providers that are taken.
+    pub(crate) fn new(vault: V, takes: fn(Provider) -> bool) -> Self {
         let (known, unknown) = (Recent::new(KNOWN_SECONDS, ROOM), Recent::new(UNKNOWN_SECONDS, ROOM));
-        Self { vault, known, unknown }
+        Self { vault, takes, known, unknown }
     }
 
-    /// The enabled Stripe endpoint of that id.
+    /// The enabled endpoint of that id.
     pub(crate) async fn get(&self, id: &EndpointId, now: Timestamp) -> Result<Arc<VaultEntry>, Absent> {
         if let Some(entry) = self.known.get(id, now) {
             return Ok(entry);
@@ -58,7 +60,7 @@ impl<V: ReadSecret> Endpoints<V> {
         if entry.v != VaultEntry::VERSION {
             return Err(Absent::Unreadable);
         }
-        if entry.provider != Provider::Stripe || entry.state != EndpointState::Enabled {
+        if !(self.takes)(entry.provider) || entry.state != EndpointState::Enabled {
             self.unknown.keep(*id, now, ());
             return Err(Absent::NotFound);
         }
