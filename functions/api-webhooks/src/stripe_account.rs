@@ -192,8 +192,11 @@ async fn follow<T: Tables, K: KeyService, V: KeepSecret>(
             Some((held, _)) if held == written => true,
             Some((_, seen)) => vault.replace_secret(&name, &written, &seen).await.map_err(failed)?,
             None => match vault.create_secret(&name, &written).await {
-                // Perhaps another request has made it meanwhile.
-                Err(AwsError::Refused { .. }) => false,
+                // Unless another request has made it meanwhile.
+                Err(error @ AwsError::Refused { .. }) => {
+                    vault.read_version(&name).await.map_err(failed)?.ok_or_else(|| failed(error))?;
+                    false
+                }
                 done => done.map(|()| true).map_err(failed)?,
             },
         };
