@@ -27,6 +27,8 @@ struct Window<'a> {
     labelled: bool,
     /// Digits with a blank between them.
     spaced: bool,
+    /// It may go on where a bank cut the text: with letters, or with digits, which would be another number.
+    torn: Option<Grade>,
 }
 
 impl Window<'_> {
@@ -77,10 +79,18 @@ fn windows(reading: &[Group]) -> impl Iterator<Item = (usize, usize, Window<'_>)
                 doubtful,
                 labelled: reading.get(start).is_some_and(|first| first.labelled && first.digits),
                 spaced,
+                torn: torn(reading, start).into_iter().chain(torn(reading, end.saturating_add(1))).min(),
             };
             Some((start, end, window))
         })
     })
+}
+
+/// What is left of a mention that begins or ends before this group.
+fn torn(reading: &[Group], at: usize) -> Option<Grade> {
+    let next = reading.get(at).filter(|next| next.cut)?;
+    let before = reading.get(at.checked_sub(1)?).filter(|before| before.digits == next.digits)?;
+    Some(if before.digits { Grade::Weak } else { Grade::Near })
 }
 
 fn begins(reading: &[Group], start: usize) -> bool {
@@ -116,11 +126,19 @@ fn alike(one: &Group, other: &Group) -> bool {
     long && !(one.text.len() == 4 && (is_year(&one.text) || is_year(&other.text)))
 }
 
-/// The numbers that a list or a range goes on with after the groups up to `end`: the group that names it, and the last
-/// group of digits that it stands for.
-fn listed(reading: &[Group], end: usize) -> Vec<(usize, String)> {
+/// A number that a list or a range goes on with.
+struct Listed {
+    /// Its last digits, in full.
+    last: String,
+    /// The group that says so; none for those within a range.
+    at: Option<usize>,
+}
+
+/// The numbers that a list or a range goes on with after those from `start` to `end`.
+fn listed(reading: &[Group], start: usize, end: usize) -> Vec<Listed> {
     let mut found = Vec::new();
     let Some(last) = reading.get(end).filter(|last| last.digits) else { return found };
+    let head = reading.get(start..end).unwrap_or_default();
     let (mut base, mut at) = (last.text.clone(), end);
     while found.len() < 20 {
         let mut next = at.saturating_add(1);
@@ -128,19 +146,20 @@ fn listed(reading: &[Group], end: usize) -> Vec<(usize, String)> {
         let joined = word.is_some_and(words::joins_list);
         let ranged = word.is_some_and(words::joins_range);
         next = next.saturating_add(usize::from(joined || ranged));
-        let Some(group) =
-            reading.get(next).filter(|group| group.digits && !group.doubtful && group.text.len() <= 12)
-        else {
-            break;
-        };
-        let signs = group.between.trim();
+        let signs = reading.get(next).map_or("", |group| group.between.trim());
+        // `INV-71 - INV-80` as well as `INV-71 - 80`.
+        let again = reading.iter().skip(next).zip(head).all(|(group, first)| group.text == first.text);
+        let repeats = !head.is_empty() && again;
+        next = next.saturating_add(if repeats { head.len() } else { 0 });
+        let usable = |group: &&Group| group.digits && !group.doubtful && group.text.len() <= 12;
+        let Some(group) = reading.get(next).filter(usable) else { break };
         let dash = signs == "-";
-        let sign = matches!(signs, "," | "+" | "&" | "/" | ";" | ", " | "-");
+        let sign = matches!(signs, "," | "+" | "&" | "/" | ";" | "-");
         let like = signs.is_empty() && group.text.len() == base.len();
-        let tight_on = reading
+        let goes_on = reading
             .get(next.saturating_add(1))
             .is_some_and(|more| more.gap < Gap::Space && !more.digits && !words::may_be_glued(&more.text));
-        if !(joined || ranged || sign || like) || tight_on {
+        if !(joined || ranged || sign || like) || goes_on {
             break;
         }
         let full = completed(&base, &group.text);
@@ -149,13 +168,14 @@ fn listed(reading: &[Group], end: usize) -> Vec<(usize, String)> {
             && to > from
             && to.saturating_sub(from) <= MAX_RANGE
         {
-            found.extend(
-                (from.saturating_add(1)..to).map(|n| (next, format!("{n:0width$}", width = base.len()))),
-            );
+            let width = base.len();
+            let within =
+                (from.saturating_add(1)..to).map(|n| Listed { last: format!("{n:0width$}"), at: None });
+            found.extend(within);
         }
-        found.push((next, full.clone()));
+        found.push(Listed { last: full.clone(), at: Some(next) });
         if group.text != full {
-            found.push((next, group.text.clone()));
+            found.push(Listed { last: group.text.clone(), at: Some(next) });
         }
         (base, at) = (full, next);
     }
@@ -299,8 +319,8 @@ fn keys(reading: &[Group], own_field: bool, note: &mut impl FnMut(ReferenceKey, 
             if window.spaced && window.squeezed.len() >= 6 {
                 note(reference_key(&unspaced(window.groups)), 5, at);
             }
-            for (_, last) in listed(reading, end).into_iter().filter(|_| rank <= 2) {
-                note(with_last(window.groups, &last).into(), 3, at);
+            for listed in listed(reading, start, end).into_iter().filter(|_| rank <= 2) {
+                note(with_last(window.groups, &listed.last).into(), 3, at);
             }
         }
         if rank <= 6
@@ -377,6 +397,12 @@ pub(crate) struct Mention {
     /// Another candidate is named as well by the same words.
     pub shared: bool,
     span: Span,
+}
+
+impl Mention {
+    fn rank(&self) -> (Grade, bool, std::cmp::Reverse<Form>) {
+        (self.grade, !self.shared, std::cmp::Reverse(self.form))
+    }
 }
 
 /// From a character to before another.
@@ -465,24 +491,45 @@ pub(crate) fn mentions<'a>(
 ) -> Mentions {
     let numbers = Numbers::new(numbers);
     let mut found = Vec::new();
-    let fields = structured
-        .all
-        .iter()
-        .map(|reading| (reading, true))
-        .chain(text.all.iter().map(|reading| (reading, false)));
-    for (reading, own_field) in fields {
-        let mut here = Vec::new();
-        find_in(reading, own_field, &numbers, fitting, &mut here);
-        // A field of its own has its own places.
-        let shift = if own_field { 1_000_000 } else { 0 };
-        for (_, mention) in &mut here {
-            mention.span = (mention.span.0.saturating_add(shift), mention.span.1.saturating_add(shift));
-        }
-        found.append(&mut here);
+    // A field of its own has its own places.
+    for (readings, own_field, shift) in [(structured, true, 1_000_000), (text, false, 0)] {
+        let ways = readings.all.iter().map(|reading| {
+            let mut here = Vec::new();
+            find_in(reading, own_field, &numbers, fitting, &mut here);
+            best_at(here)
+        });
+        // Where two readings agree on a place, the one that is less sure counts.
+        let both = ways.reduce(|mut all, other| {
+            for (at, mention) in other {
+                all.entry(at)
+                    .and_modify(|it| {
+                        if mention.grade < it.grade && mention.form != Form::Joined {
+                            *it = mention.clone();
+                        }
+                    })
+                    .or_insert(mention);
+            }
+            all
+        });
+        found.extend(both.into_iter().flatten().map(|((n, (start, end)), mention)| {
+            (n, Mention { span: (start.saturating_add(shift), end.saturating_add(shift)), ..mention })
+        }));
     }
     let too_many = found.len() > MAX_MENTIONS;
     found.truncate(MAX_MENTIONS);
     (settle(found), too_many)
+}
+
+/// The surest mention of a candidate at each place.
+fn best_at(found: Vec<(usize, Mention)>) -> BTreeMap<(usize, Span), Mention> {
+    let mut best: BTreeMap<_, Mention> = BTreeMap::new();
+    for (n, mention) in found {
+        let better = best.get(&(n, mention.span)).is_none_or(|old| mention.rank() > old.rank());
+        if better {
+            best.insert((n, mention.span), mention);
+        }
+    }
+    best
 }
 
 fn find_in(
@@ -499,7 +546,8 @@ fn find_in(
         let span = window.span();
         let mut note = |n: &usize, grade: Grade, form: Form| {
             let doubtful = window.doubtful || window.is_year() && !window.labelled;
-            let grade = if doubtful { Grade::Weak } else { grade };
+            let grade =
+                if doubtful { Grade::Weak } else { window.torn.map_or(grade, |most| grade.min(most)) };
             let form = if doubtful { Form::Doubtful } else { form };
             found.push((*n, Mention { grade, form, shared: false, span }));
         };
@@ -560,6 +608,10 @@ fn find_in(
                     .chain(numbers.by_squeezed.get(held))
                     .flatten();
                 whole.for_each(|n| note(n, grade, Form::CheckDigits));
+                if labelled {
+                    let tail = numbers.by_tail.get(key.as_str()).into_iter().flatten();
+                    tail.for_each(|n| note(n, Grade::Near, Form::CheckDigits));
+                }
             }
         }
         if named.is_empty() {
@@ -584,9 +636,10 @@ fn find_in(
         // A list goes on from a number that is named, or from one of the same kind that is no candidate.
         let from_number = !heads.is_empty() || !digits_only && window.one_token() || labelled;
         if from_number && !window.doubtful {
-            for (at, last) in listed(reading, end) {
-                let key = with_last(window.groups, &last);
-                let span = reading.get(at).map_or((0, 0), |group| (group.start, group.end));
+            for listed in listed(reading, start, end) {
+                let key = with_last(window.groups, &listed.last);
+                let group = listed.at.and_then(|at| reading.get(at));
+                let span = group.map_or((usize::MAX, usize::MAX), |group| (group.start, group.end));
                 let listed = numbers.by_key.get(key.as_str()).into_iter().flatten();
                 let mention = Mention { grade: Grade::Exact, form: Form::Listed, shared: false, span };
                 found.extend(listed.map(|n| (*n, mention.clone())));
@@ -660,8 +713,7 @@ fn settle(found: Vec<(usize, Mention)>) -> BTreeMap<usize, Mention> {
         let at = named_at.get(&(mention.span, mention.grade));
         let shared = mention.form != Form::Listed && at.is_some_and(|all| all.len() > 1);
         let mention = Mention { shared, ..mention.clone() };
-        let rank = |it: &Mention| (it.grade, !it.shared, std::cmp::Reverse(it.form));
-        if best.get(n).is_none_or(|old| rank(&mention) > rank(old)) {
+        if best.get(n).is_none_or(|old| mention.rank() > old.rank()) {
             best.insert(*n, mention);
         }
     }

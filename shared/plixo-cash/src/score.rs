@@ -174,7 +174,7 @@ pub(crate) mod special {
     /// The same words name another candidate as well.
     pub(crate) const SHARED: u16 = 850;
     /// Another open invoice is named and left out.
-    pub(crate) const LEAVES_OUT: u16 = 880;
+    pub(crate) const LEAVES_OUT: u16 = 780;
     /// The amount does not fit exactly, and fits another invoice of the customer exactly.
     pub(crate) const FITS_ANOTHER: u16 = 900;
     /// Other open invoices have the same amount.

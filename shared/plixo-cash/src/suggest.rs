@@ -12,7 +12,7 @@ use crate::reason::{Nearly, Reason};
 use crate::reference::reference_key;
 use crate::score::{Confidence, Fit, Order, Rules, Standing, Tie, score, special};
 use crate::sums;
-use crate::text::{MAX_CHARS, read};
+use crate::text::read;
 use crate::{Candidate, Candidates, GaveUp, Payment, Suggested, Suggestion, Verdict, Why};
 
 /// So many candidates are looked at.
@@ -36,11 +36,11 @@ const MAX_SINGLES: usize = 20;
 pub fn suggest(payment: &Payment<'_>, candidates: &Candidates<'_>, rules: &Rules) -> Suggested {
     let mut case = Case::new(payment, candidates, rules);
     if case.amount > 0 {
-        case.instructed();
+        let followed = case.instructed();
+        case.read(followed);
         case.named();
-        let explained = case.made.values().any(|made| made.settles);
         case.unnamed_singles();
-        if !explained {
+        if !case.explained() {
             case.unnamed_sums(candidates.more_of_customer);
             case.on_account();
         }
@@ -68,8 +68,6 @@ struct Case<'a> {
 /// A suggestion in the making.
 struct Made {
     confidence: u16,
-    /// Everything that the payer names is in it and is paid: no sums without names need be looked for.
-    settles: bool,
     left_open: i64,
     reasons: Vec<Reason>,
 }
@@ -109,33 +107,35 @@ impl<'a> Case<'a> {
             .then(a.id.cmp(&b.id))
         });
 
-        let amount = payment.unapplied.amount;
-        let text = read(payment.text);
-        let mut fields: Vec<&str> = payment.structured.into_iter().collect();
-        fields.extend(payment.instruction.iter().map(|line| line.number));
-        let length = fields.iter().fold(0_usize, |sum, field| sum.saturating_add(field.len()));
-        let structured = read(&fields.join("\n"));
-        if text.cut_off || structured.cut_off || length > MAX_CHARS {
-            gave_up.insert(GaveUp::Text);
-        }
-        let fitting =
-            (0..).zip(&open).filter(|(_, it)| it.balance.amount == amount).map(|(n, _)| n).collect();
-        let numbers = open.iter().chain(&settled).map(|it| it.number.as_str());
-        let (mentions, too_many) = mentions(numbers, &text, &structured, &fitting);
-        if too_many {
-            gave_up.insert(GaveUp::Text);
-        }
         Self {
             payment,
             rules,
-            amount,
+            amount: payment.unapplied.amount,
             open,
             settled,
-            mentions,
+            mentions: BTreeMap::new(),
             payers: recognise(payment, candidates.customers),
             more_of_amount: candidates.more_of_amount,
             gave_up,
             made: BTreeMap::new(),
+        }
+    }
+
+    /// Looks for the candidates' numbers in the text, and in the payer's list if that cannot be followed to the letter.
+    fn read(&mut self, followed: bool) {
+        let text = read(self.payment.text);
+        let mut fields: Vec<&str> = self.payment.structured.into_iter().collect();
+        if !followed {
+            fields.extend(self.payment.instruction.iter().map(|line| line.number));
+        }
+        let structured = read(&fields.join("\n"));
+        let fitting = (0..).zip(&self.open).filter(|(_, it)| it.balance.amount == self.amount);
+        let fitting = fitting.map(|(n, _)| n).collect();
+        let numbers = self.open.iter().chain(&self.settled).map(|it| it.number.as_str());
+        let (mentions, too_many) = mentions(numbers, &text, &structured, &fitting);
+        self.mentions = mentions;
+        if text.cut_off || structured.cut_off || too_many {
+            self.gave_up.insert(GaveUp::Text);
         }
     }
 
@@ -182,26 +182,26 @@ impl<'a> Case<'a> {
 
     // ---- Hypotheses ----------------------------------------------------------------------------------------------------
 
-    /// What the payer's own list says, if all of it can be followed.
-    fn instructed(&mut self) {
+    /// What the payer's own list says, and whether all of it can be followed.
+    fn instructed(&mut self) -> bool {
         let mut parts: BTreeMap<usize, i64> = BTreeMap::new();
         let mut shared = Vec::new();
         for line in self.payment.instruction {
             let key = reference_key(line.number);
             let mut alike = (0..).zip(&self.open).filter(|(_, it)| reference_key(&it.number) == key);
-            let Some((n, invoice)) = alike.next() else { return };
+            let Some((n, invoice)) = alike.next() else { return false };
             if alike.next().is_some() || self.settled.iter().any(|it| reference_key(&it.number) == key) {
                 shared.push(Reason::NamedWithOther { number: invoice.number.clone() });
             }
             let part = parts.entry(n).or_insert(0);
             *part = part.saturating_add(line.amount.unwrap_or(invoice.balance.amount));
             if *part <= 0 || *part > invoice.balance.amount {
-                return;
+                return false;
             }
         }
         let sum = sum(parts.values().copied());
         if parts.is_empty() || parts.len() > MAX_ALLOCATIONS || sum.is_none_or(|sum| sum > self.amount) {
-            return;
+            return false;
         }
         let set: BTreeSet<_> = parts.keys().copied().collect();
         let rest = self.amount.saturating_sub(sum.unwrap_or(0));
@@ -220,7 +220,8 @@ impl<'a> Case<'a> {
         let left_open =
             sum_of(self.of(&set)).unwrap_or(i64::MAX).saturating_sub(self.amount.saturating_sub(rest));
         let parts = parts.into_iter().filter_map(|(n, part)| Some((self.at(n)?.id, part))).collect();
-        self.keep(parts, Made { confidence, settles: rest == 0, left_open, reasons });
+        self.keep(parts, Made { confidence, left_open, reasons });
+        rest == 0
     }
 
     /// What the text names: all of it, parts of it, and it with others of the same customer.
@@ -240,7 +241,17 @@ impl<'a> Case<'a> {
         }
         sets.sort();
         sets.dedup();
-        for set in sets {
+        let (paid, rest): (Vec<_>, Vec<_>) = sets
+            .into_iter()
+            .partition(|set| matches!(self.fit(set), Some((Fit::Exact | Fit::Discount | Fit::Tolerance, _))));
+        for set in paid {
+            self.propose_named(set, None);
+        }
+        // What is named and paid in full is not also paid in part.
+        if self.explained() {
+            return;
+        }
+        for set in rest {
             self.propose_named(set, None);
         }
 
@@ -262,6 +273,11 @@ impl<'a> Case<'a> {
                 self.propose_named(set, Some(special::NAMED_AND_OTHERS));
             }
         }
+    }
+
+    /// Something is as sure as it takes. Then sums without names are no better, and need not be looked for.
+    fn explained(&self) -> bool {
+        self.made.values().any(|made| made.confidence >= Confidence::AUTOMATIC.thousandths())
     }
 
     fn propose_named(&mut self, set: BTreeSet<usize>, score: Option<u16>) {
@@ -434,12 +450,8 @@ impl<'a> Case<'a> {
         }
         notes.extend(payer);
         notes.append(&mut reasons);
-        let whole = left_out.is_empty();
-        let paid = matches!(fit, Fit::Exact | Fit::Discount | Fit::Tolerance);
-        let settles = whole && paid && tie == Tie::Named(Grade::Exact);
         let made = Made {
             confidence: confidence.min(most),
-            settles,
             left_open: total.saturating_sub(applied),
             reasons: notes,
         };

@@ -42,6 +42,8 @@ pub(crate) struct Group {
     pub doubtful: bool,
     /// A word before it says that it is an invoice's number, or there are no words at all.
     pub labelled: bool,
+    /// A bank may have cut it off from what is before it.
+    pub cut: bool,
 }
 
 /// The ways to read a text: one, or two where a bank cut lines at their full width.
@@ -107,12 +109,21 @@ fn split(folded: &[char], join: bool) -> (Vec<Group>, bool) {
     let mut groups: Vec<Group> = Vec::new();
     let mut between = String::from("\n");
     let mut open = false;
+    let mut cut = false;
     for (at, c) in folded.iter().copied().enumerate() {
         let c = match c {
             CUT if join => continue,
-            CUT => ' ',
+            CUT => {
+                cut = true;
+                ' '
+            }
             c => c,
         };
+        if c == '%'
+            && let Some(last) = groups.last_mut()
+        {
+            last.doubtful = true;
+        }
         let digits = c.is_ascii_digit();
         if !digits && !c.is_alphabetic() {
             open = false;
@@ -129,6 +140,7 @@ fn split(folded: &[char], join: bool) -> (Vec<Group>, bool) {
                     return (groups, true);
                 }
                 let between = std::mem::take(&mut between);
+                let cut = std::mem::take(&mut cut) && between == " ";
                 groups.push(Group {
                     text: c.to_string(),
                     digits,
@@ -138,6 +150,7 @@ fn split(folded: &[char], join: bool) -> (Vec<Group>, bool) {
                     end: at.saturating_add(1),
                     doubtful: false,
                     labelled: false,
+                    cut,
                 });
             }
         }
@@ -194,6 +207,7 @@ fn remove(groups: &mut Vec<Group>, gone: &[bool]) {
 fn drop_fields(groups: &mut Vec<Group>) {
     let mut closed = false;
     let mut gone = Vec::with_capacity(groups.len());
+    let mut invoices = Vec::new();
     for (n, group) in groups.iter().enumerate() {
         let after = groups.get(n.saturating_add(1)).map_or("", |next| next.between.as_str());
         let slashes = group.between.ends_with('/') && after.starts_with('/');
@@ -205,7 +219,13 @@ fn drop_fields(groups: &mut Vec<Group>) {
         } else if closed && group.between.contains(['\n', ',', ';', '~', '\\']) {
             closed = false;
         }
+        if opens && words::opens_invoice(word) {
+            invoices.push(n.saturating_add(1));
+        }
         gone.push(opens || closes || closed);
+    }
+    for n in invoices {
+        groups.get_mut(n).into_iter().for_each(|group| group.labelled = true);
     }
     remove(groups, &gone);
 }
@@ -288,7 +308,7 @@ fn mark_numbers(groups: &mut [Group]) {
         }
     }
     for (group, doubtful) in groups.iter_mut().zip(doubtful) {
-        group.doubtful = doubtful;
+        group.doubtful |= doubtful;
     }
 }
 

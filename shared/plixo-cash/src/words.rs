@@ -259,6 +259,11 @@ pub(crate) fn opens_field(word: &str) -> bool {
     OPEN_FIELD.contains(&word)
 }
 
+/// Fields that hold an invoice's number: `RMR*IV*` of an X12 820, `/CINV/` of an MT103.
+pub(crate) fn opens_invoice(word: &str) -> bool {
+    matches!(word, "IV" | "CINV")
+}
+
 pub(crate) fn closes_field(word: &str) -> bool {
     CLOSED_FIELD.contains(&word)
 }
