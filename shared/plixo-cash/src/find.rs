@@ -15,6 +15,14 @@ const MAX_WINDOW: usize = 8;
 /// So many numbers does a range have at most.
 const MAX_RANGE: u64 = 12;
 
+/// So many candidates of one number are told apart; two are enough to ask.
+const MAX_ALIKE: usize = 8;
+/// So many digits has a number at least in which a slip is looked for.
+const MIN_MISTYPED: usize = 6;
+
+/// So many digits has a number at least whose parts may stand apart.
+const MIN_JOINED: usize = 6;
+
 /// Groups that may be one number.
 struct Window<'a> {
     groups: &'a [Group],
@@ -25,8 +33,12 @@ struct Window<'a> {
     bounded: bool,
     doubtful: bool,
     labelled: bool,
+    /// Digits with something between them.
+    broken: bool,
     /// Digits with a blank between them.
     spaced: bool,
+    /// It ends before `/` and digits: the next of a list, if there is such a number, or its own next part.
+    slashed: bool,
     /// It may go on where a bank cut the text: with letters, or with digits, which would be another number.
     torn: Option<Grade>,
 }
@@ -38,6 +50,14 @@ impl Window<'_> {
 
     fn one_token(&self) -> bool {
         self.groups.iter().skip(1).all(|group| group.gap < Gap::Space)
+    }
+
+    /// Words and a number, not a number with letters in it.
+    fn is_phrase(&self) -> bool {
+        let later = self.groups.iter().skip(1).any(|group| !group.digits && group.gap == Gap::Space);
+        let apart = self.groups.get(1).is_some_and(|second| second.gap == Gap::Space);
+        let word = |first: &Group| words::joins_list(&first.text) || words::means_number(&first.text);
+        later || apart && self.groups.first().is_some_and(word)
     }
 
     fn is_year(&self) -> bool {
@@ -58,13 +78,15 @@ fn is_year(digits: &str) -> bool {
 fn windows(reading: &[Group]) -> impl Iterator<Item = (usize, usize, Window<'_>)> {
     (0..reading.len()).flat_map(move |start| {
         let (mut key, mut squeezed) = (Key::default(), String::new());
-        let (mut spaced, mut doubtful, mut any_digits) = (false, true, false);
+        let (mut broken, mut spaced, mut doubtful, mut any_digits) = (false, false, false, false);
         let rest = reading.iter().enumerate().skip(start).take(MAX_WINDOW);
         let run = rest.take_while(move |(n, group)| *n == start || group.gap != Gap::Hard);
         run.filter_map(move |(end, group)| {
             let before = end.checked_sub(1).filter(|_| end > start).and_then(|n| reading.get(n));
-            spaced |= group.gap == Gap::Space && group.digits && before.is_some_and(|before| before.digits);
-            doubtful &= group.doubtful;
+            let beside = group.digits && before.is_some_and(|before| before.digits);
+            broken |= beside;
+            spaced |= beside && group.gap == Gap::Space;
+            doubtful |= group.digits && group.doubtful;
             any_digits |= group.digits;
             key.push(&group.text);
             squeezed.push_str(&group.text);
@@ -76,8 +98,10 @@ fn windows(reading: &[Group]) -> impl Iterator<Item = (usize, usize, Window<'_>)
                 key: key.clone(),
                 squeezed: squeezed.clone(),
                 bounded: begins(reading, start) && ends(reading, start, end),
+                slashed: begins(reading, start) && is_slashed(reading, start, end),
                 doubtful,
                 labelled: reading.get(start).is_some_and(|first| first.labelled && first.digits),
+                broken,
                 spaced,
                 torn: torn(reading, start).into_iter().chain(torn(reading, end.saturating_add(1))).min(),
             };
@@ -121,6 +145,16 @@ fn ends(reading: &[Group], start: usize, end: usize) -> bool {
     }
 }
 
+fn is_slashed(reading: &[Group], start: usize, end: usize) -> bool {
+    let (last, next) = (reading.get(end), reading.get(end.saturating_add(1)));
+    let Some((last, next)) = last.zip(next).filter(|(last, next)| last.digits && next.digits) else {
+        return false;
+    };
+    let own = reading.iter().take(end.saturating_add(1)).skip(start.saturating_add(1));
+    let year = |group: &Group| group.text.len() == 4 && is_year(&group.text);
+    next.between == "/" && !year(last) && !year(next) && own.clone().all(|group| group.between != "/")
+}
+
 fn alike(one: &Group, other: &Group) -> bool {
     let long = one.text.len() >= 3 && one.text.len() == other.text.len();
     long && !(one.text.len() == 4 && (is_year(&one.text) || is_year(&other.text)))
@@ -155,7 +189,7 @@ fn listed(reading: &[Group], start: usize, end: usize) -> Vec<Listed> {
         let Some(group) = reading.get(next).filter(usable) else { break };
         let dash = signs == "-";
         let sign = matches!(signs, "," | "+" | "&" | "/" | ";" | "-");
-        let like = signs.is_empty() && group.text.len() == base.len();
+        let like = signs.is_empty() && group.text.len() == base.len() && base.len() >= 3;
         let goes_on = reading
             .get(next.saturating_add(1))
             .is_some_and(|more| more.gap < Gap::Space && !more.digits && !words::may_be_glued(&more.text));
@@ -273,12 +307,15 @@ fn keys(reading: &[Group], own_field: bool, note: &mut impl FnMut(ReferenceKey, 
             note(reference_key(held), 0, at);
             note(reference_key(&split_year(held)), 1, at);
         }
-        if !window.bounded {
+        if !window.bounded && !window.slashed {
             continue;
         }
         let digits_only = window.digits_only();
         if digits_only && let Some(held) = structured::qr_reference(&window.squeezed) {
             note(reference_key(held), 0, at);
+        }
+        if window.is_phrase() {
+            continue;
         }
         let prefix = window.groups.first().filter(|first| !first.digits);
         let prefixed = prefix.is_some_and(|first| first.text.len() <= 6)
@@ -288,6 +325,12 @@ fn keys(reading: &[Group], own_field: bool, note: &mut impl FnMut(ReferenceKey, 
         let word_first = prefix.is_some_and(|first| first.text.len() > 3 && announces(first));
         let rank = match (digits_only, window.one_token(), window.groups.len()) {
             _ if window.doubtful || window.is_year() => 7,
+            // `INV-42` has been noted as such.
+            (true, _, 1)
+                if window.labelled && window.groups.first().is_some_and(|it| it.gap < Gap::Space) =>
+            {
+                4
+            }
             (true, _, 1) if window.labelled || own_field => 1,
             (true, _, 1) => {
                 if window.squeezed.len() >= 4 {
@@ -400,6 +443,11 @@ pub(crate) struct Mention {
 }
 
 impl Mention {
+    /// The same words name both.
+    pub(crate) fn rivals(&self, other: &Self) -> bool {
+        self.shared && other.shared && self.span == other.span
+    }
+
     fn rank(&self) -> (Grade, bool, std::cmp::Reverse<Form>) {
         (self.grade, !self.shared, std::cmp::Reverse(self.form))
     }
@@ -441,7 +489,7 @@ impl Numbers {
         };
         let note = |map: &mut BTreeMap<String, Vec<usize>>, key: String, n: usize| {
             let all = map.entry(key).or_default();
-            if all.last() != Some(&n) {
+            if all.last() != Some(&n) && all.len() < MAX_ALIKE {
                 all.push(n);
             }
         };
@@ -498,16 +546,14 @@ pub(crate) fn mentions<'a>(
             find_in(reading, own_field, &numbers, fitting, &mut here);
             best_at(here)
         });
-        // Where two readings agree on a place, the one that is less sure counts.
+        // What a word of one reading says of a number holds, though the other reading does not have the word.
         let both = ways.reduce(|mut all, other| {
             for (at, mention) in other {
-                all.entry(at)
-                    .and_modify(|it| {
-                        if mention.grade < it.grade && mention.form != Form::Joined {
-                            *it = mention.clone();
-                        }
-                    })
-                    .or_insert(mention);
+                let old = all.entry(at).or_insert_with(|| mention.clone());
+                let worse = mention.form == Form::Doubtful;
+                if worse || old.form != Form::Doubtful && mention.rank() > old.rank() {
+                    *old = mention;
+                }
             }
             all
         });
@@ -559,20 +605,28 @@ fn find_in(
             let tail = numbers.by_tail.get(without_zeros(held)).into_iter().flatten();
             tail.for_each(|n| note(n, Grade::Near, Form::CheckDigits));
         }
-        if !window.bounded {
+        let listed = if window.bounded || window.slashed { listed(reading, start, end) } else { Vec::new() };
+        let next = listed.iter().filter(|it| it.at == Some(end.saturating_add(1)));
+        let goes_on = |it: &Listed| numbers.by_key.contains_key(with_last(window.groups, &it.last).as_str());
+        if !window.bounded && !next.into_iter().any(goes_on) {
             continue;
         }
         let labelled = window.labelled || own_field;
         let digits_only = window.digits_only();
         let written = numbers.by_key.get(window.key.as_str()).into_iter().flatten();
         let run_together = numbers.by_squeezed.get(&window.squeezed).into_iter().flatten();
+        let run_together = run_together.filter(|_| written.clone().next().is_none());
+        let digits = window.squeezed.bytes().filter(u8::is_ascii_digit).count();
         let mut named = BTreeSet::new();
         for n in written.clone().chain(run_together) {
-            let joined = window.spaced && !written.clone().any(|it| it == n);
+            let apart = !written.clone().any(|it| it == n);
+            // `INV-1 0` is no INV-10.
+            if apart && digits < MIN_JOINED {
+                continue;
+            }
             let bare = numbers.parts.get(*n).is_some_and(|parts| parts.bare);
             let (grade, form) = match () {
-                () if joined && window.squeezed.len() < 6 => (Grade::Weak, Form::Joined),
-                () if joined => (Grade::Near, Form::Joined),
+                () if apart && window.broken => (Grade::Near, Form::Joined),
                 () if bare && !labelled && window.squeezed.len() >= 4 => (Grade::Near, Form::Unlabelled),
                 () if bare && !labelled => (Grade::Weak, Form::Unlabelled),
                 () => (Grade::Exact, Form::Written),
@@ -626,7 +680,8 @@ fn find_in(
             } else {
                 prefix_mistyped(&window, numbers).for_each(|n| note(n, Grade::Near, Form::OtherPrefix));
             }
-            if window.squeezed.len() >= 6 {
+            // Among shorter numbers every slip is another invoice.
+            if digits >= MIN_MISTYPED {
                 let near = fitting.iter().filter(|n| {
                     numbers.parts.get(**n).is_some_and(|parts| is_one_slip(&parts.squeezed, &window.squeezed))
                 });
@@ -636,7 +691,7 @@ fn find_in(
         // A list goes on from a number that is named, or from one of the same kind that is no candidate.
         let from_number = !heads.is_empty() || !digits_only && window.one_token() || labelled;
         if from_number && !window.doubtful {
-            for listed in listed(reading, start, end) {
+            for listed in listed {
                 let key = with_last(window.groups, &listed.last);
                 let group = listed.at.and_then(|at| reading.get(at));
                 let span = group.map_or((usize::MAX, usize::MAX), |group| (group.start, group.end));

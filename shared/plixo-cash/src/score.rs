@@ -157,7 +157,7 @@ pub(crate) fn score(tie: Tie, fit: Fit, standing: Standing) -> u16 {
         (Tie::Unnamed, Fit::Exact) => [800, 740, 650, 0],
         (Tie::Unnamed, Fit::Discount) => [720, 660, 0, 0],
         (Tie::Unnamed, Fit::Tolerance) => [700, 640, 0, 0],
-        (Tie::Unnamed, _) => [610, 0, 0, 0],
+        (Tie::Unnamed, _) => [0; 4],
     };
     match standing {
         Standing::Agrees => agrees,
@@ -185,6 +185,8 @@ pub(crate) mod special {
     pub(crate) const A_SUM: [u16; 2] = [660, 610];
     /// The named ones and others of the same customer make up the sum.
     pub(crate) const NAMED_AND_OTHERS: u16 = 720;
+    /// Money of a customer that names nothing and fits nothing, applied in order.
+    pub(crate) const ON_ACCOUNT: u16 = 610;
     /// All that is open of a customer: people pay their statement.
     pub(crate) const ALL_OPEN: u16 = 790;
 }

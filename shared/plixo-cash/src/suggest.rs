@@ -157,6 +157,11 @@ impl<'a> Case<'a> {
         open.filter(|(_, mention)| fits(mention)).map(|(n, _)| *n).collect()
     }
 
+    fn rivals(&self, n: usize, m: usize) -> bool {
+        let both = self.mentions.get(&n).zip(self.mentions.get(&m));
+        both.is_some_and(|(one, other)| one.rivals(other))
+    }
+
     /// What the text names for certain.
     fn sure(&self) -> BTreeSet<usize> {
         self.named_as(|it| it.grade == Grade::Exact && it.form != Form::Listed)
@@ -231,6 +236,10 @@ impl<'a> Case<'a> {
         let near = self.named_as(|it| it.grade == Grade::Near);
         let every: BTreeSet<_> = listed.union(&near).copied().collect();
         let mut sets = vec![sure.clone(), listed, every.clone()];
+        // Of two that the same words name, one is meant.
+        sets.extend(
+            sure.iter().map(|n| sure.iter().copied().filter(|m| m == n || !self.rivals(*n, *m)).collect()),
+        );
         sets.extend(self.mentions.keys().map(|n| BTreeSet::from([*n])));
         if every.len() > 2 {
             let places: Vec<_> = every.iter().copied().collect();
@@ -382,12 +391,9 @@ impl<'a> Case<'a> {
             left = left.saturating_sub(self.at(n).map_or(0, |it| it.balance.amount));
             set.insert(n);
         }
-        self.propose(Proposal {
-            set,
-            tie: Tie::Unnamed,
-            score: None,
-            reasons: vec![Reason::InOrder(self.rules.order)],
-        });
+        let score = self.by_standing(&set, [special::ON_ACCOUNT, 0, 0]);
+        let reasons = vec![Reason::InOrder(self.rules.order)];
+        self.propose(Proposal { set, tie: Tie::Unnamed, score: Some(score), reasons });
     }
 
     // ---- Weighing ------------------------------------------------------------------------------------------------------
@@ -395,6 +401,10 @@ impl<'a> Case<'a> {
     fn propose(&mut self, proposal: Proposal) {
         let Proposal { set, tie, score: fixed, mut reasons } = proposal;
         if set.is_empty() || set.len() > MAX_ALLOCATIONS || set.iter().any(|n| *n >= self.open.len()) {
+            return;
+        }
+        let rivals = |n: &usize| set.iter().any(|m| m != n && self.rivals(*n, *m));
+        if tie != Tie::Unnamed && set.iter().any(rivals) {
             return;
         }
         let Some((fit, parts)) = self.fit(&set) else { return };
@@ -409,7 +419,7 @@ impl<'a> Case<'a> {
                 notes.push(Reason::NamedWithOther { number: invoice.number.clone() });
             }
         }
-        let left_out: Vec<_> = self.sure().difference(&set).copied().collect();
+        let left_out: Vec<_> = self.sure().into_iter().filter(|n| !set.contains(n) && !rivals(n)).collect();
         if let Some(invoice) = left_out.first().and_then(|n| self.at(*n)) {
             most = most.min(special::LEAVES_OUT);
             notes.push(Reason::LeavesOut { number: invoice.number.clone() });
@@ -572,10 +582,12 @@ impl<'a> Case<'a> {
             .find(|it| customers.contains(&it.customer) || self.payer(it.customer).agrees())
     }
 
-    /// Whether this is a single invoice, not named together with another, and no other is open with its amount.
+    /// Whether this is a single invoice, no other is open with its amount, and the payer is nobody else.
     fn only_one_of_amount(&self, set: &BTreeSet<usize>) -> bool {
         let same = self.open.iter().filter(|it| it.balance.amount == self.amount).count();
-        set.len() == 1 && same == 1 && !self.more_of_amount
+        let elsewhere =
+            self.payers.values().any(|level| level.agrees()) && self.standing(set).0 != Standing::Agrees;
+        set.len() == 1 && same == 1 && !self.more_of_amount && !elsewhere
     }
 
     // ---- The answer ----------------------------------------------------------------------------------------------------

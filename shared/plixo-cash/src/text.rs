@@ -140,7 +140,7 @@ fn split(folded: &[char], join: bool) -> (Vec<Group>, bool) {
                     return (groups, true);
                 }
                 let between = std::mem::take(&mut between);
-                let cut = std::mem::take(&mut cut) && between == " ";
+                let cut = std::mem::take(&mut cut) && between.matches(char::is_whitespace).count() == 1;
                 groups.push(Group {
                     text: c.to_string(),
                     digits,
@@ -236,7 +236,7 @@ fn drop_runs(groups: &mut Vec<Group>) {
     for start in 0..groups.len() {
         let Some(first) = groups.get(start) else { break };
         let mut length = 0;
-        if first.between.ends_with("**") {
+        if first.between.contains("**") {
             length = 1;
         } else if !first.digits && (first.text.len() == 2 || first.gap != Gap::None) {
             length = structured::iban(groups.get(start..).unwrap_or_default());
@@ -278,14 +278,18 @@ fn mark_numbers(groups: &mut [Group]) {
         let before = start.checked_sub(1).and_then(|n| groups.get(n));
         let currency_before = before.is_some_and(|word| words::is_currency(&word.text));
         let money_sign = first.between.ends_with(['€', '$', '£']);
-        if first.gap < Gap::Space && !currency_before {
+        let glued = before.is_some_and(|word| !word.digits && words::may_be_glued(&word.text));
+        // Where a bank cut it off, it may be the rest of a number.
+        if first.gap < Gap::Space && !currency_before && !glued || first.cut {
             continue;
         }
         let announced = before
             .is_some_and(|word| words::announces_invoice(&word.text) || words::means_number(&word.text));
         let rest = groups.get(start..).unwrap_or_default();
         let date = date(rest);
-        if date > 0 && !(announced && first.text.len() >= 4) {
+        let dated =
+            before.is_none_or(|word| !words::says_invoice(&word.text) && !words::means_number(&word.text));
+        if date > 0 && (dated || first.text.len() < 4) {
             set(start, date);
             continue;
         }
@@ -382,6 +386,8 @@ fn mark_roles(groups: &mut [Group]) {
         if group.digits {
             within &= group.gap < Gap::Space;
             match role {
+                // After a date or an amount come other numbers.
+                Role::Invoice if group.doubtful => role = Role::Unsaid,
                 Role::Invoice => group.labelled = true,
                 Role::Other => {
                     group.doubtful = true;

@@ -33,7 +33,6 @@ const INVOICE: &[&str] = &[
     "FACTUREN",
     "FACTUURNR",
     "FACTUURNUMMER",
-    "FACTUUR",
     "FACTURA",
     "FACTURAS",
     "FRA",
@@ -45,6 +44,7 @@ const INVOICE: &[&str] = &[
     "FTT",
     "FAKTURA",
     "FAKTURY",
+    "FAKTURE",
     "FAKTURANR",
     "FAKTURANUMMER",
     "FAKTUROR",
@@ -54,6 +54,14 @@ const INVOICE: &[&str] = &[
     "LASKU",
     "OCR",
     "KID",
+    "BILL",
+    "DOC",
+    "DOCUMENT",
+    "NOTA",
+];
+
+/// Words that announce what a payment is for.
+const PURPOSE: &[&str] = &[
     "PAYMENT",
     "PAYING",
     "PAYT",
@@ -80,10 +88,6 @@ const INVOICE: &[&str] = &[
     "INNBETALING",
     "VERWENDUNGSZWECK",
     "VWZ",
-    "BILL",
-    "DOC",
-    "DOCUMENT",
-    "NOTA",
 ];
 
 /// Words that mean "number" of whatever was named before.
@@ -227,8 +231,12 @@ const CLOSED_FIELD: &[&str] = &[
     "TRN", "ORDP", "BENM",
 ];
 
-pub(crate) fn announces_invoice(word: &str) -> bool {
+pub(crate) fn says_invoice(word: &str) -> bool {
     INVOICE.contains(&word)
+}
+
+pub(crate) fn announces_invoice(word: &str) -> bool {
+    says_invoice(word) || PURPOSE.contains(&word)
 }
 
 pub(crate) fn means_number(word: &str) -> bool {

@@ -196,7 +196,11 @@ def make_book(name, style, half, rng):
         discount = None
         if rng.random() < 0.25 and balance == total:
             discount = [rng.choice([200, 300]), rng.choice([10, 14])]
-        invoices.append([next(stream), who, total, balance, str(issued), str(issued + datetime.timedelta(days=30)), discount])
+        number = next(stream)
+        if style == "INV" and 30 <= at < 40:
+            # Another way to write the number before: people tell them apart, payers do not.
+            number = f"INV-0{invoices[-1][0][4:]}" if at % 2 else number
+        invoices.append([number, who, total, balance, str(issued), str(issued + datetime.timedelta(days=30)), discount])
     currency = "EUR" if country in ("DE", "FR", "AT") else CURRENCY[country]
     return {"book": name, "style": style, "currency": currency, "customers": customers, "invoices": invoices}
 
@@ -256,15 +260,18 @@ def payer_text(name, rng):
 class Maker:
     def __init__(self, half, books, rng):
         self.half, self.books, self.rng, self.cases = half, books, rng, []
+        for book in books:
+            doubles = [n for n, it in enumerate(book["invoices"]) if it[0].startswith("INV-0")]
+            book["twins"] = {*doubles, *(n - 1 for n in doubles)}
 
     def book(self, *styles):
         return self.rng.choice([b for b in self.books if not styles or b["style"] in styles])
 
     def open(self, book, fits=lambda invoice: True):
-        return self.rng.choice([n for n, it in enumerate(book["invoices"]) if it[3] > 0 and fits(it)])
+        return self.rng.choice([n for n, it in enumerate(book["invoices"]) if it[3] > 0 and fits(it) and n not in book["twins"]])
 
     def open_of(self, book, who):
-        return [n for n, it in enumerate(book["invoices"]) if it[1] == who and it[3] > 0]
+        return [n for n, it in enumerate(book["invoices"]) if it[1] == who and it[3] > 0 and n not in book["twins"]]
 
     def name(self, book, n):
         return book["customers"][book["invoices"][n][1]]["names"][0]
@@ -357,7 +364,6 @@ class Maker:
         number = it[0]
         cut = rng.randrange(1, len(number))
         lead = "SVWZ+" + rng.choice(["RECHNUNG ", "RG.NR. ", "FAKTURA "])
-        lead = lead + "X" * 0
         filler = "DANKE FUER DIE GUTE ZUSAMMENARBEIT "
         head = (lead[:5] + filler[:27 - cut - (len(lead) - 5) - 5].rstrip().ljust(27 - cut - (len(lead) - 5) - 5) + lead[5:] + number)[:27]
         body = head + number[cut:] + f" VOM {it[4][8:]}.{it[4][5:7]}.{it[4][:4]}"
@@ -539,9 +545,10 @@ class Maker:
         n, m = self.open(book), self.open(book)
         it, other = book["invoices"][n], book["invoices"][m]
         number = "".join(c for c in other[0] if c.isdigit() or c == "-").strip("-")
-        word = rng.choice(["Order", "PO", "Bestellung", "Kundennr.", "Auftrag", "commande", "Lieferschein"])
+        word = rng.choice(["Order ", "PO ", "PO-", "Bestellung ", "Kundennr. ", "Auftrag ", "AUF-", "commande ", "Lieferschein ", "Our order no. "])
         amount = other[3] if rng.random() < 0.5 else it[3]
-        self.add("order_number", book, amount, channel(f"{word} {number}", self.country(book, n), rng), self.name(book, n), "ask")
+        payer = self.name(book, rng.choice([n, m]))
+        self.add("order_number", book, amount, channel(f"{word}{number}", self.country(book, n), rng), payer, "ask")
 
     def group(self):
         """A parent pays for a subsidiary."""
@@ -584,6 +591,34 @@ class Maker:
         n = rng.choice(paid)
         it = book["invoices"][n]
         self.add("duplicate", book, it[2], channel(self.phrase(book, n, it[0]), self.country(book, n), rng), self.name(book, n), "ask")
+
+    def collision(self):
+        """A number of which two open invoices have a form."""
+        rng = self.rng
+        book = self.book("INV")
+        twins = [n for n, it in enumerate(book["invoices"]) if it[0].startswith("INV-0") and it[3] > 0 and book["invoices"][n - 1][3] > 0]
+        n = rng.choice(twins) - rng.randrange(2)
+        self.add("collision", book, book["invoices"][n][3], f"{rng.choice(['Invoice', 'Rechnung'])} {book['invoices'][n][0]}", payer_text(self.name(book, n), rng), "ask")
+
+    def date_trap(self):
+        """A date that is an invoice's number but for its prefix."""
+        rng = self.rng
+        book = self.book("A")
+        n = self.open(book, lambda it: int(it[0].split("-")[2]) <= 12 and int(it[0].split("-")[3]) <= 28)
+        it = book["invoices"][n]
+        year, month, date = it[0].split("-")[1:]
+        text = f"{rng.choice(['Überweisung vom', 'Zahlung', 'Wertstellung', 'paid on'])} {year}-{int(month):02}-{int(date):02}"
+        payer = self.name(book, n) if rng.random() < 0.5 else self.name(book, self.open(book))
+        self.add("date_trap", book, it[3], text, payer, "ask")
+
+    def named_more(self):
+        """Two are named, one is paid."""
+        book, chosen = self.several(2, 2)
+        rng = self.rng
+        text = " ".join(book["invoices"][n][0] for n in chosen)
+        country = self.country(book, chosen[0])
+        self.add("named_more", book, book["invoices"][rng.choice(chosen)][3], channel(f"{rng.choice(['Rechnungen', 'invoices'])} {text}", country, rng),
+                 payer_text(self.name(book, chosen[0]), rng), "ask")
 
     def instruction(self):
         book, chosen = self.several(2, 6)
@@ -634,8 +669,9 @@ def mod10(payload):
     return str((10 - carry) % 10)
 
 
-COUNTS = {"exact_reference": 260, "separators": 90, "noisy_reference": 110, "folded": 50, "sum": 110, "range": 25, "structured": 60, "discount": 50, "short": 60,
-          "over": 45, "name_only": 70, "tie": 45, "wrong": 90, "order_number": 45, "group": 50, "similar_name": 40, "none": 55, "duplicate": 30, "instruction": 35, "nearby": 40}
+COUNTS = {"exact_reference": 620, "separators": 210, "noisy_reference": 260, "folded": 120, "sum": 260, "range": 60, "structured": 140, "discount": 120, "short": 140,
+          "over": 100, "name_only": 160, "tie": 100, "wrong": 220, "order_number": 110, "group": 120, "similar_name": 90, "none": 130, "duplicate": 70, "instruction": 80,
+          "nearby": 100, "collision": 30, "date_trap": 40, "named_more": 60}
 
 
 def write(path, lines):
@@ -653,6 +689,8 @@ def main():
             for _ in range(count):
                 getattr(maker, kind)()
         (HERE / name).mkdir(exist_ok=True)
+        for book in books:
+            del book["twins"]
         write(HERE / name / "books.jsonl", books)
         write(HERE / name / "cases.jsonl", maker.cases)
         print(name, len(maker.cases), "payments")

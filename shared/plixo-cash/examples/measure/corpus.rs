@@ -62,6 +62,7 @@ pub(crate) struct Case {
 #[serde(untagged)]
 enum Answer {
     Allocations(Vec<(u32, i64)>),
+    #[expect(dead_code, reason = "it says \"ask\"")]
     Ask(String),
 }
 
