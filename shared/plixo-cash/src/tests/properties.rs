@@ -146,10 +146,9 @@ proptest! {
         prefix in prop::sample::select(vec!["INV", "inv", "Inv", "Rechnung INV", "thanks INV"]),
         separator in prop::sample::select(vec!["", "-", " ", "/", ".", "_", " - "]),
         zeros in 0_usize..4,
-        after in prop::sample::select(vec!["", " ", ".", " thanks", " vom 28.11.2026", ", Muster GmbH", "/2"]),
+        after in prop::sample::select(vec!["", " ", ".", " thanks", " vom 28.11.2026", ", Muster GmbH"])
     ) {
         let text = format!("{prefix}{separator}{}{n}{after}", "0".repeat(zeros));
-        prop_assume!(after != "/2");
         prop_assert!(references(&text, None).contains(&reference_key(&format!("INV-{n}"))), "{}", text);
         let suggested = ask(&payment(900, &text), &[invoice(1, &format!("INV-{n}"), 900)], &[]);
         prop_assert!(suggested.verdict == Verdict::Automatic, "{}: {:?}", text, suggested);
