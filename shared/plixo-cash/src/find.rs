@@ -60,6 +60,11 @@ impl Window<'_> {
         later || apart && self.groups.first().is_some_and(word)
     }
 
+    /// A prefix of its own says that it is no date.
+    fn is_prefixed(&self) -> bool {
+        self.groups.first().is_some_and(|first| !first.digits && !words::may_be_glued(&first.text))
+    }
+
     fn is_year(&self) -> bool {
         self.groups.len() == 1 && self.squeezed.len() == 4 && is_year(&self.squeezed)
     }
@@ -136,7 +141,9 @@ fn ends(reading: &[Group], start: usize, end: usize) -> bool {
     };
     let same_prefix = !first.digits && next.text == first.text;
     match (last.digits, next.digits) {
-        (true, false) if next.gap == Gap::None => same_prefix || words::may_be_glued(&next.text),
+        (true, false) if next.gap == Gap::None => {
+            same_prefix || words::may_be_glued(&next.text) || next.text.len() >= 4
+        }
         // A letter or two would be a suffix: `INV-42-A`.
         (true, false) => same_prefix || words::may_be_glued(&next.text) || next.text.len() >= 3,
         (true, true) => next.doubtful || next.between == "/" && alike(last, next),
@@ -173,6 +180,7 @@ fn listed(reading: &[Group], start: usize, end: usize) -> Vec<Listed> {
     let mut found = Vec::new();
     let Some(last) = reading.get(end).filter(|last| last.digits) else { return found };
     let head = reading.get(start..end).unwrap_or_default();
+    let alone = last.text.len() >= 3 || head.iter().all(|group| !group.digits);
     let (mut base, mut at) = (last.text.clone(), end);
     while found.len() < 20 {
         let mut next = at.saturating_add(1);
@@ -188,8 +196,9 @@ fn listed(reading: &[Group], start: usize, end: usize) -> Vec<Listed> {
         let usable = |group: &&Group| group.digits && !group.doubtful && group.text.len() <= 12;
         let Some(group) = reading.get(next).filter(usable) else { break };
         let dash = signs == "-";
-        let sign = matches!(signs, "," | "+" | "&" | "/" | ";" | "-");
-        let like = signs.is_empty() && group.text.len() == base.len() && base.len() >= 3;
+        let sign =
+            !signs.is_empty() && signs.chars().all(|c| matches!(c, ',' | '+' | '&' | '/' | ';' | '-' | ' '));
+        let like = signs.is_empty() && group.text.len() == base.len() && alone;
         let goes_on = reading
             .get(next.saturating_add(1))
             .is_some_and(|more| more.gap < Gap::Space && !more.digits && !words::may_be_glued(&more.text));
@@ -372,6 +381,14 @@ fn keys(reading: &[Group], own_field: bool, note: &mut impl FnMut(ReferenceKey, 
         {
             note(reference_key(&text), 4, at);
         }
+        // `INV:42` may be INV-42.
+        let before = start.checked_sub(1).and_then(|n| reading.get(n));
+        if digits_only
+            && window.labelled
+            && let Some(word) = before.filter(|word| !word.digits && word.text.len() <= 4)
+        {
+            note(reference_key(&format!("{}{}", word.text, window.key.as_str())), 3, at);
+        }
         if digits_only && start == end {
             let sure = window.labelled || own_field;
             for held in structured::checked_number(&window.squeezed) {
@@ -519,7 +536,10 @@ impl Numbers {
                     let mut key = Key::default();
                     rest.iter().for_each(|part| key.push(part));
                     note(&mut all.by_tail, key.as_str().to_owned(), n);
-                    note(&mut all.by_tail, without_zeros(&rest.concat()).to_owned(), n);
+                    let whole = rest.concat();
+                    if whole.len() >= MIN_JOINED {
+                        note(&mut all.by_tail, without_zeros(&whole).to_owned(), n);
+                    }
                 }
             }
             let prefix = parts.get(..letters).unwrap_or_default().concat();
@@ -591,7 +611,7 @@ fn find_in(
         }
         let span = window.span();
         let mut note = |n: &usize, grade: Grade, form: Form| {
-            let doubtful = window.doubtful || window.is_year() && !window.labelled;
+            let doubtful = window.doubtful && !window.is_prefixed() || window.is_year() && !window.labelled;
             let grade =
                 if doubtful { Grade::Weak } else { window.torn.map_or(grade, |most| grade.min(most)) };
             let form = if doubtful { Form::Doubtful } else { form };

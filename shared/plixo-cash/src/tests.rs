@@ -7,6 +7,7 @@ use super::*;
 mod keys;
 mod properties;
 mod suggestions;
+mod texts;
 
 fn euro(amount: i64) -> Money {
     Money::new(amount, "EUR".parse().unwrap())

@@ -177,6 +177,7 @@ fn gap(between: &str) -> Gap {
 /// Takes out what is certainly no reference and marks what hardly is one.
 fn mark(groups: &mut Vec<Group>) {
     drop_fields(groups);
+    part_words(groups);
     drop_runs(groups);
     mark_numbers(groups);
     mark_roles(groups);
@@ -230,6 +231,26 @@ fn drop_fields(groups: &mut Vec<Group>) {
     remove(groups, &gone);
 }
 
+/// `RECHNUNGRE` before digits is a word and a prefix.
+fn part_words(groups: &mut Vec<Group>) {
+    for n in (0..groups.len()).rev() {
+        let next = groups.get(n.saturating_add(1)).is_some_and(|next| next.digits && next.gap < Gap::Space);
+        let Some(group) = groups.get(n).filter(|group| !group.digits && next) else { continue };
+        let Some((word, prefix)) = words::glued_prefix(&group.text) else { continue };
+        let start = group.start.saturating_add(word.chars().count());
+        let second = Group {
+            text: prefix.to_owned(),
+            gap: Gap::Tight,
+            between: ".".to_owned(),
+            start,
+            cut: false,
+            ..group.clone()
+        };
+        let first = Group { text: word.to_owned(), end: start, ..group.clone() };
+        groups.splice(n..=n, [first, second]);
+    }
+}
+
 /// IBANs, phone numbers, what is left of a masked card number.
 fn drop_runs(groups: &mut Vec<Group>) {
     let mut gone = vec![false; groups.len()];
@@ -276,16 +297,20 @@ fn mark_numbers(groups: &mut [Group]) {
     for start in 0..groups.len() {
         let Some(first) = groups.get(start).filter(|group| group.digits) else { continue };
         let before = start.checked_sub(1).and_then(|n| groups.get(n));
+        let rest = groups.get(start..).unwrap_or_default();
         let currency_before = before.is_some_and(|word| words::is_currency(&word.text));
         let money_sign = first.between.ends_with(['€', '$', '£']);
         let glued = before.is_some_and(|word| !word.digits && words::may_be_glued(&word.text));
         // Where a bank cut it off, it may be the rest of a number.
-        if first.gap < Gap::Space && !currency_before && !glued || first.cut {
+        let after_slash =
+            first.between == "/" && rest.iter().skip(1).take(2).all(|group| group.between == ".");
+        let inside = first.gap < Gap::Space && !currency_before && !glued && !after_slash;
+        let of_list = first.between == "," && before.is_some_and(|before| before.digits);
+        if inside || of_list || first.cut {
             continue;
         }
         let announced = before
             .is_some_and(|word| words::announces_invoice(&word.text) || words::means_number(&word.text));
-        let rest = groups.get(start..).unwrap_or_default();
         let date = date(rest);
         let dated =
             before.is_none_or(|word| !words::says_invoice(&word.text) && !words::means_number(&word.text));
@@ -302,7 +327,9 @@ fn mark_numbers(groups: &mut [Group]) {
         }) || follows
             .is_some_and(|word| word.between.trim_start().starts_with(['€', '$', '£']));
         let priced = currency_before || money_sign || currency_after;
-        if priced || decimals && !announced {
+        // `Rechnungen 41,42` are two numbers.
+        let pair = announced && amount == 2;
+        if priced || decimals && !pair {
             set(start, amount.max(1));
             // Thousands set apart by blanks.
             let lead = before.filter(|lead| lead.digits && lead.text.len() <= 3 && lead.gap >= Gap::Space);
@@ -361,7 +388,8 @@ fn amount(groups: &[Group]) -> (usize, bool) {
         count = count.saturating_add(1);
         if !thousands {
             let next = groups.get(count);
-            let ends = next.is_none_or(|next| !next.digits || next.gap >= Gap::Space);
+            // `42,43,44` are numbers.
+            let ends = next.is_none_or(|next| !next.digits || next.gap >= Gap::Space && next.between != ",");
             return if ends { (count, true) } else { (1, false) };
         }
     }

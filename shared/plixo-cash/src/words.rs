@@ -286,6 +286,13 @@ pub(crate) fn may_be_glued(word: &str) -> bool {
         || closes_field(word)
 }
 
+/// The word, and the prefix of a number that is glued to it.
+pub(crate) fn glued_prefix(text: &str) -> Option<(&str, &str)> {
+    let parts = INVOICE.iter().filter(|word| word.len() >= 5 && !may_announce(text));
+    let parts = parts.filter_map(|word| Some((text.get(..word.len())?, text.strip_prefix(*word)?)));
+    parts.filter(|(_, prefix)| (1..=4).contains(&prefix.len())).max_by_key(|(word, _)| word.len())
+}
+
 /// A word in front of a number that is no part of it.
 pub(crate) fn may_announce(word: &str) -> bool {
     announces_invoice(word) || means_number(word) || joins_list(word) || opens_field(word)
