@@ -169,7 +169,8 @@ pub(crate) fn score(tie: Tie, fit: Fit, standing: Standing) -> u16 {
 
 /// What takes the place of the table's figure, or is the most that is left of it.
 pub(crate) mod special {
-    /// Nearly the number, and of all open invoices the only one of this amount: two independent signs.
+    /// Nearly the number, and of all open invoices the only one of this amount; or nearly the numbers of several with this sum,
+    /// which none has alone: two independent signs.
     pub(crate) const NEAR_AND_ONLY_AMOUNT: u16 = 955;
     /// The same words name another candidate as well.
     pub(crate) const SHARED: u16 = 850;

@@ -439,10 +439,10 @@ impl<'a> Case<'a> {
         if tie == Tie::Named(Grade::Near)
             && fit == Fit::Exact
             && standing != Standing::Other
-            && self.only_one_of_amount(&set)
+            && self.only_of_amount(&set)
         {
             confidence = confidence.max(special::NEAR_AND_ONLY_AMOUNT);
-            notes.push(Reason::OnlyOneOfAmount);
+            notes.extend((set.len() == 1).then_some(Reason::OnlyOneOfAmount));
         }
         let total = sum_of(self.of(&set)).unwrap_or(i64::MAX);
         let applied = sum(parts.iter().map(|(_, part)| *part)).unwrap_or(0);
@@ -582,12 +582,12 @@ impl<'a> Case<'a> {
             .find(|it| customers.contains(&it.customer) || self.payer(it.customer).agrees())
     }
 
-    /// Whether this is a single invoice, no other is open with its amount, and the payer is nobody else.
-    fn only_one_of_amount(&self, set: &BTreeSet<usize>) -> bool {
+    /// Whether no other open invoice has the payment's amount, and the payer is nobody else.
+    fn only_of_amount(&self, set: &BTreeSet<usize>) -> bool {
         let same = self.open.iter().filter(|it| it.balance.amount == self.amount).count();
-        let elsewhere =
-            self.payers.values().any(|level| level.agrees()) && self.standing(set).0 != Standing::Agrees;
-        set.len() == 1 && same == 1 && !self.more_of_amount && !elsewhere
+        let only = if set.len() == 1 { same == 1 && !self.more_of_amount } else { same == 0 };
+        let known = self.payers.values().any(|level| level.agrees());
+        only && (!known || self.standing(set).0 == Standing::Agrees)
     }
 
     // ---- The answer ----------------------------------------------------------------------------------------------------

@@ -40,7 +40,7 @@ pub(crate) struct Group {
     pub end: usize,
     /// Looks like a date, an amount, or the number of something else.
     pub doubtful: bool,
-    /// A word before it says that it is an invoice's number, or there are no words at all.
+    /// A word before it says that it is an invoice's number.
     pub labelled: bool,
     /// A bank may have cut it off from what is before it.
     pub cut: bool,
@@ -309,12 +309,10 @@ fn mark_numbers(groups: &mut [Group]) {
         if inside || of_list || first.cut {
             continue;
         }
-        let announced = before
-            .is_some_and(|word| words::announces_invoice(&word.text) || words::means_number(&word.text));
+        let announced =
+            before.is_some_and(|word| words::says_invoice(&word.text) || words::means_number(&word.text));
         let date = date(rest);
-        let dated =
-            before.is_none_or(|word| !words::says_invoice(&word.text) && !words::means_number(&word.text));
-        if date > 0 && (dated || first.text.len() < 4) {
+        if date > 0 && (!announced || first.text.len() < 4) {
             set(start, date);
             continue;
         }
@@ -407,8 +405,7 @@ enum Role {
 }
 
 fn mark_roles(groups: &mut [Group]) {
-    let wordless = groups.iter().all(|group| group.digits);
-    let mut role = if wordless { Role::Invoice } else { Role::Unsaid };
+    let mut role = Role::Unsaid;
     let mut within = false;
     for group in groups.iter_mut() {
         if group.digits {
@@ -429,7 +426,7 @@ fn mark_roles(groups: &mut [Group]) {
         let word = group.text.as_str();
         if words::announces_other(word) {
             role = Role::Other;
-        } else if words::announces_invoice(word) || words::means_number(word) && role != Role::Other {
+        } else if words::says_invoice(word) {
             role = Role::Invoice;
         } else if !(words::joins_list(word)
             || words::joins_range(word)

@@ -620,6 +620,15 @@ class Maker:
         self.add("named_more", book, book["invoices"][rng.choice(chosen)][3], channel(f"{rng.choice(['Rechnungen', 'invoices'])} {text}", country, rng),
                  payer_text(self.name(book, chosen[0]), rng), "ask")
 
+    def bare_number(self):
+        """A number alone, of whatever, that is an open invoice's with a usual amount."""
+        rng = self.rng
+        book = self.book("BARE")
+        n = self.open(book, lambda it: it[3] in (4900, 9900, 11900))
+        it = book["invoices"][n]
+        text = rng.choice(["{}", "Ref {}", "Zahlung {}", "payment {}", "{} Danke", "ID {}"]).format(it[0])
+        self.add("bare_number", book, it[3], text, rng.choice([None, "Erika Mustermann", "J. Doe"]), "ask")
+
     def instruction(self):
         book, chosen = self.several(2, 6)
         rng = self.rng
@@ -671,7 +680,7 @@ def mod10(payload):
 
 COUNTS = {"exact_reference": 620, "separators": 210, "noisy_reference": 260, "folded": 120, "sum": 260, "range": 60, "structured": 140, "discount": 120, "short": 140,
           "over": 100, "name_only": 160, "tie": 100, "wrong": 220, "order_number": 110, "group": 120, "similar_name": 90, "none": 130, "duplicate": 70, "instruction": 80,
-          "nearby": 100, "collision": 30, "date_trap": 40, "named_more": 60}
+          "nearby": 100, "collision": 30, "date_trap": 40, "named_more": 60, "bare_number": 40}
 
 
 def write(path, lines):

@@ -184,6 +184,18 @@ fn what_may_be_something_else_is_never_enough() {
 }
 
 #[test]
+fn a_bare_number_is_an_invoices_only_if_something_says_so() {
+    let invoices = [invoice(1, "4711", 4_900), of(2, invoice(2, "4800", 4_900))];
+    let known = [customer(1, "Muster GmbH")];
+    for text in ["4711", "Ref 4711", "Zahlung 4711 danke"] {
+        assert_eq!(ask(&payment(4_900, text), &invoices, &[]).verdict, Verdict::Ask(Why::Unsure), "{text}");
+        assert_eq!(ask(&from("Muster GmbH", payment(4_900, text)), &invoices, &known).verdict, AUTOMATIC);
+        assert_eq!(ask(&payment(4_900, text), &invoices[..1], &[]).verdict, AUTOMATIC, "{text}");
+    }
+    assert_eq!(ask(&payment(4_900, "Invoice 4711"), &invoices, &[]).verdict, AUTOMATIC);
+}
+
+#[test]
 fn the_payers_name_alone_asks() {
     let invoices = [invoice(1, "INV-41", 12_300), invoice(2, "INV-42", 45_600), invoice(3, "INV-43", 700)];
     let known = [customer(1, "Müller & Söhne GmbH")];
