@@ -172,6 +172,8 @@ pub(crate) mod special {
     /// Nearly the number, and of all open invoices the only one of this amount; or nearly the numbers of several with this sum,
     /// which none has alone: two independent signs.
     pub(crate) const NEAR_AND_ONLY_AMOUNT: u16 = 955;
+    /// The number itself, though nothing says whose it is, and a payer who may be the customer.
+    pub(crate) const UNLABELLED_AND_SIMILAR: u16 = 955;
     /// The same words name another candidate as well.
     pub(crate) const SHARED: u16 = 850;
     /// Another open invoice is named and left out.

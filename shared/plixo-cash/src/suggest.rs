@@ -444,6 +444,13 @@ impl<'a> Case<'a> {
             confidence = confidence.max(special::NEAR_AND_ONLY_AMOUNT);
             notes.extend((set.len() == 1).then_some(Reason::OnlyOneOfAmount));
         }
+        let itself = |n: &usize| {
+            self.mentions.get(n).is_some_and(|it| it.grade == Grade::Exact || it.form == Form::Unlabelled)
+        };
+        let similar = tie == Tie::Named(Grade::Near) && fit == Fit::Exact && standing == Standing::Similar;
+        if similar && set.iter().all(itself) {
+            confidence = confidence.max(special::UNLABELLED_AND_SIMILAR);
+        }
         let total = sum_of(self.of(&set)).unwrap_or(i64::MAX);
         let applied = sum(parts.iter().map(|(_, part)| *part)).unwrap_or(0);
         notes.push(match fit {

@@ -190,6 +190,7 @@ fn a_bare_number_is_an_invoices_only_if_something_says_so() {
     for text in ["4711", "Ref 4711", "Zahlung 4711 danke"] {
         assert_eq!(ask(&payment(4_900, text), &invoices, &[]).verdict, Verdict::Ask(Why::Unsure), "{text}");
         assert_eq!(ask(&from("Muster GmbH", payment(4_900, text)), &invoices, &known).verdict, AUTOMATIC);
+        assert_eq!(ask(&from("Muster Nord", payment(4_900, text)), &invoices, &known).verdict, AUTOMATIC);
         assert_eq!(ask(&payment(4_900, text), &invoices[..1], &[]).verdict, AUTOMATIC, "{text}");
     }
     assert_eq!(ask(&payment(4_900, "Invoice 4711"), &invoices, &[]).verdict, AUTOMATIC);
