@@ -34,6 +34,14 @@ def org(stack, admin):
     return org
 
 
+def test_a_key_that_stripe_refuses_is_not_connected(stack, admin, org):
+    path = f"/v1/orgs/{org['id']}/stripe-account"
+    before = call(stack, path, token=admin, method="GET")[2]
+    status, _, told = call(stack, path, {"restricted_key": "rk_test_51OfNobodyAtAll0001"}, admin, "PUT")
+    assert (status, told["errors"][0]["pointer"]) == (400, "/restricted_key"), told
+    assert call(stack, path, token=admin, method="GET")[2] == before
+
+
 @pytest.fixture(scope="module")
 def chromium(stack):
     SHOTS.mkdir(parents=True, exist_ok=True)
