@@ -62,6 +62,10 @@ fuzz: ## fuzz the header parser, the verifier and the redaction (SECONDS_EACH=60
 bench: needs-test ## measure the functions beside Node and Python, hold the goals, write docs/PERFORMANCE.md
 	$(PYTHON) benches/lambda/run.py
 
+.PHONY: bench-cash
+bench-cash: ## measure automatic cash application on the corpus, hold the goals
+	cargo run --quiet --locked -p plixo-cash --example measure
+
 .PHONY: openapi
 openapi: ## write docs/openapi.json as the handlers say it
 	cargo run --quiet --locked -p pages-docs --example openapi > docs/openapi.json.new

@@ -61,7 +61,7 @@ async function look() {
 // The button, link or summary of that name which can be seen.
 async function named(name) {
   for (const found of await page.$$('button, a, summary')) {
-    const own = await found.evaluate((one) => one.getAttribute('aria-label') ?? one.innerText.trim());
+    const own = await found.evaluate((one) => one.getAttribute('aria-label') ?? one.innerText.trim().replace(/\s+/g, ' '));
     if (own === name && (await found.isVisible())) return found;
   }
   throw new Error(`there is no ${name} on ${page.url()}`);

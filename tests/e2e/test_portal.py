@@ -34,6 +34,14 @@ def org(stack, admin):
     return org
 
 
+def test_a_key_that_stripe_refuses_is_not_connected(stack, admin, org):
+    path = f"/v1/orgs/{org['id']}/stripe-account"
+    before = call(stack, path, token=admin, method="GET")[2]
+    status, _, told = call(stack, path, {"restricted_key": "rk_test_51OfNobodyAtAll0001"}, admin, "PUT")
+    assert (status, told["errors"][0]["pointer"]) == (400, "/restricted_key"), told
+    assert call(stack, path, token=admin, method="GET")[2] == before
+
+
 @pytest.fixture(scope="module")
 def chromium(stack):
     SHOTS.mkdir(parents=True, exist_ok=True)
@@ -192,13 +200,15 @@ def test_payers_see_the_logo_that_their_sellers_people_chose(stack, admin, org, 
     browser = chromium
     browser.start()
     browser.sign_in(member(stack, "controller"), f"/orgs/{org['id']}/settings")
-    browser.press("Remove the logo")
-    assert "monogram" in send(stack.base_url, "GET", path_of(stack, url))[2]
     shown = browser.press("Show this logo", logo=str(ROOT / "Cargo.toml"))
     assert len(shown.errors) == 1 and "PNG" in shown.errors[0], shown.errors
     browser.press("Show this logo", logo=str(LOGO))
     assert browser.axe() == []
     browser.shot(SHOTS / "7-settings.png")
+    assert "monogram" not in send(stack.base_url, "GET", path_of(stack, url))[2]
+    browser.press("Remove the logo")
+    assert "monogram" in send(stack.base_url, "GET", path_of(stack, url))[2]
+    browser.press("Show this logo", logo=str(LOGO))
     browser.start(width=390)
     browser.goto(path_of(stack, url))
     [path] = re.findall(r'src="(/logos/[^"]+)"', browser.html(".logo-image"))
@@ -277,7 +287,7 @@ def test_of_fifty_who_open_a_link_at_once_one_does(stack, admin, org):
     path = path_of(stack, link(stack, admin, org, bill(stack, admin, org, payer(stack, admin, org)))["url"])
     with concurrent.futures.ThreadPoolExecutor(50) as pool:
         # So that fifty environments are there. Their starting at once would be the emulator's trial, not the link's.
-        list(pool.map(lambda _: send(stack.base_url, "GET", path)[0], range(50)))
+        wait_for(lambda: set(pool.map(lambda _: send(stack.base_url, "GET", path)[0], range(50))) == {200}, 60, "fifty environments")
         answers = list(pool.map(lambda _: send(stack.base_url, "POST", path), range(50)))
     statuses = sorted(answer[0] for answer in answers)
     assert statuses == [303] + [410] * 49

@@ -9,7 +9,6 @@ use plixo_api::input::{self, Failed, invalid};
 use plixo_api::output::{self, made};
 use plixo_api::staff::{Staff, deed};
 use plixo_authz::Action;
-use plixo_aws::AwsError;
 use plixo_aws::secrets::KeepSecret;
 use plixo_domain::audit::{Object, Outcome};
 use plixo_domain::ledger::{Kept, RestrictedKey, Row, RowKey, StripeAccount, StripeKeyEntry};
@@ -20,6 +19,7 @@ use plixo_staff::{Answered, Deed, Entered, FieldError, Made, Refusal};
 use plixo_store::Tables;
 use plixo_stripe::{Checkout, StripeError};
 use serde::{Deserialize, Serialize};
+use tokio::sync::OnceCell;
 use utoipa::ToSchema;
 
 use crate::Outside;
@@ -89,8 +89,8 @@ pub(crate) async fn show<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> R
     Ok(Response::json(200, body))
 }
 
-/// Has payers pay on the account that a restricted key is of, once Stripe took the key. Those who pay know another key 5 minutes
-/// later at the latest.
+/// Has payers pay on the account that a restricted key is of, once Stripe took the key; of one that is connected already it is not
+/// asked again. Those who pay know another key 5 minutes later at the latest.
 #[utoipa::path(put, path = "/v1/orgs/{org}/stripe-account", tag = "stripe-account",
     params(("org" = String, Path), ("Idempotency-Key" = Option<String>, Header)), request_body = AccountOrder,
     responses((status = 200, body = AccountShape), Problems, ChangeProblems), security(("bearer" = [])))]
@@ -104,11 +104,12 @@ pub(crate) async fn connect<T: Tables, K: KeyService, V: KeepSecret, Q, C: Check
         RestrictedKey::new(restricted_key).map_err(|error| invalid("/restricted_key", error.to_string()));
     let key = staff.taken(&deed, key).await?;
     let (hash, now) = (fingerprint(key.secret()), staff.caller.now);
+    let tried = OnceCell::new();
     let work = async |entered: Entered<'_>| {
         let before = entered.book.get::<StripeAccount>(&())?;
         let same = before.filter(|before| before.fingerprint == hash && before.is_taken()).cloned();
         if same.is_none() {
-            try_key(&outside.stripe, key.secret()).await?;
+            tried.get_or_try_init(async || try_key(&outside.stripe, key.secret()).await).await?;
         }
         let fields = if same.is_some() { vec![] } else { vec!["stripe_account"] };
         let connected =
@@ -155,9 +156,8 @@ async fn try_key<C: Checkout>(stripe: &C, key: &Secret) -> Result<(), Refusal> {
         Err(StripeError::KeyRefused(_)) => {
             Err(Refusal::Invalid(vec![FieldError::new("/restricted_key", refused)]))
         }
-        Err(error @ (StripeError::Unavailable(_) | StripeError::Refused(_))) => {
-            Err(Refusal::Unavailable(error.to_string()))
-        }
+        Err(error @ StripeError::Unavailable(_)) => Err(Refusal::Unavailable(error.to_string())),
+        Err(error @ StripeError::Refused(_)) => Err(Refusal::Internal(error.to_string())),
     }
 }
 
@@ -191,11 +191,7 @@ async fn follow<T: Tables, K: KeyService, V: KeepSecret>(
         let done = match held {
             Some((held, _)) if held == written => true,
             Some((_, seen)) => vault.replace_secret(&name, &written, &seen).await.map_err(failed)?,
-            None => match vault.create_secret(&name, &written).await {
-                // Perhaps another request has made it meanwhile.
-                Err(AwsError::Refused { .. }) => false,
-                done => done.map(|()| true).map_err(failed)?,
-            },
+            None => vault.create_secret(&name, &written).await.map_err(failed)?,
         };
         if done {
             return Ok(());

@@ -912,6 +912,8 @@ fn a_key_that_stripe_refuses_changes_nothing() {
     assert_eq!(world.connect(OTHER_KEY).status, 200);
     assert_eq!(world.connect(KEY).status, 400);
     assert_eq!(world.key().as_deref(), Some(OTHER_KEY), "the one before stays");
+    world.stripe.refuse(OTHER_KEY);
+    assert_eq!(world.connect(OTHER_KEY).status, 200, "of one that is connected nobody is asked");
     let order = json!({"restricted_key": KEY});
     let viewer = world.ask("PUT", "stripe-account").saying(&order).by(of(Role::Viewer)).of(&world);
     assert_eq!(viewer.status, 403, "whoever may not connect learns nothing of a key");

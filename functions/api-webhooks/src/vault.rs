@@ -26,7 +26,8 @@ pub(crate) async fn create<V: KeepSecret>(
     id: &EndpointId,
     entry: &VaultEntry,
 ) -> Result<(), Refusal> {
-    vault.create_secret(&id.to_string(), &written(entry)?).await.map_err(failed)
+    let is_new = vault.create_secret(&id.to_string(), &written(entry)?).await.map_err(failed)?;
+    if is_new { Ok(()) } else { Err(Refusal::Internal(format!("{id}: the vault has an entry already"))) }
 }
 
 /// An endpoint's entry, with the version that it has.

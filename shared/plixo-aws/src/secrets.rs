@@ -20,11 +20,15 @@ pub trait ReadSecret: Send + Sync {
 
 /// The port to a vault whose secrets are made and changed.
 pub trait KeepSecret: ReadSecret {
-    /// Makes a secret of a name that was drawn this moment.
+    /// Makes a secret; false where there is one of that name already, which stays as it is.
     ///
     /// # Errors
     /// [`AwsError`].
-    fn create_secret(&self, name: &str, value: &Secret) -> impl Future<Output = Result<(), AwsError>> + Send;
+    fn create_secret(
+        &self,
+        name: &str,
+        value: &Secret,
+    ) -> impl Future<Output = Result<bool, AwsError>> + Send;
 
     /// The secret of that name with its version, or `None` where there is none.
     ///
@@ -141,10 +145,16 @@ impl ReadSecret for Vault {
 }
 
 impl KeepSecret for Vault {
-    async fn create_secret(&self, name: &str, value: &Secret) -> Result<(), AwsError> {
+    async fn create_secret(&self, name: &str, value: &Secret) -> Result<bool, AwsError> {
         let create = self.client.create_secret().name(format!("{}{name}", self.prefix));
         let create = create.secret_string(value.reveal()).set_kms_key_id(self.key_arn.clone());
-        create.send().await.map(drop).map_err(|error| from_sdk(SERVICE, error))
+        match create.send().await {
+            Ok(_) => Ok(true),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_exists_exception()) => {
+                Ok(false)
+            }
+            Err(error) => Err(from_sdk(SERVICE, error)),
+        }
     }
 
     async fn read_version(&self, name: &str) -> Result<Option<(Secret, String)>, AwsError> {

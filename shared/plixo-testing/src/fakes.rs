@@ -276,8 +276,15 @@ impl ReadSecret for FakeVault {
 }
 
 impl KeepSecret for FakeVault {
-    async fn create_secret(&self, name: &str, value: &Secret) -> Result<(), AwsError> {
-        self.call(|| self.put(name, value.reveal().to_owned())).await
+    async fn create_secret(&self, name: &str, value: &Secret) -> Result<bool, AwsError> {
+        self.call(|| {
+            let is_new = !self.secrets.lock().unwrap().contains_key(name);
+            if is_new {
+                self.put(name, value.reveal().to_owned());
+            }
+            is_new
+        })
+        .await
     }
 
     async fn read_version(&self, name: &str) -> Result<Option<(Secret, String)>, AwsError> {
