@@ -163,7 +163,8 @@ impl<V: ReadSecret, Q: SendMessage, S: Senders> Receiver<V, Q, S> {
         if !S::look(entry, &authentic, line).map_err(|reason| refused(Outcome::Unusable, reason))? {
             return Ok("nothing_to_queue");
         }
-        let text = std::str::from_utf8(&authentic.body).map_err(|_| refused(Outcome::Unusable, "body_not_utf8"))?;
+        let text =
+            std::str::from_utf8(&authentic.body).map_err(|_| refused(Outcome::Unusable, "body_not_utf8"))?;
         let redacted = card_numbers::redact_json(text);
         line.cards_redacted = (redacted.count > 0).then_some(redacted.count);
         let envelope = Envelope {

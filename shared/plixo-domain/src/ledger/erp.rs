@@ -6,23 +6,19 @@
 use std::collections::BTreeSet;
 
 use jiff::civil::Date;
-use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use super::invoice::Service;
 use super::settle::{need, tell};
-use super::staff::{Fields, MAX_AMOUNT, MAX_LINES, NO_NUMBER, StaffError, Stopped, is_invoice_number};
+use super::staff::{Fields, MAX_AMOUNT, NO_NUMBER, StaffError, Stopped, is_invoice_number};
 use super::{
-    Book, Customer, CustomerRef, Invoice, InvoiceBody, InvoiceNumber, InvoiceState, Kept, Line, Link,
-    MAX_CLAIMS, Payment, Personal, Private, Stamp, Told, Unread,
+    Book, Customer, CustomerRef, Invoice, InvoiceBody, InvoiceNumber, InvoiceState, Kept, Link, MAX_CLAIMS,
+    Payment, Personal, Private, Stamp, Told, Unread,
 };
 use crate::audit::Actor;
 use crate::id::{CustomerId, Ids, InvoiceId};
 use crate::money::Money;
 use crate::webhook::ExternalRef;
-
-/// What the line is called that makes up for what the others do not come to.
-const OTHER: &str = "Other amounts and rounding";
 
 /// Which invoice an ERP's invoice is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,7 +71,7 @@ pub struct InvoiceDocument {
     pub is_draft: bool,
     /// What is owed in all: more than the ERP's own payments of it leave open, for those are told of one by one.
     pub total: Money,
-    /// Lines and memo. Where the lines come to another total, a line makes up for it.
+    /// Lines, which come to the total, and memo.
     pub body: InvoiceBody,
     /// When it was sent.
     pub issued_on: Option<Date>,
@@ -265,6 +261,7 @@ impl InvoiceDocument {
         fields.check(is_invoice_number(&self.number), "/number", NO_NUMBER);
         fields.no_card(&self.number, "/number");
         fields.check((0..=MAX_AMOUNT).contains(&self.total.amount), "/total", "is below 0, or too large");
+        fields.check(self.body.total() == Ok(self.total), "/lines", "do not come to the total");
         fields.done()?;
         Ok(Invoice {
             id: link.invoice,
@@ -274,48 +271,12 @@ impl InvoiceDocument {
             total: self.total,
             issued_on: self.issued_on,
             due_on: self.due_on,
-            body: Private::Plain(self.whole_body()),
+            body: Private::Plain(self.body.clone()),
             claims: before.map(|before| before.claims.clone()).unwrap_or_default(),
             checkout: before.and_then(|before| before.checkout.clone()),
             asked: before.and_then(|before| before.asked),
             reference: Some(link.reference.clone()),
         })
-    }
-
-    /// Lines that come to the total, at most [`MAX_LINES`]: what an ERP rounds in another way, or has beside its lines, is a line
-    /// of its own.
-    fn whole_body(&self) -> InvoiceBody {
-        let Self { total, body, .. } = self;
-        let ours = body.lines.iter().filter(|line| line.unit_price.currency == total.currency);
-        let mut whole = InvoiceBody { lines: ours.cloned().collect(), memo: body.memo.clone() };
-        if whole.sum() == Some(total.amount) && (1..=MAX_LINES).contains(&whole.lines.len()) {
-            return whole;
-        }
-        whole.lines.truncate(MAX_LINES.saturating_sub(1));
-        let rest = whole.sum().and_then(|sum| total.amount.checked_sub(sum));
-        if rest.is_none() {
-            whole.lines.clear();
-        }
-        let amount = rest.unwrap_or(total.amount);
-        let description = if whole.lines.is_empty() { &self.number } else { OTHER };
-        whole.lines.push(Line {
-            description: description.to_owned(),
-            quantity: Decimal::ONE,
-            unit_price: Money { amount, ..*total },
-            tax_percent: None,
-        });
-        whole
-    }
-}
-
-impl InvoiceBody {
-    /// What the lines come to, minor units of their currency.
-    fn sum(&self) -> Option<i64> {
-        let mut totals = self
-            .lines
-            .iter()
-            .map(|line| line.unit_price.line_total(line.quantity, line.tax_percent.unwrap_or_default()).ok());
-        totals.try_fold(0_i64, |sum, line| sum.checked_add(line?.amount))
     }
 }
 
