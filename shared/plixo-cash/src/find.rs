@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::reference::{Key, ReferenceKey, fold, groups, is_digits, reference_key, without_zeros};
 use crate::structured;
 use crate::text::{Gap, Group, Readings, read};
 use crate::words;
+use plixo_domain::reference::{Key, ReferenceKey, fold, groups, is_digits, reference_key, without_zeros};
 
 /// So many keys are looked up for one payment at most.
 pub const MAX_REFERENCES: usize = 20;

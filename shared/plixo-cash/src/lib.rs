@@ -3,7 +3,6 @@
 mod find;
 mod payer;
 mod reason;
-mod reference;
 mod score;
 mod structured;
 mod suggest;
@@ -15,8 +14,8 @@ mod words;
 
 pub use find::{MAX_REFERENCES, references};
 pub use payer::name_key;
+pub use plixo_domain::reference::{ReferenceKey, reference_key};
 pub use reason::{Nearly, Reason, plainly};
-pub use reference::{ReferenceKey, reference_key};
 pub use score::{Confidence, Order, Rules, Tolerance};
 pub use suggest::{MAX_ALLOCATIONS, MAX_CANDIDATES, MAX_SUGGESTIONS, suggest};
 

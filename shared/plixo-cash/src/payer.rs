@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use plixo_domain::id::CustomerId;
 
-use crate::reference::fold;
 use crate::words;
 use crate::{KnownCustomer, Payment};
+use plixo_domain::reference::fold;
 
 /// How surely the payer is a customer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

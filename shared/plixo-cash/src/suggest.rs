@@ -9,11 +9,11 @@ use plixo_domain::money::Money;
 use crate::find::{Form, Grade, Mention, mentions};
 use crate::payer::{Payer, recognise};
 use crate::reason::{Nearly, Reason};
-use crate::reference::reference_key;
 use crate::score::{Confidence, Fit, Order, Rules, Standing, Tie, score, special};
 use crate::sums;
 use crate::text::read;
 use crate::{Candidate, Candidates, GaveUp, Payment, Suggested, Suggestion, Verdict, Why};
+use plixo_domain::reference::reference_key;
 
 /// So many candidates are looked at.
 pub const MAX_CANDIDATES: usize = 1_000;

@@ -1,8 +1,8 @@
 //! Remittance text in groups of letters and digits, with what stands between them and what they are worth.
 
-use crate::reference::fold;
 use crate::structured;
 use crate::words;
+use plixo_domain::reference::fold;
 
 /// So much text is read, in characters after folding.
 pub(crate) const MAX_CHARS: usize = 4_000;

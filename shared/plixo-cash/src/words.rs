@@ -1,4 +1,4 @@
-//! Words of payers and banks, as [`crate::reference::fold`] leaves them.
+//! Words of payers and banks, as [`plixo_domain::reference::fold`] leaves them.
 
 /// Words that announce an invoice's number. In front of one they may stand in for its prefix.
 const INVOICE: &[&str] = &[

@@ -7,6 +7,7 @@ pub mod ledger;
 pub mod money;
 mod object;
 pub mod people;
+pub mod reference;
 pub mod secret;
 pub mod stripe;
 pub mod webhook;

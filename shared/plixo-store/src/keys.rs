@@ -40,6 +40,9 @@ pub fn row(org: &OrgId, name: &RowKey) -> Key {
         RowKey::InvoiceRef(of) => {
             key(Table::Ledger, format!("{org}#{}#{}", of.provider.as_str(), of.id), "invoice-ref")
         }
+        RowKey::InvoiceReference(reference) => {
+            key(Table::Ledger, format!("{org}#reference#{reference}"), "invoice-reference")
+        }
         RowKey::Payment(of) => {
             key(Table::Ledger, format!("{org}#{}#{}", of.provider.as_str(), of.id), "payment")
         }

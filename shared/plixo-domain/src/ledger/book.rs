@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Countable, Counted, Customer, CustomerRef, Invoice, InvoiceNumber, InvoiceRef, Logo, Organisation,
-    PayerHash, PayerHistory, Payment, PaymentPointer, PortalLink, StripeAccount, Totals,
+    Countable, Counted, Customer, CustomerRef, Invoice, InvoiceNumber, InvoiceRef, InvoiceReference, Logo,
+    Organisation, PayerHash, PayerHistory, Payment, PaymentPointer, PortalLink, StripeAccount, Totals,
 };
 use crate::answer::{Answer, AnswerKey, Founding};
 use crate::audit::Object;
 use crate::id::{CustomerId, EndpointId, InvoiceId, LinkId, MemberId, PaymentId};
 use crate::people::{Member, MemberPointer, UserId, UserOrganisation};
+use crate::reference::ReferenceKey;
 use crate::webhook::{EventKey, ExternalRef, WebhookEndpoint, WebhookEvent};
 
 /// The name of a row within its organisation.
@@ -29,6 +30,8 @@ pub enum RowKey {
     InvoiceNumber(String),
     /// Which invoice an ERP's invoice is.
     InvoiceRef(ExternalRef),
+    /// Which invoices a reference may name.
+    InvoiceReference(ReferenceKey),
     /// A payment, by the name of the money at its source.
     Payment(ExternalRef),
     /// Which payment has this id.
@@ -76,6 +79,8 @@ pub enum Row {
     InvoiceNumber(InvoiceNumber),
     /// Which invoice an ERP's invoice is.
     InvoiceRef(InvoiceRef),
+    /// Which invoices a reference may name.
+    InvoiceReference(InvoiceReference),
     /// A payment.
     Payment(Payment),
     /// Which payment has an id.
@@ -165,6 +170,7 @@ kept! {
     Invoice named InvoiceId as |it| it.id;
     InvoiceNumber named String as |it| it.number.clone();
     InvoiceRef named ExternalRef as |it| it.reference.clone();
+    InvoiceReference named ReferenceKey as |it| it.key.clone();
     Payment named ExternalRef as |it| it.reference.clone();
     PaymentPointer named PaymentId as |it| it.id;
     PayerHistory named PayerHash as |it| it.payer.clone();

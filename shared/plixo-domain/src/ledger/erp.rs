@@ -9,6 +9,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::invoice::Service;
+use super::references::References;
 use super::settle::{need, tell};
 use super::staff::{Fields, MAX_AMOUNT, NO_NUMBER, StaffError, Stopped, is_invoice_number};
 use super::{
@@ -207,6 +208,7 @@ struct Around {
     number: String,
     /// The number that it had, and has no more.
     given_up: Option<String>,
+    references: References,
 }
 
 impl Around {
@@ -226,14 +228,16 @@ impl Around {
         {
             return Err(StaffError::NumberTaken.into());
         }
+        let references = References::read(book, &document.number, given_up.as_deref())?;
         let customer = book.get::<CustomerRef>(&document.customer)?.map(|known| known.customer);
         let new_customer = customer.is_none().then(|| document.customer.clone());
         let customer = customer.unwrap_or_else(|| ids.make());
-        Ok(Self { customer, new_customer, number: document.number.clone(), given_up })
+        Ok(Self { customer, new_customer, number: document.number.clone(), given_up, references })
     }
 
     fn enter(self, book: &mut Book, link: &InvoiceRef) -> Result<(), Unread> {
-        let Self { customer, new_customer, number, given_up } = self;
+        let Self { customer, new_customer, number, given_up, references } = self;
+        references.enter(book, link.invoice)?;
         if let Some(reference) = new_customer {
             let mut new = Customer::new(customer, Personal::default());
             new.links.insert(reference.clone(), Link::Live);

@@ -10,6 +10,7 @@ mod organisation;
 mod payers;
 mod payment;
 mod portal;
+mod references;
 mod settle;
 pub mod staff;
 mod stripe_account;
@@ -34,6 +35,7 @@ pub use portal::{
     SHORTEST_LINK, USUAL_LINK, ask_for_fresh_link, make_link, note_emailed, open_link, revoke_link,
     settle_link,
 };
+pub use references::InvoiceReference;
 pub use settle::MAX_TOUCHED;
 pub use stripe_account::{FormerKey, NotRestricted, RestrictedKey, StripeAccount, StripeKeyEntry};
 pub use totals::{CountError, Countable, Counted, KEPT_MONTHS, MAX_DAYS, Overview, Share, Totals, recount};

@@ -4,13 +4,14 @@ use proptest::prelude::*;
 use rust_decimal::Decimal;
 
 use super::*;
-use crate::ledger::Line;
 use crate::ledger::staff::{allocate, deallocate, void_invoice};
 use crate::ledger::tests::{Rows, actor, eur, ids};
+use crate::ledger::{InvoiceReference, Line};
 use crate::ledger::{
     InvoiceStatus, PayerHash, PayerHistory, PaymentNews, PaymentPart, PaymentPointer, PaymentSource, RowKey,
     Stage, Witness, tell_payment,
 };
+use crate::reference::reference_key;
 use crate::webhook::Provider;
 
 fn xero(id: &str) -> ExternalRef {
@@ -230,6 +231,24 @@ fn a_number_is_of_one_invoice_unless_the_other_is_withdrawn() {
     assert!(matches!(told(&mut rows, &says("i5", 1, Some(short)), 7), Err(StaffError::Invalid(_))));
     let negative = InvoiceDocument { total: eur(-1), ..document("RE-4", 500) };
     assert!(matches!(told(&mut rows, &says("i4", 1, Some(negative)), 6), Err(StaffError::Invalid(_))));
+}
+
+#[test]
+fn an_invoice_is_found_by_what_people_make_of_its_number() {
+    let mut rows = Rows::default();
+    let found = |rows: &Rows, number: &str| {
+        let row = rows.0.get(&InvoiceReference::key(&reference_key(number)));
+        row.map_or(0, |(row, _)| InvoiceReference::of(row).unwrap().invoices.len())
+    };
+    told(&mut rows, &says("i1", 1, Some(document("RE-0042", 500))), 1).unwrap();
+    told(&mut rows, &says("i2", 1, Some(document("re 42", 500))), 2).unwrap();
+    assert_eq!((found(&rows, "Re.42"), found(&rows, "RE-420")), (2, 0));
+    told(&mut rows, &says("i2", 2, Some(document("RE-43", 500))), 3).unwrap();
+    assert_eq!((found(&rows, "RE42"), found(&rows, "RE43")), (1, 1));
+    told(&mut rows, &says("i1", 2, Some(document("RE-44", 500))), 4).unwrap();
+    assert_eq!((found(&rows, "RE42"), found(&rows, "RE44")), (0, 1));
+    told(&mut rows, &says("i1", 3, Some(document("RE 44", 500))), 5).unwrap();
+    assert_eq!(found(&rows, "RE44"), 1, "the same key");
 }
 
 #[test]

@@ -10,12 +10,14 @@ use super::fields::{Fields, invalid};
 use super::{Changed, MAX_AMOUNT, Patch, StaffError, Stopped};
 use crate::audit::Actor;
 use crate::id::{CustomerId, Ids, InvoiceId};
+use crate::ledger::references::References;
 use crate::ledger::settle::{need, tell};
 use crate::ledger::{
-    Book, Customer, Invoice, InvoiceBody, InvoiceError, InvoiceNumber, InvoiceState, InvoiceStatus, Kept,
-    Line, Payment, Private,
+    Book, Customer, Invoice, InvoiceBody, InvoiceError, InvoiceNumber, InvoiceReference, InvoiceState,
+    InvoiceStatus, Kept, Line, Payment, Private,
 };
 use crate::money::{Money, MoneyError};
+use crate::reference::reference_key;
 
 /// So many lines has an invoice at most.
 pub const MAX_LINES: usize = 200;
@@ -185,6 +187,7 @@ pub fn finalize_invoice(
     need(book, shares.iter().map(|share| Payment::key(&share.payment)).chain(last))?;
     let payments = tell(book, &shares, by)?;
     let made = if numbered { None } else { Some(next_number(book)?) };
+    let references = References::read(book, made.as_deref().unwrap_or(&before.number), None)?;
 
     // Everything was read above, so from here on nothing is unread.
     let mut fields = vec!["status", "issued_on"];
@@ -196,6 +199,7 @@ pub fn finalize_invoice(
         book.put(InvoiceNumber { number: number.clone(), invoice: *id })?;
         invoice.number = number;
     }
+    references.enter(book, *id)?;
     payments.into_iter().try_for_each(|payment| book.put(payment))?;
     book.put(invoice)?;
     Ok(Changed { id: *id, fields })
@@ -287,7 +291,9 @@ fn next_number(book: &Book) -> Result<String, Stopped> {
     let near: Vec<_> = (1..=4).map(after).collect();
     let far: Vec<_> = (5..=15).chain((4..=30).map(|power| 1 << power)).map(after).collect();
     for numbers in [near, far] {
-        need(book, numbers.iter().map(InvoiceNumber::key))?;
+        // Their references as well, for whichever it is will need its own.
+        let references = numbers.iter().map(|number| InvoiceReference::key(&reference_key(number)));
+        need(book, numbers.iter().map(InvoiceNumber::key).chain(references))?;
         for number in numbers {
             if book.get::<InvoiceNumber>(&number)?.is_none() {
                 return Ok(number);

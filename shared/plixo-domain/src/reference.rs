@@ -1,7 +1,8 @@
-//! The normalised form of an invoice number.
+//! The normalised form of an invoice number, by which what payers write is looked up.
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
@@ -10,7 +11,7 @@ use unicode_normalization::char::is_combining_mark;
 /// Capital letters and digits in groups. Separators between groups and leading zeros of a group of digits are dropped, and
 /// two groups of digits that are next to each other stay apart by `-`: `inv 0042` and `INV-42` are `INV42`,
 /// `2024-1-11` is `2024-1-11` and no `2024-11-1`. `INV-1` and `INV-10` never have the same key.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ReferenceKey(String);
 
 impl ReferenceKey {
@@ -39,14 +40,14 @@ pub fn reference_key(number: &str) -> ReferenceKey {
 
 /// A key in the making.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Key {
+pub struct Key {
     done: String,
     after_digits: bool,
 }
 
 impl Key {
     /// Adds a group of letters or digits.
-    pub(crate) fn push(&mut self, group: &str) {
+    pub fn push(&mut self, group: &str) {
         let digits = is_digits(group);
         if digits && self.after_digits {
             self.done.push('-');
@@ -55,7 +56,9 @@ impl Key {
         self.after_digits = digits;
     }
 
-    pub(crate) fn as_str(&self) -> &str {
+    /// As far as it is made.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
         &self.done
     }
 }
@@ -66,18 +69,22 @@ impl From<Key> for ReferenceKey {
     }
 }
 
-pub(crate) fn is_digits(group: &str) -> bool {
+/// Whether a group is one of digits.
+#[must_use]
+pub fn is_digits(group: &str) -> bool {
     group.starts_with(|c: char| c.is_ascii_digit())
 }
 
 /// Without leading zeros, but for the last digit.
-pub(crate) fn without_zeros(digits: &str) -> &str {
+#[must_use]
+pub fn without_zeros(digits: &str) -> &str {
     let short = digits.trim_start_matches('0');
     if short.is_empty() && !digits.is_empty() { "0" } else { short }
 }
 
 /// Capital letters without accents, digits as ASCII, one kind of dash.
-pub(crate) fn fold(text: &str) -> String {
+#[must_use]
+pub fn fold(text: &str) -> String {
     let mut folded = String::with_capacity(text.len());
     for c in text.nfkd().filter(|c| !is_combining_mark(*c)) {
         match c {
@@ -99,7 +106,7 @@ pub(crate) fn fold(text: &str) -> String {
 }
 
 /// Maximal runs of letters and of digits.
-pub(crate) fn groups(folded: &str) -> impl Iterator<Item = &str> {
+pub fn groups(folded: &str) -> impl Iterator<Item = &str> {
     let kind = |c: char| (c.is_ascii_digit(), c.is_alphabetic());
     folded.split(|c: char| !(c.is_ascii_digit() || c.is_alphabetic())).flat_map(move |word| {
         let mut rest = word;
