@@ -11,7 +11,7 @@ use plixo_domain::audit::{Actor, AuditEvent};
 use plixo_domain::id::{AllocationId, CustomerId, InvoiceId, MemberId, PaymentId, bytes_of};
 use plixo_domain::ledger::{
     Allocation, Asked, Checkout, Choice, Claim, Customer, DisputeState, Invoice, InvoiceBody, InvoiceState,
-    InvoiceStatus, Link, Logo, LogoHash, Payer, Payment, PaymentStatus, Personal, Private, RefundState, Row,
+    InvoiceStatus, Link, Logo, LogoHash, Payer, PayerHash, Payment, PaymentStatus, Personal, Private, RefundState, Row,
     RowKey, Stage, Stamp, Statement, Witness,
 };
 use plixo_domain::money::Money;
@@ -120,6 +120,7 @@ struct PaymentItem {
     disputes: BTreeMap<ExternalId, Statement<DisputeState>>,
     #[serde_as(as = "Option<(_, Base64)>")]
     payer: Option<(Stamp, Vec<u8>)>,
+    payer_hash: Option<PayerHash>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     allocations: Vec<(InvoiceId, AllocationItem)>,
     // What people did: absent from payments that nobody touched, and from those of the time before they could.
@@ -217,6 +218,13 @@ impl Sealer<'_> {
             told_email_hash,
             links: customer.links.clone(),
         })
+    }
+
+    /// The keyed hash of a payer's name, as names are compared; none of a name that has no word in it.
+    fn payer_hash(&self, payer: &Payer) -> Result<Option<PayerHash>, StoreError> {
+        let name = payer.name.as_deref().map(plixo_cash::name_key).filter(|name| !name.is_empty());
+        let hash = name.map(|name| Ok(hex::encode(self.keys.lookup_key("payer")?.hash(&name))));
+        Ok(hash.transpose().map_err(|error: plixo_envelope::Error| StoreError::from(error))?.map(PayerHash))
     }
 
     /// A customer's field, sealed under the customer's own key, and the keyed hash of the email in it.
@@ -380,12 +388,15 @@ pub(crate) fn of_row(row: &Row, version: u64, sealer: Option<&Sealer<'_>>) -> Re
             ("invoice", item(&stored)?)
         }
         Row::Payment(row) => {
-            let payer = match &row.payer {
-                None => None,
-                Some((stamp, Private::Sealed(sealed))) => Some((stamp.clone(), sealed.clone())),
+            let (payer, payer_hash) = match &row.payer {
+                None => (None, None),
+                Some((stamp, Private::Sealed(sealed))) => {
+                    (Some((stamp.clone(), sealed.clone())), row.payer_hash.clone())
+                }
                 Some((stamp, Private::Plain(payer))) => {
-                    let place = Place { record: &row.id.to_string(), field: "payer" };
-                    Some((stamp.clone(), sealer()?.seal(&place, &json(payer)?)?))
+                    let (sealer, place) = (sealer()?, Place { record: &row.id.to_string(), field: "payer" });
+                    let sealed = sealer.seal(&place, &json(payer)?)?;
+                    (Some((stamp.clone(), sealed)), sealer.payer_hash(payer)?)
                 }
             };
             let stored = PaymentItem {
@@ -403,6 +414,7 @@ pub(crate) fn of_row(row: &Row, version: u64, sealer: Option<&Sealer<'_>>) -> Re
                 refunds: row.refunds.clone(),
                 disputes: row.disputes.clone(),
                 payer,
+                payer_hash,
                 allocations: row.allocations.values().map(allocation_item).collect(),
                 customer_id: row.customer_id,
                 choices: row.choices.clone(),
@@ -516,6 +528,7 @@ pub(crate) fn to_row(stored: &Item) -> Result<(Row, u64), StoreError> {
                 refunds: stored.refunds,
                 disputes: stored.disputes,
                 payer: stored.payer.map(|(stamp, sealed)| (stamp, Private::Sealed(sealed))),
+                payer_hash: stored.payer_hash,
                 customer_id: stored.customer_id,
                 choices: stored.choices,
                 undone: stored.undone,

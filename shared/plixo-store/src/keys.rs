@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use plixo_domain::answer::AnswerKey;
 use plixo_domain::audit::AuditEvent;
 use plixo_domain::id::{CustomerId, InvoiceId, OrgId, bytes_of};
+use plixo_domain::money::Money;
 use plixo_domain::ledger::{Countable, InvoiceStatus, PayerHash, Row, RowKey};
 use plixo_domain::people::UserId;
 use plixo_domain::webhook::{EventKey, ExternalRef, Fingerprint, Provider};
@@ -140,6 +141,10 @@ pub enum List {
     InvoicesOfCustomer(CustomerId),
     /// A customer's invoices of a status, earliest due first.
     InvoicesOfCustomerThatAre(CustomerId, InvoiceStatus),
+    /// The invoices of which exactly so much is left to pay, earliest due first.
+    OwedOfAmount(Money),
+    /// A customer's invoices that are owed, earliest due first.
+    OwedOfCustomer(CustomerId),
     /// All payments.
     Payments,
     /// The payments with something left to apply.
@@ -159,9 +164,9 @@ impl List {
     #[must_use]
     pub fn customer(&self) -> Option<CustomerId> {
         match self {
-            Self::InvoicesOfCustomer(customer) | Self::InvoicesOfCustomerThatAre(customer, _) => {
-                Some(*customer)
-            }
+            Self::InvoicesOfCustomer(customer)
+            | Self::InvoicesOfCustomerThatAre(customer, _)
+            | Self::OwedOfCustomer(customer) => Some(*customer),
             _ => None,
         }
     }
@@ -169,7 +174,13 @@ impl List {
     /// Whether it is shown from its end: the youngest first.
     #[must_use]
     pub fn is_youngest_first(&self) -> bool {
-        !matches!(self, Self::InvoicesOf(_) | Self::InvoicesOfCustomerThatAre(..))
+        !matches!(
+            self,
+            Self::InvoicesOf(_)
+                | Self::InvoicesOfCustomerThatAre(..)
+                | Self::OwedOfAmount(_)
+                | Self::OwedOfCustomer(_)
+        )
     }
 
     /// Where it is: table, index, partition.
@@ -183,6 +194,10 @@ impl List {
             Self::InvoicesOfCustomerThatAre(customer, status) => {
                 (Index::ByCustomerState, format!("{org}#{customer}#invoices#{}", status.as_str()))
             }
+            Self::OwedOfAmount(Money { amount, currency }) => {
+                (Index::ByAmount, format!("{org}#owed#{currency}#{amount}"))
+            }
+            Self::OwedOfCustomer(customer) => (Index::ByOwed, format!("{org}#{customer}#owed")),
             Self::Payments => (Index::ByKind, format!("{org}#payments")),
             Self::UnappliedPayments => (Index::ByState, format!("{org}#payments#unapplied")),
             Self::PortalLinksOf(invoice) => (Index::ByKind, format!("{org}#{invoice}#portal-links")),
@@ -203,12 +218,17 @@ pub(crate) fn lists(row: &Row) -> Vec<(List, String)> {
             let due_on = row.due_on.map_or_else(|| "9999-12-31".to_owned(), |day| day.to_string());
             let (by_age, by_due_day) = (row.id.to_string(), format!("{due_on}#{}", row.id));
             let (customer, status) = (row.customer_id, row.status());
-            vec![
+            let mut lists = vec![
                 (List::Invoices, by_age.clone()),
                 (List::InvoicesOf(status), by_due_day.clone()),
                 (List::InvoicesOfCustomer(customer), by_age),
-                (List::InvoicesOfCustomerThatAre(customer, status), by_due_day),
-            ]
+                (List::InvoicesOfCustomerThatAre(customer, status), by_due_day.clone()),
+            ];
+            if row.takes_payment() {
+                lists.push((List::OwedOfAmount(row.balance()), by_due_day.clone()));
+                lists.push((List::OwedOfCustomer(customer), by_due_day));
+            }
+            lists
         }
         Row::Payment(row) => {
             let id = row.id.to_string();

@@ -72,6 +72,10 @@ pub enum Index {
     ByObject,
     /// Those of a kind that are one customer's, in one state.
     ByCustomerState,
+    /// Invoices that are owed, by what is left to pay.
+    ByAmount,
+    /// Invoices that are owed, by customer.
+    ByOwed,
 }
 
 impl Index {
@@ -85,6 +89,8 @@ impl Index {
             Self::ByCustomer => (Some("by-customer"), "customer_pk", "customer_sk"),
             Self::ByObject => (Some("by-object"), "object_pk", "object_sk"),
             Self::ByCustomerState => (Some("by-customer-state"), "customer_state_pk", "customer_state_sk"),
+            Self::ByAmount => (Some("by-amount"), "amount_pk", "amount_sk"),
+            Self::ByOwed => (Some("by-owed"), "owed_pk", "owed_sk"),
         }
     }
 }
