@@ -424,6 +424,7 @@ async fn endpoint_secret(stack: &Stack, org: OrgId, endpoint: EndpointId) -> any
         provider: Provider::Stripe,
         state: EndpointState::Enabled,
         account: None,
+        hmac: None,
         secrets: vec![EndpointSecret {
             secret: secret.clone(),
             expires_at: None,

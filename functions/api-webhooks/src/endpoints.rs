@@ -190,6 +190,7 @@ pub(crate) async fn create<T: Tables, K: KeyService, V: KeepSecret, Q, C>(
                     provider,
                     state: EndpointState::Disabled,
                     account: account.clone(),
+                    hmac: None,
                     secrets: vec![EndpointSecret {
                         secret: secret.clone(),
                         expires_at: None,

@@ -166,6 +166,7 @@ mod tests {
             provider: Provider::Stripe,
             state: EndpointState::Enabled,
             account: None,
+            hmac: None,
             secrets: vec![first],
         }
     }

@@ -150,10 +150,10 @@ fn what_sqs_could_not_carry_is_packed() {
 fn endpoints_that_take_nothing_are_not_there() {
     assert_eq!(Stack::with(json!({"state": "disabled"})).post(EVENT), (404, "endpoint_unknown", 0));
     assert_eq!(Stack::with(json!({"secrets": []})).post(EVENT), (400, "signature_mismatch", 0));
-    assert_eq!(Stack::with(json!({"v": 2})).post(EVENT), (500, "vault_entry_unreadable", 0));
+    assert_eq!(Stack::with(json!({"v": 2})).post(EVENT), (503, "vault_entry_unreadable", 0));
     let stack = Stack::new();
     stack.vault.put(&stack.endpoint.to_string(), "{}".to_owned());
-    assert_eq!(stack.post(EVENT), (500, "vault_entry_unreadable", 0));
+    assert_eq!(stack.post(EVENT), (503, "vault_entry_unreadable", 0));
 }
 
 #[test]

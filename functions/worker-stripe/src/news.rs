@@ -75,7 +75,7 @@ impl Said {
                 | PaymentPart::RefundedTotal { amount }
                 | PaymentPart::Refund { amount, .. }
                 | PaymentPart::Dispute { amount, .. } => *amount = minor_units(*amount, currency)?,
-                PaymentPart::Names { .. } | PaymentPart::Payer(_) => {}
+                PaymentPart::Names { .. } | PaymentPart::Payer(_) | PaymentPart::Shares(_) => {}
             }
         }
         Ok(PaymentNews {
