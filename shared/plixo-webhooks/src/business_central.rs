@@ -16,7 +16,7 @@ use crate::canonical::{
     self, Applied, CreditNote, CreditNoteRecord, Customer, Entity, Invoice, LineText, Payment, PaymentRecord,
     Version, body, external_id, line,
 };
-use crate::delivery::{Event, Fetch, News, Which, derived, is_plain, kind};
+use crate::delivery::{Event, Fetch, News, Which, derived, each, is_plain, kind};
 use crate::document::Context;
 use crate::json::{FieldError, Object, ReadError};
 
@@ -25,7 +25,7 @@ pub(crate) fn delivery(body: &Object<'_>) -> Result<Vec<Event>, ReadError> {
     if body.verbatim("value")?.is_none() {
         return Err(ReadError::NotADocument);
     }
-    body.objects("value")?.iter().map(notice).collect()
+    each(&body.objects("value")?, notice, |event| format!(r#"{{"value":[{event}]}}"#))
 }
 
 fn notice(notice: &Object<'_>) -> Result<Event, ReadError> {

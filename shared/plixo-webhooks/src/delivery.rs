@@ -31,6 +31,8 @@ pub struct Event {
     pub fingerprint: Fingerprint,
     /// What it says.
     pub news: News,
+    /// A delivery of this event alone, where it came with others.
+    pub alone: Option<String>,
 }
 
 /// What an event says.
@@ -126,6 +128,7 @@ fn plixos(text: &str, id: Option<&str>) -> Result<Event, ReadError> {
         account: body.text("account")?.and_then(|account| external_id(&account)),
         fingerprint: fingerprint(text.as_bytes()),
         news,
+        alone: None,
     })
 }
 
@@ -150,7 +153,21 @@ pub(crate) fn derived(
 ) -> Result<Event, ReadError> {
     let name = parts.join(":");
     let id = external_id(&name).ok_or(ReadError::NotADocument)?;
-    Ok(Event { id, kind, account: Some(account), fingerprint: fingerprint(name.as_bytes()), news })
+    let fingerprint = fingerprint(name.as_bytes());
+    Ok(Event { id, kind, account: Some(account), fingerprint, news, alone: None })
+}
+
+/// The events of a list, each read by `read`; `alone` writes a delivery of one of them.
+pub(crate) fn each<'a>(
+    list: &[Object<'a>],
+    read: impl Fn(&Object<'a>) -> Result<Event, ReadError>,
+    alone: impl Fn(&str) -> String,
+) -> Result<Vec<Event>, ReadError> {
+    let event = |one: &Object<'a>| {
+        let alone = (list.len() > 1).then(|| alone(one.whole()));
+        Ok(Event { alone, ..read(one)? })
+    };
+    list.iter().map(event).collect()
 }
 
 impl Object<'_> {

@@ -37,6 +37,7 @@ pub(crate) fn delivery(text: &str) -> Result<Event, ReadError> {
         account: document.text("company")?.and_then(|company| external_id(&company)),
         fingerprint: fingerprint(text.as_bytes()),
         news,
+        alone: None,
     })
 }
 

@@ -53,6 +53,7 @@ pub struct FieldError {
 #[derive(Clone)]
 pub(crate) struct Object<'a> {
     pointer: String,
+    text: &'a str,
     fields: Vec<(Cow<'a, str>, &'a RawValue)>,
 }
 
@@ -67,11 +68,16 @@ impl<'a> Object<'a> {
             [b'{', ..] => serde_json::from_str(text)?,
             _ => return serde_json::from_str::<serde::de::IgnoredAny>(text).map(|_| None),
         };
-        Ok(Some(Self { pointer, fields }))
+        Ok(Some(Self { pointer, text, fields }))
     }
 
     pub(crate) fn error(&self, name: &str, problem: Problem) -> FieldError {
         FieldError { pointer: format!("{}/{name}", self.pointer), problem }
+    }
+
+    /// The object as it stands there.
+    pub(crate) fn whole(&self) -> &'a str {
+        self.text
     }
 
     /// The fields as they stand there, names decoded.

@@ -15,14 +15,14 @@ use crate::canonical::{
     self, Applied, CreditNote, CreditNoteRecord, Customer, Entity, Invoice, LineText, Payment, PaymentRecord,
     Version, body, external_id, line,
 };
-use crate::delivery::{Event, Fetch, News, Which, derived, fingerprint, kind};
+use crate::delivery::{Event, Fetch, News, Which, derived, each, fingerprint, kind};
 use crate::document::Context;
 use crate::json::{Document, FieldError, Object, ReadError};
 
 /// The events of a POST: `{"eventNotifications": […]}`, or a list of CloudEvents.
 pub(crate) fn delivery(body: &Document<'_>) -> Result<Vec<Event>, ReadError> {
     match body {
-        Document::Many(events) => events.iter().map(cloud_event).collect(),
+        Document::Many(events) => each(events, cloud_event, |event| format!("[{event}]")),
         Document::One(body) if body.verbatim("specversion")?.is_some() => Ok(vec![cloud_event(body)?]),
         Document::One(body) if body.verbatim("eventNotifications")?.is_none() => Err(ReadError::NotADocument),
         Document::One(body) => {
@@ -33,6 +33,9 @@ pub(crate) fn delivery(body: &Document<'_>) -> Result<Vec<Event>, ReadError> {
                 for entity in change.objects("entities")? {
                     legacy(&entity, &account, &mut events)?;
                 }
+            }
+            if events.len() == 1 {
+                events.iter_mut().for_each(|event| event.alone = None);
             }
             Ok(events)
         }
@@ -46,10 +49,15 @@ fn legacy(entity: &Object<'_>, account: &ExternalId, events: &mut Vec<Event>) ->
     let operation = entity.need("operation", entity.text("operation"))?;
     let said = entity.need("lastUpdated", entity.text("lastUpdated"))?;
     let at = entity.need("lastUpdated", entity.time("lastUpdated"))?;
+    let alone = format!(
+        r#"{{"eventNotifications":[{{"realmId":"{account}","dataChangeEvent":{{"entities":[{}]}}}}]}}"#,
+        entity.whole()
+    );
     let told = |id: &str, operation: &str| {
         let parts = [account.as_str(), &name, id, operation, &said];
         let news = news(&name, operation, id, account, at);
-        derived(&parts, kind(&format!("{name}.{operation}")), account.clone(), news)
+        let event = derived(&parts, kind(&format!("{name}.{operation}")), account.clone(), news)?;
+        Ok::<_, ReadError>(Event { alone: Some(alone.clone()), ..event })
     };
     events.push(told(&id, &operation)?);
     if entity.text("deletedId")?.is_some_and(|gone| !gone.is_empty()) {
@@ -77,6 +85,7 @@ fn cloud_event(event: &Object<'_>) -> Result<Event, ReadError> {
         account: Some(account),
         fingerprint: fingerprint(text.concat().as_bytes()),
         news,
+        alone: None,
     })
 }
 

@@ -10,7 +10,7 @@ use crate::canonical::{
     self, Applied, CreditNote, CreditNoteRecord, Customer, Entity, Invoice, LineText, Payment, PaymentRecord,
     Version, body, line,
 };
-use crate::delivery::{Event, Fetch, News, Which, derived, kind};
+use crate::delivery::{Event, Fetch, News, Which, derived, each, kind};
 use crate::document::Context;
 use crate::json::{FieldError, Object, ReadError};
 
@@ -19,7 +19,7 @@ pub(crate) fn delivery(body: &Object<'_>) -> Result<Vec<Event>, ReadError> {
     if body.verbatim("events")?.is_none() {
         return Err(ReadError::NotADocument);
     }
-    body.objects("events")?.iter().map(notice).collect()
+    each(&body.objects("events")?, notice, |event| format!(r#"{{"events":[{event}]}}"#))
 }
 
 fn notice(event: &Object<'_>) -> Result<Event, ReadError> {

@@ -171,3 +171,22 @@ fn types_are_nothing_but_types() {
     assert_eq!(kind(""), "unknown");
     assert_eq!(kind(&"x".repeat(500)).len(), 100);
 }
+
+#[test]
+fn each_event_of_several_is_read_alone_as_it_is_among_them() {
+    let mut several = 0;
+    for (name, text) in samples("webhook-erp") {
+        let (provider, _) = kind_of(&name);
+        let all = Delivery::read(provider, text.as_bytes(), None).unwrap().events;
+        several += usize::from(all.len() > 1);
+        for event in &all {
+            assert_eq!(event.alone.is_some(), all.len() > 1, "{name}");
+            let Some(alone) = &event.alone else { continue };
+            let read = Delivery::read(provider, alone.as_bytes(), None).unwrap().events;
+            let same = |it: &&crate::delivery::Event| it.id == event.id && it.news == event.news;
+            assert_eq!(read.iter().filter(same).count(), 1, "{name}: {alone}");
+            assert!(read.len() == 1 || all.len() > read.len(), "{name}");
+        }
+    }
+    assert!(several > 2);
+}
