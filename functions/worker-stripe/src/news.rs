@@ -9,24 +9,10 @@ use plixo_domain::stripe::{self, AmountError};
 use plixo_domain::webhook::{ExternalId, ExternalRef, Provider};
 use plixo_webhooks::stripe::event::Event;
 use plixo_webhooks::stripe::fact::{
-    self, Charge, ChargeStatus, CustomerChange, CustomerFact, Dispute, DisputeStatus, Fact, Intent,
-    IntentStatus, PaymentFact, Refund, RefundStatus, Session, SessionOutcome, SessionPayment,
+    self, Charge, ChargeStatus, CustomerChange, CustomerFact, Dispute, DisputeStatus, Intent, IntentStatus,
+    PaymentFact, Refund, RefundStatus, Session, SessionOutcome, SessionPayment,
 };
-
-/// What an event tells the ledger.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum News {
-    /// Something of a payment.
-    Payment(PaymentNews),
-    /// Something of a customer.
-    Customer(CustomerNews),
-    /// A type that is used, with nothing in it for the ledger: a checkout session in which nobody paid.
-    Nothing,
-    /// A type that is not used.
-    Unused,
-    /// A type that is used, with a field that cannot be: the field, never its value.
-    Unusable(String),
-}
+use plixo_worker::{Fact, News};
 
 /// More than any payment is, and small enough that the sums of one payment cannot overflow.
 const MAX_AMOUNT: i64 = 1_000_000_000_000_000;
@@ -39,9 +25,9 @@ pub(crate) fn of(event: &Event<'_>, event_id: &ExternalId) -> News {
     };
     let stamp = |at| Stamp { at, event: event_id.to_string() };
     let news = match fact {
-        Fact::Unused => return News::Unused,
-        Fact::Customer { created, fact } => customer(fact, stamp(created)).map(News::Customer),
-        Fact::Payment { created, fact } => {
+        fact::Fact::Unused => return News::Unused,
+        fact::Fact::Customer { created, fact } => customer(fact, stamp(created)).map(Fact::Customer),
+        fact::Fact::Payment { created, fact } => {
             let said = match fact {
                 PaymentFact::Intent(fact) => intent(fact, created),
                 PaymentFact::Charge(fact) => charge(fact, created),
@@ -49,13 +35,13 @@ pub(crate) fn of(event: &Event<'_>, event_id: &ExternalId) -> News {
                 PaymentFact::Dispute(fact) => dispute(fact),
                 PaymentFact::Session(fact) => match session(fact, created) {
                     Some(said) => said,
-                    None => return News::Nothing,
+                    None => return News::Told(None),
                 },
             };
-            said.and_then(|said| said.news(stamp(created))).map(News::Payment)
+            said.and_then(|said| said.news(stamp(created))).map(Fact::Payment)
         }
     };
-    news.unwrap_or_else(News::Unusable)
+    news.map_or_else(News::Unusable, |fact| News::Told(Some(fact)))
 }
 
 struct Said {

@@ -71,6 +71,14 @@ pub enum TaskError {
     Permanent(String),
 }
 
+impl TaskError {
+    /// How much its line wants to be read.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        if matches!(self, Self::Permanent(_)) { Level::Error } else { Level::Warn }
+    }
+}
+
 /// The messages that the queue is to hand out again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 #[serde(rename_all = "camelCase")]
@@ -163,7 +171,7 @@ where
         }
     };
     if let Err(error) = &result {
-        line.level = if matches!(error, TaskError::Permanent(_)) { Level::Error } else { Level::Warn };
+        line.level = error.level();
         line.error = Some(error.to_string());
         line.metrics.errors = 1;
     }

@@ -1,0 +1,399 @@
+#![doc = include_str!("../README.md")]
+
+mod message;
+
+use std::collections::{BTreeSet, HashMap};
+
+use jiff::Timestamp;
+use plixo_domain::audit::{Actor, ActorKind, AuditEvent, Object, Outcome};
+use plixo_domain::id::{Ids, OrgId, bytes_of};
+use plixo_domain::ledger::staff::{StaffError, Stopped};
+use plixo_domain::ledger::{
+    Book, Kept, Payment, Row, RowKey, Told, Unread, tell_customer, tell_invoice, tell_payment,
+};
+use plixo_domain::webhook::{EventStatus, WebhookEvent};
+use plixo_envelope::KeyService;
+use plixo_lambda::batch::{self, Batch, BatchResponse, TaskError};
+use plixo_lambda::line::Line;
+use plixo_store::{CommitError, Payload, Store, StoreError, Tables, pause};
+use tokio::sync::Mutex;
+
+pub use message::{Delivery, Fact, News, Task};
+
+/// How often a message's work is done anew because somebody else changed a row meanwhile. After that the queue hands it
+/// out again.
+const TRIES: u32 = 8;
+/// How often more rows turn out to be needed: a payment, the invoices it names, the payments they displace.
+const READS: u32 = 6;
+
+/// Of so many tasks of a message are the rows read with those of its batch; those of any others, each in its turn.
+const READ_AHEAD: usize = 8;
+
+/// A worker that tells the ledger what events say.
+#[derive(Debug)]
+pub struct Worker<T, K> {
+    function: &'static str,
+    store: Store<T, K>,
+}
+
+type Stored = Result<Option<(Row, u64)>, StoreError>;
+type Rows = HashMap<(OrgId, RowKey), Stored>;
+/// The rows of a batch, each held by one message at a time; true once a message held it, for then it may have changed it.
+type Turns = HashMap<(OrgId, RowKey), Mutex<bool>>;
+
+impl<T: Tables, K: KeyService> Worker<T, K> {
+    /// The worker of that function's name, on that store.
+    pub fn new(function: &'static str, store: Store<T, K>) -> Self {
+        Self { function, store }
+    }
+
+    /// The store that it works on.
+    pub fn store(&self) -> &Store<T, K> {
+        &self.store
+    }
+
+    /// Works a batch off: of each of its messages the tasks that it holds, or why no try will ever read it. The rows that they
+    /// will need are read in one request.
+    pub async fn run(&self, batch: &Batch, messages: &[Result<Vec<Task>, &'static str>]) -> BatchResponse {
+        let ahead = messages.iter().flatten().flat_map(|tasks| tasks.iter().take(READ_AHEAD));
+        let wanted = ahead.flat_map(|task| task.rows().into_iter().map(|row| (task.org(), row)));
+        let rows = self.store.read_many(wanted.collect()).await;
+        let rows: Result<Rows, StoreError> = rows.map(|rows| rows.into_iter().collect());
+        let turns: Turns = rows.iter().flatten().map(|(name, _)| (name.clone(), Mutex::new(false))).collect();
+        let (rows, turns) = (&rows, &turns);
+        batch::run(self.function, batch, |n, mut line| async move {
+            let result = match (messages.get(n), rows) {
+                (Some(Ok(tasks)), Ok(rows)) => self.work_all(tasks, rows, turns, &mut line).await,
+                (Some(Ok(tasks)), Err(error)) => {
+                    tasks.iter().take(1).for_each(|task| task.describe(&mut line));
+                    Err(failed(error, &mut line))
+                }
+                (Some(Err(why)), _) => {
+                    line.outcome = "poison";
+                    Err(TaskError::Permanent((*why).to_owned()))
+                }
+                (None, _) => Err(TaskError::Permanent("a message that is not in its batch".to_owned())),
+            };
+            (result, line)
+        })
+        .await
+    }
+
+    /// Works the tasks of a message off, whatever becomes of the others. A later try may do the whole message if it may do one of
+    /// those that failed.
+    async fn work_all(
+        &self,
+        tasks: &[Task],
+        rows: &Rows,
+        turns: &Turns,
+        line: &mut Line,
+    ) -> Result<(), TaskError> {
+        if let [task] = tasks {
+            return self.work(task, rows, turns, line).await;
+        }
+        tasks.iter().take(1).for_each(|task| task.describe(line));
+        line.event_type = None;
+        let mut result = Ok(());
+        line.outcome = "done";
+        for task in tasks {
+            let mut own = Line { span: "event", metrics: Default::default(), ..line.clone() };
+            let done = self.work(task, rows, turns, &mut own).await;
+            if let Err(error) = &done {
+                own.error = Some(error.to_string());
+                own.level = error.level();
+                line.outcome = own.outcome;
+            }
+            own.emit();
+            result = match (result, done) {
+                (Ok(()), done) => done,
+                (Err(TaskError::Permanent(_)), Err(TaskError::Retryable(why))) => {
+                    Err(TaskError::Retryable(why))
+                }
+                (failed, _) => failed,
+            };
+        }
+        result
+    }
+
+    async fn work(&self, task: &Task, rows: &Rows, turns: &Turns, line: &mut Line) -> Result<(), TaskError> {
+        task.describe(line);
+        if let News::Waits(why) = &task.news {
+            line.outcome = "waits";
+            return Err(TaskError::Retryable(why.clone()));
+        }
+        let now = line.timestamp;
+        // Tasks of one batch that need the same row go one after the other, all in the same order of rows.
+        let names: BTreeSet<_> = task.rows().into_iter().map(|name| (task.org(), name)).collect();
+        let mut held = Vec::new();
+        for name in &names {
+            if let Some(turn) = turns.get(name) {
+                held.push(turn.lock().await);
+            }
+        }
+        let mut book = if held.len() < names.len() || held.iter().any(|changed| **changed) {
+            self.read_anew(task).await.map_err(|error| failed(&error, line))?
+        } else {
+            let mut book = Book::default();
+            for name in names {
+                let stored =
+                    rows.get(&name).cloned().unwrap_or(Ok(None)).map_err(|error| failed(&error, line))?;
+                book.learn(name.1, stored);
+            }
+            book
+        };
+        held.iter_mut().for_each(|changed| **changed = true);
+        for tried in 0..TRIES {
+            let done = self.attempt(task, book, now).await.map_err(|error| failed(&error, line))?;
+            match done {
+                Done::As(outcome, why) => {
+                    line.outcome = outcome;
+                    line.metrics.conflicts = u32::from(outcome == "conflict");
+                    return why.map_or(Ok(()), |why| Err(TaskError::Permanent(why)));
+                }
+                Done::Overtaken => {
+                    tokio::time::sleep(pause(tried, task.fingerprint.0)).await;
+                    book = self.read_anew(task).await.map_err(|error| failed(&error, line))?;
+                }
+            }
+        }
+        line.outcome = "overtaken";
+        Err(TaskError::Retryable(format!("others changed the same rows {TRIES} times")))
+    }
+
+    async fn read_anew(&self, task: &Task) -> Result<Book, StoreError> {
+        let mut book = Book::default();
+        let fresh = self.store.read(&task.org(), task.rows()).await?;
+        fresh.into_iter().for_each(|(name, stored)| book.learn(name, stored));
+        Ok(book)
+    }
+
+    async fn attempt(&self, task: &Task, mut book: Book, now: Timestamp) -> Result<Done, StoreError> {
+        for _ in 0..READS {
+            match enter(task, &mut book, now) {
+                Ok(Entry { outcome, audit, why }) => {
+                    if audit.is_empty() {
+                        return Ok(Done::As(outcome, why));
+                    }
+                    let payload = task.payload(&book);
+                    return match self.store.commit(&task.org(), &book, payload, &audit, now).await {
+                        Ok(()) => Ok(Done::As(outcome, why)),
+                        Err(CommitError::Conflict) => Ok(Done::Overtaken),
+                        Err(CommitError::Store(error)) => Err(error),
+                    };
+                }
+                Err(Unread(names)) => {
+                    let read = self.store.read(&task.org(), names).await?;
+                    read.into_iter().for_each(|(name, stored)| book.learn(name, stored));
+                }
+            }
+        }
+        Err(StoreError::Corrupt("an event needs ever more rows".to_owned()))
+    }
+}
+
+enum Done {
+    /// What became of the event, and why it failed if it did.
+    As(&'static str, Option<String>),
+    Overtaken,
+}
+
+/// What became of an event.
+struct Entry {
+    outcome: &'static str,
+    /// To be committed with what the book holds; none, where nothing changes.
+    audit: Vec<AuditEvent>,
+    /// Why it failed.
+    why: Option<String>,
+}
+
+/// Enters an event in the book: remembers it, tells the ledger its news, and says what it did. Where rows are unread, the
+/// book is as it was.
+fn enter(task: &Task, book: &mut Book, now: Timestamp) -> Result<Entry, Unread> {
+    let mut ids = ids(task, task.envelope.received_at);
+    let mut event = WebhookEvent {
+        id: ids.make(),
+        key: task.key(),
+        provider: task.envelope.provider,
+        kind: task.kind.clone(),
+        status: EventStatus::Failed,
+        received_at: task.envelope.received_at,
+        applied_at: None,
+        fingerprint: task.fingerprint,
+    };
+    let mut failed_before = false;
+    if let Some(before) = book.get::<WebhookEvent>(&event.key)? {
+        if before.fingerprint != task.fingerprint {
+            return conflicts(task, book, event, &mut ids, now);
+        }
+        if before.status != EventStatus::Failed {
+            return Ok(Entry { outcome: "duplicate", audit: Vec::new(), why: None });
+        }
+        failed_before = true;
+        event.id = before.id;
+        // What was recorded of the failed try keeps its name.
+        ids = self::ids(task, now);
+    }
+    let by = actor(task);
+    let (told, why) = match &task.news {
+        News::Told(None) => (Some(Told::Learned(Vec::new())), None),
+        News::Told(Some(fact)) => match tell(book, fact, &by, &mut ids) {
+            Ok(told) => (Some(told), None),
+            Err(Stopped::Unread(names)) => return Err(Unread(names)),
+            Err(Stopped::Refused(error)) => (None, Some(reason(error))),
+        },
+        News::Unused => (None, None),
+        News::Unusable(why) | News::Waits(why) => (None, Some(why.clone())),
+    };
+    let (status, outcome) = match (&told, &why) {
+        (_, Some(_)) => (EventStatus::Failed, "failed"),
+        (Some(Told::Learned(_)), _) => (EventStatus::Applied, "applied"),
+        (Some(Told::Known), _) => (EventStatus::Superseded, "superseded"),
+        (None, None) => (EventStatus::Ignored, "ignored"),
+    };
+    if failed_before && status == EventStatus::Failed {
+        return Ok(Entry { outcome, audit: Vec::new(), why });
+    }
+    event.status = status;
+    event.applied_at = (status == EventStatus::Applied).then_some(now);
+    let mut audit = Audit { task, by, ids, now, events: Vec::new() };
+    audit.changes(book, told);
+    if audit.events.is_empty() {
+        let done = if status == EventStatus::Failed { Outcome::Failed } else { Outcome::Allowed };
+        audit.add("webhook_event.record", Object::new("webhook_event", event.id), done, vec!["status"]);
+    }
+    book.put(event)?;
+    Ok(Entry { outcome, audit: audit.events, why })
+}
+
+/// Tells the ledger a fact.
+fn tell(book: &mut Book, fact: &Fact, by: &Actor, ids: &mut Ids) -> Result<Told, Stopped> {
+    match fact {
+        Fact::Payment(news) => Ok(tell_payment(book, news, by, ids)?),
+        Fact::Customer(news) => Ok(tell_customer(book, news, ids)?),
+        Fact::Invoice(news) => tell_invoice(book, news, by, ids),
+    }
+}
+
+/// Why the ledger refused, in words that show nothing of what was said.
+fn reason(error: StaffError) -> String {
+    match error {
+        StaffError::Invalid(fields) => {
+            let words: Vec<_> =
+                fields.iter().map(|field| format!("{} {}", field.pointer, field.why)).collect();
+            words.join("; ")
+        }
+        other => other.to_string(),
+    }
+}
+
+/// The id came before with other bytes: remember what came, and change nothing.
+fn conflicts(
+    task: &Task,
+    book: &mut Book,
+    mut event: WebhookEvent,
+    ids: &mut Ids,
+    now: Timestamp,
+) -> Result<Entry, Unread> {
+    event.key.conflict = Some(task.fingerprint);
+    event.status = EventStatus::Conflict;
+    if book.get::<WebhookEvent>(&event.key)?.is_some() {
+        return Ok(Entry { outcome: "duplicate", audit: Vec::new(), why: None });
+    }
+    let mut audit = Audit { task, by: actor(task), ids: ids.clone(), now, events: Vec::new() };
+    audit.add(
+        "webhook_event.record",
+        Object::new("webhook_event", event.id),
+        Outcome::Denied,
+        vec!["status"],
+    );
+    book.put(event)?;
+    Ok(Entry { outcome: "conflict", audit: audit.events, why: None })
+}
+
+fn actor(task: &Task) -> Actor {
+    Actor { kind: ActorKind::Provider, id: task.envelope.endpoint.to_string(), role: None }
+}
+
+/// The same message names its records the same, however often it is worked on.
+fn ids(task: &Task, at: Timestamp) -> Ids {
+    let mut seed = [0; 10];
+    let endpoint = bytes_of(&task.envelope.endpoint);
+    let mixed = task.fingerprint.0.iter().zip(endpoint.iter().rev()).map(|(a, b)| a ^ b);
+    seed.iter_mut().zip(mixed).for_each(|(to, from)| *to = from);
+    Ids::new(at, seed)
+}
+
+struct Audit<'a> {
+    task: &'a Task,
+    by: Actor,
+    ids: Ids,
+    now: Timestamp,
+    events: Vec<AuditEvent>,
+}
+
+impl Audit<'_> {
+    /// One event for each payment, invoice and customer that the book changed.
+    fn changes(&mut self, book: &Book, told: Option<Told>) {
+        let learned = if let Some(Told::Learned(fields)) = told { fields } else { Vec::new() };
+        let fact = if let News::Told(fact) = &self.task.news { fact.as_ref() } else { None };
+        for (name, object, is_new) in book.touched() {
+            let verb = format!("{}.{}", object.kind, if is_new { "create" } else { "update" });
+            let is_told_of = match (fact, name) {
+                (Some(Fact::Payment(news)), name) => *name == Payment::key(&news.reference),
+                (Some(Fact::Invoice(_)), RowKey::Invoice(_)) => true,
+                (Some(Fact::Customer(_)), RowKey::Customer(_)) => true,
+                _ => false,
+            };
+            let fields = match name {
+                _ if is_told_of => learned.clone(),
+                // Known by name only, from an invoice.
+                RowKey::Customer(_) => vec!["external_ids"],
+                _ => vec!["allocations"],
+            };
+            self.add(&verb, object, Outcome::Allowed, fields);
+        }
+    }
+
+    fn add(&mut self, action: &str, object: Object, outcome: Outcome, fields: Vec<&str>) {
+        self.events.push(AuditEvent {
+            id: self.ids.make(),
+            at: self.now,
+            actor: self.by.clone(),
+            ip: self.task.envelope.ip.clone(),
+            user_agent: self.task.envelope.user_agent.clone(),
+            action: action.to_owned(),
+            object,
+            outcome,
+            fields: fields.into_iter().map(str::to_owned).collect(),
+            request_id: self.task.envelope.request_id.clone(),
+        });
+    }
+}
+
+fn failed(error: &StoreError, line: &mut Line) -> TaskError {
+    if error.is_passing() {
+        line.outcome = "unavailable";
+        TaskError::Retryable(error.to_string())
+    } else {
+        line.outcome = "store_refused";
+        TaskError::Permanent(error.to_string())
+    }
+}
+
+impl Task {
+    /// What is to be kept of the text: nothing if this very text is kept already.
+    fn payload<'a>(&'a self, book: &'a Book) -> Option<Payload<'a>> {
+        let text = self.text.as_deref()?;
+        let event = book.changes().find_map(|(_, row, version)| match row {
+            Row::WebhookEvent(event) if version.is_none() => Some(event),
+            _ => None,
+        })?;
+        Some(Payload {
+            id: event.id,
+            event: &event.key,
+            fingerprint: self.fingerprint,
+            text,
+            received_at: self.envelope.received_at,
+        })
+    }
+}
