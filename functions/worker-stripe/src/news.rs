@@ -61,7 +61,10 @@ impl Said {
                 | PaymentPart::RefundedTotal { amount }
                 | PaymentPart::Refund { amount, .. }
                 | PaymentPart::Dispute { amount, .. } => *amount = minor_units(*amount, currency)?,
-                PaymentPart::Names { .. } | PaymentPart::Payer(_) | PaymentPart::Shares(_) => {}
+                PaymentPart::Names { .. }
+                | PaymentPart::Payer(_)
+                | PaymentPart::Shares(_)
+                | PaymentPart::Withdrawn => {}
             }
         }
         Ok(PaymentNews {

@@ -59,6 +59,8 @@ pub struct InvoiceNews {
     pub stamp: Stamp,
     /// What it is now; `None`: withdrawn.
     pub document: Option<InvoiceDocument>,
+    /// The invoice of our own that it is, as the ERP notes.
+    pub names: Option<InvoiceId>,
 }
 
 /// An invoice as an ERP has it.
@@ -68,8 +70,8 @@ pub struct InvoiceDocument {
     pub customer: ExternalRef,
     /// Its number.
     pub number: String,
-    /// Whether it is a draft still, and not owed.
-    pub is_draft: bool,
+    /// Draft, open or uncollectible; never void.
+    pub state: InvoiceState,
     /// What is owed in all: more than the ERP's own payments of it leave open, for those are told of one by one.
     pub total: Money,
     /// Lines, which come to the total, and memo.
@@ -81,7 +83,7 @@ pub struct InvoiceDocument {
 }
 
 /// Tells the ledger an ERP's news of an invoice. What the organisation's people have given up as uncollectible, or withdrawn,
-/// stays so.
+/// stays so; an invoice of their own stays as they made it, whatever the ERP calls it and says of it.
 ///
 /// # Errors
 /// [`Stopped::Unread`]: these rows are needed as well. Read them and tell it again; nothing was changed.
@@ -92,18 +94,22 @@ pub fn tell_invoice(book: &mut Book, news: &InvoiceNews, by: &Actor, ids: &mut I
     if known.as_ref().is_some_and(|known| known.told.as_ref() >= Some(&news.stamp)) {
         return Ok(Told::Known);
     }
-    let before = match &known {
-        Some(known) => book.get::<Invoice>(&known.invoice)?.cloned(),
-        None => None,
-    };
+    let was_told = known.as_ref().is_some_and(|known| known.told.is_some());
     let mut link = known.unwrap_or_else(|| InvoiceRef::new(news.reference.clone(), ids.make()));
+    let moved = match news.names.filter(|names| !was_told && *names != link.invoice) {
+        Some(names) => moved(book, &mut link, names)?,
+        None => Vec::new(),
+    };
+    let before = book.get::<Invoice>(&link.invoice)?.cloned();
+    let is_our_own = before.as_ref().is_some_and(|before| before.reference.as_ref() != Some(&link.reference));
     let was_void = link.is_void;
     (link.told, link.is_void) = (Some(news.stamp.clone()), news.document.is_none());
     let around = match &news.document {
-        Some(document) => Some(Around::read(book, document, &link, before.as_ref(), ids)?),
-        None => None,
+        Some(document) if !is_our_own => Some(Around::read(book, document, &link, before.as_ref(), ids)?),
+        _ => None,
     };
     let after = match (&news.document, &around, &before) {
+        (_, _, Some(own)) if is_our_own => Some(own.clone()),
         (Some(document), Some(around), before) => {
             let state = state(document, before.as_ref().map(|before| before.state), was_void);
             Some(document.invoice(&link, around.customer, state, before.as_ref())?)
@@ -115,7 +121,9 @@ pub fn tell_invoice(book: &mut Book, news: &InvoiceNews, by: &Actor, ids: &mut I
     let after = match after {
         Some(after) => {
             let waiting = std::mem::take(&mut link.waiting);
-            let (served, told) = serve(book, before.as_ref(), after, &waiting, by, ids)?;
+            let mut with_moved = book.clone();
+            moved.iter().try_for_each(|payment| with_moved.put(payment.clone()))?;
+            let (served, told) = serve(&with_moved, before.as_ref(), after, &waiting, by, ids)?;
             payments = told;
             Some(served)
         }
@@ -128,7 +136,7 @@ pub fn tell_invoice(book: &mut Book, news: &InvoiceNews, by: &Actor, ids: &mut I
     if let Some(around) = around {
         around.enter(book, &link)?;
     }
-    payments.into_iter().try_for_each(|payment| book.put(payment))?;
+    moved.into_iter().chain(payments).try_for_each(|payment| book.put(payment))?;
     match after {
         Some(new) if before.is_none() => book.put_new(new),
         Some(after) => book.put(after)?,
@@ -138,13 +146,30 @@ pub fn tell_invoice(book: &mut Book, news: &InvoiceNews, by: &Actor, ids: &mut I
     Ok(Told::Learned(fields))
 }
 
+/// Has a name that no invoice has yet stand for an invoice of our own, if there is one; and the payments that waited under it, with
+/// their shares of that.
+fn moved(book: &Book, link: &mut InvoiceRef, to: InvoiceId) -> Result<Vec<Payment>, Unread> {
+    if book.get::<Invoice>(&to)?.is_none() {
+        return Ok(Vec::new());
+    }
+    need(book, link.waiting.iter().map(Payment::key))?;
+    let from = std::mem::replace(&mut link.invoice, to);
+    let mut payments = Vec::new();
+    for name in &link.waiting {
+        let Some(mut payment) = book.get::<Payment>(name)?.cloned() else { continue };
+        payment.shares.iter_mut().filter(|(of, _)| *of == from).for_each(|(of, _)| *of = to);
+        payments.push(payment);
+    }
+    Ok(payments)
+}
+
 /// How the invoice is left. What people did stays, unless the ERP takes back what it did itself.
 fn state(document: &InvoiceDocument, before: Option<InvoiceState>, was_void: bool) -> InvoiceState {
     match before {
         Some(InvoiceState::Void) if !was_void => InvoiceState::Void,
-        _ if document.is_draft => InvoiceState::Draft,
+        _ if document.state == InvoiceState::Draft => InvoiceState::Draft,
         Some(InvoiceState::Uncollectible) => InvoiceState::Uncollectible,
-        _ => InvoiceState::Open,
+        _ => document.state,
     }
 }
 

@@ -277,6 +277,8 @@ pub enum PaymentPart {
     Refund { id: ExternalId, state: RefundState, amount: i64 },
     /// One dispute.
     Dispute { id: ExternalId, state: DisputeState, amount: i64 },
+    /// The document that told of it was withdrawn: there was no such money.
+    Withdrawn,
     /// What of it is for which of an ERP's invoices: all of that, in the place of what was said before.
     Shares(Vec<(ExternalRef, i64)>),
 }
@@ -485,6 +487,13 @@ impl Payment {
                 PaymentPart::Dispute { id, state, amount } => {
                     let said = Statement { state: *state, stamp, amount: *amount, currency: news.currency };
                     keep(&mut self.disputes, id.clone(), said);
+                }
+                PaymentPart::Withdrawn => {
+                    let before = self.money.get(&Witness::Document);
+                    let (amount, currency) =
+                        before.map_or((0, news.currency), |before| (before.amount, before.currency));
+                    let said = Statement { state: Stage::Canceled, stamp, amount, currency };
+                    self.money.insert(Witness::Document, said);
                 }
                 PaymentPart::Shares(_) => {}
             }

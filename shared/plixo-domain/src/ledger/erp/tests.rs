@@ -32,7 +32,7 @@ fn document(number: &str, total: i64) -> InvoiceDocument {
     InvoiceDocument {
         customer: xero("c1"),
         number: number.to_owned(),
-        is_draft: false,
+        state: InvoiceState::Open,
         total: eur(total),
         body: InvoiceBody { lines: vec![line], memo: None },
         issued_on: None,
@@ -41,7 +41,7 @@ fn document(number: &str, total: i64) -> InvoiceDocument {
 }
 
 fn says(id: &str, at: i64, document: Option<InvoiceDocument>) -> InvoiceNews {
-    InvoiceNews { reference: xero(id), stamp: stamp(at), document }
+    InvoiceNews { reference: xero(id), stamp: stamp(at), document, names: None }
 }
 
 fn pays(id: &str, at: i64, amount: i64, shares: &[(&str, i64)]) -> PaymentNews {
@@ -136,7 +136,7 @@ fn the_latest_document_counts_and_older_news_changes_nothing() {
         assert_eq!(told(&mut rows, &says("i1", at, None), 2), Ok(Told::Known));
     }
     assert_eq!(rows.0, before.0);
-    let newer = InvoiceDocument { is_draft: true, ..document("RE-2", 700) };
+    let newer = InvoiceDocument { state: InvoiceState::Draft, ..document("RE-2", 700) };
     let fields = told(&mut rows, &says("i1", 6, Some(newer)), 3);
     assert_eq!(fields, Ok(Told::Learned(vec!["number", "lines", "status"])));
     let number = |of: &str| rows.0.contains_key(&InvoiceNumber::key(&of.to_owned()));
@@ -354,4 +354,50 @@ proptest! {
         let straight: Vec<_> = (0..history.len()).collect();
         prop_assert_eq!(shown(&tell_all(&history, &straight)), shown(&tell_all(&history, &order)));
     }
+}
+
+#[test]
+fn an_invoice_of_our_own_stays_as_it_is_and_is_paid_under_the_erps_name_too() {
+    let after = |orders: [usize; 3]| {
+        let ours = crate::ledger::tests::invoice(1, 500);
+        let (own, number) = (ours.id, ours.number.clone());
+        let mut rows = Rows::with(&[ours]);
+        let named = InvoiceNews { names: Some(own), ..says("i9", 1, Some(document(&number, 700))) };
+        for order in orders {
+            match order {
+                0 => drop(told(&mut rows, &named, 1).unwrap()),
+                1 => drop(paid(&mut rows, &pays("p1", 1, 200, &[("i9", 200)]), 2)),
+                _ => drop(told(&mut rows, &says("i9", 2, Some(document("RE-9", 900))), 3)),
+            }
+        }
+        let it = Invoice::of(&rows.0[&Invoice::key(&own)].0).unwrap().clone();
+        assert_eq!((it.number.as_str(), it.total, it.balance()), (number.as_str(), eur(500), eur(300)));
+        assert_eq!(unapplied(&rows, "p1"), 0);
+        assert_eq!(payment(&rows, "p1").shares, [(own, 200)]);
+        told(&mut rows, &says("i9", 3, None), 4).unwrap();
+        let it = Invoice::of(&rows.0[&Invoice::key(&own)].0).unwrap().clone();
+        assert_eq!(it.state, InvoiceState::Open, "what is ours is not the ERP's to withdraw");
+    };
+    after([0, 1, 2]);
+    after([1, 0, 2]);
+    after([0, 2, 1]);
+}
+
+#[test]
+fn a_payment_that_is_withdrawn_keeps_its_amount_and_gives_its_shares_back() {
+    let mut rows = Rows::default();
+    told(&mut rows, &says("i1", 1, Some(document("RE-1", 500))), 1).unwrap();
+    paid(&mut rows, &pays("p1", 1, 200, &[("i1", 200)]), 2);
+    let unknown = "XXX".parse().unwrap();
+    let withdrawn =
+        |at| PaymentNews { currency: unknown, parts: vec![PaymentPart::Withdrawn], ..pays("p1", at, 1, &[]) };
+    paid(&mut rows, &withdrawn(2), 3);
+    let it = payment(&rows, "p1");
+    assert_eq!((it.amount(), it.received(), it.allocated()), (Some(eur(200)), 0, 0));
+    assert_eq!(invoice(&rows, "i1").unwrap().balance(), eur(500));
+    let mut rows = Rows::default();
+    paid(&mut rows, &withdrawn(2), 1);
+    assert_eq!(paid(&mut rows, &pays("p1", 1, 200, &[("i1", 200)]), 2), Told::Known, "older news");
+    paid(&mut rows, &pays("p1", 3, 200, &[]), 3);
+    assert_eq!((payment(&rows, "p1").amount(), unapplied(&rows, "p1")), (Some(eur(200)), 200));
 }
