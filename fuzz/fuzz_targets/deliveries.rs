@@ -42,8 +42,8 @@ fuzz_target!(|body: &[u8]| {
         if let Ok(delivery) = Delivery::read(provider, body, None) {
             for event in delivery.events {
                 assert!(!event.kind.is_empty() && event.kind.len() <= 100);
-                if let News::Told(events) = &event.news {
-                    check(events);
+                if let News::Told(event) = &event.news {
+                    check(std::slice::from_ref(event));
                 }
             }
         }

@@ -20,6 +20,7 @@ VISIBILITY_PER_TIMEOUT = 6
 
 # Routes without an authorizer, and what stands in for one.
 PUBLIC_ROUTES = {
+    "POST /webhooks/erp/{endpoint}": "an ERP's signature over the body, or the secret in it",
     "POST /webhooks/stripe/{endpoint}": "Stripe's signature over the body",
     "POST /v1/auth/sign-in": "email and password; wrong tries slow the next one down",
     "POST /v1/auth/sign-in/challenge": "the challenge's session and a code; wrong tries slow the next one down",

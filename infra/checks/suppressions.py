@@ -19,7 +19,9 @@ ANSWERING = (
     "ApiAudit", "ApiAuth", "ApiLedger", "ApiOrganisations", "ApiPortalLinks", "ApiWebhooks", "Authorizer", "PagesConsole",
     "PagesDocs", "PagesPortal", "PagesSignIn",
 )
-FUNCTIONS = (*ANSWERING, "JobLinkKeyRotation", "WebhookStripe", "WorkerPortalLinks", "WorkerStripe", "WorkerTotals")
+FUNCTIONS = (
+    *ANSWERING, "JobLinkKeyRotation", "WebhookErp", "WebhookStripe", "WorkerErp", "WorkerPortalLinks", "WorkerStripe", "WorkerTotals",
+)
 # Who speaks to Stripe.
 STRIPE = ("PagesPortal", "WorkerPortalLinks")
 
@@ -29,12 +31,16 @@ SUPPRESSIONS = (
         "KMS rotates no HMAC keys; and with another key all that is kept under hashes would be forgotten at once.",
     ),
     Suppression(
-        "CKV_AWS_27", ("StripeEventsQueue", "StripeEventsDeadLetterQueue", "TotalsDeadLetterQueue", "PortalLinksDeadLetterQueue"),
+        "CKV_AWS_27",
+        (
+            "ErpEventsQueue", "ErpEventsDeadLetterQueue", "StripeEventsQueue", "StripeEventsDeadLetterQueue", "TotalsDeadLetterQueue",
+            "PortalLinksDeadLetterQueue",
+        ),
         "It knows KMS keys only. Queues use SQS's own encryption, which costs no KMS call per message; our rule "
         "`encrypted` asks for it.",
     ),
     Suppression(
-        "CKV_AWS_115", ("WorkerStripe",),
+        "CKV_AWS_115", ("WorkerErp", "WorkerStripe"),
         "Its event source bounds its concurrency, as our rule `queue-consumer` asks; a reservation below that bound "
         "would throttle, and count attempts against events that nobody looked at.",
     ),
@@ -66,11 +72,12 @@ SUPPRESSIONS = (
         "and keep, and no boundary.",
     ),
     Suppression(
-        "ES1001", ("WorkerStripeStripeEvents",),
+        "ES1001", ("WorkerErpErpEvents", "WorkerStripeStripeEvents"),
         "Failure destinations are for streams; a queue's failed messages go where its redrive policy says.",
     ),
     Suppression(
-        "ES6000", ("StripeEventsDeadLetterQueue", "TotalsDeadLetterQueue", "PortalLinksDeadLetterQueue"),
+        "ES6000",
+        ("ErpEventsDeadLetterQueue", "StripeEventsDeadLetterQueue", "TotalsDeadLetterQueue", "PortalLinksDeadLetterQueue"),
         "A dead-letter queue is where redriving ends.",
     ),
     Suppression(

@@ -39,7 +39,7 @@ pub struct Event {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum News {
     /// Something for the ledger.
-    Told(Vec<canonical::Event>),
+    Told(canonical::Event),
     /// That something changed: what it is now has to be asked for.
     Fetch(Fetch),
     /// Nothing that Plixo uses.
@@ -118,7 +118,7 @@ fn plixos(text: &str, id: Option<&str>) -> Result<Event, ReadError> {
     };
     let type_of = body.need("type", body.text("type"))?;
     let news = match canonical::read(&body) {
-        Ok(Some(event)) => News::Told(vec![event]),
+        Ok(Some(event)) => News::Told(event),
         Ok(None) => News::Ignored,
         Err(error) => News::Unusable(error),
     };

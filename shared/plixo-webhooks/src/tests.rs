@@ -98,10 +98,10 @@ fn revealed(event: &Event) -> String {
 
 fn told(delivery: &Delivery) -> Vec<&Event> {
     let news = delivery.events.iter().filter_map(|event| match &event.news {
-        News::Told(events) => Some(events),
+        News::Told(event) => Some(event),
         _ => None,
     });
-    news.flatten().collect()
+    news.collect()
 }
 
 #[test]

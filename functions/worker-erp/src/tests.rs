@@ -1,0 +1,325 @@
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use plixo_domain::id::{EndpointId, Ids, OrgId};
+use plixo_domain::ledger::{
+    Customer, CustomerRef, Invoice, InvoiceRef, InvoiceState, Kept, Payment, PaymentStatus, Row,
+};
+use plixo_domain::webhook::{EventKey, EventStatus, ExternalRef, Provider, WebhookEvent};
+use plixo_lambda::batch::{Batch, BatchResponse};
+use plixo_store::{Item, List, Page, Store, Table};
+use plixo_testing::{FakeKms, FakeTables, Fault, Faults, entropy};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::Worker;
+
+const NOW: &str = "2026-06-15T12:00:00Z";
+
+fn now() -> Timestamp {
+    NOW.parse().unwrap()
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(work)
+}
+
+struct World {
+    tables: FakeTables,
+    kms: FakeKms,
+    faults: Faults,
+    org: OrgId,
+    endpoint: EndpointId,
+}
+
+impl World {
+    fn new() -> Self {
+        let mut ids = Ids::new(now(), [7; 10]);
+        let faults = Faults::default();
+        let (tables, kms) = (FakeTables::new(faults.clone()), FakeKms::new(faults.clone()));
+        let world = Self { tables, kms, faults, org: ids.make(), endpoint: ids.make() };
+        block_on(world.store().create_data_key(&world.org, &world.kms)).unwrap();
+        world
+    }
+
+    fn store(&self) -> Store<FakeTables, FakeKms> {
+        Store::new(self.tables.clone(), self.kms.clone(), entropy)
+    }
+
+    fn message(&self, n: usize, provider: &str, id: Option<&str>, text: &str) -> Value {
+        let mut envelope = json!({"v": 1, "org": self.org, "endpoint": self.endpoint, "provider": provider,
+            "received_at": NOW, "request_id": format!("r{n}"), "ip": "203.0.113.9", "encoding": "identity"});
+        if let Some(id) = id {
+            envelope["event_id"] = id.into();
+        }
+        json!({"messageId": format!("m{n}"), "body": text, "attributes": {"ApproximateReceiveCount": "1"},
+            "messageAttributes": {"plixo": {"dataType": "String", "stringValue": envelope.to_string()}}})
+    }
+
+    fn run(&self, messages: &[Value]) -> BatchResponse {
+        let batch: Batch = serde_json::from_value(json!({ "Records": messages })).unwrap();
+        block_on(Worker::new(self.store()).run(batch))
+    }
+
+    /// Works canonical events off, each named by its place.
+    fn tell(&self, events: &[Value]) {
+        for (n, event) in events.iter().enumerate() {
+            let message = self.message(n, "standard_webhooks", Some(&format!("msg_{n}")), &event.to_string());
+            assert_eq!(self.run(&[message]), BatchResponse::default(), "{event}");
+        }
+    }
+
+    fn row<T: Kept + Clone>(&self, name: &T::Name) -> Option<T> {
+        let rows = block_on(self.store().read(&self.org, vec![T::key(name)])).unwrap();
+        rows.into_iter().find_map(|(_, row)| row).and_then(|(row, _)| T::of(&row).cloned())
+    }
+
+    fn invoice(&self, id: &str) -> Invoice {
+        let link: InvoiceRef = self.row(&named(id)).unwrap();
+        self.row(&link.invoice).unwrap()
+    }
+
+    fn payment(&self, id: &str) -> Payment {
+        self.row(&named(id)).unwrap()
+    }
+
+    fn event(&self, id: &str) -> WebhookEvent {
+        let provider_event_id = id.parse().unwrap();
+        self.row(&EventKey { endpoint: self.endpoint, provider_event_id, conflict: None }).unwrap()
+    }
+
+    fn events(&self) -> Vec<WebhookEvent> {
+        let page = Page { limit: 100, after: None };
+        let listed = block_on(self.store().list(&self.org, &List::WebhookEvents, page, now())).unwrap();
+        let event = |row| if let Row::WebhookEvent(event) = row { Some(event) } else { None };
+        listed.rows.into_iter().filter_map(|(row, _)| event(row)).collect()
+    }
+
+    fn audits(&self) -> Vec<Value> {
+        let dump = self.tables.dump();
+        let of_audit = dump.iter().filter(|(key, _)| key.table == Table::Audit);
+        let row = |(_, item): (&_, &Item)| serde_json::from_str(item["row"].as_s().unwrap()).unwrap();
+        of_audit.map(row).collect()
+    }
+}
+
+fn named(id: &str) -> ExternalRef {
+    ExternalRef { provider: Provider::StandardWebhooks, id: id.parse().unwrap() }
+}
+
+fn sample(name: &str) -> String {
+    let path = format!("{}/../../events/webhook-erp/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(path).unwrap()
+}
+
+fn at(second: u32) -> String {
+    format!("2026-11-21T08:00:{second:02}Z")
+}
+
+fn invoice(id: &str, second: u32, number: &str, amount: i64) -> Value {
+    let total = json!({"amount": amount, "currency": "EUR"});
+    let line = json!({"description": "Work", "quantity": "1", "unit_price": total});
+    json!({"type": "invoice.upserted", "timestamp": at(second), "data": {"id": id, "number": number,
+        "customer": "C-1", "state": "open", "total": total, "due_on": "2026-12-20", "lines": [line]}})
+}
+
+fn payment(id: &str, second: u32, amount: i64, to: &[(&str, i64)]) -> Value {
+    let money = |amount: i64| json!({"amount": amount, "currency": "EUR"});
+    let share = |(invoice, amount): &(&str, i64)| json!({"invoice": invoice, "amount": money(*amount)});
+    json!({"type": "payment.recorded", "timestamp": at(second), "data": {"id": id, "amount": money(amount),
+        "customer": "C-1", "received_on": "2026-11-20", "allocations": to.iter().map(share).collect::<Vec<_>>()}})
+}
+
+#[test]
+fn what_is_told_counts_with_an_event_and_an_audit_event_of_the_same_transaction() {
+    let world = World::new();
+    let read = |name: &str| serde_json::from_str(&sample(&format!("canonical.{name}"))).unwrap();
+    world.tell(&[read("invoice.upserted"), read("customer.upserted"), read("payment.recorded")]);
+    let invoice = world.invoice("INV-77");
+    assert_eq!((invoice.number.as_str(), invoice.total.amount), ("INV-77", 23_800));
+    assert_eq!((invoice.balance().amount, world.payment("PAY-9").allocated()), (0, 23_800));
+    let customer: CustomerRef = world.row(&named("C-1001")).unwrap();
+    assert_eq!(customer.customer, invoice.customer_id);
+    assert!(world.row::<Customer>(&customer.customer).is_some());
+    let event = world.event("msg_2");
+    assert_eq!((event.status, event.kind.as_str()), (EventStatus::Applied, "payment.recorded"));
+    assert_eq!((event.provider, event.applied_at.is_some()), (Provider::StandardWebhooks, true));
+    let audits = world.audits();
+    let actions: BTreeSet<_> = audits.iter().map(|it| it["action"].as_str().unwrap()).collect();
+    let expected =
+        ["customer.create", "customer.update", "invoice.create", "invoice.update", "payment.create"];
+    assert_eq!(actions, BTreeSet::from(expected));
+    assert!(audits.iter().all(|it| it["actor"]["kind"] == "provider" && it["ip"] == "203.0.113.9"));
+    let shown = format!("{audits:?}");
+    assert!(!shown.contains("Handels") && !shown.contains("zoe.example"), "{shown}");
+}
+
+#[test]
+fn erpnexts_documents_count_once_by_their_bytes() {
+    let world = World::new();
+    let texts = ["sales_invoice", "payment_entry", "customer"].map(|it| sample(&format!("erpnext.{it}")));
+    for _ in 0..2 {
+        let messages: Vec<_> =
+            texts.iter().enumerate().map(|(n, it)| world.message(n, "erpnext", None, it)).collect();
+        assert_eq!(world.run(&messages), BatchResponse::default());
+    }
+    let events = world.events();
+    assert_eq!(events.len(), 3);
+    assert!(events.iter().all(|event| event.status == EventStatus::Applied), "{events:?}");
+    let of = |id: &str| ExternalRef { provider: Provider::Erpnext, id: id.parse().unwrap() };
+    let link: InvoiceRef = world.row(&of("ACC-SINV-2026-00042")).unwrap();
+    assert_eq!(world.row::<Invoice>(&link.invoice).unwrap().total.amount, 23_800);
+}
+
+#[test]
+fn an_id_with_other_bytes_is_a_conflict_and_changes_nothing() {
+    let world = World::new();
+    let message = |n, amount| {
+        world.message(n, "standard_webhooks", Some("msg_1"), &invoice("i1", 1, "RE-1", amount).to_string())
+    };
+    assert_eq!(world.run(&[message(1, 100)]), BatchResponse::default());
+    assert_eq!(world.run(&[message(2, 900)]), BatchResponse::default());
+    assert_eq!(world.run(&[message(3, 100)]), BatchResponse::default());
+    assert_eq!(world.invoice("i1").total.amount, 100);
+    let statuses: Vec<_> = world.events().into_iter().map(|event| event.status).collect();
+    assert_eq!(statuses.len(), 2);
+    assert!(statuses.contains(&EventStatus::Conflict) && statuses.contains(&EventStatus::Applied));
+}
+
+#[test]
+fn a_taken_number_fails_and_counts_once_it_is_free() {
+    let world = World::new();
+    world.tell(&[invoice("i1", 1, "RE-1", 100)]);
+    let second =
+        world.message(9, "standard_webhooks", Some("msg_9"), &invoice("i2", 1, "RE-1", 200).to_string());
+    for _ in 0..2 {
+        assert_eq!(world.run(std::slice::from_ref(&second)).failed().collect::<Vec<_>>(), ["m9"]);
+        assert_eq!(world.event("msg_9").status, EventStatus::Failed);
+        assert!(world.row::<InvoiceRef>(&named("i2")).is_none());
+    }
+    let voided = json!({"type": "invoice.voided", "timestamp": at(2), "data": {"id": "i1"}});
+    let voided = world.message(8, "standard_webhooks", Some("msg_8"), &voided.to_string());
+    assert_eq!(world.run(&[voided]), BatchResponse::default());
+    assert_eq!(world.run(&[second]), BatchResponse::default());
+    assert_eq!(world.event("msg_9").status, EventStatus::Applied);
+    assert_eq!(world.invoice("i1").state, InvoiceState::Void);
+    assert_eq!(world.invoice("i2").total.amount, 200);
+}
+
+#[test]
+fn a_field_that_cannot_be_is_recorded_as_failed_and_one_of_no_use_as_ignored() {
+    let world = World::new();
+    let mut wrong = invoice("i1", 1, "RE-1", 100);
+    wrong["data"]["total"]["currency"] = "XXZ".into();
+    let wrong = world.message(1, "standard_webhooks", Some("msg_1"), &wrong.to_string());
+    assert_eq!(world.run(&[wrong]).failed().collect::<Vec<_>>(), ["m1"]);
+    assert_eq!(world.event("msg_1").status, EventStatus::Failed);
+    let unused = world.message(2, "standard_webhooks", Some("msg_2"), &sample("canonical.unused"));
+    assert_eq!(world.run(&[unused]), BatchResponse::default());
+    assert_eq!(world.event("msg_2").status, EventStatus::Ignored);
+    let poison = world.message(3, "standard_webhooks", Some("msg_3"), "[]");
+    assert_eq!(world.run(&[poison]).failed().collect::<Vec<_>>(), ["m3"]);
+}
+
+#[test]
+fn a_withdrawn_payment_gives_back_what_it_paid_and_a_credit_note_pays() {
+    let world = World::new();
+    let withdrawn =
+        json!({"type": "payment.recorded", "timestamp": at(5), "data": {"id": "p1", "state": "withdrawn"}});
+    let money = json!({"amount": 40, "currency": "EUR"});
+    let credit = json!({"type": "credit_note.recorded", "timestamp": at(6), "data": {"id": "n1", "customer": "C-1",
+        "total": money, "allocations": [{"invoice": "i1", "amount": money}]}});
+    world.tell(&[invoice("i1", 1, "RE-1", 100), payment("p1", 2, 100, &[("i1", 100)]), withdrawn, credit]);
+    assert_eq!(world.payment("p1").status(), PaymentStatus::Failed);
+    assert_eq!(world.payment("credit_note:n1").allocated(), 40);
+    assert_eq!(world.invoice("i1").balance().amount, 60);
+}
+
+#[test]
+fn each_event_of_a_delivery_counts_by_itself() {
+    let world = World::new();
+    // Deletions are told at once; the second of the three is of nothing that Plixo keeps.
+    let entity = |name: &str, id: &str| {
+        json!({"name": name, "id": id, "operation": "Delete",
+        "lastUpdated": "2026-11-21T08:00:00.000Z"})
+    };
+    let delivery = json!({"eventNotifications": [{"realmId": "1185883450",
+        "dataChangeEvent": {"entities": [entity("Invoice", "1"), entity("Vendor", "2"), entity("Payment", "3")]}}]});
+    let message = world.message(1, "quickbooks", None, &delivery.to_string());
+    assert_eq!(world.run(std::slice::from_ref(&message)), BatchResponse::default());
+    let statuses: Vec<_> = world.events().into_iter().map(|it| (it.kind, it.status)).collect();
+    assert_eq!(statuses.len(), 3);
+    assert!(statuses.contains(&("vendor.delete".to_owned(), EventStatus::Ignored)), "{statuses:?}");
+    for event in world.events() {
+        let store = world.store();
+        let text = store.payload(&world.org, event.id, &event.key, event.fingerprint, now());
+        let text = block_on(text).unwrap().unwrap();
+        let again = world.message(2, "quickbooks", None, &text);
+        assert!(text.len() < delivery.to_string().len(), "it is kept without the others");
+        assert_eq!(world.run(&[again]), BatchResponse::default());
+    }
+    assert_eq!(world.run(&[message]), BatchResponse::default());
+    assert_eq!(world.events().len(), 3);
+}
+
+#[test]
+fn one_event_that_fails_hinders_no_other_of_its_delivery() {
+    let world = World::new();
+    let entity = |name: &str, id: &str| {
+        json!({"name": name, "id": id, "operation": "Delete",
+        "lastUpdated": "2026-11-21T08:00:00.000Z"})
+    };
+    let delivery = json!({"eventNotifications": [{"realmId": "1185883450",
+        "dataChangeEvent": {"entities": [entity("Invoice", "1"), entity("Payment", "3")]}}]});
+    let message = world.message(1, "quickbooks", None, &delivery.to_string());
+    // The batch's read goes well, then the first transaction is refused for good.
+    world.faults.fail(world.faults.calls() + 2, Fault::Refused);
+    let failed = world.run(std::slice::from_ref(&message));
+    assert_eq!(failed.failed().collect::<Vec<_>>(), ["m1"]);
+    assert_eq!(world.events().len(), 1);
+    assert_eq!(world.run(&[message]), BatchResponse::default());
+    assert_eq!(world.events().len(), 2);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn in_any_order_and_however_often_the_ledger_says_the_same(
+        order in Just((0..10_usize).chain(0..10).collect::<Vec<_>>()).prop_shuffle()
+    ) {
+        let events = [
+            invoice("i1", 1, "RE-1", 100),
+            invoice("i1", 4, "RE-1", 150),
+            invoice("i2", 2, "RE-2", 70),
+            payment("p1", 1, 120, &[("i1", 120)]),
+            payment("p1", 3, 120, &[("i1", 50), ("i2", 70)]),
+            payment("p2", 2, 30, &[("i1", 30)]),
+            json!({"type": "payment.recorded", "timestamp": at(9), "data": {"id": "p2", "state": "withdrawn"}}),
+            json!({"type": "customer.upserted", "timestamp": at(1), "data": {"id": "C-1", "name": "A"}}),
+            json!({"type": "customer.upserted", "timestamp": at(2), "data": {"id": "C-1", "name": "B"}}),
+            payment("p3", 2, 25, &[]),
+        ];
+        let world = World::new();
+        let message = |n: &usize| {
+            let id = format!("msg_{n}");
+            world.message(*n, "generic_hmac", Some(&id), &events[*n].to_string())
+        };
+        let messages: Vec<_> = order.iter().map(message).collect();
+        for batch in messages.chunks(7) {
+            // The same message twice in a batch is two messages to SQS.
+            let mut batch = batch.to_vec();
+            batch.iter_mut().enumerate().for_each(|(n, it)| it["messageId"] = format!("b{n}").into());
+            prop_assert_eq!(world.run(&batch), BatchResponse::default());
+        }
+        let of = |id: &str| ExternalRef { provider: Provider::GenericHmac, id: id.parse().unwrap() };
+        let balance = |id: &str| {
+            let link: InvoiceRef = world.row(&of(id)).unwrap();
+            world.row::<Invoice>(&link.invoice).unwrap().balance().amount
+        };
+        let unapplied = |id: &str| world.row::<Payment>(&of(id)).unwrap().unapplied().unwrap().amount;
+        prop_assert_eq!((balance("i1"), balance("i2")), (100, 0));
+        prop_assert_eq!((unapplied("p1"), unapplied("p2"), unapplied("p3")), (0, 0, 25));
+        prop_assert_eq!(world.events().len(), 10);
+    }
+}
