@@ -11,8 +11,8 @@ use plixo_domain::audit::{Actor, AuditEvent};
 use plixo_domain::id::{AllocationId, CustomerId, InvoiceId, MemberId, PaymentId, bytes_of};
 use plixo_domain::ledger::{
     Allocation, Asked, Checkout, Choice, Claim, Customer, DisputeState, Invoice, InvoiceBody, InvoiceState,
-    InvoiceStatus, Link, Logo, LogoHash, Payer, PayerHash, Payment, PaymentStatus, Personal, Private, RefundState, Row,
-    RowKey, Stage, Stamp, Statement, Witness,
+    InvoiceStatus, Link, Logo, LogoHash, Payer, PayerHash, Payment, PaymentStatus, Personal, Private,
+    RefundState, Row, RowKey, Stage, Stamp, Statement, Witness,
 };
 use plixo_domain::money::Money;
 use plixo_domain::people::{Member, MemberState, Role, UserId};

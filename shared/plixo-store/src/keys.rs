@@ -7,8 +7,8 @@ use jiff::tz::TimeZone;
 use plixo_domain::answer::AnswerKey;
 use plixo_domain::audit::AuditEvent;
 use plixo_domain::id::{CustomerId, InvoiceId, OrgId, bytes_of};
-use plixo_domain::money::Money;
 use plixo_domain::ledger::{Countable, InvoiceStatus, PayerHash, Row, RowKey};
+use plixo_domain::money::Money;
 use plixo_domain::people::UserId;
 use plixo_domain::webhook::{EventKey, ExternalRef, Fingerprint, Provider};
 

@@ -12,12 +12,15 @@ use crate::Faults;
 /// What is told of a thing, by source, kind and id; with the time of its last change.
 type Things = BTreeMap<(SourceId, Entity, String), (Timestamp, Result<Vec<Event>, ReadError>)>;
 
+/// Of which source it was asked, for what, and for which ids: for none where it was for changes.
+pub type AskedErp = (SourceId, Entity, Vec<String>);
+
 /// The ERPs behind the data sources.
 #[derive(Debug, Clone, Default)]
 pub struct FakeErp {
     things: Arc<Mutex<Things>>,
     failing: Arc<Mutex<BTreeMap<SourceId, ErpError>>>,
-    asked: Arc<Mutex<Vec<(SourceId, Entity, Vec<String>)>>>,
+    asked: Arc<Mutex<Vec<AskedErp>>>,
     faults: Faults,
 }
 
@@ -54,9 +57,9 @@ impl FakeErp {
         };
     }
 
-    /// What was asked: of which source, for what, and for which ids; for none where it was for changes.
+    /// What was asked, in that order.
     #[must_use]
-    pub fn asked(&self) -> Vec<(SourceId, Entity, Vec<String>)> {
+    pub fn asked(&self) -> Vec<AskedErp> {
         self.asked.lock().unwrap().clone()
     }
 

@@ -12,7 +12,7 @@ mod people;
 mod stripe;
 
 pub use directory::FakeDirectory;
-pub use erp::FakeErp;
+pub use erp::{AskedErp, FakeErp};
 pub use fakes::{FakeKms, FakeQueue, FakeTables, FakeVault, entropy};
 pub use faults::{Fault, Faults};
 pub use mail::FakeMail;
