@@ -202,7 +202,7 @@ def sign_ins(stack) -> None:
 def addresses(args: argparse.Namespace, stack, description: pathlib.Path, began: float) -> None:
     """Where everything is."""
     rows = [("HTTP API", stack.aws.base_url), ("AWS API", stack.aws.endpoint_url)]
-    rows += [("Stripe double", stack.stripe.base_url)]
+    rows += [("Stripe double", stack.stripe.base_url), ("ERP double", stack.erps.base_url)]
     for org in stack.orgs:
         rows += [(f"{org['name']}, {endpoint['provider']}", endpoint["url"]) for endpoint in org["webhook_endpoints"]]
     rows += [("secrets, ids, environment", description), ("logs", f"{stack.aws.logs}/")]

@@ -82,38 +82,40 @@ def running(
     made = accounts(orgs, data)
     config = scratch / "stripe-accounts.json"
     write_private(config, configured(orgs, made))
-    stripe_log, url = logs / "stripe-double.log", address(listener)
-    command = [sys.executable, "-m", "infra.local.stripe", "--stop-on-stdin-eof"]
-    with stripe_log.open("ab") as log:
+    log, url, port = logs / "stripe-double.log", address(listener), listener.getsockname()[1]
+    with beside("Stripe", "infra.local.stripe", listener, log, "--accounts", str(config)) as process:
+        if data:
+            write_private(data / "stripe.json", {"port": port, "accounts": made})
+        yield Stripe(process, url, made, log)
+
+
+@contextlib.contextmanager
+def beside(name: str, module: str, listener: socket.socket, log: pathlib.Path, *options: str) -> Iterator[subprocess.Popen]:
+    """A double's process on a listening socket, which it takes over, ready, until the block ends."""
+    url = address(listener)
+    with log.open("ab") as file:
         process = subprocess.Popen(
-            [*command, "--socket", str(listener.fileno()), "--accounts", str(config)],
+            [sys.executable, "-m", module, "--stop-on-stdin-eof", "--socket", str(listener.fileno()), *options],
             cwd=ROOT,
             env={"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"},
             pass_fds=(listener.fileno(),),
             stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=log,
+            stdout=file,
+            stderr=file,
             start_new_session=True,
         )
     # Only the double may hold it, so that its end is seen as a refused connection, not as a silent one.
-    port = listener.getsockname()[1]
     listener.close()
     try:
-        _await_ready(url, stripe_log)
-        if data:
-            write_private(data / "stripe.json", {"port": port, "accounts": made})
-        yield Stripe(process, url, made, stripe_log)
+        # The socket listens already, so one request waits exactly as long as the double takes.
+        try:
+            with urllib.request.urlopen(f"{url}/_double/", timeout=START_SECONDS) as answer:
+                answer.read()
+        except OSError as error:
+            raise StackError(f"the {name} double does not start ({error}):\n{tail(log)}") from error
+        yield process
     finally:
         stop(process)
-
-
-def _await_ready(url: str, log: pathlib.Path) -> None:
-    # The socket listens already, so one request waits exactly as long as the double takes.
-    try:
-        with urllib.request.urlopen(f"{url}/_double/", timeout=START_SECONDS) as answer:
-            answer.read()
-    except OSError as error:
-        raise StackError(f"the Stripe double does not start ({error}):\n{tail(log)}") from error
 
 
 def _kept(data: pathlib.Path) -> dict | None:

@@ -13,7 +13,7 @@ import subprocess
 from collections.abc import Iterator
 
 from . import aws as emulator
-from . import deploy, seller
+from . import books, deploy, seller
 from . import template as templates
 from .aws import Aws, StackError, tail
 from .demo import Plixoctl
@@ -50,6 +50,7 @@ class Stack:
     orgs: list[dict]
     operator: dict | None = None
     stripe: seller.Stripe | None = None
+    erps: books.Erps | None = None
 
     def description(self) -> dict:
         """`stack.json`: the one door for tests, scripts and other people's tools."""
@@ -62,6 +63,7 @@ class Stack:
             "operator": self.operator,
             "orgs": self.orgs,
             "stripe": self.stripe.description() if self.stripe else None,
+            "erps": self.erps.description() if self.erps else None,
         }
 
     def looked_at_again(self) -> "Stack":
@@ -69,9 +71,10 @@ class Stack:
         return dataclasses.replace(self, **self.plixoctl.seed(self.aws.base_url))
 
     def stay(self) -> None:
-        """Returns never, but by a signal or because the emulator or the Stripe double is gone."""
+        """Returns never, but by a signal or because the emulator or a double is gone."""
         processes = [("AWS emulator", self.aws.process, self.aws.logs / "emulator.log")]
         processes += [("Stripe double", self.stripe.process, self.stripe.log)] if self.stripe else []
+        processes += [("ERP double", self.erps.process, self.erps.log)] if self.erps else []
         while True:
             for name, process, log in processes:
                 with contextlib.suppress(subprocess.TimeoutExpired):
@@ -106,6 +109,7 @@ class Needs(contextlib.ExitStack):
         self.base = self._base_port()
         self.aws = self._port("AWS emulator", self._kept_aws_port(), emulator.FIRST_PORT)
         self.stripe = self._port("Stripe double", seller.kept_port(args.data) if args.data else None, seller.FIRST_PORT)
+        self.erps = self._port("ERP double", None, books.FIRST_PORT)
         if self.missing:
             self.close()
             raise Unready("\n".join(["nothing was started:", *(f"  {one}" for one in self.missing)]))
@@ -167,7 +171,7 @@ def started(args: argparse.Namespace, needs: Needs) -> Iterator[Stack]:
             code = deploy.upload(aws, needs.packages, needs.binaries)
         with step(f"deploying {args.template.name}"):
             template = expanded(needs.template, code, args.without)
-            told = parameters() | addresses(aws.base_url, seller.address(needs.stripe), template)
+            told = parameters() | addresses(aws.base_url, seller.address(needs.stripe), template, seller.address(needs.erps))
             resources = deploy.deploy(aws, args.stack_name, template, told)
             deploy.tidy(aws, code)
             variables = deploy.environment(aws, resources, list(needs.packages))
@@ -178,9 +182,10 @@ def started(args: argparse.Namespace, needs: Needs) -> Iterator[Stack]:
         with step("making the demo organisations"):
             plixoctl = Plixoctl(needs.binaries["plixoctl"], env)
             made = plixoctl.seed(aws.base_url)
-        with step("starting the Stripe double"):
+        with step("starting the doubles of Stripe and of ERPs"):
             stripe = cleanup.enter_context(seller.running(needs.stripe, made["orgs"], logs, scratch, data))
-            stack = Stack(aws, resources, env, plixoctl, **made, stripe=stripe)
+            running = cleanup.enter_context(books.running(needs.erps, logs))
+            stack = Stack(aws, resources, env, plixoctl, **made, stripe=stripe, erps=running)
             connect_stripe(stack)
         yield stack
 
@@ -196,10 +201,11 @@ def parameters() -> dict[str, str]:
     return {"Architecture": "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"}
 
 
-def addresses(base_url: str, stripe_url: str, template: dict) -> dict[str, str]:
-    """The parameters that say where things are on this machine; those of Stripe's only where the template has them."""
-    stripe = dict.fromkeys(("StripeApiUrl", "StripeCheckoutOrigin"), stripe_url)
-    return {"BaseUrl": base_url} | {name: url for name, url in stripe.items() if name in template.get("Parameters", {})}
+def addresses(base_url: str, stripe_url: str, template: dict, erp_url: str | None = None) -> dict[str, str]:
+    """The parameters that say where things are on this machine; those of the doubles only where the template has them."""
+    doubles = dict.fromkeys(("StripeApiUrl", "StripeCheckoutOrigin"), stripe_url)
+    doubles |= books.parameters(erp_url) if erp_url else {}
+    return {"BaseUrl": base_url} | {name: url for name, url in doubles.items() if name in template.get("Parameters", {})}
 
 
 def expanded(template: dict, code: dict[str, str], without: list[str]) -> dict:

@@ -83,7 +83,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         response = self.server.answer(Request(self.command, path, query, headers, self.rfile.read(int(length))))
         return self._reset() if isinstance(response, Lost) else self._send(response)
 
-    do_GET = do_HEAD = do_PUT = do_DELETE = do_POST
+    do_GET = do_HEAD = do_PUT = do_PATCH = do_DELETE = do_POST
 
     def _send(self, response: Response) -> None:
         self.send_response(response.status)

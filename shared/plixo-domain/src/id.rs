@@ -36,6 +36,8 @@ ids! {
     EventId Event "evt";
     /// A portal link: 128 random bits, without a time.
     LinkId Link "lnk";
+    /// A data source.
+    SourceId Source "src";
     /// An audit event.
     AuditId Audit "aud";
 }

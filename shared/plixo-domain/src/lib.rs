@@ -9,5 +9,6 @@ mod object;
 pub mod people;
 pub mod reference;
 pub mod secret;
+pub mod source;
 pub mod stripe;
 pub mod webhook;

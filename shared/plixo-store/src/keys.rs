@@ -58,6 +58,10 @@ pub fn row(org: &OrgId, name: &RowKey) -> Key {
             None => key(Table::WebhookEvents, event_partition(org, event), "event"),
             Some(with) => key(Table::WebhookEvents, event_partition(org, event), &format!("conflict#{with}")),
         },
+        RowKey::DataSource(id) => key(Table::Ledger, format!("{org}#{id}"), "data-source"),
+        RowKey::SourceName(of) => {
+            key(Table::Ledger, format!("{org}#{}#{}", of.provider.as_str(), of.id), "source-name")
+        }
         RowKey::Member(user) => key(Table::Ledger, format!("{org}#{user}"), "member"),
         RowKey::MemberPointer(id) => key(Table::Ledger, format!("{org}#{id}"), "member-pointer"),
         // A person's organisations are found by the person.
@@ -157,6 +161,8 @@ pub enum List {
     WebhookEndpoints,
     /// All webhook events.
     WebhookEvents,
+    /// All data sources.
+    DataSources,
 }
 
 impl List {
@@ -204,6 +210,7 @@ impl List {
             Self::Members => (Index::ByKind, format!("{org}#members")),
             Self::WebhookEndpoints => (Index::ByKind, format!("{org}#webhook-endpoints")),
             Self::WebhookEvents => (Index::ByKind, format!("{org}#webhook-events")),
+            Self::DataSources => (Index::ByKind, format!("{org}#data-sources")),
         };
         let table = if matches!(self, Self::WebhookEvents) { Table::WebhookEvents } else { Table::Ledger };
         (table, index, partition)
@@ -244,6 +251,7 @@ pub(crate) fn lists(row: &Row) -> Vec<(List, String)> {
         Row::Member(row) => vec![(List::Members, row.id.to_string())],
         Row::WebhookEndpoint(row) => vec![(List::WebhookEndpoints, row.id.to_string())],
         Row::WebhookEvent(row) => vec![(List::WebhookEvents, row.id.to_string())],
+        Row::DataSource(row) => vec![(List::DataSources, row.id.to_string())],
         _ => Vec::new(),
     }
 }

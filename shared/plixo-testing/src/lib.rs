@@ -3,6 +3,7 @@
 
 pub mod contract;
 mod directory;
+mod erp;
 mod fakes;
 mod faults;
 mod mail;
@@ -11,6 +12,7 @@ mod people;
 mod stripe;
 
 pub use directory::FakeDirectory;
+pub use erp::{AskedErp, FakeErp};
 pub use fakes::{FakeKms, FakeQueue, FakeTables, FakeVault, entropy};
 pub use faults::{Fault, Faults};
 pub use mail::FakeMail;

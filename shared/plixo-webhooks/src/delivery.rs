@@ -184,6 +184,8 @@ impl Object<'_> {
     }
 }
 
-pub(crate) fn is_plain(id: &str) -> bool {
+/// Whether an id can stand in a URL and in a key as it is: 1 to 64 letters, digits and `-`.
+#[must_use]
+pub fn is_plain(id: &str) -> bool {
     (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }

@@ -8,9 +8,10 @@ use super::{
 };
 use crate::answer::{Answer, AnswerKey, Founding};
 use crate::audit::Object;
-use crate::id::{CustomerId, EndpointId, InvoiceId, LinkId, MemberId, PaymentId};
+use crate::id::{CustomerId, EndpointId, InvoiceId, LinkId, MemberId, PaymentId, SourceId};
 use crate::people::{Member, MemberPointer, UserId, UserOrganisation};
 use crate::reference::ReferenceKey;
+use crate::source::{DataSource, SourceName};
 use crate::webhook::{EventKey, ExternalRef, WebhookEndpoint, WebhookEvent};
 
 /// The name of a row within its organisation.
@@ -46,6 +47,10 @@ pub enum RowKey {
     WebhookEndpoint(EndpointId),
     /// A webhook event.
     WebhookEvent(EventKey),
+    /// A data source.
+    DataSource(SourceId),
+    /// Which data source reads a provider's account.
+    SourceName(ExternalRef),
     /// A person's membership.
     Member(UserId),
     /// Which person a member is.
@@ -95,6 +100,10 @@ pub enum Row {
     WebhookEndpoint(WebhookEndpoint),
     /// A webhook event.
     WebhookEvent(WebhookEvent),
+    /// A data source.
+    DataSource(DataSource),
+    /// Which data source reads a provider's account.
+    SourceName(SourceName),
     /// A person's membership.
     Member(Member),
     /// Which person a member is.
@@ -177,6 +186,8 @@ kept! {
     PortalLink named LinkId as |it| it.id;
     WebhookEndpoint named EndpointId as |it| it.id;
     WebhookEvent named EventKey as |it| it.key.clone();
+    DataSource named SourceId as |it| it.id;
+    SourceName named ExternalRef as |it| it.account.clone();
     Member named UserId as |it| it.user;
     MemberPointer named MemberId as |it| it.id;
     UserOrganisation named UserId as |it| it.user;

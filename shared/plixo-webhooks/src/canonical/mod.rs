@@ -19,11 +19,11 @@ use plixo_domain::webhook::ExternalId;
 
 pub use amount::minor_units;
 pub use name::{external_id, external_id_of_person};
+pub use time::timestamp;
 
 pub(crate) use line::{LineText, address, body, line, tidy};
 pub(crate) use name::{hashed, sha256};
 pub(crate) use read::read;
-pub(crate) use time::timestamp;
 
 /// How new something is: first the time at the provider, then, of versions of the same time, a number that it counts up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

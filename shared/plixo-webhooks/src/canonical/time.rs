@@ -8,7 +8,8 @@ use crate::json::{FieldError, Object};
 
 /// A time: RFC 3339; the same without an offset, with `T` or a blank (`2026-03-04 10:15:30.123456`), which counts as UTC; with an
 /// offset without a colon (`-0700`); or Microsoft's `/Date(1518685950940+0000)/`, whose offset does not move the instant.
-pub(crate) fn timestamp(text: &str) -> Option<Timestamp> {
+#[must_use]
+pub fn timestamp(text: &str) -> Option<Timestamp> {
     if let Some(inner) = text.strip_prefix("/Date(").and_then(|rest| rest.strip_suffix(")/")) {
         let (sign, rest) = inner.split_at_checked(inner.len().min(1))?;
         let end = rest.find(['+', '-']).unwrap_or(rest.len());

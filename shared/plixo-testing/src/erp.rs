@@ -1,0 +1,108 @@
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use jiff::Timestamp;
+use plixo_domain::id::SourceId;
+use plixo_erp::{Answer, Ask, ErpError, ReadErp, Thing, Which};
+use plixo_webhooks::ReadError;
+use plixo_webhooks::canonical::{Entity, Event};
+
+use crate::Faults;
+
+/// What is told of a thing, by source, kind and id; with the time of its last change.
+type Things = BTreeMap<(SourceId, Entity, String), (Timestamp, Result<Vec<Event>, ReadError>)>;
+
+/// Of which source it was asked, for what, and for which ids: for none where it was for changes.
+pub type AskedErp = (SourceId, Entity, Vec<String>);
+
+/// The ERPs behind the data sources.
+#[derive(Debug, Clone, Default)]
+pub struct FakeErp {
+    things: Arc<Mutex<Things>>,
+    failing: Arc<Mutex<BTreeMap<SourceId, ErpError>>>,
+    asked: Arc<Mutex<Vec<AskedErp>>>,
+    faults: Faults,
+}
+
+impl FakeErp {
+    /// Without things; calls go wrong as planned.
+    #[must_use]
+    pub fn new(faults: Faults) -> Self {
+        Self { faults, ..Self::default() }
+    }
+
+    /// A thing as it is from then on.
+    pub fn put(
+        &self,
+        source: &SourceId,
+        entity: Entity,
+        id: &str,
+        at: Timestamp,
+        told: Result<Vec<Event>, ReadError>,
+    ) {
+        self.things.lock().unwrap().insert((*source, entity, id.to_owned()), (at, told));
+    }
+
+    /// It is there no more.
+    pub fn take(&self, source: &SourceId, entity: Entity, id: &str) {
+        self.things.lock().unwrap().remove(&(*source, entity, id.to_owned()));
+    }
+
+    /// Answers all that is asked of that source with this, or again with what there is.
+    pub fn fail(&self, source: &SourceId, error: Option<ErpError>) {
+        let mut failing = self.failing.lock().unwrap();
+        match error {
+            Some(error) => failing.insert(*source, error),
+            None => failing.remove(source),
+        };
+    }
+
+    /// What was asked, in that order.
+    #[must_use]
+    pub fn asked(&self) -> Vec<AskedErp> {
+        self.asked.lock().unwrap().clone()
+    }
+
+    fn answer(&self, ask: &Ask<'_>) -> Result<Answer, ErpError> {
+        let (source, entity) = (*ask.of.source, ask.entity);
+        let ids = match ask.which {
+            Which::These(ids) => ids.to_vec(),
+            Which::ChangedSince(_) => Vec::new(),
+        };
+        self.asked.lock().unwrap().push((source, entity, ids));
+        if let Some(error) = self.failing.lock().unwrap().get(&source) {
+            return Err(error.clone());
+        }
+        let things = self.things.lock().unwrap();
+        let mut answer = Answer::default();
+        match ask.which {
+            Which::These(ids) => {
+                for id in ids {
+                    match things.get(&(source, entity, id.clone())) {
+                        Some((_, told)) => answer.things.push(Thing { id: id.clone(), told: told.clone() }),
+                        None => answer.missing.push(id.clone()),
+                    }
+                }
+            }
+            Which::ChangedSince(since) => {
+                let own = things.iter().filter(|((of, kind, _), _)| *of == source && *kind == entity);
+                let mut changed: Vec<_> = own.filter(|(_, (at, _))| *at >= since).collect();
+                changed.sort_by_key(|(_, (at, _))| *at);
+                answer.read_to = Some(changed.last().map_or(since, |(_, (at, _))| *at));
+                let thing = |((_, _, id), (_, told)): (&(SourceId, Entity, String), &(Timestamp, _))| Thing {
+                    id: id.clone(),
+                    told: Result::clone(told),
+                };
+                answer.things = changed.into_iter().map(thing).collect();
+            }
+        }
+        Ok(answer)
+    }
+}
+
+impl ReadErp for FakeErp {
+    async fn read(&self, ask: &Ask<'_>, _: Timestamp) -> Result<Answer, ErpError> {
+        let down = || ErpError::Unavailable("a planned fault".to_owned());
+        self.faults.call(down, || self.answer(ask)).await
+    }
+}
