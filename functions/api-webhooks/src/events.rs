@@ -42,7 +42,7 @@ pub(crate) struct EventShape {
     id: EventId,
     #[schema(value_type = String)]
     endpoint_id: EndpointId,
-    #[schema(value_type = crate::endpoints::NewProvider)]
+    #[schema(value_type = crate::order::NewProvider)]
     provider: Provider,
     /// The provider's id of it.
     #[schema(value_type = Option<String>)]

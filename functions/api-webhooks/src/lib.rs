@@ -2,6 +2,7 @@
 
 mod endpoints;
 mod events;
+mod order;
 mod stripe_account;
 #[cfg(test)]
 mod tests;
