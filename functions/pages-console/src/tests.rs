@@ -138,7 +138,8 @@ fn world_that_requires_two_factors(require_two_factor: bool) -> World {
     let outside = api_webhooks::Outside {
         vault: FakeVault::new(faults.clone()),
         stripe_keys: stripe_keys.clone(),
-        queue: FakeQueue::new(faults.clone()),
+        stripe_queue: FakeQueue::new(faults.clone()),
+        erp_queue: FakeQueue::new(faults.clone()),
         stripe: stripe.clone(),
         base_url: Some("https://plixo.example".to_owned()),
         entropy,
@@ -918,7 +919,7 @@ fn a_provider_is_chosen_first_and_its_form_asks_what_its_endpoints_need() {
         ("timestamp_header", ""),
     ];
     let (account, secret) = ("account", ("secret", BROUGHT));
-    let forms: [(&str, &str, Vec<(&str, &str)>, bool); 8] = [
+    let forms = [
         ("stripe", "dashboard", vec![], true),
         ("xero", "intent to receive", vec![(account, TENANT), secret], false),
         ("quickbooks", "Verifier token", vec![(account, "1185883450"), secret], false),

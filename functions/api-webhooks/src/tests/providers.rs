@@ -344,6 +344,7 @@ fn what_a_provider_does_not_take_is_refused_with_a_pointer() {
         (with(&standard, json!({"public_key": key(&[1; 31])})), "/public_key"),
         (with(&standard, json!({"public_key": key(&[1; 33])})), "/public_key"),
         (with(&standard, json!({"public_key": "whpk_"})), "/public_key"),
+        (with(&standard, json!({"public_key": key(&[0; 32])})), "/public_key"),
         (with(&standard, json!({"public_key": {"key": 1}})), "/public_key"),
         (with(&erpnext, json!({"public_key": public(1)})), "/public_key"),
         (json!({"provider": "stripe", "public_key": public(1)}), "/public_key"),
