@@ -260,7 +260,7 @@ async fn seed(stack: &Stack, number: u8, plan: &Plan, base_url: &str) -> anyhow:
         }
     }
     let (provider, state) = (Provider::Stripe, EndpointState::Enabled);
-    add(&mut book, WebhookEndpoint { id: endpoint, provider, state, account: None })?;
+    add(&mut book, WebhookEndpoint { id: endpoint, provider, state, account: None, hmac: None })?;
     for (id, (name, email, address)) in customers.iter().zip(plan.customers) {
         add(&mut book, Customer::new(*id, personal(name, email, address)))?;
     }

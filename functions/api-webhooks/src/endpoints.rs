@@ -1,9 +1,9 @@
 //! `/v1/orgs/{org}/webhook-endpoints`.
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use plixo_api::document::{ChangeProblems, Problems};
-use plixo_api::input::{self, Failed, Limit, invalid};
+use plixo_api::input::{self, Failed, Limit};
 use plixo_api::output::{self, List as Part, made, shown};
 use plixo_api::staff::{Staff, deed};
 use plixo_authz::Action;
@@ -13,7 +13,7 @@ use plixo_domain::id::EndpointId;
 use plixo_domain::ledger::{Row, RowKey};
 use plixo_domain::secret::Secret;
 use plixo_domain::webhook::{
-    EndpointSecret, EndpointState, ExternalId, Fingerprint, Provider, VaultEntry, WebhookEndpoint,
+    EndpointSecret, EndpointState, ExternalId, Fingerprint, HmacScheme, Provider, VaultEntry, WebhookEndpoint,
 };
 use plixo_envelope::KeyService;
 use plixo_lambda::http::{Request, Response};
@@ -23,10 +23,11 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 use utoipa::{IntoParams, ToSchema};
 
+use crate::order::{HmacShape, NewEndpoint, NewProvider, Rotation, without_secret};
 use crate::vault::fingerprint;
 use crate::{Outside, vault};
 
-/// What every signing secret of Stripe's begins with.
+/// What every signing secret of Stripe's and of Standard Webhooks begins with.
 const PREFIX: &str = "whsec_";
 
 /// Which part of the endpoints.
@@ -54,10 +55,15 @@ pub(crate) struct EndpointShape {
     url: String,
     #[schema(value_type = StateShape)]
     state: EndpointState,
-    /// The one provider account whose events it takes.
+    /// The one provider account whose events it takes. Of a name that is no plain id, as of a company `Zoë GmbH`, its hash:
+    /// `sha256:…`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     account: Option<ExternalId>,
+    /// How the sender of a `generic_hmac` endpoint signs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<HmacShape>)]
+    hmac: Option<HmacScheme>,
     /// The signing secret: in the answer to the request for which Plixo made it, and nowhere else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
@@ -71,42 +77,6 @@ pub(crate) struct EndpointShape {
 pub(crate) enum StateShape {
     Enabled,
     Disabled,
-}
-
-/// The providers for which there is a receiver.
-#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-#[schema(as = WebhookProvider)]
-pub(crate) enum NewProvider {
-    /// Stripe.
-    Stripe,
-}
-
-/// What an endpoint is made of.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = NewWebhookEndpoint)]
-pub(crate) struct NewEndpoint {
-    provider: NewProvider,
-    /// The signing secret that the provider made: `whsec_…`. Without it Plixo makes one.
-    #[serde(default)]
-    #[schema(value_type = Option<String>, min_length = 22, max_length = 256)]
-    secret: Option<Secret>,
-    /// The one provider account whose events it takes: `acct_…`. Without it, events that name an account are refused.
-    #[serde(default)]
-    #[schema(value_type = Option<String>)]
-    account: Option<ExternalId>,
-}
-
-/// A new secret.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = WebhookEndpointRotation)]
-pub(crate) struct Rotation {
-    /// The signing secret that the provider made: `whsec_…`. Without it Plixo makes one.
-    #[serde(default)]
-    #[schema(value_type = Option<String>, min_length = 22, max_length = 256)]
-    secret: Option<Secret>,
 }
 
 /// What is to change of an endpoint.
@@ -128,10 +98,11 @@ struct Remembered {
 
 impl EndpointShape {
     fn new<V, Q, C>(endpoint: &WebhookEndpoint, outside: &Outside<V, Q, C>, request: &Request) -> Self {
-        let WebhookEndpoint { id, provider, state, account } = endpoint.clone();
+        let WebhookEndpoint { id, provider, state, account, hmac } = endpoint.clone();
         let base = request.base_url(outside.base_url.as_deref());
-        let url = format!("{base}/webhooks/{}/{id}", provider.as_str());
-        Self { id, provider, url, state, account, secret: None }
+        let receiver = if provider == Provider::Stripe { "stripe" } else { "erp" };
+        let url = format!("{base}/webhooks/{receiver}/{id}");
+        Self { id, provider, url, state, account, hmac, secret: None }
     }
 }
 
@@ -167,46 +138,48 @@ pub(crate) async fn create<T: Tables, K: KeyService, V: KeepSecret, Q, C>(
     let deed =
         deed(Action::ManageIntegrations, "webhook_endpoint.create", Object::new("organisation", staff.org));
     let order: NewEndpoint = staff.taken(&deed, input::body(staff.request)).await?;
-    let NewEndpoint { provider, secret, account } = order;
-    let given = staff.taken(&deed, secret.map(usable).transpose()).await?;
-    if account.as_ref().is_some_and(|account| !is_an_account(account)) {
-        let wrong = Err(invalid("/account", "is no account of Stripe's: acct_…"));
-        return staff.taken(&deed, wrong).await;
-    }
-    let provider = match provider {
-        NewProvider::Stripe => Provider::Stripe,
-    };
+    let order = staff.taken(&deed, order.checked()).await?;
     // The vault comes first, with an entry that takes nothing: one whose row was never written stays so. It is made once,
     // however often the row is tried.
     let kept = OnceCell::new();
     let work = async |entered: Entered<'_>| {
         let id: EndpointId = entered.ids.make();
-        let (id, secret) = kept
+        let (id, made) = kept
             .get_or_try_init(async || {
-                let secret = given.clone().map_or_else(|| draw(outside), Ok)?;
+                let made = if order.makes() { Some(draw(outside, order.provider)?) } else { None };
+                let secrets = [&order.given, &order.public_key, &made].into_iter().flatten();
+                let first = |secret: &Secret| EndpointSecret {
+                    secret: secret.clone(),
+                    expires_at: None,
+                    added_at: None,
+                    pending: false,
+                };
                 let entry = VaultEntry {
                     v: VaultEntry::VERSION,
                     org: staff.org,
-                    provider,
+                    provider: order.provider,
                     state: EndpointState::Disabled,
-                    account: account.clone(),
-                    hmac: None,
-                    secrets: vec![EndpointSecret {
-                        secret: secret.clone(),
-                        expires_at: None,
-                        added_at: None,
-                        pending: false,
-                    }],
+                    account: order.account.clone(),
+                    hmac: order.hmac.clone(),
+                    secrets: secrets.map(first).collect(),
                 };
-                vault::create(&outside.vault, &id, &entry).await.map(|()| (id, secret))
+                vault::create(&outside.vault, &id, &entry).await.map(|()| (id, made))
             })
             .await?;
-        let endpoint =
-            WebhookEndpoint { id: *id, provider, state: EndpointState::Enabled, account: account.clone() };
+        let endpoint = WebhookEndpoint {
+            id: *id,
+            provider: order.provider,
+            state: EndpointState::Enabled,
+            account: order.account.clone(),
+            hmac: order.hmac.clone(),
+        };
         let shown = EndpointShape::new(&endpoint, outside, staff.request);
         entered.book.put_new(endpoint);
-        let fields = vec!["provider", "state", "account", "secret"];
-        let made = given.is_none().then(|| fingerprint(secret));
+        let mut fields = vec!["provider", "state", "account"];
+        fields.extend(order.hmac.is_some().then_some("hmac"));
+        fields.extend((order.makes() || order.given.is_some()).then_some("secret"));
+        fields.extend(order.public_key.is_some().then_some("public_key"));
+        let made = made.as_ref().map(fingerprint);
         let body = output::json(&Remembered { shown, made });
         let changed = vec![(Object::new("webhook_endpoint", id), fields)];
         Ok(Made { changed, answer: Answered { status: 201, body, version: Some(1) } })
@@ -288,8 +261,8 @@ async fn follow<T: Tables, K: KeyService, V: KeepSecret>(
     vault::change(vault, id, follow).await
 }
 
-/// Makes a new secret. The one before goes on verifying for 24 hours; receivers know the new one a minute later at the
-/// latest.
+/// Makes a new secret, or takes a new public key. The one before goes on verifying for 24 hours; receivers know the new one a
+/// minute later at the latest.
 #[utoipa::path(post, path = "/v1/orgs/{org}/webhook-endpoints/{id}/rotate", tag = "webhook-endpoints",
     params(("org" = String, Path), ("id" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
     request_body = Option<Rotation>,
@@ -300,20 +273,29 @@ pub(crate) async fn rotate<T: Tables, K: KeyService, V: KeepSecret, Q, C>(
 ) -> Result<Response, Failed> {
     let (id, deed) =
         staff.about(Action::ManageIntegrations, "webhook_endpoint.rotate", "webhook_endpoint").await?;
-    let Rotation { secret } = match staff.request.body_len() {
+    let rotation = match staff.request.body_len() {
         0 => Rotation::default(),
         _ => staff.taken(&deed, input::body(staff.request)).await?,
     };
-    let given = staff.taken(&deed, secret.map(usable).transpose()).await?;
+    let given = rotation.given();
     // The vault comes first, with a secret that verifies nothing yet: once, however often the audit event is tried.
     let (kept, now) = (OnceCell::new(), staff.caller.now);
     let work = async |entered: Entered<'_>| {
         let endpoint = entered.book.get::<WebhookEndpoint>(&id)?.cloned();
         let endpoint = endpoint.ok_or(Refusal::NotFound)?;
+        rotation.check(&endpoint)?;
         let secret = kept
             .get_or_try_init(async || {
-                let secret = given.clone().map_or_else(|| draw(outside), Ok)?;
-                let added = async |entry: &mut VaultEntry| vault::add(entry, &secret, now);
+                let secret = given.cloned().map_or_else(|| draw(outside, endpoint.provider), Ok)?;
+                let added = async |entry: &mut VaultEntry| {
+                    // Who sends with a private key has no use for a secret that Plixo made.
+                    let has_secret =
+                        entry.secrets.iter().any(|held| !vault::is_public(entry.provider, &held.secret));
+                    if given.is_none() && !has_secret {
+                        return Err(without_secret());
+                    }
+                    vault::add(entry, &secret, now)
+                };
                 vault::change(&outside.vault, &id, added).await?;
                 Ok::<_, Refusal>(secret)
             })
@@ -321,7 +303,8 @@ pub(crate) async fn rotate<T: Tables, K: KeyService, V: KeepSecret, Q, C>(
         let shown = EndpointShape::new(&endpoint, outside, staff.request);
         let made = given.is_none().then(|| fingerprint(secret));
         let body = output::json(&Remembered { shown, made });
-        let changed = vec![(Object::new("webhook_endpoint", id), vec!["secret"])];
+        let field = if rotation.is_of_public_key() { "public_key" } else { "secret" };
+        let changed = vec![(Object::new("webhook_endpoint", id), vec![field])];
         let version = entered.book.version::<WebhookEndpoint>(&id);
         Ok(Made { changed, answer: Answered { status: 200, body, version } })
     };
@@ -329,7 +312,7 @@ pub(crate) async fn rotate<T: Tables, K: KeyService, V: KeepSecret, Q, C>(
     let answered = staff.change(&deed, &rows, work).await?;
     // Whatever was answered before: who asks again, because this did not come to pass, brings it to pass.
     let remembered = remembered(&answered)?;
-    let hash = remembered.made.or_else(|| given.as_ref().map(fingerprint));
+    let hash = remembered.made.or_else(|| given.map(fingerprint));
     let settled =
         async |entry: &mut VaultEntry| hash.map_or(Ok(false), |hash| vault::settle(entry, hash, now));
     let entry = vault::change(&outside.vault, &id, settled).await?;
@@ -354,27 +337,11 @@ fn told(answered: Answered, remembered: Remembered, entry: &VaultEntry) -> Resul
     Ok(made(Answered { body: output::json(&shown), ..answered }))
 }
 
-/// A secret of 32 random bytes, written as Stripe writes its own.
-fn draw<V, Q, C>(outside: &Outside<V, Q, C>) -> Result<Secret, Refusal> {
+/// A secret of 32 random bytes, written as Stripe and Standard Webhooks write theirs, or as plain text of 43 characters.
+fn draw<V, Q, C>(outside: &Outside<V, Q, C>, provider: Provider) -> Result<Secret, Refusal> {
     let bytes = (outside.entropy)().ok_or(Refusal::Unavailable("no randomness to be had".to_owned()))?;
-    Ok(Secret::new(format!("{PREFIX}{}", STANDARD.encode(bytes))))
-}
-
-/// A secret that somebody brings along, if it can be one: a short one could be guessed from one signature.
-fn usable(secret: Secret) -> Result<Secret, Failed> {
-    let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=' | b'-' | b'_');
-    let rest = secret.reveal().strip_prefix(PREFIX).unwrap_or_default();
-    if (16..=250).contains(&rest.len()) && rest.bytes().all(fits) {
-        Ok(secret)
-    } else {
-        Err(invalid(
-            "/secret",
-            "is no signing secret of Stripe's: whsec_ and 16 to 250 letters, digits or +/=-_",
-        ))
-    }
-}
-
-fn is_an_account(account: &ExternalId) -> bool {
-    let rest = account.as_str().strip_prefix("acct_");
-    rest.is_some_and(|rest| !rest.is_empty() && !plixo_cards::contains(rest))
+    Ok(Secret::new(match provider {
+        Provider::Stripe | Provider::StandardWebhooks => format!("{PREFIX}{}", STANDARD.encode(bytes)),
+        _ => URL_SAFE_NO_PAD.encode(bytes),
+    }))
 }

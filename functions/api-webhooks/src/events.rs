@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 
+use crate::Outside;
 use crate::vault::failed;
 
 /// Which part of the events.
@@ -42,7 +43,7 @@ pub(crate) struct EventShape {
     id: EventId,
     #[schema(value_type = String)]
     endpoint_id: EndpointId,
-    #[schema(value_type = crate::endpoints::NewProvider)]
+    #[schema(value_type = crate::order::NewProvider)]
     provider: Provider,
     /// The provider's id of it.
     #[schema(value_type = Option<String>)]
@@ -123,9 +124,9 @@ pub(crate) async fn show<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> R
 #[utoipa::path(post, path = "/v1/orgs/{org}/webhook-events/{id}/replay", tag = "webhook-events",
     params(("org" = String, Path), ("id" = String, Path)),
     responses((status = 202, body = EventShape), Problems, ChangeProblems), security(("bearer" = [])))]
-pub(crate) async fn replay<T: Tables, K: KeyService, Q: SendMessage>(
+pub(crate) async fn replay<T: Tables, K: KeyService, V, Q: SendMessage, C>(
     staff: &Staff<'_, T, K>,
-    queue: &Q,
+    outside: &Outside<V, Q, C>,
 ) -> Result<Response, Failed> {
     let deed = of_event(staff, "webhook_event.replay").await?;
     staff.taken(&deed, input::no_body(staff.request)).await?;
@@ -141,7 +142,9 @@ pub(crate) async fn replay<T: Tables, K: KeyService, Q: SendMessage>(
         org: staff.org,
         endpoint: event.key.endpoint,
         provider: event.provider,
-        event_id: Some(event.key.provider_event_id.to_string()),
+        // All others' ids stand in what they say, or are made of it.
+        event_id: (event.provider == Provider::StandardWebhooks)
+            .then(|| event.key.provider_event_id.to_string()),
         // When the receiver had it, for that is what the worker goes by.
         received_at: event.received_at,
         request_id: staff.request.id().to_owned(),
@@ -154,6 +157,10 @@ pub(crate) async fn replay<T: Tables, K: KeyService, Q: SendMessage>(
     // It fitted when it came.
     let (body, attribute) =
         message.ok_or(Refusal::Internal("an event too large for the queue".to_owned()))?;
+    let queue = match event.provider {
+        Provider::Stripe => &outside.stripe_queue,
+        _ => &outside.erp_queue,
+    };
     if let Err(error) = queue.send_message(body, (Envelope::ATTRIBUTE, attribute)).await {
         // Nothing is replayed that is not in the log; so the log has to be told as well that it was not.
         staff.desk.record(&staff.caller, &visit, &deed, Outcome::Failed).await?;

@@ -2,6 +2,7 @@
 
 mod endpoints;
 mod events;
+mod order;
 mod stripe_account;
 #[cfg(test)]
 mod tests;
@@ -69,8 +70,10 @@ pub struct Outside<V, Q, C> {
     pub vault: V,
     /// Where organisations' Stripe keys are, each under its organisation's id.
     pub stripe_keys: V,
-    /// Where the worker's events are.
-    pub queue: Q,
+    /// Where Stripe's events are worked off.
+    pub stripe_queue: Q,
+    /// Where all others' deliveries are.
+    pub erp_queue: Q,
     /// Who says whether those keys are any good.
     pub stripe: C,
     /// Where providers reach Plixo, without a slash at the end. Without it, at the domain name that was asked.
@@ -117,7 +120,7 @@ impl<T: Tables, K: KeyService, V: KeepSecret, Q: SendMessage, C: Checkout> Api<T
             ("POST", "webhook-endpoints/{id}/rotate") => endpoints::rotate(&staff, outside).await,
             ("GET", "webhook-events") => events::list(&staff).await,
             ("GET", "webhook-events/{id}") => events::show(&staff).await,
-            ("POST", "webhook-events/{id}/replay") => events::replay(&staff, &outside.queue).await,
+            ("POST", "webhook-events/{id}/replay") => events::replay(&staff, outside).await,
             ("GET", "stripe-account") => stripe_account::show(&staff).await,
             ("PUT", "stripe-account") => stripe_account::connect(&staff, outside).await,
             ("DELETE", "stripe-account") => stripe_account::disconnect(&staff, outside).await,

@@ -21,7 +21,8 @@ async fn main() -> Result<(), Error> {
     let (key, storage_key) = (env.required("ENVELOPE_KEY_ARN"), env.required("STORAGE_KEY_ARN"));
     let prefix = env.required("WEBHOOK_ENDPOINTS_PREFIX");
     let (stripe_keys, stripe) = (env.required("STRIPE_KEYS_PREFIX"), env.required("STRIPE_API_URL"));
-    let queue_url = env.required("STRIPE_EVENTS_QUEUE_URL");
+    let (stripe_queue, erp_queue) =
+        (env.required("STRIPE_EVENTS_QUEUE_URL"), env.required("ERP_EVENTS_QUEUE_URL"));
     let base_url = env.optional("BASE_URL");
     env.complete()?;
 
@@ -33,9 +34,10 @@ async fn main() -> Result<(), Error> {
 
     let stripe_keys = Vault::new(&config, stripe_keys).under(storage_key.clone());
     let vault = Vault::new(&config, prefix).under(storage_key);
-    let queue = Queue::new(&config, queue_url);
+    let (stripe_queue, erp_queue) = (Queue::new(&config, stripe_queue), Queue::new(&config, erp_queue));
     let stripe = Stripe::new(&stripe);
-    let outside = Outside { vault, stripe_keys, queue, stripe, base_url, entropy: entropy::bytes_32 };
+    let outside =
+        Outside { vault, stripe_keys, stripe_queue, erp_queue, stripe, base_url, entropy: entropy::bytes_32 };
     let store = Store::new(tables, kms, entropy::bytes_32);
     let api = &Api::new(Arc::new(Desk::new(store, Authz::new()?, entropy::bytes_32)), outside);
     http::serve(FUNCTION, "none", |request, line| async move { api.handle(&request, line).await }).await

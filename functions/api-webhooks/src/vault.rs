@@ -8,14 +8,16 @@ use plixo_aws::AwsError;
 use plixo_aws::secrets::KeepSecret;
 use plixo_domain::id::EndpointId;
 use plixo_domain::secret::Secret;
-use plixo_domain::webhook::{EndpointSecret, Fingerprint, VaultEntry};
+use plixo_domain::webhook::{EndpointSecret, Fingerprint, Provider, VaultEntry};
 use plixo_lambda::hash::sha256;
 use plixo_staff::Refusal;
+
+use crate::order::PUBLIC;
 
 /// How long a secret goes on verifying after its rotation, and how long one is pending whose rotation was never written down.
 /// Answers to idempotency keys are remembered as long.
 const OVERLAP: SignedDuration = SignedDuration::from_hours(24);
-/// How many secrets an endpoint has at most: the receiver tries each of them.
+/// How many secrets an endpoint has at most, and how many public keys: the receiver tries each of them.
 const MOST: usize = 5;
 /// How often a change is done anew because somebody else changed the entry meanwhile.
 pub(crate) const TRIES: u32 = 8;
@@ -73,6 +75,12 @@ pub(crate) fn failed(error: AwsError) -> Refusal {
     }
 }
 
+/// Whether that secret is a sender's public key. Secrets and public keys are rotated apart, so that of an endpoint with both neither
+/// ends the other.
+pub(crate) fn is_public(provider: Provider, secret: &Secret) -> bool {
+    provider == Provider::StandardWebhooks && secret.reveal().starts_with(PUBLIC)
+}
+
 /// Puts `secret` beside those that are there. It verifies nothing until it is [`settled`](settle), and ends by itself if it
 /// never is. Of too many that wait for that, the oldest gives way: who asked for it asks again.
 pub(crate) fn add(entry: &mut VaultEntry, secret: &Secret, now: Timestamp) -> Result<bool, Refusal> {
@@ -83,16 +91,23 @@ pub(crate) fn add(entry: &mut VaultEntry, secret: &Secret, now: Timestamp) -> Re
         held.expires_at.is_none_or(|until| now < until) && !(held.pending && held.secret == *secret)
     };
     entry.secrets.retain(stays);
-    if entry.secrets.iter().filter(|held| !held.pending).count() >= MOST {
+    let (provider, public) = (entry.provider, is_public(entry.provider, secret));
+    let of_kind = |pending: bool| {
+        let is =
+            |held: &EndpointSecret| held.pending == pending && is_public(provider, &held.secret) == public;
+        let places = entry.secrets.iter().enumerate().filter(move |(_, held)| is(held));
+        places.map(|(place, _)| place).collect::<Vec<_>>()
+    };
+    if of_kind(false).len() >= MOST {
+        let kind = if public { "public keys" } else { "secrets" };
         return Err(Refusal::State {
             code: "too_many_rotations",
-            detail: format!("an endpoint has {MOST} secrets at most: wait until one of them is a day old"),
+            detail: format!("an endpoint has {MOST} {kind} at most: wait until one of them is a day old"),
             pointer: None,
         });
     }
-    if entry.secrets.iter().filter(|held| held.pending).count() >= MOST
-        && let Some(oldest) = entry.secrets.iter().position(|held| held.pending)
-    {
+    let waiting = of_kind(true);
+    if let Some(oldest) = waiting.first().filter(|_| waiting.len() >= MOST).copied() {
         entry.secrets.remove(oldest);
     }
     let secret = secret.clone();
@@ -111,14 +126,20 @@ pub(crate) fn settle(entry: &mut VaultEntry, hash: Fingerprint, now: Timestamp) 
     let Some(at) = entry.secrets.iter().position(|held| held.pending && is_it(held)) else {
         return entry.secrets.iter().any(is_it).then_some(false).ok_or_else(overtaken);
     };
-    let live = entry.secrets.iter().find(|held| held.expires_at.is_none()).and_then(|live| live.added_at);
+    let provider = entry.provider;
+    let public = entry.secrets.get(at).is_some_and(|held| is_public(provider, &held.secret));
+    let same = |held: &EndpointSecret| is_public(provider, &held.secret) == public;
+    let live = entry.secrets.iter().find(|held| same(held) && held.expires_at.is_none());
+    let live = live.and_then(|live| live.added_at);
     if entry.secrets.get(at).is_some_and(|held| held.added_at < live) {
         return Err(overtaken());
     }
     let settled = EndpointSecret { pending: false, ..entry.secrets.remove(at) };
     entry.secrets.retain(|held| held.secret != settled.secret);
     for held in &mut entry.secrets {
-        held.expires_at.get_or_insert(end(now));
+        if same(held) {
+            held.expires_at.get_or_insert(end(now));
+        }
     }
     entry.secrets.insert(0, EndpointSecret { expires_at: None, ..settled });
     Ok(true)

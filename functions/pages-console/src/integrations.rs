@@ -2,8 +2,8 @@
 
 use plixo_lambda::http::Response;
 use plixo_pages::{
-    Choice, ConnectedAccount, EndpointForm, EndpointRow, Errors, EventList, EventPage, EventRow, FreshSecret,
-    Integrations, ProblemKind,
+    ConnectedAccount, EndpointForm, EndpointRow, Errors, EventList, EventPage, EventRow, FreshSecret,
+    Integrations, ProblemKind, provider_name,
 };
 use plixo_web::form::Form;
 use serde_json::{Value, json};
@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 use crate::shape::{Endpoint, Event, StripeAccount};
 use crate::visit::{Failed, Visit, among, tried};
 
-/// Providers, as the API and as people name them, and which of them a receiver is there for.
-const PROVIDERS: [(&str, &str); 1] = [("stripe", "Stripe")];
+/// The fields of a new endpoint that the API takes as they are, and those that it takes in `hmac`.
+const FIELDS: [&str; 3] = ["account", "secret", "public_key"];
+const HMAC: [&str; 5] = ["header", "prefix", "encoding", "digest", "timestamp_header"];
 
 /// The field of the key with which payers pay on an organisation's Stripe account.
 const KEY: &str = "restricted_key";
@@ -20,13 +21,9 @@ const KEY: &str = "restricted_key";
 /// Characters of what an event said that a page shows.
 const LARGEST_SHOWN: usize = 64 * 1024;
 
-fn provider(word: &str) -> String {
-    let known = PROVIDERS.into_iter().find(|(own, _)| *own == word);
-    known.map_or(word, |(_, name)| name).to_owned()
-}
-
 pub(crate) async fn list(visit: &Visit<'_>) -> Result<Response, Failed> {
-    page(visit, None, EndpointForm::default(), Errors::default()).await
+    let provider = visit.query.text("provider").to_owned();
+    page(visit, None, EndpointForm { provider, ..EndpointForm::default() }, Errors::default()).await
 }
 
 async fn page(
@@ -46,17 +43,16 @@ async fn page(
     let row = |it: Endpoint| EndpointRow {
         id: it.id,
         version: String::new(),
-        provider: provider(&it.provider),
+        provider: it.provider,
         url: it.url,
         account: it.account,
+        hmac: it.hmac,
         state: it.state,
     };
     let endpoints = endpoints.into_iter().map(row).collect();
     let cursor = visit.query.text("cursor").to_owned();
-    let providers = PROVIDERS.into_iter().map(|(word, name)| Choice::new(word, name)).collect();
     let frame = visit.frame()?;
-    let shown =
-        Integrations { frame, org, endpoints, paging, cursor, fresh, providers, form, account, errors };
+    let shown = Integrations { frame, org, endpoints, paging, cursor, fresh, form, account, errors };
     Ok(Visit::shown(&shown.errors, shown.render()))
 }
 
@@ -70,41 +66,60 @@ pub(crate) async fn act(visit: &Visit<'_>, form: &Form) -> Result<Response, Fail
     let asked = match verb {
         "connect" | "disconnect" => return connect(visit, form, verb == "connect").await,
         "add" => {
-            let optional =
-                ["account", "secret"].into_iter().filter_map(|name| Some((name, form.some(name)?)));
-            let fields = optional.chain([("provider", form.text("provider"))]);
-            let body: Value = fields.map(|(name, text)| (name.to_owned(), Value::from(text))).collect();
-            visit.ask("POST", "webhook-endpoints").of_form(form).body(&body).send::<Endpoint>().await
+            let mut body = filled(form, &FIELDS);
+            body.insert("provider".to_owned(), form.text("provider").into());
+            if form.has("header") {
+                let mut hmac = filled(form, &HMAC);
+                hmac.entry("header").or_insert("".into());
+                body.insert("hmac".to_owned(), hmac.into());
+            }
+            visit.ask("POST", "webhook-endpoints").of_form(form).body(&body.into()).send::<Endpoint>().await
         }
         "rotate" => {
-            let body = form.some("secret").map_or(json!({}), |secret| json!({"secret": secret}));
-            of_endpoint("POST", "/rotate").body(&body).send().await
+            let body = filled(form, &["secret", "public_key"]);
+            of_endpoint("POST", "/rotate").body(&body.into()).send().await
         }
         "disable" => of_endpoint("PATCH", "").body(&json!({"state": "disabled"})).send().await,
         "enable" => of_endpoint("PATCH", "").body(&json!({"state": "enabled"})).send().await,
         _ => return Err(Failed::Own(ProblemKind::BadRequest)),
     };
     let field = |pointer: &str| match verb {
-        "add" => among(&["provider", "account", "secret"])(pointer),
-        "rotate" => Some(format!("secret-{endpoint}")),
+        "add" => among(&FIELDS)(pointer).or_else(|| among(&HMAC)(pointer)).filter(|name| form.has(name)),
+        "rotate" => {
+            let field = among(&["secret", "public_key"])(pointer).filter(|name| form.has(name))?;
+            Some(format!("{field}-{endpoint}"))
+        }
         _ => None,
     };
     let (errors, typed) = match tried(asked, field)? {
         Ok(_) if verb == "disable" => return Ok(visit.done_in_list("/integrations", "disabled")),
         Ok(_) if verb == "enable" => return Ok(visit.done_in_list("/integrations", "enabled")),
         Ok(made) => {
-            let Endpoint { url, secret, .. } = made.body;
-            let fresh = FreshSecret { url, secret, is_rotated: verb == "rotate" };
+            let Endpoint { provider, url, secret, .. } = made.body;
+            let fresh = FreshSecret { provider, url, secret, is_rotated: verb == "rotate" };
             return page(visit, Some(fresh), EndpointForm::default(), Errors::default()).await;
         }
         Err(errors) if verb == "add" => (errors, form),
         Err(errors) => (errors, &Form::default()),
     };
+    let raw = |name| typed.raw(name).to_owned();
     let typed = EndpointForm {
         provider: typed.text("provider").to_owned(),
-        account: typed.raw("account").to_owned(),
+        account: raw("account"),
+        public_key: raw("public_key"),
+        header: raw("header"),
+        prefix: raw("prefix"),
+        encoding: raw("encoding"),
+        digest: raw("digest"),
+        timestamp_header: raw("timestamp_header"),
     };
     page(visit, None, typed, errors).await
+}
+
+/// Those of the fields in which something was typed.
+fn filled(form: &Form, names: &[&str]) -> serde_json::Map<String, Value> {
+    let typed = names.iter().filter_map(|name| Some(((*name).to_owned(), form.some(name)?.into())));
+    typed.collect()
 }
 
 /// Connects the Stripe account, or disconnects it. The key is never sent back.
@@ -123,7 +138,7 @@ pub(crate) async fn events(visit: &Visit<'_>) -> Result<Response, Failed> {
     let row = |it: Event| EventRow {
         id: it.id,
         kind: it.kind,
-        provider: provider(&it.provider),
+        provider: provider_name(&it.provider).to_owned(),
         status: it.status,
         received_at: it.received_at,
     };
@@ -168,7 +183,7 @@ async fn event_page(visit: &Visit<'_>, errors: Errors) -> Result<Response, Faile
         org,
         id: it.id,
         endpoint_id: it.endpoint_id,
-        provider: provider(&it.provider),
+        provider: provider_name(&it.provider).to_owned(),
         provider_event_id: it.provider_event_id,
         kind: it.kind,
         status: it.status,

@@ -24,8 +24,9 @@ async fn main() -> Result<(), Error> {
     let (envelope_key, storage_key) = (env.required("ENVELOPE_KEY_ARN"), env.required("STORAGE_KEY_ARN"));
     let (pool, client) = (env.required("USER_POOL_ID"), env.required("USER_POOL_CLIENT_ID"));
     let (hash_key, sender) = (env.required("HASH_KEY_ARN"), env.required("SENDER_EMAIL"));
-    let (prefix, queue_url) =
-        (env.required("WEBHOOK_ENDPOINTS_PREFIX"), env.required("STRIPE_EVENTS_QUEUE_URL"));
+    let prefix = env.required("WEBHOOK_ENDPOINTS_PREFIX");
+    let (stripe_queue, erp_queue) =
+        (env.required("STRIPE_EVENTS_QUEUE_URL"), env.required("ERP_EVENTS_QUEUE_URL"));
     let (stripe_keys, link_keys) = (env.required("STRIPE_KEYS_PREFIX"), env.required("LINK_KEYS_SECRET"));
     let stripe = env.required("STRIPE_API_URL");
     let (base_url, residency) = (env.optional("BASE_URL"), env.required("RESIDENCY"));
@@ -51,9 +52,10 @@ async fn main() -> Result<(), Error> {
     };
     let stripe_keys = Vault::new(&config, stripe_keys).under(storage_key.clone());
     let vault = Vault::new(&config, prefix).under(storage_key);
-    let queue = Queue::new(&config, queue_url);
+    let (stripe_queue, erp_queue) = (Queue::new(&config, stripe_queue), Queue::new(&config, erp_queue));
     let stripe = Stripe::new(&stripe);
-    let outside = Outside { vault, stripe_keys, queue, stripe, base_url, entropy: entropy::bytes_32 };
+    let outside =
+        Outside { vault, stripe_keys, stripe_queue, erp_queue, stripe, base_url, entropy: entropy::bytes_32 };
     let ledger = kept(api_ledger::Api::new(Arc::clone(&desk)));
     let organisations = kept(api_organisations::Api::new(Arc::clone(&desk), kms, people, place, &*key?));
     let links = kept(api_portal_links::Api::new(Arc::clone(&desk), payers));

@@ -10,7 +10,7 @@ use plixo_domain::ledger::{InvoiceStatus, Line, LinkState, PaymentStatus, Reside
 use plixo_domain::money::{Currency, Money};
 use plixo_domain::people::{MemberState, Role};
 use plixo_domain::secret::Secret;
-use plixo_domain::webhook::{EndpointState, EventStatus};
+use plixo_domain::webhook::{EndpointState, EventStatus, HmacScheme};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -184,6 +184,7 @@ pub(crate) struct Endpoint {
     pub(crate) provider: String,
     pub(crate) url: String,
     pub(crate) account: Option<String>,
+    pub(crate) hmac: Option<HmacScheme>,
     pub(crate) state: EndpointState,
     pub(crate) secret: Option<Secret>,
 }

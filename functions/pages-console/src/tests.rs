@@ -138,7 +138,8 @@ fn world_that_requires_two_factors(require_two_factor: bool) -> World {
     let outside = api_webhooks::Outside {
         vault: FakeVault::new(faults.clone()),
         stripe_keys: stripe_keys.clone(),
-        queue: FakeQueue::new(faults.clone()),
+        stripe_queue: FakeQueue::new(faults.clone()),
+        erp_queue: FakeQueue::new(faults.clone()),
         stripe: stripe.clone(),
         base_url: Some("https://plixo.example".to_owned()),
         entropy,
@@ -899,6 +900,120 @@ fn an_endpoints_secret_is_shown_once() {
     assert!(
         at.post(&page, &[("do", "rotate"), ("endpoint", &endpoint)]).html.contains("The new secret holds")
     );
+}
+
+const TENANT: &str = "c2cc9b6e-9458-4c7d-93cc-f02b81b0594f";
+const BROUGHT: &str = "canary-secret-that-was-brought-along";
+
+#[test]
+fn a_provider_is_chosen_first_and_its_form_asks_what_its_endpoints_need() {
+    let world = world();
+    let (at, page) = (world.at(Role::BillingAdmin), world.page("/integrations"));
+    let shown = at.get(&page);
+    assert!(!shown.html.contains("Add endpoint</button>"), "nothing is asked before");
+    let hmac: &[_] = &[
+        ("header", "X-Signature"),
+        ("prefix", "sha256="),
+        ("encoding", "hex"),
+        ("digest", "sha256"),
+        ("timestamp_header", ""),
+    ];
+    let (account, secret) = ("account", ("secret", BROUGHT));
+    let forms = [
+        ("stripe", "dashboard", vec![], true),
+        ("xero", "intent to receive", vec![(account, TENANT), secret], false),
+        ("quickbooks", "Verifier token", vec![(account, "1185883450"), secret], false),
+        ("business_central", "clientState", vec![(account, TENANT)], true),
+        ("erpnext", "Sales Invoice", vec![(account, " Zoë & Söhne GmbH ")], true),
+        ("standard_webhooks", "public key", vec![("public_key", ""), ("secret", "")], true),
+        ("generic_hmac", "NetSuite", hmac.to_vec(), true),
+        ("generic_hmac", "x-signature: sha256=&#60;", [hmac, &[secret]].concat(), false),
+    ];
+    for (provider, told, fields, makes) in forms {
+        assert!(
+            shown.html.contains(&format!("href=\"{page}?provider={provider}#new-endpoint\"")),
+            "{provider}"
+        );
+        let form = at.get(&format!("{page}?provider={provider}"));
+        assert!(form.html.contains("Add endpoint</button>"), "{provider}");
+        for (name, _) in fields.iter().chain([&secret, &(account, "")]) {
+            assert!(form.html.contains(&format!("name=\"{name}\"")), "{provider} {name}");
+        }
+        for name in ["public_key", "header", "timestamp_header"] {
+            let is_asked = fields.iter().any(|(own, _)| *own == name);
+            assert_eq!(form.html.contains(&format!("id=\"{name}\"")), is_asked, "{provider} {name}");
+        }
+        let all: Vec<_> = [("do", "add"), ("provider", provider)].into_iter().chain(fields).collect();
+        let made = at.post(&page, &all);
+        assert!(
+            made.status == 200 && made.html.contains("The endpoint is ready"),
+            "{provider} {}",
+            made.html
+        );
+        assert!(made.html.contains(told) || form.html.contains(told), "{provider}");
+        let receiver = if provider == "stripe" { "stripe" } else { "erp" };
+        assert!(made.html.contains(&format!("https://plixo.example/webhooks/{receiver}/whe_")), "{provider}");
+        assert_eq!(made.html.contains("Copy the secret now."), makes, "{provider}");
+        assert!(!made.html.contains("canary"), "{provider}");
+    }
+    let shown = at.get(&page).html;
+    assert!(!shown.contains("canary") && !shown.contains("Copy the secret now."));
+    for name in
+        ["Stripe", "Xero", "QuickBooks", "Business Central", "ERPNext", "Standard Webhooks", "Another sender"]
+    {
+        assert!(shown.contains(&format!("<bdi>{name}</bdi>")), "{name}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_an_endpoint_stands_beside_its_field() {
+    let world = world();
+    let (at, page) = (world.at(Role::BillingAdmin), world.page("/integrations"));
+    let add = |provider: &str, fields: &[(&str, &str)]| {
+        let all: Vec<_> = [("do", "add"), ("provider", provider)].iter().chain(fields).copied().collect();
+        let refused = at.post(&page, &all);
+        assert_eq!(refused.status, 400, "{provider} {fields:?}");
+        assert!(!refused.html.contains("canary"), "{}", refused.html);
+        refused
+    };
+    let refused = add("xero", &[("account", "Nordlicht"), ("secret", "canary short")]);
+    assert!(refused.error("account").contains("Xero tenant") && !refused.error("secret").is_empty());
+    assert_eq!(refused.value("account"), "Nordlicht");
+    let refused = add("quickbooks", &[("account", "1185883450"), ("secret", "")]);
+    assert!(refused.error("secret").contains("developer.intuit.com"), "{}", refused.html);
+    let hmac = [
+        ("header", "cookie"),
+        ("prefix", "a b"),
+        ("encoding", "hex"),
+        ("digest", "sha512"),
+        ("timestamp_header", ""),
+    ];
+    let refused = add("generic_hmac", &hmac);
+    assert!(refused.error("header").contains("meaning of its own"), "{}", refused.html);
+    assert_eq!((refused.value("header"), refused.value("prefix")), ("cookie", "a b"));
+    let refused = add("generic_hmac", &[&[("header", "")], hmac.get(1..).unwrap()].concat());
+    assert!(!refused.error("header").is_empty());
+    let refused = add("standard_webhooks", &[("public_key", "whpk_no"), ("secret", BROUGHT)]);
+    assert!(!refused.error("public_key").is_empty() && !refused.error("secret").is_empty());
+    assert_eq!(refused.value("public_key"), "whpk_no");
+    // What no form of ours sends is told without a field to stand beside.
+    for provider in ["member", "", "xero"] {
+        assert!(add(provider, &[]).html.contains("Please check this"), "{provider}");
+    }
+
+    let key = ("public_key", "whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=");
+    assert_eq!(at.post(&page, &[("do", "add"), ("provider", "standard_webhooks"), key]).status, 200);
+    let endpoint = at.get(&page).value("endpoint").to_owned();
+    let rotate = |fields: &[(&str, &str)]| {
+        let all: Vec<_> = [("do", "rotate"), ("endpoint", &endpoint)].iter().chain(fields).copied().collect();
+        at.post(&page, &all)
+    };
+    let refused = rotate(&[("secret", ""), ("public_key", "")]);
+    assert!(refused.error(&format!("public_key-{endpoint}")).contains("new public key"), "{}", refused.html);
+    let refused = rotate(&[("secret", BROUGHT), ("public_key", "")]);
+    assert!(!refused.error(&format!("secret-{endpoint}")).is_empty() && !refused.html.contains("canary"));
+    let done = rotate(&[("secret", ""), key]);
+    assert!(done.status == 200 && done.html.contains("The new secret holds"), "{}", done.html);
 }
 
 const PAYER: &str = "rechnung@weber.example";

@@ -148,6 +148,9 @@ pub struct WebhookEndpoint {
     /// The one provider account whose events it takes, where events name one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<ExternalId>,
+    /// How a `generic_hmac` endpoint's sender signs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hmac: Option<HmacScheme>,
 }
 
 /// What the vault holds of an endpoint: all that its receiver needs, so that the receiver needs no table.

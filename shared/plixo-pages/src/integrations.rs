@@ -4,14 +4,15 @@ use askama::Template;
 use jiff::Timestamp;
 use plixo_domain::id::{EndpointId, EventId};
 use plixo_domain::secret::Secret;
-use plixo_domain::webhook::{EndpointState, EventStatus};
+use plixo_domain::webhook::{Digest, EndpointState, EventStatus, HmacScheme, SignatureEncoding};
 
 use crate::form::{Choice, Errors, Paging};
 use crate::frame::{Frame, Membership};
 use crate::page::pages;
 
-/// `GET /orgs/{org}/integrations?cursor=`; posts `do`: `add` with `provider`, `secret`, `account`; `rotate` with `endpoint`, `version` and
-/// `secret`; `disable` and `enable` with `endpoint` and `version`; `connect` with `restricted_key`; `disconnect`.
+/// `GET /orgs/{org}/integrations?cursor=&provider=`; posts `do`: `add` with `provider`, and what is asked of that provider among `secret`,
+/// `public_key`, `account`, `header`, `prefix`, `encoding`, `digest`, `timestamp_header`; `rotate` with `endpoint`, `version`, `secret` and
+/// `public_key`; `disable` and `enable` with `endpoint` and `version`; `connect` with `restricted_key`; `disconnect`.
 #[derive(Clone, Template)]
 #[template(path = "integrations.html")]
 pub struct Integrations {
@@ -27,13 +28,11 @@ pub struct Integrations {
     pub cursor: String,
     /// The endpoint that was just made or rotated. It is shown on that answer and never again.
     pub fresh: Option<FreshSecret>,
-    /// The providers to choose from.
-    pub providers: Vec<Choice>,
-    /// The new endpoint, as typed.
+    /// The new endpoint, as typed: of the provider that was chosen, if one was.
     pub form: EndpointForm,
     /// The Stripe account on which payers pay by card.
     pub account: Option<ConnectedAccount>,
-    /// What is wrong. A rotation's field is `secret-{id}`.
+    /// What is wrong. A rotation's fields are `secret-{id}` and `public_key-{id}`.
     pub errors: Errors,
 }
 
@@ -44,12 +43,14 @@ pub struct EndpointRow {
     pub id: EndpointId,
     /// Its version, for `If-Match`.
     pub version: String,
-    /// Who sends to it, as people know them.
+    /// Who sends to it: the contract's word.
     pub provider: String,
     /// Where they send to.
     pub url: String,
     /// The one account whose events it takes.
     pub account: Option<String>,
+    /// How a sender of its own kind signs.
+    pub hmac: Option<HmacScheme>,
     /// Whether it takes events.
     pub state: EndpointState,
 }
@@ -68,6 +69,8 @@ pub struct ConnectedAccount {
 /// An endpoint with a new secret.
 #[derive(Clone)]
 pub struct FreshSecret {
+    /// Who sends to it: the contract's word.
+    pub provider: String,
     /// Where the provider sends to.
     pub url: String,
     /// The secret, if Plixo made it.
@@ -79,10 +82,217 @@ pub struct FreshSecret {
 /// A new endpoint, as typed. The secret is not among it: it is never sent back.
 #[derive(Clone, Default)]
 pub struct EndpointForm {
-    /// Who sends.
+    /// Who sends: the contract's word.
     pub provider: String,
     /// The one account whose events it takes.
     pub account: String,
+    /// The public key of a sender that signs with a private one.
+    pub public_key: String,
+    /// The header of the signature.
+    pub header: String,
+    /// What stands before the signature in it.
+    pub prefix: String,
+    /// `hex` or `base64`.
+    pub encoding: String,
+    /// `sha256` or `sha512`.
+    pub digest: String,
+    /// The header of the time.
+    pub timestamp_header: String,
+}
+
+/// A field of which forms differ from provider to provider.
+struct Asks {
+    label: &'static str,
+    hint: &'static str,
+    required: bool,
+}
+
+const fn asks(label: &'static str, required: bool, hint: &'static str) -> Asks {
+    Asks { label, hint, required }
+}
+
+impl Asks {
+    fn hint(&self) -> &'static str {
+        self.hint
+    }
+}
+
+/// What is asked and told of a provider's endpoints.
+struct Kind {
+    word: &'static str,
+    name: &'static str,
+    /// Told before an endpoint is made.
+    before: &'static str,
+    /// Told when it is there: what to do with its address and secret.
+    after: &'static str,
+    account: Asks,
+    secret: Asks,
+    has_public_key: bool,
+    has_hmac: bool,
+}
+
+const ANY_ACCOUNT: Asks = asks(
+    "Account",
+    false,
+    "If its events say whose they are, in account. Events of other accounts are then refused; without one here, all that name one are.",
+);
+
+const ANY_SECRET: Asks = asks(
+    "Secret",
+    false,
+    "If the sender makes it, paste it here: 16 characters or more. If it is empty, Plixo makes one and shows it once.",
+);
+
+const KINDS: [Kind; 7] = [
+    Kind {
+        word: "stripe",
+        name: "Stripe",
+        before: "Stripe makes the signing secret once it knows the address. So add the endpoint without one, enter its address at Stripe, \
+                 and paste the secret that Stripe then shows under “Rotate the secret”.",
+        after: "In Stripe’s dashboard, under Developers, Webhooks, add a destination with this address. Then paste the signing secret that \
+                Stripe shows under “Rotate the secret” below.",
+        account: asks(
+            "Account at Stripe",
+            false,
+            "Such as acct_1Nv0FGQ9RKHgCVdK. Events of other accounts are then refused; without one here, all that name one are.",
+        ),
+        secret: asks(
+            "Signing secret",
+            false,
+            "If Stripe has made it already, paste it here: whsec_…. If it is empty, Plixo makes one and shows it once.",
+        ),
+        has_public_key: false,
+        has_hmac: false,
+    },
+    Kind {
+        word: "xero",
+        name: "Xero",
+        before: "Xero makes the key. At developer.xero.com, in your app under Webhooks, enter any https address for now and save: Xero then \
+                 shows the webhooks key.",
+        after: "At developer.xero.com, in your app under Webhooks, enter this as the delivery URL and save. Xero then tests it: its intent to \
+                receive has to become OK.",
+        account: asks(
+            "Tenant id",
+            true,
+            "Of the Xero organisation, such as c2cc9b6e-9458-4c7d-93cc-f02b81b0594f. Events of other tenants are refused.",
+        ),
+        secret: asks("Webhooks key", true, "As Xero shows it."),
+        has_public_key: false,
+        has_hmac: false,
+    },
+    Kind {
+        word: "quickbooks",
+        name: "QuickBooks",
+        before: "Intuit makes the verifier token. At developer.intuit.com, in your app under Webhooks, enter any https address for now and \
+                 save: the verifier token is then shown.",
+        after: "At developer.intuit.com, in your app under Webhooks, enter this as the endpoint URL, choose customers, invoices, payments and \
+                credit memos, and save.",
+        account: asks(
+            "Realm id",
+            true,
+            "The company’s id in QuickBooks: digits. Events of other companies are refused.",
+        ),
+        secret: asks("Verifier token", true, "As Intuit shows it."),
+        has_public_key: false,
+        has_hmac: false,
+    },
+    Kind {
+        word: "business_central",
+        name: "Business Central",
+        before: "Business Central signs nothing. Each of its notifications carries a secret that its subscription was made with.",
+        after: "Subscriptions to customers, salesInvoices and salesCreditMemos of the company have this address as notificationUrl, and the \
+                secret as clientState. They end after 3 days unless they are renewed.",
+        account: asks(
+            "Company id",
+            true,
+            "Such as b18aed47-c385-49d2-b954-dbdf8ad71780: the id that Business Central’s API has of the company. Events of other companies \
+             are refused.",
+        ),
+        secret: asks(
+            "Secret",
+            false,
+            "If there are subscriptions already, the clientState that they have: 32 characters or more. If it is empty, Plixo makes one and \
+             shows it once.",
+        ),
+        has_public_key: false,
+        has_hmac: false,
+    },
+    Kind {
+        word: "erpnext",
+        name: "ERPNext",
+        before: "ERPNext sends whole documents. One endpoint takes those of one company.",
+        after: "In ERPNext, add a webhook for each of Customer, Sales Invoice and Payment Entry: this address as the request URL, JSON as the \
+                request structure, security enabled, the secret as the webhook secret. Let it send all fields.",
+        account: asks(
+            "Company",
+            false,
+            "Its name in ERPNext, exactly so. Documents of other companies are refused; without one here, all that name one are, as invoices \
+             and payments do.",
+        ),
+        secret: asks(
+            "Webhook secret",
+            false,
+            "If ERPNext has one already, paste it here: 16 characters or more. If it is empty, Plixo makes one and shows it once.",
+        ),
+        has_public_key: false,
+        has_hmac: false,
+    },
+    Kind {
+        word: "standard_webhooks",
+        name: "Standard Webhooks",
+        before: "For a sender that signs as standardwebhooks.com says, and whose events have Plixo’s own form. It shares a secret with Plixo, \
+                 or signs with a private key whose public key Plixo knows.",
+        after: "Enter this address at the sender, and the secret if there is one.",
+        account: ANY_ACCOUNT,
+        secret: asks(
+            "Secret",
+            false,
+            "If the sender makes it, paste it here: whsec_…. If it is empty, and there is no public key, Plixo makes one and shows it once.",
+        ),
+        has_public_key: true,
+        has_hmac: false,
+    },
+    Kind {
+        word: "generic_hmac",
+        name: "Another sender",
+        before: "For a sender that signs with an HMAC in a header of its own, such as a script in NetSuite, and whose events have Plixo’s own \
+                 form.",
+        after: "Enter this address and the secret at the sender.",
+        account: ANY_ACCOUNT,
+        secret: ANY_SECRET,
+        has_public_key: false,
+        has_hmac: true,
+    },
+];
+
+/// A provider as people know it; the contract's word for one that is not known.
+#[must_use]
+pub fn provider_name(word: &str) -> &str {
+    kind(word).map_or(word, |kind| kind.name)
+}
+
+impl Kind {
+    fn is(&self, word: &str) -> bool {
+        self.word == word
+    }
+}
+
+fn kind(word: &str) -> Option<&'static Kind> {
+    KINDS.iter().find(|kind| kind.is(word))
+}
+
+/// What a sender of its own kind sends, as people read it.
+fn signature(hmac: &HmacScheme) -> String {
+    let digest = match hmac.digest() {
+        Digest::Sha256 => "HMAC-SHA-256",
+        Digest::Sha512 => "HMAC-SHA-512",
+    };
+    let encoding = match hmac.encoding() {
+        SignatureEncoding::Hex => "hexadecimal",
+        SignatureEncoding::Base64 => "Base64",
+    };
+    let over = hmac.timestamp_header().map(|name| format!("{name}, a point and ")).unwrap_or_default();
+    format!("{}: {}<{digest} of {over}the body, in {encoding}>", hmac.header(), hmac.prefix())
 }
 
 /// `GET /orgs/{org}/webhook-events?cursor=`.
@@ -108,9 +318,50 @@ impl Integrations {
         crate::form::at(self.list(), &self.cursor)
     }
 
+    fn chosen(&self) -> Option<&'static Kind> {
+        kind(&self.form.provider)
+    }
+
+    fn encodings(&self) -> Vec<Choice> {
+        vec![Choice::new("hex", "Hexadecimal digits"), Choice::new("base64", "Base64")]
+    }
+
+    fn digests(&self) -> Vec<Choice> {
+        vec![Choice::new("sha256", "SHA-256"), Choice::new("sha512", "SHA-512")]
+    }
+
     fn key_hint(&self) -> &'static str {
         "Of your own Stripe account: rk_live_… or rk_test_…, with the permission to write Checkout Sessions and no other. \
          Secret keys, sk_…, may do far more, and are not taken. It is not shown again."
+    }
+}
+
+impl EndpointRow {
+    fn kind(&self) -> Option<&'static Kind> {
+        kind(&self.provider)
+    }
+
+    fn must_bring_secret(&self) -> bool {
+        self.kind().is_some_and(|kind| kind.secret.required)
+    }
+
+    fn secret_label(&self) -> String {
+        let label = self.kind().map_or("secret", |kind| kind.secret.label);
+        let mut letters = label.chars();
+        let first = letters.next().map(|letter| letter.to_ascii_lowercase());
+        format!("New {}{}", first.into_iter().collect::<String>(), letters.as_str())
+    }
+
+    fn secret_hint(&self) -> &'static str {
+        if self.must_bring_secret() {
+            "As the provider shows it. The old one goes on verifying for 24 hours."
+        } else {
+            "If the provider makes it, as Stripe does, paste it here. If it is empty, Plixo makes one. The old one goes on verifying for 24 hours."
+        }
+    }
+
+    fn has_public_key(&self) -> bool {
+        self.kind().is_some_and(|kind| kind.has_public_key)
     }
 }
 
@@ -174,3 +425,36 @@ impl EventPage {
 }
 
 pages!(Integrations in Integrations, EventList in Events, EventPage in Events);
+
+#[cfg(test)]
+mod tests {
+    use plixo_domain::webhook::Provider;
+
+    use super::*;
+
+    #[test]
+    fn every_provider_that_can_have_an_endpoint_has_its_form_and_its_name() {
+        let words: Vec<_> =
+            Provider::ALL.into_iter().filter(|it| *it != Provider::Member).map(Provider::as_str).collect();
+        assert!(words.iter().all(|word| kind(word).is_some()) && words.len() == KINDS.len());
+        assert_eq!((provider_name("quickbooks"), provider_name("other")), ("QuickBooks", "other"));
+    }
+
+    #[test]
+    fn a_signature_is_told_in_words() {
+        let of = |prefix: &str, encoding, digest, time: Option<&str>| {
+            let time = time.map(|name| name.parse().unwrap());
+            signature(
+                &HmacScheme::new("x-s".parse().unwrap(), prefix.to_owned(), encoding, digest, time).unwrap(),
+            )
+        };
+        assert_eq!(
+            of("sha256=", SignatureEncoding::Hex, Digest::Sha256, None),
+            "x-s: sha256=<HMAC-SHA-256 of the body, in hexadecimal>"
+        );
+        assert_eq!(
+            of("", SignatureEncoding::Base64, Digest::Sha512, Some("x-t")),
+            "x-s: <HMAC-SHA-512 of x-t, a point and the body, in Base64>"
+        );
+    }
+}

@@ -10,7 +10,7 @@ use plixo_domain::ledger::{InvoiceStatus, LinkState, PaymentStatus, Residency};
 use plixo_domain::money::{Currency, Money};
 use plixo_domain::people::{MemberState, Role};
 use plixo_domain::secret::Secret;
-use plixo_domain::webhook::{EndpointState, EventStatus};
+use plixo_domain::webhook::{Digest, EndpointState, EventStatus, HmacScheme, SignatureEncoding};
 use plixo_pages::{
     AllocateForm, AllocationRow, Applied, AuditFilter, AuditLog, AuditRow, Banner, BeginTotp, Candidate,
     Carried, Choice, Code, ConnectedAccount, CustomerForm, CustomerLink, CustomerList, CustomerPage,
@@ -54,6 +54,10 @@ pub(crate) fn samples(text: &dyn Fn(&str) -> String) -> Vec<Sample> {
     }
     make.made
 }
+
+/// Who can send to an endpoint.
+const PROVIDERS: [&str; 7] =
+    ["stripe", "xero", "quickbooks", "business_central", "erpnext", "standard_webhooks", "generic_hmac"];
 
 struct Make<'a> {
     text: &'a dyn Fn(&str) -> String,
@@ -907,17 +911,33 @@ impl Make<'_> {
 
     fn integrations(&mut self) {
         let url = "https://api.plixo.example/webhooks/stripe/whe_01kajw7k2pfh8b6q1yq3m9t5zr";
-        let row = |make: &mut Self, provider: &str, account: Option<&str>, state| EndpointRow {
+        let row = |make: &mut Self, provider: &str, account: Option<&str>, hmac, state| EndpointRow {
             id: make.ids.make(),
             version: "1".to_owned(),
-            provider: make.t(provider),
+            provider: provider.to_owned(),
             url: url.to_owned(),
             account: account.map(|account| make.t(account)),
+            hmac,
             state,
         };
+        let unknown = self.t("another");
+        let hash = "sha256:4f2b1c0e9d8a7b6c5d4e3f2a1b0c9d8e7f6a5b4c3d2e1f0a9b8c7d6e5f4a3b2c";
+        let header = |name: &str| name.parse().unwrap();
+        let own = HmacScheme::new(
+            header("x-netsuite-signature"),
+            "v1:".to_owned(),
+            SignatureEncoding::Hex,
+            Digest::Sha512,
+            Some(header("x-netsuite-time")),
+        );
+        use EndpointState as S;
         let endpoints = vec![
-            row(self, "Stripe", Some("acct_1Nv0FGQ9RKHgCVdK"), EndpointState::Enabled),
-            row(self, "ERPNext", None, EndpointState::Disabled),
+            row(self, "stripe", Some("acct_1Nv0FGQ9RKHgCVdK"), None, S::Enabled),
+            row(self, "erpnext", Some(hash), None, S::Disabled),
+            row(self, "xero", Some("c2cc9b6e-9458-4c7d-93cc-f02b81b0594f"), None, S::Enabled),
+            row(self, "standard_webhooks", None, None, S::Enabled),
+            row(self, "generic_hmac", None, own.ok(), S::Enabled),
+            row(self, &unknown, None, None, S::Disabled),
         ];
         let page = Integrations {
             frame: self.frame(),
@@ -926,10 +946,6 @@ impl Make<'_> {
             paging: first(),
             cursor: String::new(),
             fresh: None,
-            providers: vec![
-                Choice::new("stripe", self.t("Stripe")),
-                Choice::new("erpnext", self.t("ERPNext")),
-            ],
             form: EndpointForm::default(),
             account: None,
             errors: Errors::default(),
@@ -947,23 +963,62 @@ impl Make<'_> {
         let errors = self.errors(&wrong);
         self.add("integrations-key-wrong", Integrations { errors, ..page.clone() }.render());
         let secret = Some(Secret::new("whsec_kRcJ4lVnHTd4tqSgkdHAk7GuVv2OEHmo".to_owned()));
-        let fresh = |is_rotated, secret| Some(FreshSecret { url: url.to_owned(), secret, is_rotated });
-        let made = Integrations { fresh: fresh(false, secret.clone()), ..page.clone() };
+        let fresh = |provider: &str, is_rotated, secret| {
+            let (provider, url) = (provider.to_owned(), url.to_owned());
+            Some(FreshSecret { provider, url, secret, is_rotated })
+        };
+        let bare = Integrations { endpoints: Vec::new(), ..page.clone() };
+        for provider in PROVIDERS {
+            let form = EndpointForm { provider: provider.to_owned(), ..EndpointForm::default() };
+            self.add(&format!("integrations-new-{provider}"), Integrations { form, ..bare.clone() }.render());
+        }
+        let brought = Integrations { fresh: fresh("xero", false, None), ..bare };
+        self.add("integrations-brought", brought.render());
+        let made = Integrations { fresh: fresh("stripe", false, secret.clone()), ..page.clone() };
         self.add("integrations-made", made.render());
-        let rotated = Integrations { fresh: fresh(true, None), ..page.clone() };
+        let rotated = Integrations { fresh: fresh("stripe", true, None), ..page.clone() };
         self.add("integrations-rotated", rotated.render());
-        let row = page.endpoints.first().map(|row| format!("secret-{}", row.id)).unwrap_or_default();
+        let row = |n: usize, field: &str| {
+            page.endpoints.get(n).map(|row| format!("{field}-{}", row.id)).unwrap_or_default()
+        };
         let wrong = Integrations {
-            form: EndpointForm { provider: "erpnext".to_owned(), account: self.t("acct 1") },
+            form: EndpointForm {
+                provider: "generic_hmac".to_owned(),
+                account: self.t("acct 1"),
+                header: self.t("cookie"),
+                prefix: self.t("sha256 ="),
+                encoding: "base64".to_owned(),
+                digest: "sha512".to_owned(),
+                timestamp_header: self.t("date"),
+                public_key: String::new(),
+            },
             errors: self.errors(&[
-                (&row, "Paste the whole secret: it begins with whsec_"),
-                ("provider", "Choose a provider"),
+                (&row(0, "secret"), "Paste the whole secret: it begins with whsec_"),
+                (&row(3, "public_key"), "Is no Ed25519 public key: whpk_ and the Base64 of its 32 bytes"),
                 ("account", "Enter an account such as acct_1Nv0FGQ9RKHgCVdK"),
-                ("secret", "Paste the whole secret: it begins with whsec_"),
+                ("secret", "Has to be 16 to 256 visible ASCII characters"),
+                ("header", "Is a header with a meaning of its own; choose another, such as x-signature"),
+                ("prefix", "Has to be at most 32 visible ASCII characters without , and ;"),
+                ("encoding", "Choose one"),
+                ("digest", "Choose one"),
+                ("timestamp_header", "Has to be another header than the signature’s"),
             ]),
             ..page.clone()
         };
         self.add("integrations-wrong", wrong.render());
+        let wrong = Integrations {
+            form: EndpointForm {
+                provider: "standard_webhooks".to_owned(),
+                public_key: self.t("whsec_no"),
+                ..EndpointForm::default()
+            },
+            errors: self.errors(&[
+                ("public_key", "Is no Ed25519 public key: whpk_ and the Base64 of its 32 bytes"),
+                ("secret", "Is no secret of Standard Webhooks: whsec_ and the Base64 of 24 to 64 bytes"),
+            ]),
+            ..page.clone()
+        };
+        self.add("integrations-wrong-key", wrong.render());
         let end = Integrations { endpoints: Vec::new(), paging: Paging::default(), ..page.clone() };
         self.add("integrations-end", end.render());
         let paging = Paging { next: self.some("next"), is_first: true };

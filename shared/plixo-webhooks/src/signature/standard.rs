@@ -41,6 +41,25 @@ impl Key {
     }
 }
 
+/// The y-coordinates of the points whose order divides 8, in both encodings where there are two, without the bit of x's sign. Under
+/// such a key, as one of nothing but zeros, anybody can sign.
+const SMALL_ORDER: [&str; 7] = [
+    "0000000000000000000000000000000000000000000000000000000000000000",
+    "0100000000000000000000000000000000000000000000000000000000000000",
+    "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+    "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+    "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+];
+
+fn is_of_small_order(mut key: [u8; 32]) -> bool {
+    if let Some(last) = key.last_mut() {
+        *last &= 0x7f;
+    }
+    SMALL_ORDER.contains(&hex::encode(key).as_str())
+}
+
 enum Given {
     Mac([u8; 32]),
     Asymmetric([u8; 64]),
@@ -123,7 +142,11 @@ impl Scheme for StandardWebhooks {
     }
 
     fn takes_secret(&self, secret: &str) -> bool {
-        Key::read(secret.as_bytes()).is_some()
+        match Key::read(secret.as_bytes()) {
+            Some(Key::Secret(_)) => true,
+            Some(Key::Public(key)) => !is_of_small_order(key),
+            None => false,
+        }
     }
 }
 

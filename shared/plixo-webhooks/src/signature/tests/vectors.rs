@@ -98,6 +98,37 @@ fn standard_webhooks_try_every_signature_and_refuse_what_is_odd() {
 }
 
 #[test]
+fn a_public_key_under_which_anybody_can_sign_is_not_taken() {
+    let encode = |bytes: &[u8]| base64::Engine::encode(&base64::engine::general_purpose::STANDARD, bytes);
+    let takes =
+        |bytes: &[u8]| of(Provider::StandardWebhooks).takes_secret(&format!("whpk_{}", encode(bytes)));
+    let key = |first: u8, middle: u8, last: u8| [&[first][..], &[middle; 30], &[last]].concat();
+    let eighth = hex::decode("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05").unwrap();
+    let other = hex::decode("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a").unwrap();
+    let weak = [
+        key(0, 0, 0),
+        key(1, 0, 0),
+        eighth,
+        other,
+        key(0xec, 0xff, 0x7f),
+        key(0xed, 0xff, 0x7f),
+        key(0xee, 0xff, 0x7f),
+    ];
+    for mut bytes in weak {
+        assert!(!takes(&bytes), "{bytes:02x?}");
+        *bytes.last_mut().unwrap() |= 0x80;
+        assert!(!takes(&bytes), "{bytes:02x?}, of the other sign");
+    }
+    // The neutral point and a factor of 0 sign whatever there is, without any private key.
+    let neutral = key(1, 0, 0);
+    let forged = format!("v1a,{}", encode(&[neutral.as_slice(), &[0; 32]].concat()));
+    let public = format!("whpk_{}", encode(&neutral));
+    for body in ["{}", "anything"] {
+        assert!(standard("msg_1", 1_700_000_000, &forged, body, &public).is_ok(), "{body}");
+    }
+}
+
+#[test]
 fn standard_webhooks_keys_are_what_their_prefix_says() {
     let takes = |secret: &str| of(Provider::StandardWebhooks).takes_secret(secret);
     let encoded =
