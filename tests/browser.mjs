@@ -47,14 +47,21 @@ async function leading(act) {
 }
 
 async function look() {
-  const shown = await page.evaluate(() => ({
-    url: location.href,
-    title: document.title,
-    text: document.body.innerText,
-    errors: [...document.querySelectorAll('.error')].map((one) => one.innerText),
-    links: [...document.querySelectorAll('a[href]')].map((one) => one.getAttribute('href')),
-    buttons: [...document.querySelectorAll('button, a.button')].map((one) => one.innerText.trim()),
-  }));
+  const shown = await page.evaluate(async () => {
+    const frame = () => new Promise((shown) => { requestAnimationFrame(shown); });
+    // What has the focus from the beginning gets it with the first frames.
+    if (document.querySelector('[autofocus]')) for (let frames = 0; frames < 3; frames += 1) await frame();
+    const active = document.activeElement;
+    return {
+      focus: active.getAttribute('aria-label') ?? active.getAttribute('name') ?? active.innerText.trim().replace(/\s+/g, ' '),
+      url: location.href,
+      title: document.title,
+      text: document.body.innerText,
+      errors: [...document.querySelectorAll('.error')].map((one) => one.innerText),
+      links: [...document.querySelectorAll('a[href]')].map((one) => one.getAttribute('href')),
+      buttons: [...document.querySelectorAll('button, a.button')].map((one) => one.innerText.trim()),
+    };
+  });
   return { status, complaints, ...shown };
 }
 
@@ -94,6 +101,18 @@ const commands = {
     const found = await named(name);
     return leading(() => found.click());
   },
+  // Keys of the keyboard, `Shift+Tab` among them, that lead to no other page.
+  keys: async ({ keys }) => {
+    for (const key of keys) {
+      const held = key.split('+').slice(0, -1);
+      for (const one of held) await page.keyboard.down(one);
+      await page.keyboard.press(key.split('+').at(-1));
+      for (const one of held) await page.keyboard.up(one);
+    }
+    return look();
+  },
+  type: async ({ text }) => { await page.keyboard.type(text); },
+  enter: () => leading(() => page.keyboard.press('Enter')),
   cookies: () => context.cookies(),
   forget: async ({ name }) => {
     await context.deleteCookie(...(await context.cookies()).filter((one) => one.name === name));

@@ -49,6 +49,18 @@ class Browser:
         self.fill(**fields)
         return self._do("press", name=name)
 
+    def keys(self, *keys):
+        """Presses keys that lead to no other page: `Tab`, `Shift+Tab`, `Backspace`."""
+        return self._do("keys", keys=keys)
+
+    def type(self, text):
+        """Types into what has the focus."""
+        self._do("type", text=text)
+
+    def enter(self):
+        """Presses Enter, which leads to another page."""
+        return self._do("enter")
+
     def open(self, name):
         self._do("open", name=name)
 

@@ -143,13 +143,16 @@ def comes_in(stack, email, password, chosen):
     return told["access_token"]
 
 
+# What a founder chooses.
+CHOSEN = "seventeen quiet kayaks pass the weir"
+
+
 def founded(stack, name, email):
     """The Controller of a new organisation."""
     order = {"name": name, "residency": "eu", "controller_email": email}
     status, _, made = call(stack, "/v1/orgs", order, token(stack, stack.json["operator"]))
     assert status == 201, made
-    chosen = "seventeen quiet kayaks pass the weir"
-    return Person(stack, comes_in(stack, email, temporary(letters(stack, email)[-1]), chosen), made["id"])
+    return Person(stack, comes_in(stack, email, temporary(letters(stack, email)[-1]), CHOSEN), made["id"])
 
 
 def scanned(svg):

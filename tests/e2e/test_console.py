@@ -352,7 +352,7 @@ def test_a_webhook_event_is_found_and_replayed(stack, signed_in):
 
 
 PAGES = ("", "/invoices", "/invoices?status=open", "/invoices/new", "/customers", "/customers/new", "/payments", "/payments/unapplied",
-         "/payments/new", "/members", "/settings", "/integrations", "/webhook-events", "/audit")
+         "/payments/new", "/cash", "/members", "/settings", "/integrations", "/webhook-events", "/audit")
 
 
 def test_axe_finds_nothing_wrong_with_any_page(stack, signed_in, browser):

@@ -1,6 +1,6 @@
 //! What was done, told on the page that comes next. A code stands in its address, never a sentence.
 
-const SENTENCES: [(&str, &str); 24] = [
+const SENTENCES: [(&str, &str); 25] = [
     ("invoice", "The draft is saved."),
     ("finalized", "The invoice is finalized: it is owed from now on."),
     ("voided", "The invoice is void."),
@@ -10,6 +10,7 @@ const SENTENCES: [(&str, &str); 24] = [
     ("payment", "The payment is recorded."),
     ("applied", "The payment is applied."),
     ("taken-back", "The allocation is taken back."),
+    ("undone", "That is taken back: here is the payment again."),
     ("invited", "The invitation is sent."),
     ("role", "The role is changed."),
     ("removed", "The member is removed."),

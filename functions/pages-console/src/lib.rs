@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod audit;
+mod cash;
 mod customers;
 mod done;
 mod fields;
@@ -31,7 +32,7 @@ use visit::{Failed, Visit};
 pub const FUNCTION: &str = "pages-console";
 
 /// The routes that it answers, as the gateway names them.
-pub const ROUTES: [&str; 33] = [
+pub const ROUTES: [&str; 35] = [
     "GET /",
     "GET /assets/{file}",
     "GET /orgs",
@@ -55,6 +56,8 @@ pub const ROUTES: [&str; 33] = [
     "POST /orgs/{org}/payments/new",
     "GET /orgs/{org}/payments/{id}",
     "POST /orgs/{org}/payments/{id}",
+    "GET /orgs/{org}/cash",
+    "POST /orgs/{org}/cash",
     "GET /orgs/{org}/members",
     "POST /orgs/{org}/members",
     "GET /orgs/{org}/settings",
@@ -169,6 +172,7 @@ impl Visit<'_> {
             "/payments/unapplied" => payments::list(self, true).await,
             "/payments/new" => payments::write(self).await,
             "/payments/{id}" => payments::show(self).await,
+            "/cash" => cash::show(self).await,
             "/members" => organisations::members(self).await,
             "/settings" => organisations::settings(self).await,
             "/integrations" => integrations::list(self).await,
@@ -188,6 +192,7 @@ impl Visit<'_> {
             "/customers/{id}/edit" => customers::save(self, form, true).await,
             "/payments/new" => payments::save(self, form).await,
             "/payments/{id}" => payments::act(self, form).await,
+            "/cash" => cash::act(self, form).await,
             "/members" => organisations::change_members(self, form).await,
             "/settings" => organisations::change_settings(self, form).await,
             "/integrations" => integrations::act(self, form).await,

@@ -2,22 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use plixo_domain::id::InvoiceId;
+use plixo_domain::id::{AllocationId, InvoiceId};
 use plixo_domain::money::Money;
 use plixo_lambda::http::Response;
 use plixo_pages::{
-    AllocateForm, AllocationRow, Candidate, CustomerLink, Errors, PaymentForm, PaymentList, PaymentPage,
-    PaymentRow, ProblemKind,
+    AllocateForm, AllocationRow, Candidate, CashPlace, CustomerLink, Errors, PaymentForm, PaymentList,
+    PaymentPage, PaymentRow, ProblemKind,
 };
-use plixo_web::ask::Problem;
+use plixo_web::ask::{Problem, Shown};
 use plixo_web::form::Form;
 use serde_json::{Value, json};
 
 use crate::audit::People;
+use crate::cash;
 use crate::fields::{amount_of, currencies, customers, name};
 use crate::invoices::is_overdue;
-use crate::shape::{Invoice, List, Payment};
-use crate::visit::{Failed, Visit, allowed, among, tried};
+use crate::shape::{Invoice, List, Made, Payment};
+use crate::visit::{Failed, Tried, Visit, allowed, among, tried};
 
 /// So many invoices are offered to apply a payment to.
 const CANDIDATES: usize = 20;
@@ -49,7 +50,7 @@ fn row(it: Payment) -> PaymentRow {
 }
 
 pub(crate) async fn show(visit: &Visit<'_>) -> Result<Response, Failed> {
-    page(visit, &Form::default(), Errors::default()).await
+    page(visit, &visit.query, Errors::default()).await
 }
 
 /// What the forms of a payment do.
@@ -72,8 +73,28 @@ async fn take_back(visit: &Visit<'_>, form: &Form) -> Result<Response, Failed> {
 }
 
 async fn apply(visit: &Visit<'_>, form: &Form) -> Result<Response, Failed> {
+    let id = visit.path("id");
+    match (allocate(visit, id, form).await?, place(form)) {
+        (Ok(made), Some(place)) => Ok(cash::go_on(visit, &place, id, &made)),
+        (Ok(_), None) => Ok(visit.done(&format!("/payments/{id}"), "applied")),
+        (Err(errors), _) => page(visit, form, errors).await,
+    }
+}
+
+/// Where somebody came from to apply a payment by hand.
+fn place(form: &Form) -> Option<CashPlace> {
+    let place = || CashPlace { cursor: form.text("cursor").to_owned(), next: form.text("next").to_owned() };
+    form.has("next").then(place)
+}
+
+/// Applies a payment as the form says.
+pub(crate) async fn allocate(
+    visit: &Visit<'_>,
+    id: &str,
+    form: &Form,
+) -> Result<Tried<Vec<AllocationId>>, Failed> {
     let mut errors = Errors::default();
-    let currency = visit.payment("").await?.body.amount.map(|it| it.currency.to_string());
+    let currency = visit.payment(id, "").await?.body.amount.map(|it| it.currency.to_string());
     let currency = currency.unwrap_or_default();
     let (mut shares, mut fields) = (Vec::new(), Vec::new());
     for (id, text) in typed(form) {
@@ -97,19 +118,15 @@ async fn apply(visit: &Visit<'_>, form: &Form) -> Result<Response, Failed> {
         errors = errors.whole("Enter how much of the payment an invoice gets");
     }
     if errors.any() {
-        return page(visit, form, errors).await;
+        return Ok(Err(errors));
     }
-    let id = visit.path("id");
     let ask = visit.ask("POST", "payments/{id}/allocations").id("id", id).of_form(form);
-    let asked = ask.body(&json!({"allocations": shares})).tell().await;
+    let asked = ask.body(&json!({"allocations": shares})).send::<List<Made>>().await;
     let field = |pointer: &str| {
         let line = pointer.strip_prefix("/allocations/")?.split('/').next()?.parse::<usize>().ok()?;
         fields.get(line).cloned()
     };
-    match tried(asked, field)? {
-        Ok(()) => Ok(visit.done(&format!("/payments/{id}"), "applied")),
-        Err(errors) => page(visit, form, errors).await,
-    }
+    Ok(tried(asked, field)?.map(|made| made.body.data.into_iter().map(|it| it.id).collect()))
 }
 
 /// The invoices beside which something was typed, and what.
@@ -120,8 +137,8 @@ fn typed(form: &Form) -> impl Iterator<Item = (InvoiceId, &str)> {
 }
 
 impl Visit<'_> {
-    async fn payment(&self, expand: &str) -> Result<plixo_web::ask::Shown<Payment>, Problem> {
-        self.ask("GET", "payments/{id}").id("id", self.path("id")).query(&[("expand", expand)]).send().await
+    pub(crate) async fn payment(&self, id: &str, expand: &str) -> Result<Shown<Payment>, Problem> {
+        self.ask("GET", "payments/{id}").id("id", id).query(&[("expand", expand)]).send().await
     }
 
     async fn invoice_of(&self, number: &str) -> Result<Option<Invoice>, Problem> {
@@ -160,18 +177,31 @@ impl Visit<'_> {
 }
 
 async fn page(visit: &Visit<'_>, form: &Form, errors: Errors) -> Result<Response, Failed> {
-    let (org, found) = futures::try_join!(visit.membership(), visit.payment("customer,invoices"))?;
+    let id = visit.path("id");
+    let (org, found) = futures::try_join!(visit.membership(), visit.payment(id, "customer,invoices"))?;
     let (it, version) = (found.body, found.version);
     let people = if it.allocations.is_empty() { People::default() } else { People::of(visit, &org).await? };
-    let left = it.unapplied.filter(|left| left.amount > 0 && org.may.write_ledger);
-    let allocate = match left {
-        Some(left) => Some(AllocateForm {
-            candidates: candidates(visit, form, &it, left).await?,
-            other_number: form.text("other_number").to_owned(),
-            other_amount: form.text("other_amount").to_owned(),
-        }),
-        None => None,
+    let (left, place) = (it.unapplied.filter(|left| left.amount > 0), place(form));
+    let (other_number, other_amount) =
+        (form.text("other_number").to_owned(), form.text("other_amount").to_owned());
+    let is_touched = typed(form).next().is_some() || !other_number.is_empty() || !other_amount.is_empty();
+    let suggestions = async {
+        // Who is about to type what an invoice gets has seen them.
+        match left.filter(|_| !is_touched && place.is_none()) {
+            Some(_) => Ok(cash::suggestions(visit, id).await),
+            None => Ok(None),
+        }
     };
+    let allocate = async {
+        match left.filter(|_| org.may.write_ledger) {
+            Some(left) => {
+                let candidates = candidates(visit, form, &it, left).await?;
+                Ok::<_, Problem>(Some(AllocateForm { candidates, other_number, other_amount }))
+            }
+            None => Ok(None),
+        }
+    };
+    let (allocate, suggestions) = futures::try_join!(allocate, suggestions)?;
     let allocations = it.allocations.iter().map(|allocation| AllocationRow {
         id: allocation.id,
         invoice_id: allocation.invoice_id,
@@ -195,6 +225,8 @@ async fn page(visit: &Visit<'_>, form: &Form, errors: Errors) -> Result<Response
         received_on: it.received_on,
         external_id: it.external_id,
         allocations: allocations.collect(),
+        suggestions,
+        place,
         allocate,
         org,
         errors,

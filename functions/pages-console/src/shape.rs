@@ -158,6 +158,35 @@ pub(crate) struct Allocation {
     pub(crate) applied_by: Actor,
 }
 
+/// An allocation that was made.
+#[derive(Deserialize)]
+pub(crate) struct Made {
+    pub(crate) id: AllocationId,
+}
+
+/// What a payment may be for, the likeliest first.
+#[derive(Deserialize)]
+pub(crate) struct Suggestions {
+    pub(crate) data: Vec<Suggestion>,
+    pub(crate) stopped_early: bool,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Suggestion {
+    pub(crate) allocations: Vec<SuggestedAllocation>,
+    /// From 0 to 1.
+    pub(crate) confidence: serde_json::Number,
+    pub(crate) reasons: Vec<String>,
+    pub(crate) unapplied: Money,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct SuggestedAllocation {
+    pub(crate) invoice_id: InvoiceId,
+    pub(crate) amount: Money,
+    pub(crate) invoice: Option<InvoiceName>,
+}
+
 #[derive(Deserialize)]
 pub(crate) struct PortalLink {
     pub(crate) id: LinkId,

@@ -1,3 +1,5 @@
+mod cash;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -43,6 +45,7 @@ struct World {
     mail: FakeMail,
     stripe_keys: FakeVault,
     stripe: FakeStripe,
+    suggested: cash::Suggested,
     orgs: [OrgId; 2],
     users: Vec<[UserId; 2]>,
 }
@@ -150,7 +153,13 @@ fn world_that_requires_two_factors(require_two_factor: bool) -> World {
     let links = kept(api_portal_links::Api::new(Arc::clone(&desk), payers));
     let webhooks = kept(api_webhooks::Api::new(Arc::clone(&desk), outside));
     let audit = kept(api_audit::Api::new(Arc::clone(&desk)));
+    let suggested = cash::Suggested::default();
+    let told = suggested.clone();
     let console = Console::new(entropy)
+        .asking(&cash::SUGGESTIONS, move |it, line| {
+            let answer = told.answer(&it);
+            async move { (answer, line) }
+        })
         .asking(&api_ledger::ROUTES, move |it, line| async move { ledger.handle(&it, line).await })
         .asking(
             &api_organisations::ROUTES,
@@ -159,7 +168,7 @@ fn world_that_requires_two_factors(require_two_factor: bool) -> World {
         .asking(&api_portal_links::ROUTES, move |it, line| async move { links.handle(&it, line).await })
         .asking(&api_webhooks::ROUTES, move |it, line| async move { webhooks.handle(&it, line).await })
         .asking(&[api_audit::ROUTE], move |it, line| async move { audit.handle(&it, line).await });
-    World { faults, desk, kms, console, tables, mail, stripe_keys, stripe, orgs, users }
+    World { faults, desk, kms, console, tables, mail, stripe_keys, stripe, suggested, orgs, users }
 }
 
 /// Somebody at a browser.

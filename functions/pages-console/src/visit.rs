@@ -77,6 +77,13 @@ impl<'a> Visit<'a> {
         format!("/orgs/{}{rest}", self.path("org"))
     }
 
+    /// [`Visit::page`] with a query; what is empty is left out.
+    pub(crate) fn page_with(&self, rest: &str, query: &[(&str, &str)]) -> String {
+        let mut text = form_urlencoded::Serializer::new(String::new());
+        let text = text.extend_pairs(query.iter().filter(|(_, value)| !value.is_empty())).finish();
+        self.page(&format!("{rest}?{text}"))
+    }
+
     /// The day, UTC.
     pub(crate) fn today(&self) -> Date {
         self.blank.timestamp.to_zoned(TimeZone::UTC).date()
@@ -145,10 +152,8 @@ impl<'a> Visit<'a> {
 
     /// [`Visit::done`], to the part of a list that the form stood in.
     pub(crate) fn done_in_list(&self, rest: &str, code: &str) -> Response {
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        query.extend_pairs(self.query.some("cursor").map(|cursor| ("cursor", cursor)));
-        let query = query.append_pair("done", code).finish();
-        Response::redirect(303, self.page(&format!("{rest}?{query}")))
+        let query = [("cursor", self.query.text("cursor")), ("done", code)];
+        Response::redirect(303, self.page_with(rest, &query))
     }
 }
 
@@ -220,6 +225,14 @@ impl Ask<'_> {
             if let Some(value) = form.some(field) {
                 self.request = self.request.with_header(header, value);
             }
+        }
+        self
+    }
+
+    /// As one of several things says that the form does: each has a key of its own.
+    pub(crate) fn of_form_part(mut self, form: &Form, part: &str) -> Self {
+        if let Some(key) = form.some("idempotency_key") {
+            self.request = self.request.with_header("idempotency-key", format!("{key}.{part}"));
         }
         self
     }

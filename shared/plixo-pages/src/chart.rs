@@ -112,6 +112,41 @@ impl Owed {
     }
 }
 
+/// How an amount is divided, as one bar: each part wide enough to be seen.
+pub(crate) struct Split {
+    pub(crate) parts: Vec<Piece>,
+    /// What is left over.
+    pub(crate) rest: Option<Piece>,
+}
+
+/// A part of a bar: where it begins, and how wide it is.
+pub(crate) struct Piece {
+    pub(crate) x: String,
+    pub(crate) width: String,
+}
+
+impl Split {
+    pub(crate) fn new(shares: &[i64], rest: i64) -> Self {
+        /// In hundredths of a percent, as all of them.
+        const LEAST: i128 = 200;
+        let amounts: Vec<i128> = shares.iter().chain([&rest]).map(|it| i128::from(*it).max(0)).collect();
+        let shown = amounts.iter().fold(0, |count, it| if *it > 0 { count + 1 } else { count });
+        let whole = amounts.iter().sum::<i128>().max(1);
+        let spread = (10_000 - LEAST * shown).max(0);
+        let mut before = (0, 0);
+        let mut pieces = amounts.into_iter().map(|amount| {
+            let edge = |(count, sum): (i128, i128)| LEAST * count + spread * sum / whole;
+            let from = edge(before);
+            before = (before.0 + i128::from(amount > 0), before.1 + amount);
+            let hundredths = |it: i128| percent(i64::try_from(it).unwrap_or(0) * 10, 100);
+            let piece = Piece { x: hundredths(from), width: hundredths(edge(before) - from) };
+            (amount > 0).then_some(piece)
+        });
+        let parts = pieces.by_ref().take(shares.len()).flatten().collect();
+        Self { parts, rest: pieces.next().flatten() }
+    }
+}
+
 /// How wide a bar is whose whole would be 100 %: the paid part of a total. `None` where there is no whole.
 pub(crate) fn part(part: i64, whole: i64) -> Option<String> {
     share(part, whole).map(|share| percent(share * 10, 100))
@@ -190,7 +225,35 @@ mod tests {
         assert_eq!(owed(0, 0), None);
     }
 
+    #[test]
+    fn an_amount_is_divided_from_end_to_end() {
+        let split = |shares: &[i64], rest| {
+            let split = Split::new(shares, rest);
+            let all = split.parts.iter().chain(&split.rest);
+            all.map(|it| format!("{} {}", it.x, it.width)).collect::<Vec<_>>()
+        };
+        assert_eq!(split(&[500], 0), ["0.00% 100.00%"]);
+        assert_eq!(split(&[300, 300], 0), ["0.00% 50.00%", "50.00% 50.00%"]);
+        assert_eq!(split(&[75], 25), ["0.00% 74.00%", "74.00% 26.00%"]);
+        assert_eq!(split(&[i64::MAX, 1], 0), ["0.00% 97.99%", "97.99% 2.01%"], "what is there shows");
+        assert_eq!(split(&[], 0), Vec::<String>::new());
+        assert_eq!(Split::new(&[1; 20], 1).parts.len(), 20);
+    }
+
     proptest! {
+        #[test]
+        fn a_division_fills_its_bar(shares in prop::collection::vec(1..i64::MAX, 1..21), rest in 0..i64::MAX) {
+            let split = Split::new(&shares, rest);
+            let number = |text: &str| text.trim_end_matches('%').replace('.', "").parse::<i64>().unwrap();
+            let mut end = 0;
+            for piece in split.parts.iter().chain(&split.rest) {
+                prop_assert_eq!(number(&piece.x), end);
+                prop_assert!(number(&piece.width) >= 200);
+                end += number(&piece.width);
+            }
+            prop_assert_eq!(end, 10_000);
+        }
+
         #[test]
         fn bars_stay_in_the_plot(received in prop::collection::vec(any::<i64>(), 0..14)) {
             let chart = chart(&received);

@@ -61,6 +61,13 @@ impl Errors {
         self
     }
 
+    /// The same on a page that has none of the fields: nothing stands beside one.
+    #[must_use]
+    pub fn without_fields(mut self) -> Self {
+        self.whole.extend(self.fields.drain(..).map(|(_, message)| message));
+        self
+    }
+
     /// Whether the thing was changed since the page that was sent.
     #[must_use]
     pub fn is_stale(&self) -> bool {

@@ -4,6 +4,7 @@ mod access;
 mod amount;
 mod assets;
 mod audit;
+mod cash;
 mod chart;
 mod customers;
 mod form;
@@ -25,6 +26,10 @@ pub use access::{BeginTotp, Carried, Code, NewPassword, Qr, SignIn, Totp};
 pub use amount::{AmountError, read_amount, write_amount};
 pub use assets::{Asset, assets, portal_headers, security_headers};
 pub use audit::{AuditFilter, AuditLog, AuditRow};
+pub use cash::{
+    CashPage, CashPayment, CashPlace, CashWork, Left, SuggestedAllocation, Suggestion, Suggestions, Undo,
+    UndoAllocation,
+};
 pub use customers::{CustomerForm, CustomerList, CustomerPage, CustomerRow};
 pub use form::{Choice, Errors, Paging};
 pub use frame::{Banner, Frame, May, Membership, Severity};

@@ -6,6 +6,8 @@ use plixo_domain::id::{AllocationId, CustomerId, InvoiceId, PaymentId};
 use plixo_domain::ledger::PaymentStatus;
 use plixo_domain::money::Money;
 
+use crate::access::Carried;
+use crate::cash::{CashPlace, Suggestions};
 use crate::form::{Choice, Errors, Paging};
 use crate::frame::{Frame, Membership, NavGroup, Section};
 use crate::page::pages;
@@ -64,8 +66,8 @@ pub struct CustomerLink {
     pub name: String,
 }
 
-/// `GET /orgs/{org}/payments/{id}`; posts `version` and `do`: `apply` with the fields of [`AllocateForm`], or `take_back` with
-/// `allocation`.
+/// `GET /orgs/{org}/payments/{id}`, with the fields of [`AllocateForm`] filled in that its query has; posts `version` and `do`:
+/// `apply` with the fields of [`AllocateForm`] or those of a suggestion, or `take_back` with `allocation`.
 #[derive(Clone, Template)]
 #[template(path = "payment.html")]
 pub struct PaymentPage {
@@ -99,6 +101,10 @@ pub struct PaymentPage {
     pub external_id: Option<String>,
     /// Where it went.
     pub allocations: Vec<AllocationRow>,
+    /// What it may be for; `None` where that is not asked for.
+    pub suggestions: Option<Suggestions>,
+    /// Where in the list of unapplied payments somebody came from.
+    pub place: Option<CashPlace>,
     /// The form to apply what is left; `None` when nothing is, or the role may not.
     pub allocate: Option<AllocateForm>,
     /// What is wrong.
@@ -112,6 +118,17 @@ impl PaymentPage {
 
     fn list(&self) -> String {
         format!("/orgs/{}/payments", self.org.id)
+    }
+
+    fn carried(&self) -> Vec<Carried> {
+        self.place.as_ref().map(CashPlace::carried).unwrap_or_default()
+    }
+
+    /// Whether this place of the form is to be typed in first, where somebody came to do so: the first amount that is there.
+    fn has_focus(&self, form: &AllocateForm, place: &usize) -> bool {
+        let typed = form.candidates.iter().position(|it| !it.amount.is_empty());
+        let first = typed.or(self.place.is_some().then_some(0)).filter(|_| !self.errors.any());
+        first == Some(*place)
     }
 
     fn can_remove_any(&self) -> bool {

@@ -418,7 +418,7 @@ fn a_role_is_offered_what_it_may_do_and_nothing_else() {
         .map(|page| (page.name.clone(), Html::parse_document(&page.html)))
         .collect();
     let viewers: Vec<_> = pages.iter().filter(|(name, _)| name.ends_with("viewer")).collect();
-    assert!(viewers.len() >= 9);
+    assert!(viewers.len() >= 13);
     for (name, document) in viewers {
         let posts = select(document, "form[method=post]");
         assert!(posts.iter().all(|form| attribute(form, "action") == "/sign-out"), "{name}");
@@ -452,6 +452,62 @@ fn a_role_is_offered_what_it_may_do_and_nothing_else() {
     assert_eq!(of("members", "form input[value=remove]"), 4, "the last Controller stays");
     assert_eq!(of("payment", "form input[value=take_back]"), 1, "Stripe's own allocation stays");
     assert_eq!(of("event", "main form"), 0);
+    assert_eq!(of("cash-viewer", ".suggestion"), 3, "who may not apply sees what is suggested");
+    assert_eq!(of("cash-viewer", ".suggestion .button, form.undo"), 0);
+    assert_eq!(of("payment-suggestions-viewer", ".suggestion"), 3);
+}
+
+#[test]
+fn a_payment_is_worked_off_from_where_the_focus_is() {
+    let pages: BTreeMap<_, _> = samples(&as_it_is)
+        .into_iter()
+        .map(|page| (page.name.clone(), Html::parse_document(&page.html)))
+        .collect();
+    // What has the focus, and what Tab leads to from there.
+    let of = |name: &str| {
+        let [focus] = select(&pages[name], "main [autofocus]")[..] else {
+            panic!("{name}: one has the focus")
+        };
+        focus.text().collect::<String>().trim().to_owned()
+    };
+    for (name, focus) in [
+        ("cash", "Apply"),
+        ("cash-applied", "Apply"),
+        ("cash-undone", "Apply"),
+        ("cash-stopped-early", "Apply"),
+        ("cash-nothing-suggested", "Choose invoices"),
+        ("cash-unavailable", "Choose invoices"),
+        ("cash-gone", "Next payment"),
+        ("cash-rest", "Look at them again"),
+        ("cash-done", "Go to the overview"),
+    ] {
+        assert_eq!(of(name), focus, "{name}");
+    }
+    // What went wrong is read before anything is applied.
+    for name in ["cash-stale", "cash-undo-refused", "payment-change-wrong"] {
+        assert!(of(name).starts_with("Please check this"), "{name}");
+    }
+    let typed = select(&pages["payment-change"], "main [autofocus]");
+    assert_eq!(typed.iter().map(|field| attribute(field, "value")).collect::<Vec<_>>(), ["500.00"]);
+    assert_eq!(select(&pages["payment-change-no-candidate"], "#other_number[autofocus]").len(), 1);
+    for name in ["payment", "payment-apply-wrong", "cash-viewer"] {
+        assert!(select(&pages[name], "main [autofocus]:not([popovertarget])").is_empty(), "{name}");
+    }
+    let order: Vec<_> = select(&pages["cash-applied"], "main button, main a.button")
+        .iter()
+        .map(|one| one.text().collect::<String>().trim().to_owned())
+        .collect();
+    let wanted =
+        ["Undo", "Skip", "Apply", "Change", "Apply", "Change", "Apply", "Change", "Choose other invoices"];
+    assert_eq!(order, wanted);
+    // Shortcuts are told on the page that has them.
+    for (name, page) in &pages {
+        for key in select(page, "[accesskey]") {
+            let key = attribute(&key, "accesskey").to_uppercase();
+            let told = select(page, "kbd").iter().any(|kbd| kbd.text().collect::<String>() == key);
+            assert!(told || name.starts_with("cash-rest") || name == "cash-done", "{name}: {key}");
+        }
+    }
 }
 
 #[test]

@@ -13,14 +13,15 @@ use plixo_domain::secret::Secret;
 use plixo_domain::webhook::{Digest, EndpointState, EventStatus, HmacScheme, SignatureEncoding};
 use plixo_pages::{
     AllocateForm, AllocationRow, Applied, AuditFilter, AuditLog, AuditRow, Banner, BeginTotp, Candidate,
-    Carried, Choice, Code, ConnectedAccount, CustomerForm, CustomerLink, CustomerList, CustomerPage,
-    CustomerRow, EndpointForm, EndpointRow, Errors, EventList, EventPage, EventRow, Frame, FreshLink,
-    FreshSecret, GoneWhy, HistoryRow, Integrations, InviteForm, InvoiceFilter, InvoiceForm, InvoiceLine,
-    InvoiceList, InvoicePage, InvoiceRow, Language, LineRow, LinkEmail, LinkRow, May, MemberRow, Members,
-    Membership, MoneyOverview, Month, NewPassword, OrganisationRow, Organisations, Overview, Paging,
-    PaymentForm, PaymentList, PaymentPage, PaymentRow, PortalAsked, PortalDoor, PortalGone, PortalInvoice,
-    PortalLine, PortalNote, PortalProblem, PortalProblemKind, PortalStanding, Problem, ProblemKind, Qr,
-    Seller, SendAgain, SettingsPage, Severity, SignIn, Totp,
+    Carried, CashPage, CashPayment, CashPlace, CashWork, Choice, Code, ConnectedAccount, CustomerForm,
+    CustomerLink, CustomerList, CustomerPage, CustomerRow, EndpointForm, EndpointRow, Errors, EventList,
+    EventPage, EventRow, Frame, FreshLink, FreshSecret, GoneWhy, HistoryRow, Integrations, InviteForm,
+    InvoiceFilter, InvoiceForm, InvoiceLine, InvoiceList, InvoicePage, InvoiceRow, Language, Left, LineRow,
+    LinkEmail, LinkRow, May, MemberRow, Members, Membership, MoneyOverview, Month, NewPassword,
+    OrganisationRow, Organisations, Overview, Paging, PaymentForm, PaymentList, PaymentPage, PaymentRow,
+    PortalAsked, PortalDoor, PortalGone, PortalInvoice, PortalLine, PortalNote, PortalProblem,
+    PortalProblemKind, PortalStanding, Problem, ProblemKind, Qr, Seller, SendAgain, SettingsPage, Severity,
+    SignIn, SuggestedAllocation, Suggestion, Suggestions, Totp, Undo, UndoAllocation,
 };
 
 /// A page and what it is called.
@@ -43,6 +44,7 @@ pub(crate) fn samples(text: &dyn Fn(&str) -> String) -> Vec<Sample> {
     make.customers();
     make.payments();
     make.payment();
+    make.cash();
     make.members();
     make.integrations();
     make.events();
@@ -791,6 +793,9 @@ impl Make<'_> {
             allocation("NW-2026-0101", "bo.billing@nordwind.example", 20_000, true),
             allocation("NW-2026-0099", "Stripe", 7_003, false),
         ];
+        let untouched = candidates.iter().cloned();
+        let untouched = untouched.map(|it| Candidate { amount: String::new(), ..it }).collect();
+        let suggestions = self.suggestions();
         let page = PaymentPage {
             frame: self.frame(),
             org: self.org(),
@@ -807,16 +812,31 @@ impl Make<'_> {
             received_on: day(19),
             external_id: self.some("pi_3MtwBwLkdIwHu7ix28a3tqPa"),
             allocations,
+            suggestions: Some(suggestions.clone()),
+            place: None,
             allocate: Some(AllocateForm {
-                candidates: candidates.clone(),
+                candidates: untouched,
                 other_number: String::new(),
                 other_amount: String::new(),
             }),
             errors: Errors::default(),
         };
         self.add("payment", page.clone().render());
+        let change = PaymentPage {
+            suggestions: None,
+            place: Some(CashPlace { cursor: self.t("c0"), next: self.t("c1") }),
+            allocations: Vec::new(),
+            allocate: Some(AllocateForm {
+                candidates: candidates.clone(),
+                other_number: String::new(),
+                other_amount: String::new(),
+            }),
+            ..page.clone()
+        };
+        self.add("payment-change", change.clone().render());
         let first = candidates.first().map(|it| format!("apply.{}", it.invoice_id)).unwrap_or_default();
         let wrong = PaymentPage {
+            suggestions: None,
             allocations: Vec::new(),
             allocate: Some(AllocateForm {
                 candidates,
@@ -830,8 +850,14 @@ impl Make<'_> {
             ]),
             ..page.clone()
         };
-        self.add("payment-apply-wrong", wrong.render());
+        self.add("payment-apply-wrong", wrong.clone().render());
+        self.add("payment-change-wrong", PaymentPage { place: change.place.clone(), ..wrong }.render());
+        let nothing =
+            AllocateForm { candidates: Vec::new(), other_number: String::new(), other_amount: String::new() };
+        let by_hand = PaymentPage { allocate: Some(nothing), ..change };
+        self.add("payment-change-no-candidate", by_hand.render());
         let first = PaymentPage {
+            suggestions: Some(Suggestions { rows: Vec::new(), stopped_early: true }),
             allocations: Vec::new(),
             allocate: Some(AllocateForm {
                 candidates: Vec::new(),
@@ -841,6 +867,9 @@ impl Make<'_> {
             ..page.clone()
         };
         self.add("payment-no-candidate", first.render());
+        let reader =
+            PaymentPage { org: self.viewer(), allocations: Vec::new(), allocate: None, ..page.clone() };
+        self.add("payment-suggestions-viewer", reader.render());
         let viewer = PaymentPage {
             org: self.viewer(),
             status: PaymentStatus::Pending,
@@ -853,10 +882,152 @@ impl Make<'_> {
             received_on: None,
             external_id: None,
             allocations: Vec::new(),
+            suggestions: None,
             allocate: None,
             ..page
         };
         self.add("payment-viewer", viewer.render());
+    }
+
+    fn suggestions(&mut self) -> Suggestions {
+        let mut allocation = |number: &str, amount| SuggestedAllocation {
+            invoice_id: self.ids.make(),
+            number: (self.text)(number),
+            amount: eur(amount),
+        };
+        let mut suggestion = |shares: &[(&str, i64)], unapplied, percent, reasons: &[&str]| Suggestion {
+            allocations: shares.iter().map(|(number, amount)| allocation(number, *amount)).collect(),
+            unapplied: eur(unapplied),
+            percent,
+            reasons: reasons.iter().map(|reason| (self.text)(reason)).collect(),
+        };
+        let rows = vec![
+            suggestion(
+                &[("NW-2026-0106", 32_000), ("NW-2026-0107", 18_000)],
+                0,
+                97,
+                &[
+                    "invoice number NW-2026-0106 is in the remittance text",
+                    "invoice number NW-2026-0107 is part of a list or range in the remittance text",
+                    "the amount is exactly what is open of 2 invoices",
+                ],
+            ),
+            suggestion(
+                &[("NW-2026-0106", 32_000)],
+                18_000,
+                84,
+                &[
+                    "invoice number NW-2026-0106 is in the remittance text",
+                    "EUR 180.00 too much, which stay unapplied",
+                    "the remittance text also names NW-2026-0107",
+                ],
+            ),
+            suggestion(
+                &[("NW-2026-0090", 9_000), ("NW-2026-0091", 40_900), ("NW-2026-0105", 100)],
+                0,
+                61,
+                &["applied to what is due first"],
+            ),
+        ];
+        Suggestions { rows, stopped_early: false }
+    }
+
+    fn cash(&mut self) {
+        let suggestions = self.suggestions();
+        let payment = CashPayment {
+            id: self.ids.make(),
+            version: "5".to_owned(),
+            payer_name: self.some("BALTIC SENSORS OU"),
+            customer: Some(CustomerLink { id: self.ids.make(), name: self.t("Baltic Sensors OÜ") }),
+            remittance: self.some("Invoices NW 2026 106/107, order 7781, thank you"),
+            received_on: day(19),
+            source: "bank".to_owned(),
+            amount: Some(eur(50_000)),
+            unapplied: Some(eur(50_000)),
+            left: Left { count: 20, has_more: false },
+            next: self.t("c1"),
+            suggestions: Some(suggestions.clone()),
+        };
+        let of = |it: CashPayment| CashWork::Payment(Box::new(it));
+        let page = CashPage {
+            frame: self.frame(),
+            org: self.org(),
+            cursor: self.t("c0"),
+            undo: None,
+            work: of(payment.clone()),
+            errors: Errors::default(),
+        };
+        self.add("cash", page.clone().render());
+        let mut back = |number: &str, amount| UndoAllocation {
+            id: self.ids.make(),
+            number: (self.text)(number),
+            amount: eur(amount),
+        };
+        let allocations = vec![back("NW-2026-0101", 20_000), back("NW-2026-0102", 5_000)];
+        let payer = self.some("Alpine Optics AG");
+        let undo = Undo { payment: self.ids.make(), payer, allocations, from: self.t("c9") };
+        let applied = CashPage { undo: Some(undo.clone()), ..page.clone() };
+        self.add("cash-applied", applied.clone().render());
+        let undone =
+            CashPage { frame: self.done("That is taken back: here is the payment again."), ..page.clone() };
+        self.add("cash-undone", undone.render());
+        let kept = CashPage {
+            errors: Errors::default()
+                .whole(self.t("NW-2026-0102 keeps its part: its invoice was changed meanwhile")),
+            ..applied.clone()
+        };
+        self.add("cash-undo-refused", kept.render());
+        self.add("cash-stale", CashPage { errors: Errors::default().stale(), ..page.clone() }.render());
+        let partly = CashPayment {
+            amount: Some(eur(77_003)),
+            left: Left { count: 25, has_more: true },
+            suggestions: Some(Suggestions { stopped_early: true, ..suggestions.clone() }),
+            ..payment.clone()
+        };
+        self.add("cash-stopped-early", CashPage { work: of(partly), ..page.clone() }.render());
+        let bare = CashPayment {
+            payer_name: None,
+            customer: None,
+            remittance: None,
+            received_on: None,
+            left: Left { count: 1, has_more: false },
+            suggestions: Some(Suggestions { rows: Vec::new(), stopped_early: false }),
+            ..payment.clone()
+        };
+        self.add("cash-nothing-suggested", CashPage { work: of(bare.clone()), ..page.clone() }.render());
+        let unknown = CashPayment { suggestions: None, ..bare };
+        self.add("cash-unavailable", CashPage { work: of(unknown.clone()), ..page.clone() }.render());
+        let gone = CashPayment { unapplied: None, suggestions: None, ..payment.clone() };
+        self.add("cash-gone", CashPage { work: of(gone), ..page.clone() }.render());
+        let rest = CashWork::Rest(Left { count: 3, has_more: false });
+        self.add("cash-rest", CashPage { work: rest, ..applied.clone() }.render());
+        let rest = CashWork::Rest(Left { count: 1, has_more: false });
+        let org = self.viewer();
+        self.add("cash-rest-viewer", CashPage { work: rest, org, ..page.clone() }.render());
+        let rest = CashWork::Rest(Left { count: 25, has_more: true });
+        self.add("cash-rest-many", CashPage { work: rest, ..page.clone() }.render());
+        self.add("cash-done", CashPage { work: CashWork::Nothing, ..applied }.render());
+        let org = self.viewer();
+        self.add("cash-viewer", CashPage { org, ..page.clone() }.render());
+        let org = self.viewer();
+        self.add("cash-unavailable-viewer", CashPage { org, work: of(unknown), ..page.clone() }.render());
+        let many = Suggestion {
+            allocations: (0..20)
+                .map(|n| SuggestedAllocation {
+                    invoice_id: self.ids.make(),
+                    number: self.t(&format!("NW-2026-02{n:02}")),
+                    amount: eur(if n == 0 { 46_200 } else { 100 }),
+                })
+                .collect(),
+            unapplied: eur(1_900),
+            percent: 72,
+            reasons: vec![self.t("named ones, and others of the customer that make up the rest")],
+        };
+        let many = CashPayment {
+            suggestions: Some(Suggestions { rows: vec![many], stopped_early: false }),
+            ..payment
+        };
+        self.add("cash-many", CashPage { work: of(many), ..page }.render());
     }
 
     fn members(&mut self) {
