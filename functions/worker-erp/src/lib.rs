@@ -1,52 +1,130 @@
 #![doc = include_str!("../README.md")]
 
 mod fact;
+mod fetch;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
+use plixo_domain::webhook::{EventKey, ExternalId, Fingerprint, Provider};
 use plixo_envelope::KeyService;
+use plixo_erp::ReadErp;
 use plixo_lambda::batch::{Batch, BatchResponse, Message};
+use plixo_lambda::clock;
+use plixo_lambda::hash::sha256;
 use plixo_store::{Store, Tables};
+use plixo_webhooks::canonical::{self, external_id};
 use plixo_webhooks::delivery::{self, Event};
 use plixo_worker::{Delivery, News, Task};
+
+use fetch::{Fetched, Wanted};
 
 /// This function's name.
 pub const FUNCTION: &str = "worker-erp";
 
 /// The worker that tells the ledger what ERPs say.
 #[derive(Debug)]
-pub struct Worker<T, K>(plixo_worker::Worker<T, K>);
-
-impl<T: Tables, K: KeyService> Worker<T, K> {
-    /// A worker on that store.
-    pub fn new(store: Store<T, K>) -> Self {
-        Self(plixo_worker::Worker::new(FUNCTION, store))
-    }
-
-    /// Works a batch off.
-    pub async fn run(&self, batch: Batch) -> BatchResponse {
-        let messages: Vec<_> = batch.records.iter().map(tasks).collect();
-        self.0.run(&batch, &messages).await
-    }
+pub struct Worker<T, K, E> {
+    worker: plixo_worker::Worker<T, K>,
+    erp: E,
 }
 
 /// The events of a message.
-fn tasks(message: &Message) -> Result<Vec<Task>, &'static str> {
-    let Delivery { envelope, text } = Delivery::read(message)?;
-    let read = delivery::Delivery::read(envelope.provider, text.as_bytes(), envelope.event_id.as_deref());
+type Read = Result<(Delivery, Vec<Event>), &'static str>;
+
+impl<T: Tables, K: KeyService, E: ReadErp> Worker<T, K, E> {
+    /// A worker on that store, which asks `erp` for what was only notified.
+    pub fn new(store: Store<T, K>, erp: E) -> Self {
+        Self { worker: plixo_worker::Worker::new(FUNCTION, store), erp }
+    }
+
+    /// Works a batch off. What was only notified is asked for first.
+    pub async fn run(&self, batch: Batch) -> BatchResponse {
+        let read: Vec<Read> = batch.records.iter().map(read).collect();
+        let wanted: Vec<_> = read.iter().flatten().flat_map(wanted).collect();
+        let count = wanted.len();
+        let fetched = fetch::all(self.worker.store(), &self.erp, &wanted, clock::now()).await;
+        let fetched = fetched.unwrap_or_else(|error| vec![Fetched::Waits(error.to_string()); count]);
+        drop(wanted);
+        let mut fetched = fetched.into_iter();
+        let messages: Vec<_> =
+            read.into_iter().map(|read| read.map(|read| tasks(read, &mut fetched))).collect();
+        self.worker.run(&batch, &messages).await
+    }
+}
+
+fn read(message: &Message) -> Read {
+    let delivery = Delivery::read(message)?;
+    let envelope = &delivery.envelope;
+    let read =
+        delivery::Delivery::read(envelope.provider, delivery.text.as_bytes(), envelope.event_id.as_deref());
     let events = read.map_err(|_| "the message is no delivery of its provider's")?.events;
-    let task = |event: Event| {
-        let Event { id, kind, fingerprint, news, alone, .. } = event;
-        let text = alone.map_or_else(|| text.clone(), Arc::from);
+    Ok((delivery, events))
+}
+
+fn wanted((delivery, events): &(Delivery, Vec<Event>)) -> impl Iterator<Item = Wanted<'_>> {
+    let envelope = &delivery.envelope;
+    events.iter().filter_map(|event| {
+        let delivery::News::Fetch(fetch) = &event.news else { return None };
+        let (endpoint, provider_event_id) = (envelope.endpoint, event.id.clone());
+        let key = EventKey { endpoint, provider_event_id, conflict: None };
+        Some(Wanted { org: envelope.org, provider: envelope.provider, key, fetch })
+    })
+}
+
+/// The tasks of a message: one for each of its events, and one for each further thing that a provider told of when it was asked.
+fn tasks(
+    (delivery, events): (Delivery, Vec<Event>),
+    fetched: &mut impl Iterator<Item = Fetched>,
+) -> Vec<Task> {
+    let Delivery { envelope, text } = delivery;
+    let provider = envelope.provider;
+    let mut tasks = Vec::with_capacity(events.len());
+    for Event { id, kind, fingerprint, news, alone, .. } in events {
+        let text = alone.map_or_else(|| Arc::clone(&text), Arc::from);
+        let mut others = Vec::new();
         let news = match news {
-            delivery::News::Told(event) => fact::of(envelope.provider, event, &id),
-            delivery::News::Fetch(_) => News::Waits("there is nothing to fetch it with yet".to_owned()),
+            delivery::News::Told(event) => fact::of(provider, event, &id),
             delivery::News::Ignored => News::Unused,
             delivery::News::Unusable(error) => News::Unusable(error.to_string()),
+            delivery::News::Fetch(_) => match fetched.next() {
+                Some(Fetched::Read(events)) => {
+                    let mut events = events.into_iter();
+                    let first = events.next().map(|first| of_document(provider, first));
+                    others = events.collect();
+                    first.unwrap_or(News::Told(None))
+                }
+                // What it says is not looked at again.
+                Some(Fetched::Before) => News::Told(None),
+                Some(Fetched::Known) => News::Known,
+                Some(Fetched::Unusable(why)) => News::Unusable(why),
+                Some(Fetched::Waits(why)) => News::Waits(why),
+                None => News::Waits("it was not asked for".to_owned()),
+            },
         };
-        Task { envelope: Arc::clone(&envelope), text: Some(text), event_id: id, kind, fingerprint, news }
-    };
-    Ok(events.into_iter().map(task).collect())
+        for event in others {
+            let kind = event.kind().to_owned();
+            let Some((event_id, fingerprint)) = name(&event) else { continue };
+            let news = of_document(provider, event);
+            tasks.push(Task { envelope: envelope.clone(), text: None, event_id, kind, fingerprint, news });
+        }
+        // The event itself comes last: once it counts, all that it told of does.
+        let envelope = Arc::clone(&envelope);
+        tasks.push(Task { envelope, text: Some(text), event_id: id, kind, fingerprint, news });
+    }
+    tasks
+}
+
+/// The news in a document: the same version of it is the same news, whatever told of it.
+fn of_document(provider: Provider, event: canonical::Event) -> News {
+    let id = event.id().clone();
+    fact::of(provider, event, &id)
+}
+
+/// The name under which a version of a document counts once.
+fn name(event: &canonical::Event) -> Option<(ExternalId, Fingerprint)> {
+    let version = event.version();
+    let name = format!("{}:{}:{}.{}", event.kind(), event.id(), version.at, version.sequence);
+    Some((external_id(&name)?, Fingerprint(sha256(name.as_bytes()))))
 }

@@ -2,6 +2,8 @@
 
 use plixo_aws::config::{self, Patience};
 use plixo_aws::kms::Kms;
+use plixo_aws::secrets::Vault;
+use plixo_erp::{Erp, Urls};
 use plixo_lambda::batch::Batch;
 use plixo_lambda::env::Env;
 use plixo_lambda::{Error, entropy};
@@ -13,6 +15,8 @@ async fn main() -> Result<(), Error> {
     let env = Env::default();
     let (ledger, events) = (env.required("LEDGER_TABLE"), env.required("WEBHOOK_EVENTS_TABLE"));
     let (audit, key) = (env.required("AUDIT_TABLE"), env.required("ENVELOPE_KEY_ARN"));
+    let sources = env.required("SOURCES_PREFIX");
+    let urls = Urls::read(|name| env.required(name));
     env.complete()?;
 
     let config = config::of_function(Patience::QUEUED).await;
@@ -22,6 +26,7 @@ async fn main() -> Result<(), Error> {
     tables_ready?;
     kms_ready?;
 
-    let worker = &Worker::new(Store::new(tables, kms, entropy::bytes_32));
+    let erp = Erp::new(Vault::new(&config, sources), urls);
+    let worker = &Worker::new(Store::new(tables, kms, entropy::bytes_32), erp);
     plixo_lambda::run(|batch: Batch| worker.run(batch)).await
 }

@@ -8,11 +8,13 @@ use plixo_domain::ledger::{
 use plixo_domain::webhook::{EventKey, EventStatus, ExternalRef, Provider, WebhookEvent};
 use plixo_lambda::batch::{Batch, BatchResponse};
 use plixo_store::{Item, List, Page, Store, Table};
-use plixo_testing::{FakeKms, FakeTables, Fault, Faults, entropy};
+use plixo_testing::{FakeErp, FakeKms, FakeTables, Fault, Faults, entropy};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::Worker;
+
+mod fetching;
 
 const NOW: &str = "2026-06-15T12:00:00Z";
 
@@ -27,6 +29,7 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
 struct World {
     tables: FakeTables,
     kms: FakeKms,
+    erp: FakeErp,
     faults: Faults,
     org: OrgId,
     endpoint: EndpointId,
@@ -37,7 +40,8 @@ impl World {
         let mut ids = Ids::new(now(), [7; 10]);
         let faults = Faults::default();
         let (tables, kms) = (FakeTables::new(faults.clone()), FakeKms::new(faults.clone()));
-        let world = Self { tables, kms, faults, org: ids.make(), endpoint: ids.make() };
+        let world =
+            Self { tables, kms, erp: FakeErp::default(), faults, org: ids.make(), endpoint: ids.make() };
         block_on(world.store().create_data_key(&world.org, &world.kms)).unwrap();
         world
     }
@@ -58,7 +62,7 @@ impl World {
 
     fn run(&self, messages: &[Value]) -> BatchResponse {
         let batch: Batch = serde_json::from_value(json!({ "Records": messages })).unwrap();
-        block_on(Worker::new(self.store()).run(batch))
+        block_on(Worker::new(self.store(), self.erp.clone()).run(batch))
     }
 
     /// Works canonical events off, each named by its place.

@@ -5,6 +5,7 @@
 //! receiver, to look at accounts before it queues the text, and for the worker, to work the events off.
 
 use jiff::Timestamp;
+use plixo_domain::ledger::Stamp;
 use plixo_domain::webhook::{ExternalId, Fingerprint, Provider};
 
 use crate::canonical::{self, Entity, Version, external_id, hashed, sha256};
@@ -74,6 +75,22 @@ pub enum Which {
 }
 
 impl Fetch {
+    /// The name under which the thing is kept. `None`: it is not asked for by its id.
+    #[must_use]
+    pub fn name(&self, provider: Provider) -> Option<ExternalId> {
+        let Which::One(id) = &self.which else { return None };
+        match provider {
+            Provider::Quickbooks => self.entity.name(&format!("{}:{id}", self.account)),
+            _ => self.entity.name(id),
+        }
+    }
+
+    /// Whether who was told at `told` knows more than what is told of here.
+    #[must_use]
+    pub fn is_known_to(&self, told: &Stamp, name: &ExternalId) -> bool {
+        *told > Version::last(self.at).stamp(name)
+    }
+
     /// The news that what was said to be deleted is indeed not there. `None`: it was not said to be deleted.
     #[must_use]
     pub fn withdrawn(&self) -> Option<canonical::Event> {

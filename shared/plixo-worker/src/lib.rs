@@ -241,6 +241,7 @@ fn enter(task: &Task, book: &mut Book, now: Timestamp) -> Result<Entry, Unread> 
             Err(Stopped::Unread(names)) => return Err(Unread(names)),
             Err(Stopped::Refused(error)) => (None, Some(reason(error))),
         },
+        News::Known => (Some(Told::Known), None),
         News::Unused => (None, None),
         News::Unusable(why) | News::Waits(why) => (None, Some(why.clone())),
     };

@@ -73,6 +73,8 @@ pub struct Task {
 pub enum News {
     /// This; or nothing, though its type is one that is used.
     Told(Option<Fact>),
+    /// The ledger knows something newer already.
+    Known,
     /// A type that is not used.
     Unused,
     /// A type that is used, with something in it that cannot be: the field, never its value.

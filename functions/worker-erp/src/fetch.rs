@@ -1,0 +1,198 @@
+//! Asking for what was only notified.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use plixo_domain::id::{OrgId, SourceId};
+use plixo_domain::ledger::{InvoiceRef, Kept, Payment, Row, RowKey, Witness};
+use plixo_domain::source::{SourceKind, SourceName};
+use plixo_domain::webhook::{EventKey, EventStatus, ExternalId, ExternalRef, Provider};
+use plixo_envelope::KeyService;
+use plixo_erp::{Answer, Ask, ErpError, Of, ReadErp};
+use plixo_store::{Store, StoreError, Tables};
+use plixo_webhooks::canonical::{self, Entity};
+use plixo_webhooks::delivery::{Fetch, Which};
+
+/// How long a batch asks ERPs. What is not answered by then comes again.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What an event of a batch asks for.
+#[derive(Debug)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) org: OrgId,
+    pub(crate) provider: Provider,
+    pub(crate) key: EventKey,
+    pub(crate) fetch: &'a Fetch,
+}
+
+/// What became of it.
+#[derive(Debug, Clone)]
+pub(crate) enum Fetched {
+    /// The event came before.
+    Before,
+    /// The ledger knows something newer.
+    Known,
+    /// This is what the provider has; nothing, where it has no such thing.
+    Read(Vec<canonical::Event>),
+    /// What it has cannot be used.
+    Unusable(String),
+    /// It did not answer, and may later.
+    Waits(String),
+}
+
+/// Of one source and kind: asked for in one go.
+type Group = (OrgId, SourceId, SourceKind, ExternalId, Entity);
+type Answers = HashMap<Group, Result<HashMap<String, Fetched>, ErpError>>;
+
+/// Asks for all that a batch wants: each thing once, however many events tell of it, and none that the ledger knows something newer
+/// of.
+pub(crate) async fn all<T: Tables, K: KeyService, E: ReadErp>(
+    store: &Store<T, K>,
+    erp: &E,
+    wanted: &[Wanted<'_>],
+    now: Timestamp,
+) -> Result<Vec<Fetched>, StoreError> {
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    let names = wanted.iter().flat_map(|it| it.rows().into_iter().map(|row| (it.org, row)));
+    let rows = store.read_many(names.collect()).await?;
+    let rows: HashMap<_, _> = rows.into_iter().filter_map(|(name, row)| Some((name, row.ok()??.0))).collect();
+    let sorted: Vec<_> = wanted.iter().map(|it| it.sort(&rows)).collect();
+    let mut ids: BTreeMap<Group, BTreeSet<String>> = BTreeMap::new();
+    for (it, sorted) in wanted.iter().zip(&sorted) {
+        if let (Sorted::Ask(group), Which::One(id)) = (sorted, &it.fetch.which) {
+            ids.entry(group.clone()).or_default().insert(id.clone());
+        }
+    }
+    let until = tokio::time::Instant::now() + PATIENCE;
+    let mut answers = Answers::new();
+    for (group, ids) in ids {
+        let ids: Vec<_> = ids.into_iter().collect();
+        let answer = ask(erp, &group, plixo_erp::Which::These(&ids), until, now).await;
+        answers.insert(group, answer.map(by_id));
+    }
+    let mut fetched = Vec::with_capacity(wanted.len());
+    for (it, sorted) in wanted.iter().zip(sorted) {
+        fetched.push(match (sorted, &it.fetch.which) {
+            (Sorted::Done(done), _) => done,
+            (Sorted::Ask(group), Which::One(id)) => match answers.get(&group) {
+                Some(Ok(found)) => {
+                    let missing = || Fetched::Read(it.fetch.withdrawn().into_iter().collect());
+                    found.get(id).cloned().unwrap_or_else(missing)
+                }
+                Some(Err(error)) => failed(error),
+                None => Fetched::Waits("it was not asked for".to_owned()),
+            },
+            (Sorted::Ask(group), Which::ChangedSince(since)) => {
+                match ask(erp, &group, plixo_erp::Which::ChangedSince(*since), until, now).await {
+                    Ok(answer) => changed(answer),
+                    Err(error) => failed(&error),
+                }
+            }
+        });
+    }
+    Ok(fetched)
+}
+
+enum Sorted {
+    Done(Fetched),
+    Ask(Group),
+}
+
+impl Wanted<'_> {
+    fn source(&self) -> ExternalRef {
+        ExternalRef { provider: self.provider, id: self.fetch.account.clone() }
+    }
+
+    /// The row in which the ledger knows the thing, and its name. Customers' do not say when they were told of.
+    fn thing(&self) -> Option<(RowKey, ExternalId)> {
+        let id = self.fetch.name(self.provider)?;
+        let name = ExternalRef { provider: self.provider, id: id.clone() };
+        match self.fetch.entity {
+            Entity::Customer => None,
+            Entity::Invoice => Some((InvoiceRef::key(&name), id)),
+            Entity::Payment | Entity::CreditNote => Some((Payment::key(&name), id)),
+        }
+    }
+
+    fn rows(&self) -> Vec<RowKey> {
+        let mut rows = vec![RowKey::WebhookEvent(self.key.clone()), SourceName::key(&self.source())];
+        rows.extend(self.thing().map(|(row, _)| row));
+        rows
+    }
+
+    fn sort(&self, rows: &HashMap<(OrgId, RowKey), Row>) -> Sorted {
+        let row = |key: RowKey| rows.get(&(self.org, key));
+        match row(RowKey::WebhookEvent(self.key.clone())) {
+            Some(Row::WebhookEvent(before)) if before.status != EventStatus::Failed => {
+                return Sorted::Done(Fetched::Before);
+            }
+            _ => {}
+        }
+        if let Some((key, name)) = self.thing() {
+            let told = match row(key) {
+                Some(Row::InvoiceRef(link)) => link.told.as_ref(),
+                Some(Row::Payment(payment)) => payment.money.get(&Witness::Document).map(|said| &said.stamp),
+                _ => None,
+            };
+            if told.is_some_and(|told| self.fetch.is_known_to(told, &name)) {
+                return Sorted::Done(Fetched::Known);
+            }
+        }
+        let source = row(SourceName::key(&self.source())).and_then(SourceName::of);
+        match source.zip(SourceKind::of(self.provider)) {
+            Some((source, kind)) => {
+                let account = self.fetch.account.clone();
+                Sorted::Ask((self.org, source.source, kind, account, self.fetch.entity))
+            }
+            None => Sorted::Done(failed(&ErpError::NoSource)),
+        }
+    }
+}
+
+async fn ask<E: ReadErp>(
+    erp: &E,
+    (org, source, kind, account, entity): &Group,
+    which: plixo_erp::Which<'_>,
+    until: tokio::time::Instant,
+    now: Timestamp,
+) -> Result<Answer, ErpError> {
+    let of = Of { org, source, kind: *kind, account };
+    let ask = Ask { of, entity: *entity, which };
+    let answer = tokio::time::timeout_at(until, erp.read(&ask, now)).await;
+    answer.unwrap_or_else(|_| Err(ErpError::Unavailable("there was no time left to ask".to_owned())))
+}
+
+fn by_id(answer: Answer) -> HashMap<String, Fetched> {
+    let thing = |thing: plixo_erp::Thing| {
+        let told = thing.told.map_or_else(|error| Fetched::Unusable(error.to_string()), Fetched::Read);
+        (thing.id, told)
+    };
+    answer.things.into_iter().map(thing).collect()
+}
+
+/// All that changed.
+fn changed(answer: Answer) -> Fetched {
+    let mut events = Vec::new();
+    for thing in answer.things {
+        match thing.told {
+            Ok(told) => events.extend(told),
+            Err(error) => return Fetched::Unusable(error.to_string()),
+        }
+    }
+    if answer.has_more {
+        return Fetched::Unusable("there is more than can be read at once".to_owned());
+    }
+    Fetched::Read(events)
+}
+
+fn failed(error: &ErpError) -> Fetched {
+    match error {
+        ErpError::Busy { .. } | ErpError::Unavailable(_) => Fetched::Waits(error.to_string()),
+        ErpError::Refused(_) | ErpError::NoSource | ErpError::Unreadable(_) => {
+            Fetched::Unusable(error.to_string())
+        }
+    }
+}

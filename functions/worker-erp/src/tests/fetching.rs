@@ -1,0 +1,175 @@
+//! What is only notified is asked for.
+
+use std::time::Duration;
+
+use plixo_domain::id::SourceId;
+use plixo_domain::ledger::Book;
+use plixo_domain::money::Currency;
+use plixo_domain::source::SourceName;
+use plixo_erp::ErpError;
+use plixo_webhooks::canonical::Entity;
+use plixo_webhooks::document::{self, Context};
+
+use super::*;
+
+const TENANT: &str = "c2cc9b6e-9458-4c7d-93cc-f02b81b0594f";
+const COMPANY: &str = "b18aed47-c385-49d2-b954-dbdf8ad71780";
+const INVOICE: &str = "717f2bfc-c6d4-41fd-b238-3f2f0c0cf777";
+const CONTACT: &str = "025867f1-d741-4d6b-b1af-9ac774b59ba7";
+
+/// A world with a source of Xero's and one of Business Central's.
+fn connected() -> (World, SourceId, SourceId) {
+    let world = World::new();
+    let mut ids = Ids::new(now(), [9; 10]);
+    let (xero, central) = (ids.make(), ids.make());
+    let mut book = Book::default();
+    for (provider, id, source) in
+        [(Provider::Xero, TENANT, xero), (Provider::BusinessCentral, COMPANY, central)]
+    {
+        book.put_new(SourceName { account: ExternalRef { provider, id: id.parse().unwrap() }, source });
+    }
+    block_on(world.store().commit(&world.org, &book, None, &[], now())).unwrap();
+    (world, xero, central)
+}
+
+/// What a sample of an answer tells.
+fn answer(provider: Provider, entity: Entity, name: &str) -> Vec<plixo_webhooks::canonical::Event> {
+    let path = format!("{}/../../events/worker-erp/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    let eur: Currency = "EUR".parse().unwrap();
+    let context = Context { account: None, currency: Some(eur) };
+    document::read(provider, entity, &std::fs::read(path).unwrap(), &context).unwrap()
+}
+
+fn notice(category: &str, id: &str, at: &str) -> Value {
+    json!({"resourceId": id, "eventDateUtc": at, "eventType": "UPDATE", "eventCategory": category, "tenantId": TENANT})
+}
+
+fn delivery(world: &World, n: usize, notices: &[Value]) -> Value {
+    world.message(n, "xero", None, &json!({ "events": notices }).to_string())
+}
+
+fn of(provider: Provider, id: &str) -> ExternalRef {
+    ExternalRef { provider, id: id.parse().unwrap() }
+}
+
+#[test]
+fn a_thing_is_asked_for_once_however_many_events_tell_of_it() {
+    let (world, xero, _) = connected();
+    let told = answer(Provider::Xero, Entity::Invoice, "xero.invoices");
+    assert!(told.len() > 1, "it lists its payments");
+    world.erp.put(&xero, Entity::Invoice, INVOICE, now(), Ok(told.clone()));
+    world.erp.put(&xero, Entity::Customer, CONTACT, now(), Ok(vec![]));
+    let at = |n| format!("2026-03-04T10:15:3{n}.902");
+    let messages: Vec<_> = (0..6)
+        .map(|n| {
+            let notices = [notice("INVOICE", INVOICE, &at(n)), notice("CONTACT", CONTACT, &at(n))];
+            delivery(&world, n, &notices)
+        })
+        .collect();
+    assert_eq!(world.run(&messages), BatchResponse::default());
+    let asked = world.erp.asked();
+    assert_eq!(asked.len(), 2, "{asked:?}");
+    let link: InvoiceRef = world.row(&of(Provider::Xero, INVOICE)).unwrap();
+    let invoice: Invoice = world.row(&link.invoice).unwrap();
+    assert_eq!((invoice.number.as_str(), invoice.balance().amount), ("INV-0042", 12_950));
+    let notices: Vec<_> = world.events().into_iter().filter(|it| it.kind == "invoice.update").collect();
+    let count = |status| notices.iter().filter(|it| it.status == status).count();
+    assert_eq!((count(EventStatus::Applied), count(EventStatus::Superseded)), (1, 5));
+    // Again: nothing is asked for.
+    assert_eq!(world.run(&messages), BatchResponse::default());
+    assert_eq!(world.erp.asked().len(), 2);
+    // Of a change from before the version that is known, neither.
+    let version = told[0].version().at.checked_sub(jiff::SignedDuration::from_secs(1)).unwrap();
+    let older = delivery(&world, 9, &[notice("INVOICE", INVOICE, &version.to_string())]);
+    assert_eq!(world.run(&[older]), BatchResponse::default());
+    assert_eq!(world.erp.asked().len(), 2);
+}
+
+#[test]
+fn who_cannot_be_asked_now_is_asked_later_and_nothing_is_recorded_before() {
+    let (world, xero, _) = connected();
+    let message = delivery(&world, 1, &[notice("INVOICE", INVOICE, "2026-03-04T10:15:30")]);
+    let busy = ErpError::Busy { retry_after: Some(Duration::from_secs(3)) };
+    for error in [busy, ErpError::Unavailable("it is night there".to_owned())] {
+        world.erp.fail(&xero, Some(error));
+        assert_eq!(world.run(std::slice::from_ref(&message)).failed().collect::<Vec<_>>(), ["m1"]);
+        assert!(world.events().is_empty());
+    }
+    world.erp.fail(&xero, Some(ErpError::Refused("401".to_owned())));
+    assert_eq!(world.run(std::slice::from_ref(&message)).failed().collect::<Vec<_>>(), ["m1"]);
+    assert_eq!(world.events()[0].status, EventStatus::Failed);
+    world.erp.fail(&xero, None);
+    world.erp.put(
+        &xero,
+        Entity::Invoice,
+        INVOICE,
+        now(),
+        Ok(answer(Provider::Xero, Entity::Invoice, "xero.invoices")),
+    );
+    assert_eq!(world.run(&[message]), BatchResponse::default());
+    let notice = world.events().into_iter().find(|it| it.kind == "invoice.update").unwrap();
+    assert_eq!(notice.status, EventStatus::Applied);
+}
+
+#[test]
+fn an_account_without_a_source_and_what_cannot_be_used_fail() {
+    let (world, xero, _) = connected();
+    let mut foreign = notice("INVOICE", INVOICE, "2026-03-04T10:15:30");
+    foreign["tenantId"] = "00000000-0000-0000-0000-000000000000".into();
+    assert_eq!(world.run(&[delivery(&world, 1, &[foreign])]).failed().count(), 1);
+    assert!(world.erp.asked().is_empty());
+    let wrong = plixo_webhooks::ReadError::NotADocument;
+    world.erp.put(&xero, Entity::Invoice, INVOICE, now(), Err(wrong));
+    let message = delivery(&world, 2, &[notice("INVOICE", INVOICE, "2026-03-04T10:15:30")]);
+    assert_eq!(world.run(&[message]).failed().count(), 1);
+    assert!(world.events().iter().all(|event| event.status == EventStatus::Failed));
+    assert_eq!(world.events().len(), 2);
+}
+
+#[test]
+fn what_is_gone_is_withdrawn_if_it_was_said_to_be() {
+    let (world, _, central) = connected();
+    let told = answer(Provider::BusinessCentral, Entity::Invoice, "business_central.sales_invoice");
+    let id = told[0].id().to_string();
+    world.erp.put(&central, Entity::Invoice, &id, now(), Ok(told));
+    let notice = |change: &str, at: &str| {
+        let resource = format!("api/v2.0/companies({COMPANY})/salesInvoices({id})");
+        let notice = json!({"subscriptionId": "s", "resource": resource, "changeType": change,
+            "lastModifiedDateTime": at});
+        world.message(1, "business_central", None, &json!({"value": [notice]}).to_string())
+    };
+    assert_eq!(world.run(&[notice("updated", "2026-10-26T12:54:27Z")]), BatchResponse::default());
+    let link: InvoiceRef = world.row(&of(Provider::BusinessCentral, &id)).unwrap();
+    assert_eq!(world.row::<Invoice>(&link.invoice).unwrap().state, InvoiceState::Open);
+    // A change of what is not there is no deletion.
+    world.erp.take(&central, Entity::Invoice, &id);
+    assert_eq!(world.run(&[notice("updated", "2027-10-26T12:54:28Z")]), BatchResponse::default());
+    assert_eq!(world.row::<Invoice>(&link.invoice).unwrap().state, InvoiceState::Open);
+    assert_eq!(world.run(&[notice("deleted", "2027-10-26T12:54:29Z")]), BatchResponse::default());
+    assert_eq!(world.row::<Invoice>(&link.invoice).unwrap().state, InvoiceState::Void);
+}
+
+#[test]
+fn each_of_many_that_changed_counts_by_its_version() {
+    let (world, _, central) = connected();
+    let told = answer(Provider::BusinessCentral, Entity::Invoice, "business_central.sales_invoices.changed");
+    let count = told.len();
+    for event in told {
+        let id = event.id().to_string();
+        world.erp.put(&central, Entity::Invoice, &id, event.version().at, Ok(vec![event]));
+    }
+    let collection = |at: &str| {
+        let resource = format!(
+            "/api/v2.0/companies({COMPANY})/salesInvoices?$filter=lastDateTimeModified%20gt%202020-10-15T11:00:00Z"
+        );
+        let notice = json!({"subscriptionId": "s", "resource": resource, "changeType": "collection",
+            "lastModifiedDateTime": at});
+        world.message(1, "business_central", None, &json!({"value": [notice]}).to_string())
+    };
+    assert_eq!(world.run(&[collection("2026-10-26T12:54:27Z")]), BatchResponse::default());
+    let recorded = world.events().len();
+    assert!(recorded >= count, "{recorded} of {count}");
+    // Another notice tells of the same versions: one event more, and nothing counts again.
+    assert_eq!(world.run(&[collection("2026-10-26T12:54:28Z")]), BatchResponse::default());
+    assert_eq!(world.events().len(), recorded + 1);
+}
