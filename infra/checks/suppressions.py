@@ -22,8 +22,8 @@ ANSWERING = (
 FUNCTIONS = (
     *ANSWERING, "JobLinkKeyRotation", "WebhookErp", "WebhookStripe", "WorkerErp", "WorkerPortalLinks", "WorkerStripe", "WorkerTotals",
 )
-# Who speaks to Stripe.
-STRIPE = ("PagesPortal", "WorkerPortalLinks")
+# Who speaks to Stripe, or to ERPs.
+OUTSIDE = ("PagesPortal", "WorkerErp", "WorkerPortalLinks")
 
 SUPPRESSIONS = (
     Suppression(
@@ -62,12 +62,12 @@ SUPPRESSIONS = (
         "answers; the events of workers have a dead-letter queue of their queue's or stream's.",
     ),
     Suppression(
-        "CKV_AWS_117", STRIPE,
-        "They reach AWS's own APIs and Stripe's, over TLS, at addresses that the template names. A VPC adds a gateway to pay and "
+        "CKV_AWS_117", OUTSIDE,
+        "They reach AWS's own APIs and Stripe's or ERPs', over TLS, at addresses that the template names. A VPC adds a gateway to pay and "
         "keep, through which they would reach the same.",
     ),
     Suppression(
-        "CKV_AWS_117", tuple(name for name in FUNCTIONS if name not in STRIPE),
+        "CKV_AWS_117", tuple(name for name in FUNCTIONS if name not in OUTSIDE),
         "They reach nothing but AWS's own APIs, over TLS, with rights on exact resources. A VPC adds endpoints to pay "
         "and keep, and no boundary.",
     ),
