@@ -15,7 +15,7 @@ async fn main() -> Result<(), Error> {
     let env = Env::default();
     let (ledger, events) = (env.required("LEDGER_TABLE"), env.required("WEBHOOK_EVENTS_TABLE"));
     let (audit, key) = (env.required("AUDIT_TABLE"), env.required("ENVELOPE_KEY_ARN"));
-    let sources = env.required("SOURCES_PREFIX");
+    let sources = env.required("DATA_SOURCES_PREFIX");
     let urls = Urls::read(|name| env.required(name));
     env.complete()?;
 

@@ -16,9 +16,9 @@ def urls(base_url: str) -> dict[str, str]:
     """The environment of a function that is to ask the double there."""
     return {
         "XERO_API_URL": f"{base_url}/xero",
-        "XERO_TOKEN_URL": f"{base_url}/xero/connect/token",
+        "XERO_LOGIN_URL": f"{base_url}/xero/connect/token",
         "QUICKBOOKS_API_URL": f"{base_url}/quickbooks",
-        "QUICKBOOKS_TOKEN_URL": f"{base_url}/quickbooks/oauth2/v1/tokens/bearer",
+        "QUICKBOOKS_LOGIN_URL": f"{base_url}/quickbooks/oauth2/v1/tokens/bearer",
         "BUSINESS_CENTRAL_API_URL": f"{base_url}/central",
         "BUSINESS_CENTRAL_LOGIN_URL": f"{base_url}/login",
     }

@@ -302,14 +302,14 @@ def test_a_double_that_ends_ends_the_stack(tmp_path):
 
 
 def test_a_template_is_told_where_it_is_if_it_asks():
-    names = ("XeroApiUrl", "XeroTokenUrl", "QuickbooksApiUrl", "QuickbooksTokenUrl", "BusinessCentralApiUrl", "BusinessCentralLoginUrl")
+    names = ("XeroApiUrl", "XeroLoginUrl", "QuickbooksApiUrl", "QuickbooksLoginUrl", "BusinessCentralApiUrl", "BusinessCentralLoginUrl")
     told = addresses("http://b", "http://s", {"Parameters": dict.fromkeys(names, {})}, "http://e")
     assert told == {
         "BaseUrl": "http://b",
         "XeroApiUrl": "http://e/xero",
-        "XeroTokenUrl": "http://e/xero/connect/token",
+        "XeroLoginUrl": "http://e/xero/connect/token",
         "QuickbooksApiUrl": "http://e/quickbooks",
-        "QuickbooksTokenUrl": "http://e/quickbooks/oauth2/v1/tokens/bearer",
+        "QuickbooksLoginUrl": "http://e/quickbooks/oauth2/v1/tokens/bearer",
         "BusinessCentralApiUrl": "http://e/central",
         "BusinessCentralLoginUrl": "http://e/login",
     }

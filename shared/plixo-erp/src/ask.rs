@@ -290,6 +290,14 @@ impl<'a> Account<'a> {
     }
 }
 
+/// Whether a thing can have this id, so that it may stand in a request: Xero's and Business Central's are GUIDs, and another one
+/// would spoil the request for all.
+pub(crate) fn can_be(kind: SourceKind, id: &str) -> bool {
+    let is_hex = id.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
+    let is_guid = is_hex && id.split('-').map(str::len).eq([8, 4, 4, 4, 12]);
+    is_guid || (kind == SourceKind::Quickbooks && is_plain(id))
+}
+
 /// Scheme, host and port of a URL.
 fn origin(url: &str) -> &str {
     let start = url.find("://").map_or(0, |at| at + 3);

@@ -5,11 +5,10 @@ use jiff::Timestamp;
 use plixo_aws::secrets::KeepSecret;
 use plixo_domain::money::Currency;
 use plixo_webhooks::canonical::Entity;
-use plixo_webhooks::delivery::is_plain;
 use serde_json::Value;
 
 use crate::answer::Page;
-use crate::ask::Cursor;
+use crate::ask::{Cursor, can_be};
 use crate::error::sort;
 use crate::http::Http;
 use crate::session::Session;
@@ -74,7 +73,7 @@ impl<V: KeepSecret> Erp<V> {
         // As ids are compared: Xero's and Business Central's are GUIDs.
         let mut wanted: BTreeMap<String, &str> =
             ids.iter().map(|id| (id.to_ascii_lowercase(), id.as_str())).collect();
-        let plain: Vec<&str> = wanted.values().copied().filter(|id| is_plain(id)).collect();
+        let plain: Vec<&str> = wanted.values().copied().filter(|id| can_be(ask.of.kind, id)).collect();
         let mut answer = Answer::default();
         if !plain.is_empty() {
             let mut session = Session::open(self, ask.of, now).await?;

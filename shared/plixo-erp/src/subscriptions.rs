@@ -82,8 +82,10 @@ pub(crate) fn plan(there: &[Subscription], company: &str, wanted: &Wanted<'_>, n
             return Some(Step::Make { resource: format!("/{resource}") });
         };
         let lasts = now.checked_add(EARLY).is_ok_and(|early| own.expiration_date_time > Some(early));
-        let is_secret = own.client_state.as_ref().is_none_or(|state| state == wanted.client_state);
-        (!lasts || !is_secret).then(|| Step::Renew {
+        // Where it keeps the secret to itself, it is taken to be right.
+        let told = own.client_state.as_ref().filter(|state| !state.reveal().is_empty());
+        let is_right = told.is_none_or(|state| state == wanted.client_state);
+        (!lasts || !is_right).then(|| Step::Renew {
             id: own.subscription_id.clone(),
             etag: own.etag.clone().unwrap_or_else(|| "*".to_owned()),
             resource: format!("/{resource}"),

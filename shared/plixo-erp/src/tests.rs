@@ -25,6 +25,8 @@ mod tokens;
 
 const ORG: &str = "org_01h2xcejqtf2nbrexx3vqjhp41";
 const SOURCE: &str = "src_01kv2vf200eqk8kdny1yvq6gsw";
+const ONE: &str = "00000000-0000-4000-8000-000000000001";
+const TWO: &str = "00000000-0000-4000-8000-000000000002";
 const GUID: &str = "130bbd17-dbb9-4790-9b12-2b0e9c9d22c3";
 /// Of 19 digits, as some realms are: a card number to whoever does not know what it is.
 const REALM: &str = "4620816365000000005";
@@ -144,7 +146,7 @@ fn grant(access: &str, refresh: &str) -> Value {
 
 fn urls(url: &str) -> Urls {
     Urls::read(|name| match name {
-        "XERO_TOKEN_URL" | "QUICKBOOKS_TOKEN_URL" => format!("{url}/connect/token"),
+        "XERO_LOGIN_URL" | "QUICKBOOKS_LOGIN_URL" => format!("{url}/connect/token"),
         _ => url.to_owned(),
     })
 }
@@ -286,16 +288,16 @@ fn what_is_asked_for_is_told_with_the_id_that_it_was_asked_by() {
 #[test]
 fn one_document_that_cannot_be_used_spoils_no_other() {
     for kind in SourceKind::ALL {
-        let mut broken = invoice(kind, "2", "2026-11-01T00:00:00Z");
+        let mut broken = invoice(kind, TWO, "2026-11-01T00:00:00Z");
         let total = match kind {
             SourceKind::Xero => "Total",
             SourceKind::Quickbooks => "TotalAmt",
             SourceKind::BusinessCentral => "totalAmountIncludingTax",
         };
         broken[total] = "canary".into();
-        let documents = [invoice(kind, "1", "2026-11-01T00:00:00Z"), broken];
+        let documents = [invoice(kind, ONE, "2026-11-01T00:00:00Z"), broken];
         let server = Server::start(move |_| ok(&list(kind, &documents)));
-        let answer = these(&server, kind, Entity::Invoice, &["1", "2"]).unwrap();
+        let answer = these(&server, kind, Entity::Invoice, &[ONE, TWO]).unwrap();
         assert!(!events(&answer.things[0]).is_empty());
         let error = answer.things[1].told.as_ref().unwrap_err();
         assert!(matches!(error, ReadError::Field(field) if field.pointer.ends_with(total)), "{error:?}");
@@ -307,9 +309,9 @@ fn one_document_that_cannot_be_used_spoils_no_other() {
 fn what_was_not_asked_for_is_not_told() {
     let kind = SourceKind::BusinessCentral;
     let server = Server::start(move |_| {
-        ok(&list(kind, &["1", "2"].map(|id| invoice(kind, id, "2026-11-01T00:00:00Z"))))
+        ok(&list(kind, &[ONE, TWO].map(|id| invoice(kind, id, "2026-11-01T00:00:00Z"))))
     });
-    assert_eq!(ids(&these(&server, kind, Entity::Invoice, &["2"]).unwrap()), ["2"]);
+    assert_eq!(ids(&these(&server, kind, Entity::Invoice, &[TWO]).unwrap()), [TWO]);
 }
 
 #[test]
@@ -322,6 +324,11 @@ fn nothing_is_asked_for_nothing_and_no_odd_id_is_sent() {
                 (answer.things.len(), answer.missing.as_slice()),
                 (0, odd.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>().as_slice())
             );
+        }
+    }
+    for kind in [SourceKind::Xero, SourceKind::BusinessCentral] {
+        for odd in ["5", "a-b", GUID.trim_start_matches("1"), &format!("{GUID}-0"), &GUID.replace('b', "g")] {
+            assert_eq!(these(&server, kind, Entity::Customer, &[odd]).unwrap().missing, [odd]);
         }
     }
     assert!(server.asked().is_empty());
@@ -358,7 +365,7 @@ fn a_source_is_its_organisations_and_of_one_account() {
         Of { account: &other, ..right },
         Of { kind: SourceKind::Quickbooks, ..right },
     ] {
-        let ids = ["1".to_owned()];
+        let ids = [ONE.to_owned()];
         let ask = Ask { of, entity: Entity::Invoice, which: Which::These(&ids) };
         assert_eq!(block_on(erp.read(&ask, now())), Err(ErpError::NoSource));
     }
@@ -402,7 +409,7 @@ fn what_fails_is_sorted_by_what_the_caller_can_do() {
                 said(status, headers, &body)
             }
         });
-        these(&server, kind, Entity::Invoice, &["1", "2"]).unwrap_err()
+        these(&server, kind, Entity::Invoice, &[ONE, TWO]).unwrap_err()
     };
     use SourceKind::{BusinessCentral, Quickbooks, Xero};
     let busy = |seconds| ErpError::Busy { retry_after: Some(Duration::from_secs(seconds)) };
@@ -434,7 +441,7 @@ fn an_answer_that_is_none_is_told_apart() {
         let server = Server::start(move |_| {
             format!("HTTP/1.1 200 x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{text}", text.len())
         });
-        these(&server, kind, Entity::Invoice, &["1"])
+        these(&server, kind, Entity::Invoice, &[ONE])
     };
     for kind in SourceKind::ALL {
         for broken in ["", "<html>canary", "[]", "{\"canary\":"] {
@@ -451,7 +458,7 @@ fn an_answer_that_is_none_is_told_apart() {
     assert_eq!((field.pointer.as_str(), field.problem), ("/0/InvoiceID", Problem::Missing));
     // QuickBooks lists nothing by not listing.
     let nothing = answer(SourceKind::Quickbooks, r#"{"QueryResponse":{},"time":"2026"}"#).unwrap();
-    assert_eq!(nothing.missing, ["1"]);
+    assert_eq!(nothing.missing, [ONE]);
 }
 
 #[test]
@@ -459,7 +466,7 @@ fn silence_ends_with_patience_a_broken_connection_is_tried_again_and_too_much_is
     let kind = SourceKind::Xero;
     let read = |server: &Server| {
         let erp = erp(&server.url, vault(&entry(kind))).with_patience(Duration::from_millis(300));
-        block_on(ask(&erp, kind, Entity::Invoice, Which::These(&["1".to_owned()]))).unwrap_err()
+        block_on(ask(&erp, kind, Entity::Invoice, Which::These(&[ONE.to_owned()]))).unwrap_err()
     };
     let silent = Server::start(|_| SILENCE.to_owned());
     assert_eq!(read(&silent), ErpError::Unavailable("it took too long".to_owned()));
@@ -468,7 +475,7 @@ fn silence_ends_with_patience_a_broken_connection_is_tried_again_and_too_much_is
     assert_eq!(broken.asked().len(), 2);
     let large = Server::start(|_| ok(&json!({ "canary": "x".repeat(17 << 20) })));
     let erp = erp(&large.url, vault(&entry(kind)));
-    let error = block_on(ask(&erp, kind, Entity::Invoice, Which::These(&["1".to_owned()]))).unwrap_err();
+    let error = block_on(ask(&erp, kind, Entity::Invoice, Which::These(&[ONE.to_owned()]))).unwrap_err();
     assert_eq!(error, ErpError::Unavailable("its answer is too large".to_owned()));
 }
 

@@ -16,9 +16,9 @@ impl Urls {
         let url = |name| get(name).trim_end_matches('/').to_owned();
         Self {
             xero_api: url("XERO_API_URL"),
-            xero_token: url("XERO_TOKEN_URL"),
+            xero_token: url("XERO_LOGIN_URL"),
             quickbooks_api: url("QUICKBOOKS_API_URL"),
-            quickbooks_token: url("QUICKBOOKS_TOKEN_URL"),
+            quickbooks_token: url("QUICKBOOKS_LOGIN_URL"),
             business_central_api: url("BUSINESS_CENTRAL_API_URL"),
             business_central_login: url("BUSINESS_CENTRAL_LOGIN_URL"),
         }

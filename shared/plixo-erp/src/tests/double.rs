@@ -148,7 +148,7 @@ fn who_is_busy_says_for_how_long() {
     let (erp, _) = double.erp(SourceKind::Xero);
     let headers = json!({"Retry-After": "42", "X-Rate-Limit-Problem": "minute"});
     double.door("POST", "faults", &json!({"path": "/xero/api.xro", "answer": 429, "headers": headers}));
-    let asked = ["404".to_owned()];
+    let asked = [TWO.to_owned()];
     let read = || block_on(ask(&erp, SourceKind::Xero, Entity::Payment, Which::These(&asked)));
     assert_eq!(read(), Err(ErpError::Busy { retry_after: Some(Duration::from_secs(42)) }));
     assert_eq!(read().unwrap().missing, asked);

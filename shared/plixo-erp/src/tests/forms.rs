@@ -55,7 +55,7 @@ fn things_are_asked_for_by_id() {
 fn each_request_says_for_whom_and_by_what_right() {
     for kind in SourceKind::ALL {
         let server = Server::start(move |_| ok(&list(kind, &[])));
-        these(&server, kind, Entity::Invoice, &["1"]).unwrap();
+        these(&server, kind, Entity::Invoice, &[ONE]).unwrap();
         let asked = server.asked().remove(0);
         let header = |name: &str| asked.headers.get(name).map(String::as_str);
         assert_eq!(asked.method, "GET");
@@ -259,9 +259,9 @@ fn an_environment_says_where_the_providers_are() {
         asked.into_inner().unwrap(),
         [
             "XERO_API_URL",
-            "XERO_TOKEN_URL",
+            "XERO_LOGIN_URL",
             "QUICKBOOKS_API_URL",
-            "QUICKBOOKS_TOKEN_URL",
+            "QUICKBOOKS_LOGIN_URL",
             "BUSINESS_CENTRAL_API_URL",
             "BUSINESS_CENTRAL_LOGIN_URL",
         ]

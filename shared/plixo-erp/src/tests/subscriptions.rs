@@ -46,6 +46,7 @@ fn what_is_missing_is_made_and_what_ends_is_renewed() {
     assert_eq!(steps(&all(-1)), renewed);
     let mut endless = all(40);
     endless[1]["expirationDateTime"] = Value::Null;
+    endless[0]["clientState"] = "".into();
     endless[2]["clientState"] = "another".into();
     assert_eq!(steps(&endless), [renewal(1, "salesInvoices"), renewal(2, "salesCreditMemos")]);
 }

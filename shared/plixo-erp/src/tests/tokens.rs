@@ -52,7 +52,7 @@ fn server(tokens: &Arc<Mutex<Tokens>>) -> Server {
 }
 
 async fn read(erp: &Erp<FakeVault>, kind: SourceKind) -> Result<Answer, ErpError> {
-    ask(erp, kind, Entity::Invoice, Which::These(&["1".to_owned()])).await
+    ask(erp, kind, Entity::Invoice, Which::These(&[ONE.to_owned()])).await
 }
 
 #[test]
