@@ -97,7 +97,7 @@ struct Remembered {
 }
 
 impl EndpointShape {
-    fn new<V, Q, C>(endpoint: &WebhookEndpoint, outside: &Outside<V, Q, C>, request: &Request) -> Self {
+    fn new<V, Q, C, E>(endpoint: &WebhookEndpoint, outside: &Outside<V, Q, C, E>, request: &Request) -> Self {
         let WebhookEndpoint { id, provider, state, account, hmac } = endpoint.clone();
         let base = request.base_url(outside.base_url.as_deref());
         let receiver = if provider == Provider::Stripe { "stripe" } else { "erp" };
@@ -110,9 +110,9 @@ impl EndpointShape {
 #[utoipa::path(get, path = "/v1/orgs/{org}/webhook-endpoints", tag = "webhook-endpoints",
     params(("org" = String, Path), Query),
     responses((status = 200, body = Part<EndpointShape>), Problems), security(("bearer" = [])))]
-pub(crate) async fn list<T: Tables, K: KeyService, V, Q, C>(
+pub(crate) async fn list<T: Tables, K: KeyService, V, Q, C, E>(
     staff: &Staff<'_, T, K>,
-    outside: &Outside<V, Q, C>,
+    outside: &Outside<V, Q, C, E>,
 ) -> Result<Response, Failed> {
     let deed =
         deed(Action::ManageIntegrations, "webhook_endpoint.list", Object::new("organisation", staff.org));
@@ -131,9 +131,9 @@ pub(crate) async fn list<T: Tables, K: KeyService, V, Q, C>(
 #[utoipa::path(post, path = "/v1/orgs/{org}/webhook-endpoints", tag = "webhook-endpoints",
     params(("org" = String, Path), ("Idempotency-Key" = Option<String>, Header)), request_body = NewEndpoint,
     responses((status = 201, body = EndpointShape), Problems, ChangeProblems), security(("bearer" = [])))]
-pub(crate) async fn create<T: Tables, K: KeyService, V: KeepSecret, Q, C>(
+pub(crate) async fn create<T: Tables, K: KeyService, V: KeepSecret, Q, C, E>(
     staff: &Staff<'_, T, K>,
-    outside: &Outside<V, Q, C>,
+    outside: &Outside<V, Q, C, E>,
 ) -> Result<Response, Failed> {
     let deed =
         deed(Action::ManageIntegrations, "webhook_endpoint.create", Object::new("organisation", staff.org));
@@ -194,9 +194,9 @@ pub(crate) async fn create<T: Tables, K: KeyService, V: KeepSecret, Q, C>(
 #[utoipa::path(get, path = "/v1/orgs/{org}/webhook-endpoints/{id}", tag = "webhook-endpoints",
     params(("org" = String, Path), ("id" = String, Path)),
     responses((status = 200, body = EndpointShape), Problems), security(("bearer" = [])))]
-pub(crate) async fn show<T: Tables, K: KeyService, V, Q, C>(
+pub(crate) async fn show<T: Tables, K: KeyService, V, Q, C, E>(
     staff: &Staff<'_, T, K>,
-    outside: &Outside<V, Q, C>,
+    outside: &Outside<V, Q, C, E>,
 ) -> Result<Response, Failed> {
     let (id, deed) =
         staff.about(Action::ManageIntegrations, "webhook_endpoint.read", "webhook_endpoint").await?;
@@ -210,9 +210,9 @@ pub(crate) async fn show<T: Tables, K: KeyService, V, Q, C>(
         ("Idempotency-Key" = Option<String>, Header)),
     request_body = EndpointChange,
     responses((status = 200, body = EndpointShape), Problems, ChangeProblems), security(("bearer" = [])))]
-pub(crate) async fn update<T: Tables, K: KeyService, V: KeepSecret, Q, C>(
+pub(crate) async fn update<T: Tables, K: KeyService, V: KeepSecret, Q, C, E>(
     staff: &Staff<'_, T, K>,
-    outside: &Outside<V, Q, C>,
+    outside: &Outside<V, Q, C, E>,
 ) -> Result<Response, Failed> {
     let (id, deed) =
         staff.about(Action::ManageIntegrations, "webhook_endpoint.update", "webhook_endpoint").await?;
@@ -267,9 +267,9 @@ async fn follow<T: Tables, K: KeyService, V: KeepSecret>(
     params(("org" = String, Path), ("id" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
     request_body = Option<Rotation>,
     responses((status = 200, body = EndpointShape), Problems, ChangeProblems), security(("bearer" = [])))]
-pub(crate) async fn rotate<T: Tables, K: KeyService, V: KeepSecret, Q, C>(
+pub(crate) async fn rotate<T: Tables, K: KeyService, V: KeepSecret, Q, C, E>(
     staff: &Staff<'_, T, K>,
-    outside: &Outside<V, Q, C>,
+    outside: &Outside<V, Q, C, E>,
 ) -> Result<Response, Failed> {
     let (id, deed) =
         staff.about(Action::ManageIntegrations, "webhook_endpoint.rotate", "webhook_endpoint").await?;
@@ -338,7 +338,7 @@ fn told(answered: Answered, remembered: Remembered, entry: &VaultEntry) -> Resul
 }
 
 /// A secret of 32 random bytes, written as Stripe and Standard Webhooks write theirs, or as plain text of 43 characters.
-fn draw<V, Q, C>(outside: &Outside<V, Q, C>, provider: Provider) -> Result<Secret, Refusal> {
+fn draw<V, Q, C, E>(outside: &Outside<V, Q, C, E>, provider: Provider) -> Result<Secret, Refusal> {
     let bytes = (outside.entropy)().ok_or(Refusal::Unavailable("no randomness to be had".to_owned()))?;
     Ok(Secret::new(match provider {
         Provider::Stripe | Provider::StandardWebhooks => format!("{PREFIX}{}", STANDARD.encode(bytes)),

@@ -124,9 +124,9 @@ pub(crate) async fn show<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> R
 #[utoipa::path(post, path = "/v1/orgs/{org}/webhook-events/{id}/replay", tag = "webhook-events",
     params(("org" = String, Path), ("id" = String, Path)),
     responses((status = 202, body = EventShape), Problems, ChangeProblems), security(("bearer" = [])))]
-pub(crate) async fn replay<T: Tables, K: KeyService, V, Q: SendMessage, C>(
+pub(crate) async fn replay<T: Tables, K: KeyService, V, Q: SendMessage, C, E>(
     staff: &Staff<'_, T, K>,
-    outside: &Outside<V, Q, C>,
+    outside: &Outside<V, Q, C, E>,
 ) -> Result<Response, Failed> {
     let deed = of_event(staff, "webhook_event.replay").await?;
     staff.taken(&deed, input::no_body(staff.request)).await?;

@@ -3,6 +3,7 @@
 mod endpoints;
 mod events;
 mod order;
+mod sources;
 mod stripe_account;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ use plixo_api::{Failed, answer};
 use plixo_aws::secrets::KeepSecret;
 use plixo_aws::sqs::SendMessage;
 use plixo_envelope::KeyService;
+use plixo_erp::ReadErp;
 use plixo_lambda::http::{Request, Response};
 use plixo_lambda::line::Line;
 use plixo_staff::Desk;
@@ -27,7 +29,7 @@ use utoipa::OpenApi;
 pub const FUNCTION: &str = "api-webhooks";
 
 /// The routes that it answers, as the gateway names them.
-pub const ROUTES: [&str; 11] = [
+pub const ROUTES: [&str; 16] = [
     "GET /v1/orgs/{org}/webhook-endpoints",
     "POST /v1/orgs/{org}/webhook-endpoints",
     "GET /v1/orgs/{org}/webhook-endpoints/{id}",
@@ -39,6 +41,11 @@ pub const ROUTES: [&str; 11] = [
     "GET /v1/orgs/{org}/stripe-account",
     "PUT /v1/orgs/{org}/stripe-account",
     "DELETE /v1/orgs/{org}/stripe-account",
+    "GET /v1/orgs/{org}/data-sources",
+    "POST /v1/orgs/{org}/data-sources",
+    "GET /v1/orgs/{org}/data-sources/{id}",
+    "PATCH /v1/orgs/{org}/data-sources/{id}",
+    "DELETE /v1/orgs/{org}/data-sources/{id}",
 ];
 
 /// Its part of the OpenAPI document.
@@ -56,6 +63,11 @@ pub const ROUTES: [&str; 11] = [
         stripe_account::show,
         stripe_account::connect,
         stripe_account::disconnect,
+        sources::list,
+        sources::connect,
+        sources::show,
+        sources::update,
+        sources::disconnect,
     ),
     components(schemas(Problem, ProblemField)),
     modifiers(&Bearer)
@@ -65,17 +77,21 @@ pub struct Document;
 
 /// What stands outside the tables.
 #[derive(Debug)]
-pub struct Outside<V, Q, C> {
+pub struct Outside<V, Q, C, E> {
     /// Where endpoints' secrets are.
     pub vault: V,
     /// Where organisations' Stripe keys are, each under its organisation's id.
     pub stripe_keys: V,
+    /// Where data sources' credentials are, each under its source's id.
+    pub sources: V,
     /// Where Stripe's events are worked off.
     pub stripe_queue: Q,
     /// Where all others' deliveries are.
     pub erp_queue: Q,
     /// Who says whether those keys are any good.
     pub stripe: C,
+    /// Who says whether those credentials are, over the same vault.
+    pub erp: E,
     /// Where providers reach Plixo, without a slash at the end. Without it, at the domain name that was asked.
     pub base_url: Option<String>,
     /// Of which secrets are made.
@@ -84,14 +100,14 @@ pub struct Outside<V, Q, C> {
 
 /// The API.
 #[derive(Debug)]
-pub struct Api<T, K, V, Q, C> {
+pub struct Api<T, K, V, Q, C, E> {
     desk: Arc<Desk<T, K>>,
-    outside: Outside<V, Q, C>,
+    outside: Outside<V, Q, C, E>,
 }
 
-impl<T: Tables, K: KeyService, V: KeepSecret, Q: SendMessage, C: Checkout> Api<T, K, V, Q, C> {
+impl<T: Tables, K: KeyService, V: KeepSecret, Q: SendMessage, C: Checkout, E: ReadErp> Api<T, K, V, Q, C, E> {
     /// The API of that desk.
-    pub fn new(desk: Arc<Desk<T, K>>, outside: Outside<V, Q, C>) -> Self {
+    pub fn new(desk: Arc<Desk<T, K>>, outside: Outside<V, Q, C, E>) -> Self {
         Self { desk, outside }
     }
 
@@ -124,6 +140,11 @@ impl<T: Tables, K: KeyService, V: KeepSecret, Q: SendMessage, C: Checkout> Api<T
             ("GET", "stripe-account") => stripe_account::show(&staff).await,
             ("PUT", "stripe-account") => stripe_account::connect(&staff, outside).await,
             ("DELETE", "stripe-account") => stripe_account::disconnect(&staff, outside).await,
+            ("GET", "data-sources") => sources::list(&staff).await,
+            ("POST", "data-sources") => sources::connect(&staff, outside).await,
+            ("GET", "data-sources/{id}") => sources::show(&staff).await,
+            ("PATCH", "data-sources/{id}") => sources::update(&staff, outside).await,
+            ("DELETE", "data-sources/{id}") => sources::disconnect(&staff, outside).await,
             _ => Err(Failed::NoRoute),
         }
     }

@@ -6,6 +6,7 @@ use api_webhooks::{Api, FUNCTION, Outside};
 use plixo_authz::Authz;
 use plixo_aws::config::{self, Patience};
 use plixo_aws::{kms::Kms, secrets::Vault, sqs::Queue};
+use plixo_erp::{Erp, Urls};
 use plixo_lambda::env::Env;
 use plixo_lambda::{Error, entropy, http};
 use plixo_staff::Desk;
@@ -23,6 +24,7 @@ async fn main() -> Result<(), Error> {
     let (stripe_keys, stripe) = (env.required("STRIPE_KEYS_PREFIX"), env.required("STRIPE_API_URL"));
     let (stripe_queue, erp_queue) =
         (env.required("STRIPE_EVENTS_QUEUE_URL"), env.required("ERP_EVENTS_QUEUE_URL"));
+    let (sources, urls) = (env.required("DATA_SOURCES_PREFIX"), Urls::read(|name| env.required(name)));
     let base_url = env.optional("BASE_URL");
     env.complete()?;
 
@@ -33,11 +35,21 @@ async fn main() -> Result<(), Error> {
     connected.and(checked.map_err(Into::into))?;
 
     let stripe_keys = Vault::new(&config, stripe_keys).under(storage_key.clone());
+    let sources = Vault::new(&config, sources).under(storage_key.clone());
     let vault = Vault::new(&config, prefix).under(storage_key);
     let (stripe_queue, erp_queue) = (Queue::new(&config, stripe_queue), Queue::new(&config, erp_queue));
-    let stripe = Stripe::new(&stripe);
-    let outside =
-        Outside { vault, stripe_keys, stripe_queue, erp_queue, stripe, base_url, entropy: entropy::bytes_32 };
+    let (stripe, erp) = (Stripe::new(&stripe), Erp::new(sources.clone(), urls));
+    let outside = Outside {
+        vault,
+        stripe_keys,
+        sources,
+        stripe_queue,
+        erp_queue,
+        stripe,
+        erp,
+        base_url,
+        entropy: entropy::bytes_32,
+    };
     let store = Store::new(tables, kms, entropy::bytes_32);
     let api = &Api::new(Arc::new(Desk::new(store, Authz::new()?, entropy::bytes_32)), outside);
     http::serve(FUNCTION, "none", |request, line| async move { api.handle(&request, line).await }).await

@@ -151,7 +151,7 @@ pub(crate) struct Order {
     pub(crate) given: Option<Secret>,
 }
 
-type Field<T> = Result<T, FieldError>;
+pub(crate) type Field<T> = Result<T, FieldError>;
 
 impl NewEndpoint {
     /// The order, or everything that is wrong with it.
@@ -178,7 +178,7 @@ impl NewEndpoint {
     }
 }
 
-fn kept<T>(errors: &mut Vec<FieldError>, field: Field<T>) -> Option<T> {
+pub(crate) fn kept<T>(errors: &mut Vec<FieldError>, field: Field<T>) -> Option<T> {
     field.map_err(|error| errors.push(error)).ok()
 }
 
@@ -329,13 +329,13 @@ fn is_stripes(text: &str) -> bool {
 }
 
 /// In the form that providers write: 8-4-4-4-12 hexadecimal digits.
-fn is_uuid(text: &str) -> bool {
+pub(crate) fn is_uuid(text: &str) -> bool {
     let parts =
         text.split('-').map(|part| if part.bytes().all(|b| b.is_ascii_hexdigit()) { part.len() } else { 0 });
     parts.eq([8, 4, 4, 4, 12])
 }
 
-fn is_realm(text: &str) -> bool {
+pub(crate) fn is_realm(text: &str) -> bool {
     (1..=20).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())
 }
 

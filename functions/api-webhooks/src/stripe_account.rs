@@ -94,9 +94,9 @@ pub(crate) async fn show<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> R
 #[utoipa::path(put, path = "/v1/orgs/{org}/stripe-account", tag = "stripe-account",
     params(("org" = String, Path), ("Idempotency-Key" = Option<String>, Header)), request_body = AccountOrder,
     responses((status = 200, body = AccountShape), Problems, ChangeProblems), security(("bearer" = [])))]
-pub(crate) async fn connect<T: Tables, K: KeyService, V: KeepSecret, Q, C: Checkout>(
+pub(crate) async fn connect<T: Tables, K: KeyService, V: KeepSecret, Q, C: Checkout, E>(
     staff: &Staff<'_, T, K>,
-    outside: &Outside<V, Q, C>,
+    outside: &Outside<V, Q, C, E>,
 ) -> Result<Response, Failed> {
     let deed = about(staff, "stripe_account.connect");
     let AccountOrder { restricted_key } = staff.taken(&deed, input::body(staff.request)).await?;
@@ -129,9 +129,9 @@ pub(crate) async fn connect<T: Tables, K: KeyService, V: KeepSecret, Q, C: Check
 #[utoipa::path(delete, path = "/v1/orgs/{org}/stripe-account", tag = "stripe-account",
     params(("org" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
     responses((status = 204), Problems, ChangeProblems), security(("bearer" = [])))]
-pub(crate) async fn disconnect<T: Tables, K: KeyService, V: KeepSecret, Q, C: Checkout>(
+pub(crate) async fn disconnect<T: Tables, K: KeyService, V: KeepSecret, Q, C: Checkout, E>(
     staff: &Staff<'_, T, K>,
-    outside: &Outside<V, Q, C>,
+    outside: &Outside<V, Q, C, E>,
 ) -> Result<Response, Failed> {
     let deed = about(staff, "stripe_account.disconnect");
     staff.taken(&deed, input::no_body(staff.request)).await?;

@@ -1,4 +1,5 @@
 mod providers;
+mod sources;
 
 use std::collections::BTreeSet;
 
@@ -11,7 +12,7 @@ use plixo_domain::people::{Member, MemberState, Role, UserId, add_member};
 use plixo_domain::webhook::{EventKey, EventStatus, ExternalId, Fingerprint, Provider, WebhookEvent};
 use plixo_lambda::batch::Batch;
 use plixo_store::{AttributeValue, Payload, Store, Table};
-use plixo_testing::{FakeKms, FakeQueue, FakeStripe, FakeTables, FakeVault, Fault, Faults, entropy};
+use plixo_testing::{FakeErp, FakeKms, FakeQueue, FakeStripe, FakeTables, FakeVault, Fault, Faults, entropy};
 use plixo_webhooks::stripe::{self, event::Event};
 use serde_json::{Value, json};
 use webhook_stripe::Receiver;
@@ -45,8 +46,12 @@ struct World {
     queue: FakeQueue,
     erp_queue: FakeQueue,
     stripe: FakeStripe,
+    sources: FakeVault,
+    erp: FakeErp,
     orgs: [OrgId; 2],
 }
+
+type Faked = Api<FakeTables, FakeKms, FakeVault, FakeQueue, FakeStripe, FakeErp>;
 
 struct Answer {
     status: u16,
@@ -93,15 +98,21 @@ impl World {
             });
             id
         });
-        let (vault, queue, erp_queue, stripe) = Default::default();
-        Self { tables, kms, vault, queue, erp_queue, stripe, orgs }
+        let (vault, queue, erp_queue, stripe, sources) = Default::default();
+        let erp = FakeErp::over(FakeVault::clone(&sources), Faults::default());
+        Self { tables, kms, vault, queue, erp_queue, stripe, sources, erp, orgs }
     }
 
     /// The same world, whose calls go wrong as planned, with contents of its own.
     fn fork(&self, faults: &Faults) -> Self {
         let vault = FakeVault::new(faults.clone());
         self.vault.dump().into_iter().for_each(|(name, value)| vault.put(&name, value));
+        let sources = FakeVault::new(faults.clone());
+        self.sources.dump().into_iter().for_each(|(name, value)| sources.put(&name, value));
+        let erp = FakeErp::over(sources.clone(), faults.clone());
         Self {
+            sources,
+            erp,
             tables: self.tables.fork(faults.clone()),
             kms: self.kms.clone(),
             vault,
@@ -116,11 +127,13 @@ impl World {
         Store::new(self.tables.clone(), self.kms.clone(), entropy)
     }
 
-    fn api(&self) -> Api<FakeTables, FakeKms, FakeVault, FakeQueue, FakeStripe> {
+    fn api(&self) -> Faked {
         let (vault, stripe) = (self.vault.clone(), self.stripe.clone());
         let (stripe_queue, erp_queue) = (self.queue.clone(), self.erp_queue.clone());
         let (stripe_keys, base_url) = (self.vault.clone(), Some("https://api.example".to_owned()));
-        let outside = Outside { vault, stripe_keys, stripe_queue, erp_queue, stripe, base_url, entropy };
+        let (sources, erp) = (self.sources.clone(), self.erp.clone());
+        let outside =
+            Outside { vault, stripe_keys, sources, stripe_queue, erp_queue, stripe, erp, base_url, entropy };
         Api::new(Arc::new(Desk::new(self.store(), Authz::new().unwrap(), entropy)), outside)
     }
 
@@ -280,7 +293,7 @@ impl Asked {
         self.through(&world.api())
     }
 
-    fn through(&self, api: &Api<FakeTables, FakeKms, FakeVault, FakeQueue, FakeStripe>) -> Answer {
+    fn through(&self, api: &Faked) -> Answer {
         let line = Line { timestamp: self.at, ..Line::default() };
         let (response, line) = block_on(api.handle(&self.request(), line));
         let logged = String::from_utf8(line.bytes()).unwrap();
@@ -340,9 +353,11 @@ fn a_secret_that_is_brought_along_is_not_shown() {
 fn without_a_base_url_the_domain_that_was_asked_is_told() {
     let world = World::new();
     let vault = world.vault.clone();
-    let (stripe_keys, stripe, stripe_queue, erp_queue) = Default::default();
-    let outside = Outside { vault, stripe_keys, stripe_queue, erp_queue, stripe, base_url: None, entropy };
-    let api = Api::new(Arc::new(Desk::new(world.store(), Authz::new().unwrap(), entropy)), outside);
+    let (stripe_keys, sources, stripe, erp, stripe_queue, erp_queue) = Default::default();
+    let base_url = None;
+    let outside =
+        Outside { vault, stripe_keys, sources, stripe_queue, erp_queue, stripe, erp, base_url, entropy };
+    let api: Faked = Api::new(Arc::new(Desk::new(world.store(), Authz::new().unwrap(), entropy)), outside);
     let asked = world.ask("POST", "webhook-endpoints").saying(&json!({"provider": "stripe"}));
     let made = asked.through(&api).body;
     assert_eq!(made["url"], format!("https://gateway.example/webhooks/stripe/{}", text(&made["id"])));
@@ -796,6 +811,7 @@ fn a_replay_that_the_queue_did_not_take_is_told_as_failed() {
 fn one_of_each(world: &World) -> Vec<Asked> {
     let id = text(&world.endpoint()["id"]);
     let event = world.event(EVENT, EventStatus::Failed);
+    let source = format!("data-sources/{}", text(&world.source()["id"]));
     vec![
         world.ask("GET", "webhook-endpoints"),
         world.ask("POST", "webhook-endpoints").saying(&json!({"provider": "stripe"})),
@@ -808,6 +824,9 @@ fn one_of_each(world: &World) -> Vec<Asked> {
         world.ask("GET", "stripe-account"),
         world.ask("PUT", "stripe-account").saying(&json!({"restricted_key": KEY})),
         world.ask("DELETE", "stripe-account"),
+        world.ask("GET", "data-sources"),
+        world.ask("GET", &source),
+        world.ask("PATCH", &source).saying(&json!({"name": "Books"})),
     ]
 }
 
@@ -834,6 +853,10 @@ fn every_route_writes_who_did_what_and_lets_in_whom_the_contract_says() {
                 (Some("203.0.113.7"), Some("test"))
             );
         }
+    }
+    // An account is connected once and disconnected once: `sources` has their tests.
+    for route in ["POST /v1/orgs/{org}/data-sources", "DELETE /v1/orgs/{org}/data-sources/{id}"] {
+        assert!(routes.insert(route.to_owned()));
     }
     assert_eq!(routes, ROUTES.map(str::to_owned).into());
 }

@@ -1,16 +1,20 @@
-//! The entries of endpoints in the vault.
+//! The entries of endpoints and data sources in the vault.
 //!
 //! An entry is changed only if nobody else changed it since it was read, so that of two rotations at once neither loses its
 //! secret.
 
+use std::fmt::Display;
+
 use jiff::{SignedDuration, Timestamp};
 use plixo_aws::AwsError;
 use plixo_aws::secrets::KeepSecret;
-use plixo_domain::id::EndpointId;
 use plixo_domain::secret::Secret;
+use plixo_domain::source::SourceEntry;
 use plixo_domain::webhook::{EndpointSecret, Fingerprint, Provider, VaultEntry};
 use plixo_lambda::hash::sha256;
 use plixo_staff::Refusal;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::order::PUBLIC;
 
@@ -22,34 +26,55 @@ const MOST: usize = 5;
 /// How often a change is done anew because somebody else changed the entry meanwhile.
 pub(crate) const TRIES: u32 = 8;
 
-/// Makes an endpoint's entry.
+/// What the vault holds of a thing, under its id.
+pub(crate) trait Entry: Serialize + DeserializeOwned {
+    /// Whether it has the form that this code reads.
+    fn is_read(&self) -> bool;
+}
+
+impl Entry for VaultEntry {
+    fn is_read(&self) -> bool {
+        self.v == Self::VERSION
+    }
+}
+
+impl Entry for SourceEntry {
+    fn is_read(&self) -> bool {
+        self.v == Self::VERSION
+    }
+}
+
+/// Makes an entry.
 pub(crate) async fn create<V: KeepSecret>(
     vault: &V,
-    id: &EndpointId,
-    entry: &VaultEntry,
+    id: &impl Display,
+    entry: &impl Entry,
 ) -> Result<(), Refusal> {
     let is_new = vault.create_secret(&id.to_string(), &written(entry)?).await.map_err(failed)?;
     if is_new { Ok(()) } else { Err(Refusal::Internal(format!("{id}: the vault has an entry already"))) }
 }
 
-/// An endpoint's entry, with the version that it has.
-pub(crate) async fn read<V: KeepSecret>(vault: &V, id: &EndpointId) -> Result<(VaultEntry, String), Refusal> {
+/// An entry, with the version that it has.
+pub(crate) async fn read<V: KeepSecret, E: Entry>(
+    vault: &V,
+    id: &impl Display,
+) -> Result<(E, String), Refusal> {
     let odd = |what: &str| Refusal::Internal(format!("{id}: {what}"));
     let found = vault.read_version(&id.to_string()).await.map_err(failed)?;
     let (text, version) = found.ok_or_else(|| odd("the vault has no entry"))?;
     // The error would quote the entry.
-    let entry: VaultEntry =
-        serde_json::from_str(text.reveal()).map_err(|_| odd("the vault's entry is none of an endpoint"))?;
-    if entry.v == VaultEntry::VERSION { Ok((entry, version)) } else { Err(odd("an entry of another form")) }
+    let entry: E =
+        serde_json::from_str(text.reveal()).map_err(|_| odd("the vault's entry is none of such a thing"))?;
+    if entry.is_read() { Ok((entry, version)) } else { Err(odd("an entry of another form")) }
 }
 
-/// Changes an endpoint's entry, and answers it as it then is. `work` may run several times, each time on the entry as it is by
+/// Changes an entry, and answers it as it then is. `work` may run several times, each time on the entry as it is by
 /// then, and says whether there is anything to write.
-pub(crate) async fn change<V: KeepSecret>(
+pub(crate) async fn change<V: KeepSecret, E: Entry>(
     vault: &V,
-    id: &EndpointId,
-    work: impl AsyncFn(&mut VaultEntry) -> Result<bool, Refusal>,
-) -> Result<VaultEntry, Refusal> {
+    id: &impl Display,
+    work: impl AsyncFn(&mut E) -> Result<bool, Refusal>,
+) -> Result<E, Refusal> {
     for _ in 0..TRIES {
         let (mut entry, seen) = read(vault, id).await?;
         let changes = work(&mut entry).await?;
@@ -62,7 +87,7 @@ pub(crate) async fn change<V: KeepSecret>(
     Err(Refusal::Overtaken)
 }
 
-fn written(entry: &VaultEntry) -> Result<Secret, Refusal> {
+fn written(entry: &impl Entry) -> Result<Secret, Refusal> {
     let text = serde_json::to_string(entry);
     text.map(Secret::new).map_err(|_| Refusal::Internal("an entry has no JSON form".to_owned()))
 }

@@ -1,6 +1,6 @@
 //! What was done, told on the page that comes next. A code stands in its address, never a sentence.
 
-const SENTENCES: [(&str, &str); 25] = [
+const SENTENCES: [(&str, &str); 28] = [
     ("invoice", "The draft is saved."),
     ("finalized", "The invoice is finalized: it is owed from now on."),
     ("voided", "The invoice is void."),
@@ -23,6 +23,12 @@ const SENTENCES: [(&str, &str); 25] = [
     ("disabled", "The endpoint is disabled."),
     ("connected", "The Stripe account is connected: payers can pay by card."),
     ("disconnected", "The Stripe account is disconnected: payers cannot pay by card any more."),
+    ("source", "The data source is connected."),
+    (
+        "source-again",
+        "The data source is connected again. Webhook events that failed meanwhile can be replayed.",
+    ),
+    ("source-gone", "The data source is disconnected: Plixo has its credentials no more."),
     ("replayed", "The event is on its way again. Look at it in a few seconds."),
     ("password", "Your password is changed."),
     ("totp", "Your second factor is set up."),

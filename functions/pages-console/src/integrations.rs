@@ -1,14 +1,14 @@
-//! Webhook endpoints and events, and the Stripe account.
+//! Webhook endpoints and events, data sources, and the Stripe account.
 
 use plixo_lambda::http::Response;
 use plixo_pages::{
     ConnectedAccount, EndpointForm, EndpointRow, Errors, EventList, EventPage, EventRow, FreshSecret,
-    Integrations, ProblemKind, provider_name,
+    Integrations, ProblemKind, SourceForm, SourceRow, provider_name,
 };
 use plixo_web::form::Form;
 use serde_json::{Value, json};
 
-use crate::shape::{Endpoint, Event, StripeAccount};
+use crate::shape::{Endpoint, Event, List, Source, StripeAccount};
 use crate::visit::{Failed, Visit, among, tried};
 
 /// The fields of a new endpoint that the API takes as they are, and those that it takes in `hmac`.
@@ -18,23 +18,49 @@ const HMAC: [&str; 5] = ["header", "prefix", "encoding", "digest", "timestamp_he
 /// The field of the key with which payers pay on an organisation's Stripe account.
 const KEY: &str = "restricted_key";
 
+/// The fields of a new data source, and those by which one is connected again.
+const SOURCE: [&str; 7] =
+    ["name", "account", "tenant", "environment", "client_id", "client_secret", "refresh_token"];
+const CREDENTIALS: [&str; 3] = ["client_id", "client_secret", "refresh_token"];
+
+/// What was typed, or chosen, of what is to be added.
+#[derive(Default)]
+struct Typed {
+    endpoint: EndpointForm,
+    source: SourceForm,
+}
+
 /// Characters of what an event said that a page shows.
 const LARGEST_SHOWN: usize = 64 * 1024;
 
 pub(crate) async fn list(visit: &Visit<'_>) -> Result<Response, Failed> {
-    let provider = visit.query.text("provider").to_owned();
-    page(visit, None, EndpointForm { provider, ..EndpointForm::default() }, Errors::default()).await
+    let chosen = |name| visit.query.text(name).to_owned();
+    let endpoint = EndpointForm { provider: chosen("provider"), ..EndpointForm::default() };
+    let source = SourceForm { kind: chosen("source"), ..SourceForm::default() };
+    page(visit, None, Typed { endpoint, source }, Errors::default()).await
 }
 
 async fn page(
     visit: &Visit<'_>,
     fresh: Option<FreshSecret>,
-    form: EndpointForm,
+    typed: Typed,
     errors: Errors,
 ) -> Result<Response, Failed> {
     let listed = visit.list::<Endpoint>("webhook-endpoints", &[("limit", "100")]);
     let account = visit.ask("GET", "stripe-account").send::<StripeAccount>();
-    let (org, (endpoints, paging), account) = futures::try_join!(visit.membership(), listed, account)?;
+    let sources = visit.ask("GET", "data-sources").query(&[("limit", "100")]).send::<List<Source>>();
+    let (org, (endpoints, paging), account, sources) =
+        futures::try_join!(visit.membership(), listed, account, sources)?;
+    let source = |it: Source| SourceRow {
+        id: it.id,
+        name: it.name,
+        kind: it.kind,
+        account: it.account,
+        place: it.tenant.zip(it.environment),
+        connected_at: it.connected_at,
+        refused_at: it.refused_at,
+    };
+    let sources = sources.body.data.into_iter().map(source).collect();
     let StripeAccount { key_hint, connected_at, state } = account.body;
     let account = key_hint.zip(connected_at);
     let is_refused = state == "refused";
@@ -52,7 +78,20 @@ async fn page(
     let endpoints = endpoints.into_iter().map(row).collect();
     let cursor = visit.query.text("cursor").to_owned();
     let frame = visit.frame()?;
-    let shown = Integrations { frame, org, endpoints, paging, cursor, fresh, form, account, errors };
+    let Typed { endpoint: form, source: source_form } = typed;
+    let shown = Integrations {
+        frame,
+        org,
+        endpoints,
+        paging,
+        cursor,
+        fresh,
+        form,
+        account,
+        sources,
+        source_form,
+        errors,
+    };
     Ok(Visit::shown(&shown.errors, shown.render()))
 }
 
@@ -65,6 +104,8 @@ pub(crate) async fn act(visit: &Visit<'_>, form: &Form) -> Result<Response, Fail
     let verb = form.text("do");
     let asked = match verb {
         "connect" | "disconnect" => return connect(visit, form, verb == "connect").await,
+        "connect_source" => return connect_source(visit, form).await,
+        "reconnect_source" | "disconnect_source" => return change_source(visit, form, verb).await,
         "add" => {
             let mut body = filled(form, &FIELDS);
             body.insert("provider".to_owned(), form.text("provider").into());
@@ -97,13 +138,13 @@ pub(crate) async fn act(visit: &Visit<'_>, form: &Form) -> Result<Response, Fail
         Ok(made) => {
             let Endpoint { provider, url, secret, .. } = made.body;
             let fresh = FreshSecret { provider, url, secret, is_rotated: verb == "rotate" };
-            return page(visit, Some(fresh), EndpointForm::default(), Errors::default()).await;
+            return page(visit, Some(fresh), Typed::default(), Errors::default()).await;
         }
         Err(errors) if verb == "add" => (errors, form),
         Err(errors) => (errors, &Form::default()),
     };
     let raw = |name| typed.raw(name).to_owned();
-    let typed = EndpointForm {
+    let endpoint = EndpointForm {
         provider: typed.text("provider").to_owned(),
         account: raw("account"),
         public_key: raw("public_key"),
@@ -113,7 +154,7 @@ pub(crate) async fn act(visit: &Visit<'_>, form: &Form) -> Result<Response, Fail
         digest: raw("digest"),
         timestamp_header: raw("timestamp_header"),
     };
-    page(visit, None, typed, errors).await
+    page(visit, None, Typed { endpoint, ..Typed::default() }, errors).await
 }
 
 /// Those of the fields in which something was typed.
@@ -128,7 +169,60 @@ async fn connect(visit: &Visit<'_>, form: &Form, is_on: bool) -> Result<Response
     let ask = if is_on { ask.body(&json!({KEY: form.text(KEY)})) } else { ask };
     match tried(ask.tell().await, among(&[KEY]))? {
         Ok(()) => Ok(visit.done_in_list("/integrations", if is_on { "connected" } else { "disconnected" })),
-        Err(errors) => page(visit, None, EndpointForm::default(), errors).await,
+        Err(errors) => page(visit, None, Typed::default(), errors).await,
+    }
+}
+
+/// Connects a data source. Its secret and its refresh token are never sent back.
+async fn connect_source(visit: &Visit<'_>, form: &Form) -> Result<Response, Failed> {
+    let mut body = filled(form, &SOURCE);
+    for name in ["name", "account", "client_id", "client_secret"] {
+        body.entry(name).or_insert("".into());
+    }
+    body.insert("kind".to_owned(), form.text("kind").into());
+    let asked = visit.ask("POST", "data-sources").of_form(form).body(&body.into()).tell().await;
+    let field = |pointer: &str| {
+        let name = among(&SOURCE)(pointer).filter(|name| form.has(name))?;
+        Some(format!("source-{name}"))
+    };
+    let errors = match tried(asked, field)? {
+        Ok(()) => return Ok(visit.done_in_list("/integrations", "source")),
+        Err(errors) => errors,
+    };
+    let raw = |name| form.raw(name).to_owned();
+    let source = SourceForm {
+        kind: form.text("kind").to_owned(),
+        name: raw("name"),
+        account: raw("account"),
+        tenant: raw("tenant"),
+        environment: raw("environment"),
+        client_id: raw("client_id"),
+    };
+    page(visit, None, Typed { source, ..Typed::default() }, errors).await
+}
+
+/// Connects a data source again, or disconnects it.
+async fn change_source(visit: &Visit<'_>, form: &Form, verb: &str) -> Result<Response, Failed> {
+    let id = form.text("source");
+    let is_on = verb == "reconnect_source";
+    let ask =
+        visit.ask(if is_on { "PATCH" } else { "DELETE" }, "data-sources/{id}").id("id", id).of_form(form);
+    let asked = if is_on {
+        let mut body = filled(form, &CREDENTIALS);
+        for name in ["client_id", "client_secret"] {
+            body.entry(name).or_insert("".into());
+        }
+        ask.body(&body.into()).tell().await
+    } else {
+        ask.tell().await
+    };
+    let field = |pointer: &str| {
+        let name = among(&CREDENTIALS)(pointer).filter(|name| form.has(name))?;
+        Some(format!("{name}-{id}"))
+    };
+    match tried(asked, field)? {
+        Ok(()) => Ok(visit.done_in_list("/integrations", if is_on { "source-again" } else { "source-gone" })),
+        Err(errors) => page(visit, None, Typed::default(), errors).await,
     }
 }
 

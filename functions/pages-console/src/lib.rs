@@ -204,7 +204,9 @@ impl Visit<'_> {
     /// What came with a form of ours, if it may be shown to whoever sent it: secrets never are.
     fn kept(&self) -> Option<Form> {
         let form = Form::posted(self.request).filter(|_| is_ours(self.request))?;
-        let is_secret = ["secret", "restricted_key"].iter().any(|name| form.some(name).is_some());
+        let is_secret = ["secret", "restricted_key", "client_secret", "refresh_token"]
+            .iter()
+            .any(|name| form.some(name).is_some());
         (!is_secret).then_some(form)
     }
 

@@ -8,6 +8,7 @@ use pages_console::{Console, FUNCTION};
 use plixo_authz::Authz;
 use plixo_aws::config::{self, Patience};
 use plixo_aws::{cognito::UserPool, kms::Kms, mac::MacKey, secrets::Vault, ses::Mailer, sqs::Queue};
+use plixo_erp::{Erp, Urls};
 use plixo_lambda::env::Env;
 use plixo_lambda::{Error, entropy, http};
 use plixo_portal::links::LinkKeys;
@@ -29,6 +30,7 @@ async fn main() -> Result<(), Error> {
         (env.required("STRIPE_EVENTS_QUEUE_URL"), env.required("ERP_EVENTS_QUEUE_URL"));
     let (stripe_keys, link_keys) = (env.required("STRIPE_KEYS_PREFIX"), env.required("LINK_KEYS_SECRET"));
     let stripe = env.required("STRIPE_API_URL");
+    let (sources, urls) = (env.required("DATA_SOURCES_PREFIX"), Urls::read(|name| env.required(name)));
     let (base_url, residency) = (env.optional("BASE_URL"), env.required("RESIDENCY"));
     env.complete()?;
 
@@ -51,11 +53,21 @@ async fn main() -> Result<(), Error> {
         entropy: entropy::bytes_32,
     };
     let stripe_keys = Vault::new(&config, stripe_keys).under(storage_key.clone());
+    let sources = Vault::new(&config, sources).under(storage_key.clone());
     let vault = Vault::new(&config, prefix).under(storage_key);
     let (stripe_queue, erp_queue) = (Queue::new(&config, stripe_queue), Queue::new(&config, erp_queue));
-    let stripe = Stripe::new(&stripe);
-    let outside =
-        Outside { vault, stripe_keys, stripe_queue, erp_queue, stripe, base_url, entropy: entropy::bytes_32 };
+    let (stripe, erp) = (Stripe::new(&stripe), Erp::new(sources.clone(), urls));
+    let outside = Outside {
+        vault,
+        stripe_keys,
+        sources,
+        stripe_queue,
+        erp_queue,
+        stripe,
+        erp,
+        base_url,
+        entropy: entropy::bytes_32,
+    };
     let ledger = kept(api_ledger::Api::new(Arc::clone(&desk)));
     let organisations = kept(api_organisations::Api::new(Arc::clone(&desk), kms, people, place, &*key?));
     let links = kept(api_portal_links::Api::new(Arc::clone(&desk), payers));

@@ -5,6 +5,7 @@ use jiff::civil::Date;
 use plixo_domain::audit::{Actor, AuditEvent, Object, Outcome};
 use plixo_domain::id::{
     AllocationId, AuditId, CustomerId, EndpointId, EventId, InvoiceId, LinkId, MemberId, OrgId, PaymentId,
+    SourceId,
 };
 use plixo_domain::ledger::{InvoiceStatus, Line, LinkState, PaymentStatus, Residency};
 use plixo_domain::money::{Currency, Money};
@@ -205,6 +206,18 @@ pub(crate) struct StripeAccount {
     pub(crate) key_hint: Option<String>,
     pub(crate) connected_at: Option<Timestamp>,
     pub(crate) state: String,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Source {
+    pub(crate) id: SourceId,
+    pub(crate) name: String,
+    pub(crate) kind: String,
+    pub(crate) account: String,
+    pub(crate) tenant: Option<String>,
+    pub(crate) environment: Option<String>,
+    pub(crate) connected_at: Timestamp,
+    pub(crate) refused_at: Option<Timestamp>,
 }
 
 #[derive(Deserialize)]

@@ -15,7 +15,7 @@ use plixo_portal::links::LinkKeys;
 use plixo_staff::Desk;
 use plixo_store::{Store, Table};
 use plixo_testing::{
-    FakeDirectory, FakeKms, FakeMail, FakeQueue, FakeStripe, FakeTables, FakeVault, Faults, entropy,
+    FakeDirectory, FakeErp, FakeKms, FakeMail, FakeQueue, FakeStripe, FakeTables, FakeVault, Faults, entropy,
 };
 use serde_json::json;
 
@@ -32,7 +32,7 @@ fn ago(days: i64) -> Timestamp {
 }
 
 fn block_on<T>(work: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work)
+    tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(work)
 }
 
 /// Two organisations, a member of each role in each; the console over the real APIs.
@@ -45,6 +45,8 @@ struct World {
     mail: FakeMail,
     stripe_keys: FakeVault,
     stripe: FakeStripe,
+    sources: FakeVault,
+    erp: FakeErp,
     suggested: cash::Suggested,
     orgs: [OrgId; 2],
     users: Vec<[UserId; 2]>,
@@ -138,12 +140,16 @@ fn world_that_requires_two_factors(require_two_factor: bool) -> World {
         entropy,
     };
     let stripe = FakeStripe::new(faults.clone());
+    let sources = FakeVault::new(faults.clone());
+    let erp = FakeErp::over(sources.clone(), faults.clone());
     let outside = api_webhooks::Outside {
         vault: FakeVault::new(faults.clone()),
         stripe_keys: stripe_keys.clone(),
+        sources: sources.clone(),
         stripe_queue: FakeQueue::new(faults.clone()),
         erp_queue: FakeQueue::new(faults.clone()),
         stripe: stripe.clone(),
+        erp: erp.clone(),
         base_url: Some("https://plixo.example".to_owned()),
         entropy,
     };
@@ -168,7 +174,21 @@ fn world_that_requires_two_factors(require_two_factor: bool) -> World {
         .asking(&api_portal_links::ROUTES, move |it, line| async move { links.handle(&it, line).await })
         .asking(&api_webhooks::ROUTES, move |it, line| async move { webhooks.handle(&it, line).await })
         .asking(&[api_audit::ROUTE], move |it, line| async move { audit.handle(&it, line).await });
-    World { faults, desk, kms, console, tables, mail, stripe_keys, stripe, suggested, orgs, users }
+    World {
+        faults,
+        desk,
+        kms,
+        console,
+        tables,
+        mail,
+        stripe_keys,
+        stripe,
+        sources,
+        erp,
+        suggested,
+        orgs,
+        users,
+    }
 }
 
 /// Somebody at a browser.

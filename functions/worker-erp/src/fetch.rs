@@ -3,19 +3,23 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-use jiff::Timestamp;
-use plixo_domain::id::{OrgId, SourceId};
-use plixo_domain::ledger::{InvoiceRef, Kept, Payment, Row, RowKey, Witness};
-use plixo_domain::source::{SourceKind, SourceName};
+use jiff::{SignedDuration, Timestamp};
+use plixo_domain::audit::{Actor, ActorKind, AuditEvent, Object, Outcome};
+use plixo_domain::id::{Ids, OrgId, SourceId};
+use plixo_domain::ledger::{Book, InvoiceRef, Kept, Payment, Row, RowKey, Witness};
+use plixo_domain::source::{DataSource, SourceKind, SourceName};
 use plixo_domain::webhook::{EventKey, EventStatus, ExternalId, ExternalRef, Provider};
 use plixo_envelope::KeyService;
 use plixo_erp::{Answer, Ask, ErpError, Of, ReadErp};
-use plixo_store::{Store, StoreError, Tables};
+use plixo_lambda::hash::sha256;
+use plixo_store::{CommitError, Store, StoreError, Tables};
 use plixo_webhooks::canonical::{self, Entity};
 use plixo_webhooks::delivery::{Fetch, Which};
 
 /// How long a batch asks ERPs. What is not answered by then comes again.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How long after a source was connected the credentials before may still be used.
+const SETTLED: SignedDuration = SignedDuration::from_mins(1);
 
 /// What an event of a batch asks for.
 #[derive(Debug)]
@@ -24,6 +28,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) provider: Provider,
     pub(crate) key: EventKey,
     pub(crate) fetch: &'a Fetch,
+    /// The request that told of it.
+    pub(crate) request_id: &'a str,
 }
 
 /// What became of it.
@@ -68,6 +74,7 @@ pub(crate) async fn all<T: Tables, K: KeyService, E: ReadErp>(
     }
     let until = tokio::time::Instant::now() + PATIENCE;
     let mut answers = Answers::new();
+    let mut refused = Refused::new();
     for (group, ids) in ids {
         let ids: Vec<_> = ids.into_iter().collect();
         let answer = ask(erp, &group, plixo_erp::Which::These(&ids), until, now).await;
@@ -82,16 +89,20 @@ pub(crate) async fn all<T: Tables, K: KeyService, E: ReadErp>(
                     let missing = || Fetched::Read(it.fetch.withdrawn().into_iter().collect());
                     found.get(id).cloned().unwrap_or_else(missing)
                 }
-                Some(Err(error)) => failed(error),
+                Some(Err(error)) => failed_of(it, &group, error, &mut refused),
                 None => Fetched::Waits("it was not asked for".to_owned()),
             },
             (Sorted::Ask(group), Which::ChangedSince(since)) => {
                 match ask(erp, &group, plixo_erp::Which::ChangedSince(*since), until, now).await {
                     Ok(answer) => changed(answer),
-                    Err(error) => failed(&error),
+                    Err(error) => failed_of(it, &group, &error, &mut refused),
                 }
             }
         });
+    }
+    for (source, request_id) in refused {
+        // Where it cannot be noted now, the next message that is refused notes it.
+        let _ = note_refused(store, source, request_id, now).await;
     }
     Ok(fetched)
 }
@@ -163,6 +174,58 @@ async fn ask<E: ReadErp>(
     let ask = Ask { of, entity: *entity, which };
     let answer = tokio::time::timeout_at(until, erp.read(&ask, now)).await;
     answer.unwrap_or_else(|_| Err(ErpError::Unavailable("there was no time left to ask".to_owned())))
+}
+
+/// The sources that providers refused, each with the request that told of something there.
+type Refused<'a> = BTreeMap<(OrgId, SourceId), &'a str>;
+
+/// What an error is to an event.
+fn failed_of<'a>(
+    it: &Wanted<'a>,
+    (org, source, ..): &Group,
+    error: &ErpError,
+    refused: &mut Refused<'a>,
+) -> Fetched {
+    if matches!(error, ErpError::Refused(_)) {
+        refused.insert((*org, *source), it.request_id);
+    }
+    failed(error)
+}
+
+/// Notes that a provider refuses a source, so that people connect it again; once, however often it refuses.
+async fn note_refused<T: Tables, K: KeyService>(
+    store: &Store<T, K>,
+    (org, source): (OrgId, SourceId),
+    request_id: &str,
+    now: Timestamp,
+) -> Result<(), CommitError> {
+    let mut book = Book::default();
+    for (name, stored) in store.read(&org, vec![DataSource::key(&source)]).await? {
+        book.learn(name, stored);
+    }
+    let row = book.get::<DataSource>(&source).ok().flatten().cloned();
+    // What was connected a moment ago may have been asked with the credentials before.
+    let settled = now.saturating_sub(SETTLED).unwrap_or(now);
+    let Some(row) = row.filter(|row| row.refused_at.is_none() && row.connected_at <= settled) else {
+        return Ok(());
+    };
+    if book.put(DataSource { refused_at: Some(now), ..row }).is_err() {
+        return Ok(());
+    }
+    let hash = sha256(format!("{source}{request_id}").as_bytes());
+    let event = AuditEvent {
+        id: Ids::drawn(now, hash).make(),
+        at: now,
+        actor: Actor { kind: ActorKind::Function, id: crate::FUNCTION.to_owned(), role: None },
+        ip: None,
+        user_agent: None,
+        action: "data_source.refuse".to_owned(),
+        object: Object::new("data_source", source),
+        outcome: Outcome::Allowed,
+        fields: vec!["state".to_owned()],
+        request_id: request_id.to_owned(),
+    };
+    store.commit(&org, &book, None, &[event], now).await
 }
 
 fn by_id(answer: Answer) -> HashMap<String, Fetched> {

@@ -69,7 +69,8 @@ fn wanted((delivery, events): &(Delivery, Vec<Event>)) -> impl Iterator<Item = W
         let delivery::News::Fetch(fetch) = &event.news else { return None };
         let (endpoint, provider_event_id) = (envelope.endpoint, event.id.clone());
         let key = EventKey { endpoint, provider_event_id, conflict: None };
-        Some(Wanted { org: envelope.org, provider: envelope.provider, key, fetch })
+        let request_id = envelope.request_id.as_str();
+        Some(Wanted { org: envelope.org, provider: envelope.provider, key, fetch, request_id })
     })
 }
 

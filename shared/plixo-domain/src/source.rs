@@ -75,6 +75,9 @@ pub struct DataSource {
     pub place: Option<Place>,
     /// When somebody last connected it.
     pub connected_at: Timestamp,
+    /// Under which id the vault was given its credentials; none: under its own, where they are in the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection: Option<SourceId>,
     /// Since when the provider refuses, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused_at: Option<Timestamp>,
@@ -180,6 +183,9 @@ pub struct SourceEntry {
     pub kind: SourceKind,
     /// The provider's account.
     pub account: ExternalId,
+    /// Which [`DataSource::connection`] its credentials came by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection: Option<SourceId>,
     /// Where that is; Business Central's have one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<Place>,
@@ -201,6 +207,19 @@ pub struct SourceEntry {
 impl SourceEntry {
     /// The form that this code writes and reads.
     pub const VERSION: u8 = 1;
+
+    /// Whether it has credentials.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        !self.client_id.is_empty()
+    }
+
+    /// What stays once the source is disconnected: no credentials.
+    #[must_use]
+    pub fn disconnected(&self) -> Self {
+        let (client_id, client_secret) = (String::new(), Secret::new(String::new()));
+        Self { client_id, client_secret, refresh_token: None, access: None, ..self.clone() }
+    }
 }
 
 /// An access token.
@@ -259,5 +278,8 @@ mod tests {
         let entry: SourceEntry = serde_json::from_str(json).unwrap();
         assert!(!format!("{entry:?}").contains("canary"));
         assert_eq!(serde_json::to_string(&entry).unwrap(), json);
+        let rest = entry.disconnected();
+        assert!(entry.is_connected() && !rest.is_connected());
+        assert!(!serde_json::to_string(&rest).unwrap().contains("canary"));
     }
 }

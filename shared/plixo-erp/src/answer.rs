@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use plixo_domain::source::{SourceEntry, SourceKind};
-use plixo_webhooks::canonical::{Entity, timestamp};
+use plixo_webhooks::canonical::{Entity, external_id, timestamp};
 use plixo_webhooks::document::{self, Context};
 use plixo_webhooks::{FieldError, Problem, ReadError, card_numbers};
 use serde_json::value::RawValue;
@@ -116,7 +116,9 @@ impl<'a> Document<'a> {
             SourceKind::Quickbooks => format!("{{\"{set}\":{}}}", safe.text),
             SourceKind::BusinessCentral => safe.text.clone().into_owned(),
         };
-        let context = Context { account: Some(&entry.account), currency: entry.currency };
+        // As events name it.
+        let account = external_id(entry.account.as_str());
+        let context = Context { account: account.as_ref(), currency: entry.currency };
         let told = document::read(kind.provider(), entity, body.as_bytes(), &context);
         (Thing { id: self.id.clone(), told }, safe.count)
     }

@@ -26,6 +26,16 @@ pub trait ReadErp: Send + Sync {
     /// # Errors
     /// [`ErpError`].
     fn read(&self, ask: &Ask<'_>, now: Timestamp) -> impl Future<Output = Result<Answer, ErpError>> + Send;
+
+    /// Asks for as little as shows that a source can be read: the currency of its books, where documents may name none.
+    ///
+    /// # Errors
+    /// [`ErpError`]; `Refused` also where the provider has no such account.
+    fn look(
+        &self,
+        of: Of<'_>,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Option<Currency>, ErpError>> + Send;
 }
 
 /// The ERPs, or what stands in for them. `V` is the vault that holds a [`SourceEntry`](plixo_domain::source::SourceEntry) under the
@@ -53,20 +63,6 @@ impl<V: KeepSecret> Erp<V> {
     #[cfg(test)]
     pub(crate) fn without_pause(self) -> Self {
         Self { pause: Duration::ZERO, ..self }
-    }
-
-    /// Asks for as little as shows that a source can be read: the currency of its books, where documents may name none.
-    ///
-    /// # Errors
-    /// [`ErpError`].
-    pub async fn look(&self, of: Of<'_>, now: Timestamp) -> Result<Option<Currency>, ErpError> {
-        let mut session = Session::open(self, of, now).await?;
-        let (request, place) = session.account()?.look();
-        let body = session.need(&request).await?;
-        let body: Value =
-            serde_json::from_slice(&body).map_err(|_| ErpError::unavailable("its answer cannot be read"))?;
-        let code = body.pointer(place).and_then(Value::as_str);
-        Ok(code.and_then(|code| code.parse().ok()))
     }
 
     async fn these(&self, ask: &Ask<'_>, ids: &[String], now: Timestamp) -> Result<Answer, ErpError> {
@@ -141,6 +137,22 @@ impl<V: KeepSecret> ReadErp for Erp<V> {
             Which::These(ids) => self.these(ask, ids, now).await,
             Which::ChangedSince(since) => self.changed(ask, since, now).await,
         }
+    }
+
+    async fn look(&self, of: Of<'_>, now: Timestamp) -> Result<Option<Currency>, ErpError> {
+        let mut session = Session::open(self, of, now).await?;
+        let (request, place) = session.account()?.look();
+        let said = session.ask(&request).await?;
+        match said.status {
+            200..300 => {}
+            // An account that is not there.
+            400 | 404 => return Err(ErpError::Refused(said.status.to_string())),
+            _ => return Err(sort(&said)),
+        }
+        let body: Value = serde_json::from_slice(&said.body)
+            .map_err(|_| ErpError::unavailable("its answer cannot be read"))?;
+        let code = body.pointer(place).and_then(Value::as_str);
+        Ok(code.and_then(|code| code.parse().ok()))
     }
 }
 

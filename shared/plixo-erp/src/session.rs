@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use plixo_aws::secrets::KeepSecret;
 use plixo_domain::secret::Secret;
 use plixo_domain::source::SourceEntry;
+use plixo_webhooks::canonical::external_id;
 
 use crate::ask::Account;
 use crate::error::sort;
@@ -128,7 +129,10 @@ impl<V: KeepSecret> Erp<V> {
         if entry.v > SourceEntry::VERSION {
             return Err(token::unreadable());
         }
-        let is_it = entry.org == *of.org && entry.kind == of.kind && entry.account == *of.account;
+        // Events name a realm that could be a card number by its hash.
+        let is_account = entry.account == *of.account
+            || external_id(entry.account.as_str()).is_some_and(|name| name == *of.account);
+        let is_it = entry.org == *of.org && entry.kind == of.kind && is_account && entry.is_connected();
         if is_it { Ok((entry, version)) } else { Err(ErpError::NoSource) }
     }
 }

@@ -166,6 +166,7 @@ fn entry(kind: SourceKind) -> SourceEntry {
         org: ORG.parse().unwrap(),
         kind,
         account: account(kind),
+        connection: None,
         place: is_central.then(|| Place::new("contoso.com", "production").unwrap()),
         currency: "EUR".parse().ok(),
         client_id: "client".to_owned(),

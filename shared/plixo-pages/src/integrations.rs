@@ -1,8 +1,8 @@
-//! Webhook endpoints and events.
+//! Webhook endpoints and events, data sources, and the Stripe account.
 
 use askama::Template;
 use jiff::Timestamp;
-use plixo_domain::id::{EndpointId, EventId};
+use plixo_domain::id::{EndpointId, EventId, SourceId};
 use plixo_domain::secret::Secret;
 use plixo_domain::webhook::{Digest, EndpointState, EventStatus, HmacScheme, SignatureEncoding};
 
@@ -10,9 +10,11 @@ use crate::form::{Choice, Errors, Paging};
 use crate::frame::{Frame, Membership};
 use crate::page::pages;
 
-/// `GET /orgs/{org}/integrations?cursor=&provider=`; posts `do`: `add` with `provider`, and what is asked of that provider among `secret`,
+/// `GET /orgs/{org}/integrations?cursor=&provider=&source=`; posts `do`: `add` with `provider`, and what is asked of that provider among `secret`,
 /// `public_key`, `account`, `header`, `prefix`, `encoding`, `digest`, `timestamp_header`; `rotate` with `endpoint`, `version`, `secret` and
-/// `public_key`; `disable` and `enable` with `endpoint` and `version`; `connect` with `restricted_key`; `disconnect`.
+/// `public_key`; `disable` and `enable` with `endpoint` and `version`; `connect` with `restricted_key`; `disconnect`; `connect_source` with `kind`, and what
+/// is asked of that kind among `name`, `account`, `tenant`, `environment`, `client_id`, `client_secret`, `refresh_token`;
+/// `reconnect_source` with `source` and the last three of these; `disconnect_source` with `source` and `version`.
 #[derive(Clone, Template)]
 #[template(path = "integrations.html")]
 pub struct Integrations {
@@ -32,7 +34,12 @@ pub struct Integrations {
     pub form: EndpointForm,
     /// The Stripe account on which payers pay by card.
     pub account: Option<ConnectedAccount>,
-    /// What is wrong. A rotation's fields are `secret-{id}` and `public_key-{id}`.
+    /// The data sources.
+    pub sources: Vec<SourceRow>,
+    /// The new data source, as typed: of the kind that was chosen, if one was.
+    pub source_form: SourceForm,
+    /// What is wrong. A rotation's fields are `secret-{id}` and `public_key-{id}`; a new data source's `source-account` and so on, one
+    /// that is connected again `client_id-{id}` and so on.
     pub errors: Errors,
 }
 
@@ -64,6 +71,42 @@ pub struct ConnectedAccount {
     pub connected_at: Timestamp,
     /// Whether Stripe refuses the key.
     pub is_refused: bool,
+}
+
+/// A data source in the list.
+#[derive(Clone)]
+pub struct SourceRow {
+    /// Its id.
+    pub id: SourceId,
+    /// How people call it.
+    pub name: String,
+    /// What it is read from: the contract's word.
+    pub kind: String,
+    /// The account there.
+    pub account: String,
+    /// Business Central's tenant and environment.
+    pub place: Option<(String, String)>,
+    /// When somebody last connected it.
+    pub connected_at: Timestamp,
+    /// Since when the provider refuses, if it does.
+    pub refused_at: Option<Timestamp>,
+}
+
+/// A new data source, as typed. The secret and the refresh token are not among it: they are never sent back.
+#[derive(Clone, Default)]
+pub struct SourceForm {
+    /// What it is read from: the contract's word.
+    pub kind: String,
+    /// How people call it.
+    pub name: String,
+    /// The account there.
+    pub account: String,
+    /// Business Central's tenant.
+    pub tenant: String,
+    /// Business Central's environment.
+    pub environment: String,
+    /// The OAuth 2 client.
+    pub client_id: String,
 }
 
 /// An endpoint with a new secret.
@@ -265,6 +308,95 @@ const KINDS: [Kind; 7] = [
     },
 ];
 
+/// What is asked and told of data sources of a kind.
+struct Source {
+    word: &'static str,
+    name: &'static str,
+    before: &'static str,
+    account: Asks,
+    has_place: bool,
+    client_id: Asks,
+    client_secret: Asks,
+    /// Nothing, where the client's own credentials do.
+    refresh_token: Option<Asks>,
+}
+
+const SOURCES: [Source; 3] = [
+    Source {
+        word: "xero",
+        name: "Xero",
+        before: "At developer.xero.com, under My Apps, make an app that may read contacts, invoices, payments and credit notes: a custom \
+                 connection for one organisation, or a web app that people connect.",
+        account: asks(
+            "Tenant id",
+            true,
+            "Of the Xero organisation, such as c2cc9b6e-9458-4c7d-93cc-f02b81b0594f: the tenantId that api.xero.com/connections lists.",
+        ),
+        has_place: false,
+        client_id: asks("Client id", true, "In the app, under Configuration."),
+        client_secret: asks(
+            "Client secret",
+            true,
+            "In the app, under Configuration, “Generate a secret”. Xero shows it once.",
+        ),
+        refresh_token: Some(asks(
+            "Refresh token",
+            false,
+            "Leave it empty for a custom connection. Of a web app, what Xero gives who connects the organisation with offline_access. \
+             Plixo uses it up, so nothing else may use it.",
+        )),
+    },
+    Source {
+        word: "quickbooks",
+        name: "QuickBooks",
+        before: "At developer.intuit.com, make an app with the scope com.intuit.quickbooks.accounting, and connect your company to it.",
+        account: asks(
+            "Realm id",
+            true,
+            "The company’s id: in QuickBooks under Account and settings, Billing. Only its digits.",
+        ),
+        has_place: false,
+        client_id: asks("Client id", true, "In the app, under Keys and credentials, Production."),
+        client_secret: asks("Client secret", true, "Beside the client id."),
+        refresh_token: Some(asks(
+            "Refresh token",
+            true,
+            "What Intuit gives who connects the company, for example in its OAuth 2.0 Playground. Plixo uses it up, so nothing else may use \
+             it.",
+        )),
+    },
+    Source {
+        word: "business_central",
+        name: "Business Central",
+        before: "At entra.microsoft.com, register an app, give it the application permission API.ReadWrite.All of Dynamics 365 Business \
+                 Central, and grant it. In Business Central, on the page Microsoft Entra Applications, add its client id with permission to \
+                 read customers, sales invoices and sales credit memos, and enable it.",
+        account: asks(
+            "Company id",
+            true,
+            "Such as b18aed47-c385-49d2-b954-dbdf8ad71780: the id that Business Central’s API has of the company.",
+        ),
+        has_place: true,
+        client_id: asks("Client id", true, "In Entra, on the app’s overview: Application (client) ID."),
+        client_secret: asks(
+            "Client secret",
+            true,
+            "In Entra, in the app under Certificates and secrets: the value, not the id. Entra shows it once.",
+        ),
+        refresh_token: None,
+    },
+];
+
+fn source(word: &str) -> Option<&'static Source> {
+    SOURCES.iter().find(|source| source.is(word))
+}
+
+impl Source {
+    fn is(&self, word: &str) -> bool {
+        self.word == word
+    }
+}
+
 /// A provider as people know it; the contract's word for one that is not known.
 #[must_use]
 pub fn provider_name(word: &str) -> &str {
@@ -320,6 +452,10 @@ impl Integrations {
 
     fn chosen(&self) -> Option<&'static Kind> {
         kind(&self.form.provider)
+    }
+
+    fn chosen_source(&self) -> Option<&'static Source> {
+        source(&self.source_form.kind)
     }
 
     fn encodings(&self) -> Vec<Choice> {

@@ -35,7 +35,7 @@ pub use form::{Choice, Errors, Paging};
 pub use frame::{Banner, Frame, May, Membership, Severity};
 pub use integrations::{
     ConnectedAccount, EndpointForm, EndpointRow, EventList, EventPage, EventRow, FreshSecret, Integrations,
-    provider_name,
+    SourceForm, SourceRow, provider_name,
 };
 pub use invoices::{
     Applied, FreshLink, HistoryRow, InvoiceFilter, InvoiceForm, InvoiceLine, InvoiceList, InvoicePage,

@@ -127,6 +127,11 @@ pub(crate) fn refused_key() -> Mark {
     mark("Refused by Stripe", "cross", Tone::Bad)
 }
 
+/// A data source that its provider does not take.
+pub(crate) fn refused_source() -> Mark {
+    mark("Has to be connected again", "cross", Tone::Bad)
+}
+
 pub(crate) fn connected(is: bool) -> Mark {
     if is { mark("Connected", "check", Tone::Good) } else { mark("Not connected", "dashed", Tone::Quiet) }
 }

@@ -2,12 +2,16 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
+use plixo_aws::secrets::KeepSecret;
 use plixo_domain::id::SourceId;
-use plixo_erp::{Answer, Ask, ErpError, ReadErp, Thing, Which};
+use plixo_domain::money::Currency;
+use plixo_domain::secret::Secret;
+use plixo_domain::source::SourceEntry;
+use plixo_erp::{Answer, Ask, ErpError, Of, ReadErp, Thing, Which};
 use plixo_webhooks::ReadError;
 use plixo_webhooks::canonical::{Entity, Event};
 
-use crate::Faults;
+use crate::{FakeVault, Faults};
 
 /// What is told of a thing, by source, kind and id; with the time of its last change.
 type Things = BTreeMap<(SourceId, Entity, String), (Timestamp, Result<Vec<Event>, ReadError>)>;
@@ -21,6 +25,8 @@ pub struct FakeErp {
     things: Arc<Mutex<Things>>,
     failing: Arc<Mutex<BTreeMap<SourceId, ErpError>>>,
     asked: Arc<Mutex<Vec<AskedErp>>>,
+    vault: Option<FakeVault>,
+    tried: Arc<Mutex<BTreeMap<String, Result<Option<Currency>, ErpError>>>>,
     faults: Faults,
 }
 
@@ -29,6 +35,36 @@ impl FakeErp {
     #[must_use]
     pub fn new(faults: Faults) -> Self {
         Self { faults, ..Self::default() }
+    }
+
+    /// Without things, over the vault that has the sources' credentials; calls go wrong as planned.
+    #[must_use]
+    pub fn over(vault: FakeVault, faults: Faults) -> Self {
+        Self { vault: Some(vault), faults, ..Self::default() }
+    }
+
+    /// Answers a look at a source with this, where its client has that secret.
+    pub fn looks(&self, client_secret: &str, found: Result<Option<Currency>, ErpError>) {
+        self.tried.lock().unwrap().insert(client_secret.to_owned(), found);
+    }
+
+    /// What the vault says decides, as it does for the real one; a refresh token is spent, and the next one is in the vault.
+    async fn looked(&self, of: Of<'_>) -> Result<Option<Currency>, ErpError> {
+        let Some(vault) = &self.vault else { return Ok(None) };
+        let name = of.source.to_string();
+        let (text, version) = vault.read_version(&name).await?.ok_or(ErpError::NoSource)?;
+        let mut entry: SourceEntry = serde_json::from_str(text.reveal()).unwrap();
+        if entry.org != *of.org || entry.kind != of.kind || !entry.is_connected() {
+            return Err(ErpError::NoSource);
+        }
+        let secret = entry.client_secret.reveal().to_owned();
+        let found = self.tried.lock().unwrap().get(&secret).cloned().unwrap_or(Ok(None))?;
+        if let Some(spent) = entry.refresh_token.take() {
+            entry.refresh_token = Some(Secret::new(format!("{}+", spent.reveal())));
+            let written = Secret::new(serde_json::to_string(&entry).unwrap());
+            vault.replace_secret(&name, &written, &version).await?;
+        }
+        Ok(found)
     }
 
     /// A thing as it is from then on.
@@ -104,5 +140,11 @@ impl ReadErp for FakeErp {
     async fn read(&self, ask: &Ask<'_>, _: Timestamp) -> Result<Answer, ErpError> {
         let down = || ErpError::Unavailable("a planned fault".to_owned());
         self.faults.call(down, || self.answer(ask)).await
+    }
+
+    async fn look(&self, of: Of<'_>, _: Timestamp) -> Result<Option<Currency>, ErpError> {
+        let down = || ErpError::Unavailable("a planned fault".to_owned());
+        self.faults.call(down, || Ok(())).await?;
+        self.looked(of).await
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use plixo_domain::id::SourceId;
 use plixo_domain::ledger::Book;
 use plixo_domain::money::Currency;
-use plixo_domain::source::SourceName;
+use plixo_domain::source::{DataSource, SourceKind, SourceName};
 use plixo_erp::ErpError;
 use plixo_webhooks::canonical::Entity;
 use plixo_webhooks::document::{self, Context};
@@ -26,7 +26,20 @@ fn connected() -> (World, SourceId, SourceId) {
     for (provider, id, source) in
         [(Provider::Xero, TENANT, xero), (Provider::BusinessCentral, COMPANY, central)]
     {
-        book.put_new(SourceName { account: ExternalRef { provider, id: id.parse().unwrap() }, source });
+        let account: ExternalRef = ExternalRef { provider, id: id.parse().unwrap() };
+        let kind = SourceKind::of(provider).unwrap();
+        book.put_new(SourceName { account: account.clone(), source });
+        book.put_new(DataSource {
+            id: source,
+            name: "Books".to_owned(),
+            kind,
+            account: account.id,
+            place: None,
+            connected_at: now(),
+            connection: None,
+            refused_at: None,
+            changed_since: None,
+        });
     }
     block_on(world.store().commit(&world.org, &book, None, &[], now())).unwrap();
     (world, xero, central)
@@ -172,4 +185,66 @@ fn each_of_many_that_changed_counts_by_its_version() {
     // Another notice tells of the same versions: one event more, and nothing counts again.
     assert_eq!(world.run(&[collection("2026-10-26T12:54:28Z")]), BatchResponse::default());
     assert_eq!(world.events().len(), recorded + 1);
+}
+
+#[test]
+fn a_source_that_is_refused_is_noted_once_and_not_while_it_is_connected_again() {
+    let (world, xero, central) = connected();
+    let message =
+        |n: usize| delivery(&world, n, &[notice("INVOICE", INVOICE, &format!("2026-03-04T10:15:3{n}"))]);
+    let source = |id: &SourceId| world.row::<DataSource>(id).unwrap();
+    let noted =
+        || world.audits().into_iter().filter(|it| it["action"] == "data_source.refuse").collect::<Vec<_>>();
+    world.erp.fail(&xero, Some(ErpError::Unavailable("it is night there".to_owned())));
+    assert_eq!(world.run(&[message(0)]).failed().count(), 1);
+    assert_eq!((source(&xero).refused_at, noted().len()), (None, 0));
+    world.erp.fail(&xero, Some(ErpError::Refused("canary".to_owned())));
+    assert_eq!(world.run(&[message(1), message(2)]).failed().count(), 2);
+    let since = source(&xero).refused_at.unwrap();
+    assert_eq!(world.run(&[message(3)]).failed().count(), 1);
+    assert_eq!(source(&xero).refused_at, Some(since));
+    let told = noted();
+    assert_eq!((told.len(), &told[0]["object"]["id"]), (1, &json!(xero.to_string())));
+    assert_eq!((&told[0]["actor"]["kind"], &told[0]["request_id"]), (&json!("function"), &json!("r2")));
+    assert!(!format!("{told:?}").contains("canary"));
+    assert_eq!(source(&central).refused_at, None, "of another one nothing is said");
+    // A read that works again clears nothing: people do.
+    world.erp.fail(&xero, None);
+    world.run(&[message(4)]);
+    assert_eq!(source(&xero).refused_at, Some(since));
+    // Connected anew this minute: it was asked with the credentials before, for all that anybody knows.
+    let connect = |at: Timestamp| {
+        let mut book = Book::default();
+        for (name, stored) in block_on(world.store().read(&world.org, vec![DataSource::key(&xero)])).unwrap()
+        {
+            book.learn(name, stored);
+        }
+        book.put(DataSource { refused_at: None, connected_at: at, ..source(&xero) }).unwrap();
+        block_on(world.store().commit(&world.org, &book, None, &[], at)).unwrap();
+    };
+    world.erp.fail(&xero, Some(ErpError::Refused("401".to_owned())));
+    let present = plixo_lambda::clock::now();
+    connect(present);
+    world.run(&[message(5)]);
+    assert_eq!((source(&xero).refused_at, noted().len()), (None, 1));
+    connect(present.checked_sub(jiff::SignedDuration::from_mins(2)).unwrap());
+    world.run(&[message(6)]);
+    assert!(source(&xero).refused_at.is_some() && noted().len() == 2);
+}
+
+#[test]
+fn an_event_of_a_refused_source_fails_though_nobody_could_note_it() {
+    let (world, xero, _) = connected();
+    world.erp.fail(&xero, Some(ErpError::Refused("401".to_owned())));
+    let message =
+        |n: usize| delivery(&world, n, &[notice("INVOICE", INVOICE, &format!("2026-03-04T10:15:3{n}"))]);
+    let mut unnoted = 0;
+    for call in 0..8 {
+        world.faults.plan(call, Fault::Refuses);
+        assert_eq!(world.run(&[message(call % 10)]).failed().count(), 1, "call {call}");
+        world.faults.clear();
+        unnoted += usize::from(world.row::<DataSource>(&xero).unwrap().refused_at.is_none());
+    }
+    assert!(unnoted > 0);
+    assert!(world.row::<DataSource>(&xero).unwrap().refused_at.is_some());
 }

@@ -21,7 +21,7 @@ use plixo_pages::{
     OrganisationRow, Organisations, Overview, Paging, PaymentForm, PaymentList, PaymentPage, PaymentRow,
     PortalAsked, PortalDoor, PortalGone, PortalInvoice, PortalLine, PortalNote, PortalProblem,
     PortalProblemKind, PortalStanding, Problem, ProblemKind, Qr, Seller, SendAgain, SettingsPage, Severity,
-    SignIn, SuggestedAllocation, Suggestion, Suggestions, Totp, Undo, UndoAllocation,
+    SignIn, SourceForm, SourceRow, SuggestedAllocation, Suggestion, Suggestions, Totp, Undo, UndoAllocation,
 };
 
 /// A page and what it is called.
@@ -1119,9 +1119,58 @@ impl Make<'_> {
             fresh: None,
             form: EndpointForm::default(),
             account: None,
+            sources: Vec::new(),
+            source_form: SourceForm::default(),
             errors: Errors::default(),
         };
         self.add("integrations", page.clone().render());
+        let mut source = |kind: &str, name: &str, place: Option<&str>, refused_at| SourceRow {
+            id: self.ids.make(),
+            name: (self.text)(name),
+            kind: kind.to_owned(),
+            account: (self.text)("b18aed47-c385-49d2-b954-dbdf8ad71780"),
+            place: place.map(|it| ((self.text)("contoso.com"), (self.text)(it))),
+            connected_at: moment(),
+            refused_at,
+        };
+        let sources = vec![
+            source("xero", "Books", None, None),
+            source("quickbooks", "Shop in Boston", None, Some(moment())),
+            source("business_central", "Werk", Some("production"), None),
+        ];
+        let page_of_sources = Integrations { sources, endpoints: Vec::new(), ..page.clone() };
+        self.add("integrations-sources", page_of_sources.clone().render());
+        for kind in ["xero", "quickbooks", "business_central"] {
+            let source_form = SourceForm { kind: kind.to_owned(), ..SourceForm::default() };
+            let chosen = Integrations { source_form, endpoints: Vec::new(), ..page.clone() };
+            self.add(&format!("integrations-source-{kind}"), chosen.render());
+        }
+        let of = |field: &str| page_of_sources.sources.first().map(|row| format!("{field}-{}", row.id));
+        let again =
+            ["client_id", "client_secret", "refresh_token"].map(|field| of(field).unwrap_or_default());
+        let wrong = Integrations {
+            source_form: SourceForm {
+                kind: "business_central".to_owned(),
+                name: self.t("4242 4242 4242 4242"),
+                account: self.t("CRONUS"),
+                tenant: self.t("common"),
+                environment: self.t("a/b"),
+                client_id: self.t("a b"),
+            },
+            errors: self.errors(&[
+                ("source-name", "Holds what could be a card number"),
+                ("source-account", "Has to be the id of a Business Central company, a UUID"),
+                ("source-tenant", "A tenant is a GUID, or a domain such as contoso.com"),
+                ("source-environment", "An environment has 1 to 30 letters, digits or -"),
+                ("source-client_id", "Has to be 1 to 512 visible ASCII characters"),
+                ("source-client_secret", "Is refused by the provider"),
+                (&again[0], "Has to be 1 to 512 visible ASCII characters"),
+                (&again[1], "Is refused by the provider"),
+                (&again[2], "Is refused by the provider"),
+            ]),
+            ..page_of_sources.clone()
+        };
+        self.add("integrations-source-wrong", wrong.render());
         let account =
             ConnectedAccount {
                 key_hint: self.t("rk_live_…a1B2"), connected_at: moment(), is_refused: false
