@@ -23,7 +23,7 @@ FUNCTIONS = (
     *ANSWERING, "JobLinkKeyRotation", "WebhookErp", "WebhookStripe", "WorkerErp", "WorkerPortalLinks", "WorkerStripe", "WorkerTotals",
 )
 # Who speaks to Stripe, or to ERPs.
-OUTSIDE = ("PagesPortal", "WorkerErp", "WorkerPortalLinks")
+OUTSIDE = ("ApiWebhooks", "PagesConsole", "PagesPortal", "WorkerErp", "WorkerPortalLinks")
 
 SUPPRESSIONS = (
     Suppression(

@@ -1354,3 +1354,152 @@ fn without_an_api_a_page_is_not_there() {
     let shown = world.at(CONTROLLER).get(&world.page("/invoices"));
     assert_eq!((shown.status, shown.line.outcome), (404, "api_missing"));
 }
+
+/// What is typed of a source of Xero's.
+const SOURCE: [(&str, &str); 7] = [
+    ("do", "connect_source"),
+    ("kind", "xero"),
+    ("name", "Books of ours"),
+    ("account", TENANT),
+    ("client_id", "client"),
+    ("client_secret", "canary-secret"),
+    ("refresh_token", "canary-refresh"),
+];
+
+#[test]
+fn a_kind_of_source_is_chosen_first_and_its_form_asks_what_it_needs() {
+    let world = world();
+    let (at, page) = (world.at(Role::BillingAdmin), world.page("/integrations"));
+    assert!(!at.get(&page).html.contains("name=\"client_id\""), "nothing is asked before");
+    for (kind, told, account, more) in [
+        ("xero", "developer.xero.com", TENANT, vec![("refresh_token", "")]),
+        ("quickbooks", "OAuth 2.0 Playground", "1185883450", vec![("refresh_token", "canary-refresh")]),
+        (
+            "business_central",
+            "Microsoft Entra Applications",
+            "b18aed47-c385-49d2-b954-dbdf8ad71780",
+            vec![("tenant", "contoso.com"), ("environment", "production")],
+        ),
+    ] {
+        let form = at.get(&format!("{page}?source={kind}"));
+        assert!(form.html.contains(told) && form.html.contains("name=\"client_secret\""), "{kind}");
+        for name in ["refresh_token", "tenant", "environment"] {
+            let is_asked = more.iter().any(|(own, _)| *own == name);
+            assert_eq!(form.html.contains(&format!("id=\"source-{name}\"")), is_asked, "{kind} {name}");
+        }
+        let mut fields = vec![
+            ("do", "connect_source"),
+            ("kind", kind),
+            ("name", told),
+            ("account", account),
+            ("client_id", "client"),
+            ("client_secret", "canary-secret"),
+        ];
+        fields.extend(more);
+        let made = at.post(&page, &fields);
+        assert_eq!(made.to, format!("{page}?done=source"), "{kind}: {}", made.html);
+        let shown = at.get(&format!("{page}?done=source"));
+        assert!(
+            shown.html.contains("The data source is connected.") && shown.html.contains(account),
+            "{kind}"
+        );
+        assert!(!shown.html.contains("canary"));
+    }
+    assert_eq!(world.sources.dump().len(), 3);
+}
+
+#[test]
+fn what_is_wrong_with_a_source_stands_beside_its_field_and_no_secret_is_sent_back() {
+    let world = world();
+    let (at, page) = (world.at(Role::BillingAdmin), world.page("/integrations"));
+    let typed = |name: &str, value: &'static str| {
+        SOURCE.map(|(own, before)| (own, if own == name { value } else { before }))
+    };
+    for (name, value, told) in [
+        ("name", "", "Has to be 1 to 100 characters"),
+        ("account", "1185883450", "Has to be the id of a Xero tenant"),
+        ("client_id", "a b", "Has to be 1 to 512"),
+        ("client_secret", "", "Has to be 1 to 512"),
+    ] {
+        let wrong = at.post(&page, &typed(name, value));
+        assert_eq!(wrong.status, 400, "{name}");
+        assert!(wrong.error(&format!("source-{name}")).starts_with(told), "{name}: {}", wrong.html);
+        assert!(!wrong.html.contains("canary"), "{}", wrong.html);
+        if name != "name" {
+            assert!(wrong.html.contains("value=\"Books of ours\""), "what was typed is there");
+        }
+    }
+    let refused = plixo_erp::ErpError::Refused("invalid_grant".to_owned());
+    world.erp.looks("canary-secret", Err(refused));
+    let wrong = at.post(&page, &SOURCE);
+    assert!(
+        wrong.status == 400 && wrong.error("source-refresh_token").starts_with("Is refused"),
+        "{}",
+        wrong.html
+    );
+    assert!(!wrong.html.contains("canary"), "{}", wrong.html);
+    world.erp.looks("canary-secret", Err(plixo_erp::ErpError::Unavailable("it is night there".to_owned())));
+    let failed = at.post(&page, &SOURCE);
+    assert!(failed.status == 503 && !failed.html.contains("canary"), "{}", failed.html);
+    world.erp.looks("canary-secret", Ok(None));
+    assert_eq!(at.post(&page, &SOURCE).status, 303);
+    let twice = at.post(&page, &SOURCE);
+    assert!(twice.html.contains("connected already") && !twice.html.contains("canary"), "{}", twice.html);
+}
+
+#[test]
+fn a_source_is_connected_again_and_disconnected() {
+    let world = world();
+    let (at, page) = (world.at(Role::BillingAdmin), world.page("/integrations"));
+    assert_eq!(at.post(&page, &SOURCE).status, 303);
+    let shown = at.get(&page);
+    assert!(shown.html.contains("Disconnect this data source?") && !shown.html.contains("canary"));
+    let id = shown.value("source").to_owned();
+    let again = |secret: &'static str| {
+        at.post(
+            &page,
+            &[
+                ("do", "reconnect_source"),
+                ("source", &id),
+                ("client_id", "client"),
+                ("client_secret", secret),
+                ("refresh_token", "canary-next"),
+            ],
+        )
+    };
+    world.erp.looks("canary-bad", Err(plixo_erp::ErpError::Refused("403".to_owned())));
+    let wrong = again("canary-bad");
+    assert!(wrong.error(&format!("client_secret-{id}")).starts_with("Is refused"), "{}", wrong.html);
+    assert!(!wrong.html.contains("canary"));
+    assert!(!again("").error(&format!("client_secret-{id}")).is_empty());
+    assert_eq!(again("canary-good").to, format!("{page}?done=source-again"));
+    assert!(world.sources.dump()[&id].contains("canary-good"));
+    for role in [Role::Cfo, Role::Compliance, Role::Viewer] {
+        let fields = [("do", "disconnect_source"), ("source", id.as_str())];
+        assert_eq!(world.at(role).post(&page, &fields).status, 403, "{role:?}");
+    }
+    let gone = at.post(&page, &[("do", "disconnect_source"), ("source", &id)]);
+    assert_eq!(gone.to, format!("{page}?done=source-gone"));
+    assert!(!at.get(&page).html.contains("Books of ours"));
+    assert!(!format!("{:?}", world.sources.dump()).contains("canary"));
+}
+
+#[test]
+fn a_source_that_is_refused_has_to_be_connected_again() {
+    let world = world();
+    let (at, page) = (world.at(Role::BillingAdmin), world.page("/integrations"));
+    assert_eq!(at.post(&page, &SOURCE).status, 303);
+    assert!(!at.get(&page).html.contains("Has to be connected again"));
+    let id: plixo_domain::id::SourceId = at.get(&page).value("source").parse().unwrap();
+    let store = Store::new(world.tables.clone(), world.kms.clone(), entropy);
+    let mut book = Book::default();
+    let key = RowKey::DataSource(id);
+    for (name, stored) in block_on(store.read(&world.orgs[0], vec![key])).unwrap() {
+        book.learn(name, stored);
+    }
+    let row = book.get::<plixo_domain::source::DataSource>(&id).unwrap().unwrap().clone();
+    book.put(plixo_domain::source::DataSource { refused_at: Some(ago(1)), ..row }).unwrap();
+    block_on(store.commit(&world.orgs[0], &book, None, &[], ago(1))).unwrap();
+    let shown = at.get(&page);
+    assert!(shown.html.contains("Has to be connected again") && shown.html.contains("14 Jun 2026, 12:00"));
+}

@@ -16,6 +16,9 @@ use crate::{FakeVault, Faults};
 /// What is told of a thing, by source, kind and id; with the time of its last change.
 type Things = BTreeMap<(SourceId, Entity, String), (Timestamp, Result<Vec<Event>, ReadError>)>;
 
+/// What a look at a source finds.
+type Looked = Result<Option<Currency>, ErpError>;
+
 /// Of which source it was asked, for what, and for which ids: for none where it was for changes.
 pub type AskedErp = (SourceId, Entity, Vec<String>);
 
@@ -26,7 +29,7 @@ pub struct FakeErp {
     failing: Arc<Mutex<BTreeMap<SourceId, ErpError>>>,
     asked: Arc<Mutex<Vec<AskedErp>>>,
     vault: Option<FakeVault>,
-    tried: Arc<Mutex<BTreeMap<String, Result<Option<Currency>, ErpError>>>>,
+    looks: Arc<Mutex<BTreeMap<String, Looked>>>,
     faults: Faults,
 }
 
@@ -44,12 +47,12 @@ impl FakeErp {
     }
 
     /// Answers a look at a source with this, where its client has that secret.
-    pub fn looks(&self, client_secret: &str, found: Result<Option<Currency>, ErpError>) {
-        self.tried.lock().unwrap().insert(client_secret.to_owned(), found);
+    pub fn looks(&self, client_secret: &str, found: Looked) {
+        self.looks.lock().unwrap().insert(client_secret.to_owned(), found);
     }
 
     /// What the vault says decides, as it does for the real one; a refresh token is spent, and the next one is in the vault.
-    async fn looked(&self, of: Of<'_>) -> Result<Option<Currency>, ErpError> {
+    async fn looked(&self, of: Of<'_>) -> Looked {
         let Some(vault) = &self.vault else { return Ok(None) };
         let name = of.source.to_string();
         let (text, version) = vault.read_version(&name).await?.ok_or(ErpError::NoSource)?;
@@ -58,7 +61,7 @@ impl FakeErp {
             return Err(ErpError::NoSource);
         }
         let secret = entry.client_secret.reveal().to_owned();
-        let found = self.tried.lock().unwrap().get(&secret).cloned().unwrap_or(Ok(None))?;
+        let found = self.looks.lock().unwrap().get(&secret).cloned().unwrap_or(Ok(None))?;
         if let Some(spent) = entry.refresh_token.take() {
             entry.refresh_token = Some(Secret::new(format!("{}+", spent.reveal())));
             let written = Secret::new(serde_json::to_string(&entry).unwrap());
