@@ -43,7 +43,9 @@ ROW = {
     "integrations": [f"GET {ORG}/webhook-endpoints", f"POST {ORG}/webhook-endpoints", f"GET {ORG}/webhook-endpoints/{{id}}",
                      f"PATCH {ORG}/webhook-endpoints/{{id}}", f"POST {ORG}/webhook-endpoints/{{id}}/rotate",
                      f"GET {ORG}/webhook-events", f"GET {ORG}/webhook-events/{{id}}", f"POST {ORG}/webhook-events/{{id}}/replay",
-                     f"GET {ORG}/stripe-account", f"PUT {ORG}/stripe-account", f"DELETE {ORG}/stripe-account"],
+                     f"GET {ORG}/stripe-account", f"PUT {ORG}/stripe-account", f"DELETE {ORG}/stripe-account",
+                     f"GET {ORG}/data-sources", f"POST {ORG}/data-sources", f"GET {ORG}/data-sources/{{id}}",
+                     f"PATCH {ORG}/data-sources/{{id}}", f"DELETE {ORG}/data-sources/{{id}}"],
     "audit log": [f"GET {ORG}/audit-events"],
 }
 MONEY = {"amount": 1_000, "currency": "EUR"}
@@ -285,7 +287,7 @@ COSTLY = {f"GET {ORG}/audit-events", f"GET {ORG}/webhook-events/{{id}}"}
 def test_a_warm_read_is_three_calls_and_its_audit_write(route, stack, owner, strangers, stranger):
     for _ in range(3):
         assert ask(stranger, route, strangers)[0] == 200
-    function = {"": "organisations", "members": "organisations"}.get(kind(route)) or next((name for word, name in (("portal-links", "portal-links"), ("webhook", "webhooks"), ("stripe-account", "webhooks")) if word in route), "ledger")
+    function = {"": "organisations", "members": "organisations"}.get(kind(route)) or next((name for word, name in (("portal-links", "portal-links"), ("webhook", "webhooks"), ("stripe-account", "webhooks"), ("data-sources", "webhooks")) if word in route), "ledger")
     line = wait_for(lambda: [line for line in stack.lines(f"api-{function}") if line["route"] == route][2:], 10, "line")[-1]
     assert 2 <= line["aws_calls"] <= 4, line
 
