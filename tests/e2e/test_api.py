@@ -11,6 +11,7 @@ import pytest
 
 from browser import send
 from conftest import ROOT, wait_for
+from erps import xero_source
 from events import deliver, event
 from people import Staff, call, call_from, founded, member, sign_in
 
@@ -69,6 +70,9 @@ def body(route, ids):
         f"POST {ORG}/webhook-endpoints/{{id}}/rotate": {},
         f"POST {ORG}/invoices/{{id}}/portal-links": {"send_email": False},
         f"PUT {ORG}/stripe-account": {"restricted_key": ids["stripe key"]},
+        f"POST {ORG}/data-sources": {"name": "Nobody's", "kind": "xero", "account": "00000000-0000-4000-8000-000000000001",
+                                     "client_id": "nobody", "client_secret": "nothing"},
+        f"PATCH {ORG}/data-sources/{{id}}": {"name": "Walked"},
     }.get(route)
 
 
@@ -115,9 +119,12 @@ def furnish(owner, email):
     assert {deliver(endpoint, one) for one in sent} == {200}
     names = {one["id"] for one in sent}
     seen = wait_for(lambda: [row for row in owner.get("/webhook-events")["data"] if row["provider_event_id"] in names][1:], 30, "events")
+    # Two, for a list with a second page: an account is connected once.
+    source = [owner.make("/data-sources", xero_source(stack)) for _ in range(2)][0]
     guest = owner.make("/members", {"email": email, "role": "viewer"})
     return {"email": email, "stripe key": stack.json["stripe"]["accounts"][0]["key"], "members": guest["id"], "customers": customer, "invoices": invoice(), "open invoice": opened,
-            "payments": payment, "allocation": allocation, "portal-links": link, "webhook-endpoints": endpoint["id"], "webhook-events": seen[0]["id"]}
+            "payments": payment, "allocation": allocation, "portal-links": link, "webhook-endpoints": endpoint["id"], "webhook-events": seen[0]["id"],
+            "data-sources": source["id"]}
 
 
 @pytest.fixture(scope="module")

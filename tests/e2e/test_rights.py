@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from browser import Visitor, send
 from conftest import ROOT, Stack, wait_for
+from erps import xero_source
 from events import deliver, event
 from people import Staff, call, fresh_code, member, token
 
@@ -116,6 +117,11 @@ def work_on_webhooks(stack):
     for key in stripe_keys(stack):
         yield other.ask("PUT", "/stripe-account", {"restricted_key": key})
     yield other.ask("DELETE", "/stripe-account")
+    order = xero_source(stack)
+    yield (source := other.ask("POST", "/data-sources", order))
+    again = {name: order[name] for name in ("client_id", "client_secret")}
+    yield other.ask("PATCH", f"/data-sources/{source[2]['id']}", again)
+    yield other.ask("DELETE", f"/data-sources/{source[2]['id']}")
     assert deliver(stack.orgs[0]["webhook_endpoints"][0], sent) == 200
     wait_for(lambda: stack.worked(sent["id"]), 10, "work")
     yield (listed := staff.ask("GET", "/webhook-events"))
@@ -179,6 +185,13 @@ def work_on_the_console(stack):
     for key in stripe_keys(stack):
         yield other.post(payments, do="connect", restricted_key=key)
     yield other.post(payments, do="disconnect")
+    order = xero_source(stack)
+    yield other.post(payments, do="connect_source", **order)
+    yield (shown := other.get(payments))
+    source = re.search(r'name="source" value="([^"]+)"', shown[2])[1]
+    again = {name: order[name] for name in ("client_id", "client_secret")}
+    yield other.post(payments, do="reconnect_source", source=source, **again)
+    yield other.post(payments, do="disconnect_source", source=source)
     yield visitor.post(f"{page}/invoices/{org['invoices'][0]['id']}", do="email_link")
     yield visitor.get(f"{page}/audit")
     assert deliver(org["webhook_endpoints"][0], sent) == 200
