@@ -11,8 +11,8 @@ use plixo_domain::audit::{Actor, AuditEvent};
 use plixo_domain::id::{AllocationId, CustomerId, InvoiceId, MemberId, PaymentId, bytes_of};
 use plixo_domain::ledger::{
     Allocation, Asked, Checkout, Choice, Claim, Customer, DisputeState, Invoice, InvoiceBody, InvoiceState,
-    InvoiceStatus, Link, Logo, LogoHash, Payer, PayerHash, Payment, PaymentStatus, Personal, Private, RefundState, Row,
-    RowKey, Stage, Stamp, Statement, Witness,
+    InvoiceStatus, Link, Logo, LogoHash, Payer, PayerHash, Payment, PaymentStatus, Personal, Private,
+    RefundState, Row, RowKey, Stage, Stamp, Statement, Witness,
 };
 use plixo_domain::money::Money;
 use plixo_domain::people::{Member, MemberState, Role, UserId};
@@ -129,6 +129,8 @@ struct PaymentItem {
     choices: Vec<Choice>,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     undone: BTreeSet<InvoiceId>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    taken_back: bool,
 }
 
 #[serde_as]
@@ -419,6 +421,7 @@ pub(crate) fn of_row(row: &Row, version: u64, sealer: Option<&Sealer<'_>>) -> Re
                 customer_id: row.customer_id,
                 choices: row.choices.clone(),
                 undone: row.undone.clone(),
+                taken_back: row.taken_back,
             };
             ("payment", item(&stored)?)
         }
@@ -532,6 +535,7 @@ pub(crate) fn to_row(stored: &Item) -> Result<(Row, u64), StoreError> {
                 customer_id: stored.customer_id,
                 choices: stored.choices,
                 undone: stored.undone,
+                taken_back: stored.taken_back,
                 allocations: stored.allocations.into_iter().map(allocation).collect(),
             })
         }
