@@ -160,7 +160,14 @@ async fn ranges_come_in_order(tables: &impl Tables, run: &str) {
         Write { key: key(Table::Ledger, run, pk, "row"), item: Some(item), guard: Guard::Absent }
     };
     let sorts = ["a", "b", "c", "d", "e"];
-    for index in [Index::ByKind, Index::ByState, Index::ByCustomer, Index::ByCustomerState, Index::ByAmount, Index::ByOwed] {
+    for index in [
+        Index::ByKind,
+        Index::ByState,
+        Index::ByCustomer,
+        Index::ByCustomerState,
+        Index::ByAmount,
+        Index::ByOwed,
+    ] {
         let kind = format!("{index:?}");
         let write = |sort: &&str| listed(index, &format!("{kind}{sort}"), sort, &kind);
         tables.write_all(sorts.iter().map(write).collect()).await.unwrap();

@@ -9,9 +9,6 @@ use super::{Book, Kept, Unread};
 use crate::id::{CustomerId, InvoiceId};
 use crate::reference::{ReferenceKey, reference_key};
 
-/// So many invoices are kept of one key. Two are enough for a person to be asked.
-const MAX_INVOICES: usize = 8;
-
 /// The invoices whose numbers have a key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InvoiceReference {
@@ -19,6 +16,11 @@ pub struct InvoiceReference {
     pub key: ReferenceKey,
     /// The invoices that were sent, or told of, under such a number, each with its customer.
     pub invoices: BTreeMap<InvoiceId, CustomerId>,
+}
+
+impl InvoiceReference {
+    /// So many invoices are kept of one key. Two are enough for a person to be asked.
+    pub const MOST: usize = 8;
 }
 
 /// The rows of an invoice's number, and of the one that it gives up, read and ready to be changed.
@@ -56,7 +58,7 @@ impl References {
                 book.put(given_up)?;
             }
         }
-        if taken.invoices.contains_key(&invoice) || taken.invoices.len() < MAX_INVOICES {
+        if taken.invoices.contains_key(&invoice) || taken.invoices.len() < InvoiceReference::MOST {
             taken.invoices.insert(invoice, customer);
         }
         if taken.invoices.is_empty() { Ok(()) } else { book.put(taken) }
