@@ -475,6 +475,7 @@ fn one_of_each(world: &World) -> Vec<Asked> {
         world.ask("GET", "payments"),
         world.ask("POST", "payments").saying(&payment),
         world.ask("GET", &format!("payments/{paid}")),
+        world.ask("GET", &format!("payments/{paid}/suggestions")),
         world.ask("POST", &format!("payments/{paid}/allocations")).saying(&shares),
         world.ask("DELETE", &format!("payments/{paid}/allocations/{allocation}")),
         world.ask("POST", &format!("invoices/{invoice}/uncollectible")),
