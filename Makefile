@@ -68,7 +68,7 @@ bench-cash: ## measure automatic cash application on the corpus, hold the goals
 
 .PHONY: bench-worker-cash
 bench-worker-cash: ## measure what a matched payment costs among 100,000 open invoices
-	cargo run --quiet --locked --release -p worker-cash --example bench
+	cargo run --quiet --locked --release -p worker-cash --example costs
 
 .PHONY: openapi
 openapi: ## write docs/openapi.json as the handlers say it

@@ -1,5 +1,5 @@
 //! What a matched payment costs in an organisation with 100,000 open invoices, with the tables in memory: processor time and calls.
-//! `cargo run --release -p worker-cash --example bench`
+//! `cargo run --release -p worker-cash --example costs`
 
 use std::error::Error;
 use std::fs;
