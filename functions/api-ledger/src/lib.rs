@@ -25,7 +25,7 @@ use utoipa::OpenApi;
 pub const FUNCTION: &str = "api-ledger";
 
 /// The routes that it answers, as the gateway names them.
-pub const ROUTES: [&str; 17] = [
+pub const ROUTES: [&str; 18] = [
     "GET /v1/orgs/{org}/customers",
     "POST /v1/orgs/{org}/customers",
     "GET /v1/orgs/{org}/customers/{id}",
@@ -40,6 +40,7 @@ pub const ROUTES: [&str; 17] = [
     "GET /v1/orgs/{org}/payments",
     "POST /v1/orgs/{org}/payments",
     "GET /v1/orgs/{org}/payments/{id}",
+    "GET /v1/orgs/{org}/payments/{id}/suggestions",
     "POST /v1/orgs/{org}/payments/{id}/allocations",
     "DELETE /v1/orgs/{org}/payments/{id}/allocations/{allocation}",
     "GET /v1/orgs/{org}/overview",
@@ -63,6 +64,7 @@ pub const ROUTES: [&str; 17] = [
         payments::list,
         payments::record,
         payments::show,
+        payments::suggest,
         payments::allocate,
         payments::deallocate,
         overview::show,
@@ -117,6 +119,7 @@ impl<T: Tables, K: KeyService> Api<T, K> {
             ("GET", "payments") => payments::list(&staff).await,
             ("POST", "payments") => payments::record(&staff).await,
             ("GET", "payments/{id}") => payments::show(&staff).await,
+            ("GET", "payments/{id}/suggestions") => payments::suggest(&staff).await,
             ("POST", "payments/{id}/allocations") => payments::allocate(&staff).await,
             ("DELETE", "payments/{id}/allocations/{allocation}") => payments::deallocate(&staff).await,
             ("GET", "overview") => overview::show(&staff).await,

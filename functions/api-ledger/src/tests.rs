@@ -475,6 +475,7 @@ fn one_of_each(world: &World) -> Vec<Asked> {
         world.ask("GET", "payments"),
         world.ask("POST", "payments").saying(&payment),
         world.ask("GET", &format!("payments/{paid}")),
+        world.ask("GET", &format!("payments/{paid}/suggestions")),
         world.ask("POST", &format!("payments/{paid}/allocations")).saying(&shares),
         world.ask("DELETE", &format!("payments/{paid}/allocations/{allocation}")),
         world.ask("POST", &format!("invoices/{invoice}/uncollectible")),
@@ -603,6 +604,7 @@ fn who_may_not_learns_nothing_of_what_is_wrong() {
         &format!("invoices/{invoice}?expand=all"),
         "payments?order=up",
         &format!("payments/{paid}?expand=all"),
+        &format!("payments/{paid}/suggestions?expand=customer"),
     ];
     let reads = reads.map(|path| world.ask("GET", path));
     let outcomes = |asked: &Asked| {
@@ -845,4 +847,60 @@ fn a_page_takes_as_many_calls_among_a_hundred_thousand_invoices() {
     }
     let many = shown_by(&tables, &faults);
     assert_eq!((many.1, &many.0["data"]), (few.1, &few.0["data"]));
+}
+
+#[test]
+fn suggestions_are_shown_accepted_and_taken_back() {
+    let world = world();
+    let (invoice, other) = (world.open_invoice(), world.open_invoice());
+    let number = world.get(&format!("invoices/{invoice}")).body["number"].clone();
+    let money = json!({"amount": 11_900, "currency": "EUR"});
+    let body = json!({"source": "bank", "amount": money, "received_on": "2026-06-14",
+        "payer_name": "MOEBEL WEBER", "remittance": format!("Rechnung {}", text(&number))});
+    let payment = text(&world.made("payments", body)["id"]);
+    let path = format!("payments/{payment}/suggestions");
+    let expected = json!([{"invoice_id": invoice, "amount": money}]);
+    let mut shown = Value::Null;
+    let audited = world.done("payment.suggest", || {
+        let answer = world.get(&path);
+        shown = answer.body.clone();
+        answer
+    });
+    assert_eq!(audited, BTreeSet::from([(payment.clone(), String::new())]));
+    let first = &shown["data"][0];
+    assert_eq!((&first["allocations"], &shown["stopped_early"]), (&expected, &json!(false)));
+    assert!(first["confidence"].as_f64().is_some_and(|it| (0.95..=1.0).contains(&it)), "{first}");
+    assert!(first["confidence"].to_string().len() <= 4, "{first}");
+    assert_eq!(first["unapplied"], json!({"amount": 0, "currency": "EUR"}));
+    let named = json!(format!("invoice number {} is in the remittance text", text(&number)));
+    assert!(first["reasons"].as_array().unwrap().contains(&named), "{first}");
+    for suggestion in shown["data"].as_array().unwrap() {
+        let sum: i64 = suggestion["allocations"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| it["amount"]["amount"].as_i64().unwrap())
+            .sum();
+        assert_eq!(sum + suggestion["unapplied"]["amount"].as_i64().unwrap(), 11_900);
+        assert!(suggestion["confidence"].as_f64().unwrap() >= 0.6);
+    }
+    let with_numbers = world.get(&format!("{path}?expand=invoices")).body;
+    let named = json!({"id": invoice, "number": number});
+    assert_eq!(with_numbers["data"][0]["allocations"][0]["invoice"], named);
+
+    let accepted = world.made(&format!("payments/{payment}/allocations"), json!({"allocations": expected}));
+    let nothing = json!({"data": [], "stopped_early": false});
+    assert_eq!(world.get(&path).body, nothing, "nothing is unapplied");
+    let undo = format!("payments/{payment}/allocations/{}", text(&accepted["data"][0]["id"]));
+    assert_eq!(world.ask("DELETE", &undo).of(&world.api).status, 204);
+    assert_eq!(world.get(&path).body, shown, "all is as it was");
+
+    let unnamed = world.payment(1);
+    assert_eq!(world.get(&format!("payments/{unnamed}/suggestions")).body, nothing, "of nothing under 0.6");
+    let viewer = world.ask("GET", &path).by(of(Role::Viewer)).of(&world.api);
+    assert_eq!(viewer.status, 200, "who may read payments may read this");
+    let theirs = Asked { org: world.orgs[1].to_string(), ..world.ask("GET", &path) };
+    assert_eq!(theirs.clone().by(16 + of(ADMIN)).of(&world.api).status, 404);
+    assert_eq!(theirs.of(&world.api).status, 404);
+    drop(other);
 }

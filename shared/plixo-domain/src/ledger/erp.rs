@@ -262,7 +262,7 @@ impl Around {
 
     fn enter(self, book: &mut Book, link: &InvoiceRef) -> Result<(), Unread> {
         let Self { customer, new_customer, number, given_up, references } = self;
-        references.enter(book, link.invoice)?;
+        references.enter(book, link.invoice, customer)?;
         if let Some(reference) = new_customer {
             let mut new = Customer::new(customer, Personal::default());
             new.links.insert(reference.clone(), Link::Live);
