@@ -8,7 +8,7 @@ use plixo_domain::ledger::{
 use plixo_domain::webhook::{EventKey, EventStatus, ExternalRef, Provider, WebhookEvent};
 use plixo_lambda::batch::{Batch, BatchResponse};
 use plixo_store::{Item, List, Page, Store, Table};
-use plixo_testing::{FakeErp, FakeKms, FakeTables, Fault, Faults, entropy};
+use plixo_testing::{FakeErp, FakeKms, FakeQueue, FakeTables, Fault, Faults, entropy};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -30,6 +30,7 @@ struct World {
     tables: FakeTables,
     kms: FakeKms,
     erp: FakeErp,
+    cash: FakeQueue,
     faults: Faults,
     org: OrgId,
     endpoint: EndpointId,
@@ -41,7 +42,7 @@ impl World {
         let faults = Faults::default();
         let (tables, kms) = (FakeTables::new(faults.clone()), FakeKms::new(faults.clone()));
         let world =
-            Self { tables, kms, erp: FakeErp::default(), faults, org: ids.make(), endpoint: ids.make() };
+            Self { tables, kms, erp: FakeErp::default(), cash: FakeQueue::new(faults.clone()), faults, org: ids.make(), endpoint: ids.make() };
         block_on(world.store().create_data_key(&world.org, &world.kms)).unwrap();
         world
     }
@@ -62,7 +63,7 @@ impl World {
 
     fn run(&self, messages: &[Value]) -> BatchResponse {
         let batch: Batch = serde_json::from_value(json!({ "Records": messages })).unwrap();
-        block_on(Worker::new(self.store(), self.erp.clone()).run(batch))
+        block_on(Worker::new(self.store(), self.cash.clone(), self.erp.clone()).run(batch))
     }
 
     /// Works canonical events off, each named by its place.
