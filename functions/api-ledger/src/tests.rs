@@ -11,7 +11,7 @@ use plixo_domain::ledger::{
 use plixo_domain::people::{Member, MemberState, Role, UserId, add_member};
 use plixo_domain::webhook::{ExternalRef, Provider};
 use plixo_store::{AttributeValue, Key, Store, Table};
-use plixo_testing::{FakeKms, FakeTables, Fault, Faults, entropy};
+use plixo_testing::{FakeKms, FakeQueue, FakeTables, Fault, Faults, entropy};
 use serde_json::{Value, json};
 
 use super::*;
@@ -32,7 +32,8 @@ fn user(n: u8) -> UserId {
 struct World {
     tables: FakeTables,
     kms: FakeKms,
-    api: Api<FakeTables, FakeKms>,
+    cash: FakeQueue,
+    api: Api<FakeTables, FakeKms, FakeQueue>,
     orgs: [OrgId; 2],
 }
 
@@ -74,13 +75,14 @@ fn world() -> World {
         });
         id
     });
-    let api = api(&tables, &kms);
-    World { tables, kms, api, orgs }
+    let cash = FakeQueue::default();
+    let api = api(&tables, &kms, &cash);
+    World { tables, kms, cash, api, orgs }
 }
 
-fn api(tables: &FakeTables, kms: &FakeKms) -> Api<FakeTables, FakeKms> {
+fn api(tables: &FakeTables, kms: &FakeKms, queue: &FakeQueue) -> Api<FakeTables, FakeKms, FakeQueue> {
     let store = Store::new(tables.clone(), kms.clone(), entropy);
-    Api::new(Arc::new(Desk::new(store, Authz::new().unwrap(), entropy)))
+    Api::new(Arc::new(Desk::new(store, Authz::new().unwrap(), entropy)), queue.clone())
 }
 
 /// Which user has a role in the first organisation.
@@ -253,7 +255,7 @@ impl Asked {
         .unwrap()
     }
 
-    fn of(&self, api: &Api<FakeTables, FakeKms>) -> Answer {
+    fn of(&self, api: &Api<FakeTables, FakeKms, FakeQueue>) -> Answer {
         let line = Line { timestamp: now(), ..Line::default() };
         let (response, _) = block_on(api.handle(&self.request(), line));
         let shown = serde_json::to_value(&response).unwrap();
@@ -293,6 +295,30 @@ fn an_invoice_from_draft_to_paid_and_back() {
     assert_eq!((&shown["status"], &shown["balance"]["amount"]), (&json!("open"), &json!(11_900)));
     let given_up = world.ask("POST", &format!("invoices/{id}/uncollectible")).of(&world.api);
     assert_eq!(given_up.body["status"], "uncollectible");
+}
+
+#[test]
+fn what_may_be_to_be_applied_is_told_also_when_it_is_asked_twice_and_nothing_fails_without() {
+    let world = world();
+    let id = world.open_invoice();
+    let money = json!({"amount": 11_900, "currency": "EUR"});
+    let order = json!({"source": "bank", "amount": money, "received_on": "2026-06-14", "external_id": "b-1"});
+    let record = world.ask("POST", "payments").saying(&order).with("idempotency-key", "k");
+    assert_eq!(record.of(&world.api).status, 201);
+    assert_eq!(record.of(&world.api).status, 201);
+    let org = &world.orgs[0];
+    let told: Vec<Value> =
+        world.cash.sent().iter().map(|(body, _)| serde_json::from_str(body).unwrap()).collect();
+    let payment = json!({"v": 1, "org": org, "payment": {"provider": "member", "id": "b-1"}});
+    assert_eq!(told, [json!({"v": 1, "org": org, "invoice": id}), payment.clone(), payment]);
+
+    let faults = Faults::default();
+    let deaf = FakeQueue::new(faults.clone());
+    faults.plan(0, Fault::Refuses);
+    let order = json!({"source": "bank", "amount": money, "received_on": "2026-06-14"});
+    let record = world.ask("POST", "payments").saying(&order);
+    assert_eq!(record.of(&api(&world.tables, &world.kms, &deaf)).status, 201);
+    assert_eq!((faults.calls(), deaf.sent().len()), (1, 0));
 }
 
 #[test]
@@ -507,14 +533,14 @@ fn nothing_is_shown_that_cannot_be_audited() {
         let faults = Faults::default();
         let tables = world.tables.fork(faults.clone());
         let calls = {
-            asked.of(&api(&tables, &world.kms));
+            asked.of(&api(&tables, &world.kms, &world.cash));
             faults.calls()
         };
         for call in 0..calls {
             let faults = Faults::default();
             faults.plan(call, Fault::Refuses);
             let tables = world.tables.fork(faults);
-            let answer = asked.of(&api(&tables, &world.kms));
+            let answer = asked.of(&api(&tables, &world.kms, &world.cash));
             assert_eq!(answer.status, 503, "{} {}, call {call} of {calls}", asked.method, asked.path);
             assert_eq!(answer.body["code"], "unavailable");
         }

@@ -147,7 +147,7 @@ fn world_that_requires_two_factors(require_two_factor: bool) -> World {
         base_url: Some("https://plixo.example".to_owned()),
         entropy,
     };
-    let ledger = kept(api_ledger::Api::new(Arc::clone(&desk)));
+    let ledger = kept(api_ledger::Api::new(Arc::clone(&desk), FakeQueue::default()));
     let organisations =
         kept(api_organisations::Api::new(Arc::clone(&desk), kms.clone(), people, place, &[7; 32]));
     let links = kept(api_portal_links::Api::new(Arc::clone(&desk), payers));

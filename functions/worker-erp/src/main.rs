@@ -2,8 +2,8 @@
 
 use plixo_aws::config::{self, Patience};
 use plixo_aws::kms::Kms;
-use plixo_aws::sqs::Queue;
 use plixo_aws::secrets::Vault;
+use plixo_aws::sqs::Queue;
 use plixo_erp::{Erp, Urls};
 use plixo_lambda::batch::Batch;
 use plixo_lambda::env::Env;

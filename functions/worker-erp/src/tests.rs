@@ -41,8 +41,15 @@ impl World {
         let mut ids = Ids::new(now(), [7; 10]);
         let faults = Faults::default();
         let (tables, kms) = (FakeTables::new(faults.clone()), FakeKms::new(faults.clone()));
-        let world =
-            Self { tables, kms, erp: FakeErp::default(), cash: FakeQueue::new(faults.clone()), faults, org: ids.make(), endpoint: ids.make() };
+        let world = Self {
+            tables,
+            kms,
+            erp: FakeErp::default(),
+            cash: FakeQueue::new(faults.clone()),
+            faults,
+            org: ids.make(),
+            endpoint: ids.make(),
+        };
         block_on(world.store().create_data_key(&world.org, &world.kms)).unwrap();
         world
     }

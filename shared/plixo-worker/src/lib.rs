@@ -10,7 +10,8 @@ use plixo_domain::audit::{Actor, ActorKind, AuditEvent, Object, Outcome};
 use plixo_domain::id::{Ids, OrgId, bytes_of};
 use plixo_domain::ledger::staff::{StaffError, Stopped};
 use plixo_domain::ledger::{
-    Book, CashTask, CashTaskOf, InvoiceRef, Kept, Payment, Row, RowKey, Told, Unread, cash_tasks, tell_customer, tell_invoice, tell_payment,
+    Book, CashTask, CashTaskOf, InvoiceRef, Kept, Payment, Row, RowKey, Told, Unread, cash_tasks,
+    tell_customer, tell_invoice, tell_payment,
 };
 use plixo_domain::webhook::{EventStatus, WebhookEvent};
 use plixo_envelope::KeyService;
