@@ -851,7 +851,7 @@ fn a_page_takes_as_many_calls_among_a_hundred_thousand_invoices() {
     let customer = world.customer();
     let ids: Vec<String> = (0..30).map(|_| world.draft(&customer)).collect();
     let shown_by = |tables: &FakeTables, faults: &Faults| {
-        let api = api(tables, &world.kms);
+        let api = api(tables, &world.kms, &world.cash);
         world.ask("GET", "invoices").of(&api);
         let before = faults.calls();
         let shown = world.ask("GET", "invoices").of(&api).body;
