@@ -189,3 +189,31 @@ def test_no_secret_is_in_a_log(stack, endpoints):
     for log in (stack.dir / "logs").glob("*.log"):
         text = log.read_text(errors="replace")
         assert not [secret for secret in secrets if secret in text], log.name
+
+
+def test_a_payment_that_names_its_invoice_is_applied_by_itself(stack, admin, endpoints):
+    number = f"RG-2026-{uuid.uuid4().int % 10**8:08d}"
+    assert erps.deliver(endpoints["standard_webhooks"], erps.invoice(unique("i"), number, 48123, customer=unique("C"))) == 200
+    [made] = wait_for(lambda: invoices(admin, number), 10, "invoice")
+    paid = admin.make("/payments", {"source": "bank", "amount": {"amount": 48123, "currency": "EUR"}, "received_on": "2026-11-01",
+                                    "remittance": f"Rechnung {number} vielen Dank"})
+    wait_for(lambda: invoices(admin, number)[0]["status"] == "paid", 15, "automatic application")
+    shown = admin.get(f"/payments/{paid['id']}")
+    [allocation] = shown["allocations"]
+    assert (allocation["applied_by"]["kind"], allocation["applied_by"]["id"]) == ("function", "worker-cash")
+    # What a person takes back stays with people, and everything is as it was.
+    assert admin.ask("DELETE", f"/payments/{paid['id']}/allocations/{allocation['id']}")[0] == 204
+    assert admin.get(f"/payments/{paid['id']}")["unapplied"] == paid["unapplied"]
+    assert invoices(admin, number)[0]["balance"] == made["balance"]
+    [best, *_] = admin.get(f"/payments/{paid['id']}/suggestions")["data"]
+    assert best["allocations"] == [{"invoice_id": made["id"], "amount": {"amount": 48123, "currency": "EUR"}}]
+    assert best["confidence"] >= 0.95 and any(number in reason for reason in best["reasons"]), best
+
+
+def test_an_invoice_that_comes_after_its_payment_gets_it(stack, admin, endpoints):
+    number = f"RG-2026-{uuid.uuid4().int % 10**8:08d}"
+    told = erps.payment(unique("p"), 51777, remittance=f"Invoice {number}")
+    assert erps.deliver(endpoints["generic_hmac"], told) == 200
+    wait_for(lambda: [it for it in admin.get("/payments?unapplied=true")["data"] if it["remittance"] == f"Invoice {number}"], 10, "payment")
+    assert erps.deliver(endpoints["standard_webhooks"], erps.invoice(unique("i"), number, 51777, customer=unique("C"))) == 200
+    wait_for(lambda: [it for it in invoices(admin, number) if it["status"] == "paid"], 15, "automatic application")

@@ -87,7 +87,7 @@ fn tasks(
         let text = alone.map_or_else(|| Arc::clone(&text), Arc::from);
         let mut others = Vec::new();
         let news = match news {
-            delivery::News::Told(event) => fact::of(provider, event, &id),
+            delivery::News::Told(event) => fact::of(provider, *event, &id),
             delivery::News::Ignored => News::Unused,
             delivery::News::Unusable(error) => News::Unusable(error.to_string()),
             delivery::News::Fetch(_) => match fetched.next() {

@@ -211,7 +211,7 @@ impl<T: Tables, K: KeyService, Q: SendMessage> Worker<T, K, Q> {
 /// What followed from a task that came before, as far as its rows tell.
 fn repeated(task: &Task, book: &Book) -> Vec<CashTask> {
     let News::Told(Some(fact)) = &task.news else { return Vec::new() };
-    let of = match fact {
+    let of = match fact.as_ref() {
         Fact::Payment(news) => book.get::<Payment>(&news.reference).ok().flatten().and_then(|payment| {
             payment.may_apply_itself().then(|| CashTaskOf::Payment(payment.reference.clone()))
         }),
@@ -369,7 +369,7 @@ impl Audit<'_> {
     /// One event for each payment, invoice and customer that the book changed.
     fn changes(&mut self, book: &Book, told: Option<Told>) {
         let learned = if let Some(Told::Learned(fields)) = told { fields } else { Vec::new() };
-        let fact = if let News::Told(fact) = &self.task.news { fact.as_ref() } else { None };
+        let fact = if let News::Told(fact) = &self.task.news { fact.as_deref() } else { None };
         for (name, object, is_new) in book.touched() {
             let verb = format!("{}.{}", object.kind, if is_new { "create" } else { "update" });
             let is_told_of = match (fact, name) {
