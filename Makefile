@@ -66,6 +66,10 @@ bench: needs-test ## measure the functions beside Node and Python, hold the goal
 bench-cash: ## measure automatic cash application on the corpus, hold the goals
 	cargo run --quiet --locked -p plixo-cash --example measure
 
+.PHONY: bench-worker-cash
+bench-worker-cash: ## measure what a matched payment costs among 100,000 open invoices
+	cargo run --quiet --locked --release -p worker-cash --example costs
+
 .PHONY: openapi
 openapi: ## write docs/openapi.json as the handlers say it
 	cargo run --quiet --locked -p pages-docs --example openapi > docs/openapi.json.new

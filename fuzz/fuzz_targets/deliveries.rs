@@ -43,7 +43,7 @@ fuzz_target!(|body: &[u8]| {
             for event in delivery.events {
                 assert!(!event.kind.is_empty() && event.kind.len() <= 100);
                 if let News::Told(event) = &event.news {
-                    check(std::slice::from_ref(event));
+                    check(std::slice::from_ref(event.as_ref()));
                 }
             }
         }

@@ -20,7 +20,7 @@ ANSWERING = (
     "PagesDocs", "PagesPortal", "PagesSignIn",
 )
 FUNCTIONS = (
-    *ANSWERING, "JobLinkKeyRotation", "WebhookErp", "WebhookStripe", "WorkerErp", "WorkerPortalLinks", "WorkerStripe", "WorkerTotals",
+    *ANSWERING, "JobLinkKeyRotation", "WebhookErp", "WebhookStripe", "WorkerCash", "WorkerErp", "WorkerPortalLinks", "WorkerStripe", "WorkerTotals",
 )
 # Who speaks to Stripe, or to ERPs.
 OUTSIDE = ("ApiWebhooks", "PagesConsole", "PagesPortal", "WorkerErp", "WorkerPortalLinks")
@@ -33,14 +33,14 @@ SUPPRESSIONS = (
     Suppression(
         "CKV_AWS_27",
         (
-            "ErpEventsQueue", "ErpEventsDeadLetterQueue", "StripeEventsQueue", "StripeEventsDeadLetterQueue", "TotalsDeadLetterQueue",
+            "CashQueue", "CashDeadLetterQueue", "ErpEventsQueue", "ErpEventsDeadLetterQueue", "StripeEventsQueue", "StripeEventsDeadLetterQueue", "TotalsDeadLetterQueue",
             "PortalLinksDeadLetterQueue",
         ),
         "It knows KMS keys only. Queues use SQS's own encryption, which costs no KMS call per message; our rule "
         "`encrypted` asks for it.",
     ),
     Suppression(
-        "CKV_AWS_115", ("WorkerErp", "WorkerStripe"),
+        "CKV_AWS_115", ("WorkerCash", "WorkerErp", "WorkerStripe"),
         "Its event source bounds its concurrency, as our rule `queue-consumer` asks; a reservation below that bound "
         "would throttle, and count attempts against events that nobody looked at.",
     ),
@@ -72,12 +72,12 @@ SUPPRESSIONS = (
         "and keep, and no boundary.",
     ),
     Suppression(
-        "ES1001", ("WorkerErpErpEvents", "WorkerStripeStripeEvents"),
+        "ES1001", ("WorkerCashCash", "WorkerErpErpEvents", "WorkerStripeStripeEvents"),
         "Failure destinations are for streams; a queue's failed messages go where its redrive policy says.",
     ),
     Suppression(
         "ES6000",
-        ("ErpEventsDeadLetterQueue", "StripeEventsDeadLetterQueue", "TotalsDeadLetterQueue", "PortalLinksDeadLetterQueue"),
+        ("CashDeadLetterQueue", "ErpEventsDeadLetterQueue", "StripeEventsDeadLetterQueue", "TotalsDeadLetterQueue", "PortalLinksDeadLetterQueue"),
         "A dead-letter queue is where redriving ends.",
     ),
     Suppression(

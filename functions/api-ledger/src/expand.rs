@@ -36,6 +36,13 @@ pub(crate) enum OfPayment {
     Invoices,
 }
 
+/// What suggestions show besides.
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum OfSuggestion {
+    Invoices,
+}
+
 /// Names of other things.
 #[derive(Debug, Default)]
 pub(crate) struct Names {

@@ -6,6 +6,7 @@ use api_ledger::{Api, FUNCTION};
 use plixo_authz::Authz;
 use plixo_aws::config::{self, Patience};
 use plixo_aws::kms::Kms;
+use plixo_aws::sqs::Queue;
 use plixo_lambda::env::Env;
 use plixo_lambda::{Error, entropy, http};
 use plixo_staff::Desk;
@@ -19,6 +20,7 @@ async fn main() -> Result<(), Error> {
     let audit = env.required("AUDIT_TABLE");
     let people = env.required("PEOPLE_TABLE");
     let key = env.required("ENVELOPE_KEY_ARN");
+    let cash = env.required("CASH_QUEUE_URL");
     env.complete()?;
 
     let config = config::of_function(Patience::SENDER_WAITS).await;
@@ -29,6 +31,7 @@ async fn main() -> Result<(), Error> {
     checked?;
 
     let store = Store::new(tables, kms, entropy::bytes_32);
-    let api = &Api::new(Arc::new(Desk::new(store, Authz::new()?, entropy::bytes_32)));
+    let api =
+        &Api::new(Arc::new(Desk::new(store, Authz::new()?, entropy::bytes_32)), Queue::new(&config, cash));
     http::serve(FUNCTION, "none", |request, line| async move { api.handle(&request, line).await }).await
 }

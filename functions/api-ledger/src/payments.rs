@@ -8,16 +8,19 @@ use plixo_authz::Action;
 use plixo_domain::audit::{Object, Outcome};
 use plixo_domain::id::{AllocationId, PaymentId};
 use plixo_domain::ledger::staff::{allocate as apply, deallocate as take_back, record_payment};
-use plixo_domain::ledger::{Kept, Payment, PaymentPointer, Row, RowKey};
+use plixo_domain::ledger::{Invoice, Kept, Payment, PaymentPointer, Row, RowKey};
 use plixo_envelope::KeyService;
 use plixo_lambda::http::Response;
-use plixo_staff::{Answered, Deed, Entered, Made, Not, Refusal};
+use plixo_staff::{Answered, Deed, Entered, Made, Not, Refusal, Visit};
 use plixo_store::{List, Tables};
+use plixo_suggestions::{Depth, Found, suggestions};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use crate::expand::{self, Expand, OfList, OfPayment};
-use crate::shape::{AllocationOrder, AllocationShape, PaymentOrder, PaymentShape, allocations};
+use crate::expand::{self, Expand, OfList, OfPayment, OfSuggestion};
+use crate::shape::{
+    AllocationOrder, AllocationShape, InvoiceName, PaymentOrder, PaymentShape, SuggestionsShape, allocations,
+};
 
 /// Which part of the payments.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -99,9 +102,56 @@ pub(crate) async fn record<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) ->
 pub(crate) async fn show<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
     let (id, deed) = staff.about::<PaymentId>(Action::ReadLedger, "payment.read", "payment").await?;
     let Besides { expand } = staff.taken(&deed, input::query(staff.request)).await?;
-    let rows = vec![PaymentPointer::key(&id)];
-    let mut visit = staff.desk.enter(&staff.caller, &staff.org, &deed, rows).await?;
-    let reference = visit.book.get::<PaymentPointer>(&id).ok().flatten().map(|it| it.reference.clone());
+    let (payment, version, _) = read(staff, &deed, &id).await?;
+    let shape = shape(staff, &payment).await?;
+    let customer = shape.customer_id.filter(|_| expand.has(&OfPayment::Customer));
+    let invoices = shape.allocations.iter().map(|it| it.invoice_id);
+    let invoices: Vec<_> = invoices.filter(|_| expand.has(&OfPayment::Invoices)).collect();
+    let names = expand::names(staff, customer, invoices).await?;
+    Ok(shown(&names.put_into(shape), version))
+}
+
+/// What to show with suggestions.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct BesidesSuggestions {
+    /// `invoices`: each allocation with its invoice's number.
+    #[serde(default)]
+    #[param(value_type = Option<String>)]
+    expand: Expand<OfSuggestion>,
+}
+
+/// The invoices that what is unapplied of a payment may be for, the surest first, and why; none under a confidence of 0.6. To accept
+/// one, post its allocations to the payment.
+#[utoipa::path(get, path = "/v1/orgs/{org}/payments/{id}/suggestions", tag = "payments",
+    params(("org" = String, Path), ("id" = String, Path), BesidesSuggestions),
+    responses((status = 200, body = SuggestionsShape), Problems), security(("bearer" = [])))]
+pub(crate) async fn suggest<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
+    let (id, deed) = staff.about::<PaymentId>(Action::ReadLedger, "payment.suggest", "payment").await?;
+    let BesidesSuggestions { expand } = staff.taken(&deed, input::query(staff.request)).await?;
+    let (payment, _, visit) = read(staff, &deed, &id).await?;
+    let (store, now) = (staff.store(), staff.caller.now);
+    let payer = store.open_payer(&staff.org, &payment, now).await.map_err(Refusal::from)?;
+    let found = suggestions(store, &visit.org, (&payment, &payer), Depth::Everything, now).await;
+    let Found { suggested, rows } = found.map_err(Refusal::from)?;
+    let numbers = rows.iter().filter(|_| expand.has(&OfSuggestion::Invoices));
+    let numbers = numbers.filter_map(|(_, row)| Invoice::of(&row.as_ref()?.0));
+    let names = numbers.map(|it| (it.id, InvoiceName { id: it.id, number: it.number.clone() })).collect();
+    let shape = SuggestionsShape::new(suggested, &names)
+        .ok_or_else(|| Refusal::Internal("a confidence that is no number".to_owned()))?;
+    Ok(Response::json(200, output::json(&shape)))
+}
+
+/// Lets the member in to read one payment, and writes that it was read.
+async fn read<T: Tables, K: KeyService>(
+    staff: &Staff<'_, T, K>,
+    deed: &Deed,
+    id: &PaymentId,
+) -> Result<(Payment, u64, Visit), Failed> {
+    let rows = vec![PaymentPointer::key(id)];
+    let mut visit = staff.desk.enter(&staff.caller, &staff.org, deed, rows).await?;
+    let reference = visit.book.get::<PaymentPointer>(id).ok().flatten().map(|it| it.reference.clone());
     let mut payment = None;
     if let Some(reference) = reference {
         let read = staff.store().read(&staff.org, vec![Payment::key(&reference)]).await;
@@ -112,14 +162,9 @@ pub(crate) async fn show<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> R
         payment = visit.book.get::<Payment>(&reference).ok().flatten().map(|it| (it.clone(), version));
     }
     let outcome = if payment.is_some() { Outcome::Allowed } else { Outcome::Failed };
-    staff.desk.record(&staff.caller, &visit, &deed, outcome).await?;
+    staff.desk.record(&staff.caller, &visit, deed, outcome).await?;
     let (payment, version) = payment.ok_or(Refusal::NotFound)?;
-    let shape = shape(staff, &payment).await?;
-    let customer = shape.customer_id.filter(|_| expand.has(&OfPayment::Customer));
-    let invoices = shape.allocations.iter().map(|it| it.invoice_id);
-    let invoices: Vec<_> = invoices.filter(|_| expand.has(&OfPayment::Invoices)).collect();
-    let names = expand::names(staff, customer, invoices).await?;
-    Ok(shown(&names.put_into(shape), version))
+    Ok((payment, version, visit))
 }
 
 /// Applies parts of a payment to invoices: all of them or none. `If-Match` is about the payment.

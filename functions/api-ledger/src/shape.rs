@@ -1,12 +1,13 @@
 //! What is shown and taken, in the contract's shapes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use jiff::civil::Date;
 use plixo_api::document::{
     AllocationIdText, CurrencyText, CustomerIdText, DayText, DecimalText, InvoiceIdText, InvoiceStatusText,
     MonthText, PaymentIdText, PaymentSourceText, PaymentStatusText, RecordedSourceText,
 };
+use plixo_cash::{Suggested, Suggestion, plainly};
 use plixo_domain::audit::Actor;
 use plixo_domain::id::{AllocationId, CustomerId, InvoiceId, PaymentId};
 use plixo_domain::ledger::staff::{
@@ -19,6 +20,7 @@ use plixo_domain::ledger::{
 use plixo_domain::money::{Currency, Money};
 use plixo_domain::webhook::ExternalId;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 /// A customer.
@@ -466,6 +468,74 @@ pub(crate) struct Share {
 }
 
 plixo_domain::objects!(read Share);
+
+/// What a payment may be for.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Suggestions)]
+pub(crate) struct SuggestionsShape {
+    /// The surest first.
+    data: Vec<SuggestionShape>,
+    /// Whether not everything was looked at, for it would have taken too long: there may be others.
+    stopped_early: bool,
+}
+
+/// One way to apply what is unapplied of a payment.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Suggestion)]
+struct SuggestionShape {
+    allocations: Vec<SuggestedShape>,
+    /// How sure it is, to two places, rounded down.
+    #[schema(value_type = f64, minimum = 0.6, maximum = 1)]
+    confidence: Box<RawValue>,
+    /// Why, in words, and what speaks against it.
+    reasons: Vec<String>,
+    /// What stays unapplied.
+    #[schema(value_type = MoneyShape)]
+    unapplied: Money,
+}
+
+/// A part of the payment for an invoice.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SuggestedAllocation)]
+struct SuggestedShape {
+    #[schema(value_type = InvoiceIdText)]
+    invoice_id: InvoiceId,
+    #[schema(value_type = MoneyShape)]
+    amount: Money,
+    /// With `expand=invoices`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    invoice: Option<InvoiceName>,
+}
+
+impl SuggestionsShape {
+    /// With the names of those invoices; `None` if a confidence cannot be written.
+    pub(crate) fn new(suggested: Suggested, names: &HashMap<InvoiceId, InvoiceName>) -> Option<Self> {
+        let stopped_early = suggested.gave_up.is_some();
+        let data: Option<_> =
+            suggested.suggestions.into_iter().map(|it| SuggestionShape::new(it, names)).collect();
+        Some(Self { data: data?, stopped_early })
+    }
+}
+
+impl SuggestionShape {
+    fn new(suggestion: Suggestion, names: &HashMap<InvoiceId, InvoiceName>) -> Option<Self> {
+        let Suggestion { allocations, unapplied, confidence, reasons, .. } = suggestion;
+        let money = |amount| plainly(Money::new(amount, unapplied.currency));
+        let shape = |(invoice_id, amount)| SuggestedShape {
+            invoice_id,
+            amount,
+            invoice: names.get(&invoice_id).cloned(),
+        };
+        let hundredths = confidence.thousandths() / 10;
+        let confidence = format!("{}.{:02}", hundredths / 100, hundredths % 100);
+        Some(Self {
+            allocations: allocations.into_iter().map(shape).collect(),
+            confidence: RawValue::from_string(confidence).ok()?,
+            reasons: reasons.iter().map(|reason| reason.words(money)).collect(),
+            unapplied,
+        })
+    }
+}
 
 /// An organisation's money.
 #[derive(Debug, Serialize, ToSchema)]

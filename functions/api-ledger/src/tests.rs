@@ -11,7 +11,7 @@ use plixo_domain::ledger::{
 use plixo_domain::people::{Member, MemberState, Role, UserId, add_member};
 use plixo_domain::webhook::{ExternalRef, Provider};
 use plixo_store::{AttributeValue, Key, Store, Table};
-use plixo_testing::{FakeKms, FakeTables, Fault, Faults, entropy};
+use plixo_testing::{FakeKms, FakeQueue, FakeTables, Fault, Faults, entropy};
 use serde_json::{Value, json};
 
 use super::*;
@@ -32,7 +32,8 @@ fn user(n: u8) -> UserId {
 struct World {
     tables: FakeTables,
     kms: FakeKms,
-    api: Api<FakeTables, FakeKms>,
+    cash: FakeQueue,
+    api: Api<FakeTables, FakeKms, FakeQueue>,
     orgs: [OrgId; 2],
 }
 
@@ -74,13 +75,14 @@ fn world() -> World {
         });
         id
     });
-    let api = api(&tables, &kms);
-    World { tables, kms, api, orgs }
+    let cash = FakeQueue::default();
+    let api = api(&tables, &kms, &cash);
+    World { tables, kms, cash, api, orgs }
 }
 
-fn api(tables: &FakeTables, kms: &FakeKms) -> Api<FakeTables, FakeKms> {
+fn api(tables: &FakeTables, kms: &FakeKms, queue: &FakeQueue) -> Api<FakeTables, FakeKms, FakeQueue> {
     let store = Store::new(tables.clone(), kms.clone(), entropy);
-    Api::new(Arc::new(Desk::new(store, Authz::new().unwrap(), entropy)))
+    Api::new(Arc::new(Desk::new(store, Authz::new().unwrap(), entropy)), queue.clone())
 }
 
 /// Which user has a role in the first organisation.
@@ -253,7 +255,7 @@ impl Asked {
         .unwrap()
     }
 
-    fn of(&self, api: &Api<FakeTables, FakeKms>) -> Answer {
+    fn of(&self, api: &Api<FakeTables, FakeKms, FakeQueue>) -> Answer {
         let line = Line { timestamp: now(), ..Line::default() };
         let (response, _) = block_on(api.handle(&self.request(), line));
         let shown = serde_json::to_value(&response).unwrap();
@@ -293,6 +295,30 @@ fn an_invoice_from_draft_to_paid_and_back() {
     assert_eq!((&shown["status"], &shown["balance"]["amount"]), (&json!("open"), &json!(11_900)));
     let given_up = world.ask("POST", &format!("invoices/{id}/uncollectible")).of(&world.api);
     assert_eq!(given_up.body["status"], "uncollectible");
+}
+
+#[test]
+fn what_may_be_to_be_applied_is_told_also_when_it_is_asked_twice_and_nothing_fails_without() {
+    let world = world();
+    let id = world.open_invoice();
+    let money = json!({"amount": 11_900, "currency": "EUR"});
+    let order = json!({"source": "bank", "amount": money, "received_on": "2026-06-14", "external_id": "b-1"});
+    let record = world.ask("POST", "payments").saying(&order).with("idempotency-key", "k");
+    assert_eq!(record.of(&world.api).status, 201);
+    assert_eq!(record.of(&world.api).status, 201);
+    let org = &world.orgs[0];
+    let told: Vec<Value> =
+        world.cash.sent().iter().map(|(body, _)| serde_json::from_str(body).unwrap()).collect();
+    let payment = json!({"v": 1, "org": org, "payment": {"provider": "member", "id": "b-1"}});
+    assert_eq!(told, [json!({"v": 1, "org": org, "invoice": id}), payment.clone(), payment]);
+
+    let faults = Faults::default();
+    let deaf = FakeQueue::new(faults.clone());
+    faults.plan(0, Fault::Refuses);
+    let order = json!({"source": "bank", "amount": money, "received_on": "2026-06-14"});
+    let record = world.ask("POST", "payments").saying(&order);
+    assert_eq!(record.of(&api(&world.tables, &world.kms, &deaf)).status, 201);
+    assert_eq!((faults.calls(), deaf.sent().len()), (1, 0));
 }
 
 #[test]
@@ -475,6 +501,7 @@ fn one_of_each(world: &World) -> Vec<Asked> {
         world.ask("GET", "payments"),
         world.ask("POST", "payments").saying(&payment),
         world.ask("GET", &format!("payments/{paid}")),
+        world.ask("GET", &format!("payments/{paid}/suggestions")),
         world.ask("POST", &format!("payments/{paid}/allocations")).saying(&shares),
         world.ask("DELETE", &format!("payments/{paid}/allocations/{allocation}")),
         world.ask("POST", &format!("invoices/{invoice}/uncollectible")),
@@ -506,14 +533,14 @@ fn nothing_is_shown_that_cannot_be_audited() {
         let faults = Faults::default();
         let tables = world.tables.fork(faults.clone());
         let calls = {
-            asked.of(&api(&tables, &world.kms));
+            asked.of(&api(&tables, &world.kms, &world.cash));
             faults.calls()
         };
         for call in 0..calls {
             let faults = Faults::default();
             faults.plan(call, Fault::Refuses);
             let tables = world.tables.fork(faults);
-            let answer = asked.of(&api(&tables, &world.kms));
+            let answer = asked.of(&api(&tables, &world.kms, &world.cash));
             assert_eq!(answer.status, 503, "{} {}, call {call} of {calls}", asked.method, asked.path);
             assert_eq!(answer.body["code"], "unavailable");
         }
@@ -603,6 +630,7 @@ fn who_may_not_learns_nothing_of_what_is_wrong() {
         &format!("invoices/{invoice}?expand=all"),
         "payments?order=up",
         &format!("payments/{paid}?expand=all"),
+        &format!("payments/{paid}/suggestions?expand=customer"),
     ];
     let reads = reads.map(|path| world.ask("GET", path));
     let outcomes = |asked: &Asked| {
@@ -823,7 +851,7 @@ fn a_page_takes_as_many_calls_among_a_hundred_thousand_invoices() {
     let customer = world.customer();
     let ids: Vec<String> = (0..30).map(|_| world.draft(&customer)).collect();
     let shown_by = |tables: &FakeTables, faults: &Faults| {
-        let api = api(tables, &world.kms);
+        let api = api(tables, &world.kms, &world.cash);
         world.ask("GET", "invoices").of(&api);
         let before = faults.calls();
         let shown = world.ask("GET", "invoices").of(&api).body;
@@ -845,4 +873,60 @@ fn a_page_takes_as_many_calls_among_a_hundred_thousand_invoices() {
     }
     let many = shown_by(&tables, &faults);
     assert_eq!((many.1, &many.0["data"]), (few.1, &few.0["data"]));
+}
+
+#[test]
+fn suggestions_are_shown_accepted_and_taken_back() {
+    let world = world();
+    let (invoice, other) = (world.open_invoice(), world.open_invoice());
+    let number = world.get(&format!("invoices/{invoice}")).body["number"].clone();
+    let money = json!({"amount": 11_900, "currency": "EUR"});
+    let body = json!({"source": "bank", "amount": money, "received_on": "2026-06-14",
+        "payer_name": "MOEBEL WEBER", "remittance": format!("Rechnung {}", text(&number))});
+    let payment = text(&world.made("payments", body)["id"]);
+    let path = format!("payments/{payment}/suggestions");
+    let expected = json!([{"invoice_id": invoice, "amount": money}]);
+    let mut shown = Value::Null;
+    let audited = world.done("payment.suggest", || {
+        let answer = world.get(&path);
+        shown = answer.body.clone();
+        answer
+    });
+    assert_eq!(audited, BTreeSet::from([(payment.clone(), String::new())]));
+    let first = &shown["data"][0];
+    assert_eq!((&first["allocations"], &shown["stopped_early"]), (&expected, &json!(false)));
+    assert!(first["confidence"].as_f64().is_some_and(|it| (0.95..=1.0).contains(&it)), "{first}");
+    assert!(first["confidence"].to_string().len() <= 4, "{first}");
+    assert_eq!(first["unapplied"], json!({"amount": 0, "currency": "EUR"}));
+    let named = json!(format!("invoice number {} is in the remittance text", text(&number)));
+    assert!(first["reasons"].as_array().unwrap().contains(&named), "{first}");
+    for suggestion in shown["data"].as_array().unwrap() {
+        let sum: i64 = suggestion["allocations"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| it["amount"]["amount"].as_i64().unwrap())
+            .sum();
+        assert_eq!(sum + suggestion["unapplied"]["amount"].as_i64().unwrap(), 11_900);
+        assert!(suggestion["confidence"].as_f64().unwrap() >= 0.6);
+    }
+    let with_numbers = world.get(&format!("{path}?expand=invoices")).body;
+    let named = json!({"id": invoice, "number": number});
+    assert_eq!(with_numbers["data"][0]["allocations"][0]["invoice"], named);
+
+    let accepted = world.made(&format!("payments/{payment}/allocations"), json!({"allocations": expected}));
+    let nothing = json!({"data": [], "stopped_early": false});
+    assert_eq!(world.get(&path).body, nothing, "nothing is unapplied");
+    let undo = format!("payments/{payment}/allocations/{}", text(&accepted["data"][0]["id"]));
+    assert_eq!(world.ask("DELETE", &undo).of(&world.api).status, 204);
+    assert_eq!(world.get(&path).body, shown, "all is as it was");
+
+    let unnamed = world.payment(1);
+    assert_eq!(world.get(&format!("payments/{unnamed}/suggestions")).body, nothing, "of nothing under 0.6");
+    let viewer = world.ask("GET", &path).by(of(Role::Viewer)).of(&world.api);
+    assert_eq!(viewer.status, 200, "who may read payments may read this");
+    let theirs = Asked { org: world.orgs[1].to_string(), ..world.ask("GET", &path) };
+    assert_eq!(theirs.clone().by(16 + of(ADMIN)).of(&world.api).status, 404);
+    assert_eq!(theirs.of(&world.api).status, 404);
+    drop(other);
 }

@@ -1,13 +1,18 @@
 //! What is shown and taken, in the contract's shapes.
 
 use plixo_api::document::{
-    EmailText, MemberIdText, MemberStateText, OrganisationIdText, ResidencyText, RoleText,
+    AllocationOrderText, DecimalText, EmailText, MemberIdText, MemberStateText, OrganisationIdText,
+    ResidencyText, RoleText,
 };
 use plixo_api::output::tag;
 use plixo_authz::Action;
 use plixo_domain::id::{MemberId, OrgId};
-use plixo_domain::ledger::staff::{NewOrganisation, OrganisationPatch, Patch, SettingsPatch};
-use plixo_domain::ledger::{Organisation, Residency};
+use plixo_domain::ledger::staff::{
+    CashApplicationPatch, NewOrganisation, OrganisationPatch, Patch, SettingsPatch, TolerancePatch,
+};
+use plixo_domain::ledger::{
+    AllocationOrder, CashApplication, Organisation, Residency, UnderpaymentTolerance,
+};
 use plixo_domain::people::{Email, Member, MemberState, Role};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -39,6 +44,52 @@ struct SettingsShape {
     ip_allow_list: Vec<String>,
     /// Whether its members must sign in with two factors.
     require_two_factor: bool,
+    cash_application: CashApplicationShape,
+}
+
+/// How payments are applied to invoices.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CashApplication)]
+struct CashApplicationShape {
+    /// Whether Plixo applies by itself what it is sure of.
+    automatic: bool,
+    /// How sure it has to be for that, from 0.95 to 1.00.
+    #[schema(value_type = DecimalText)]
+    threshold: String,
+    underpayment_tolerance: ToleranceShape,
+    /// Which invoices come first where money does not cover all, and the payer does not say.
+    #[schema(value_type = AllocationOrderText)]
+    order: AllocationOrder,
+}
+
+/// How much less than asked for counts as paid: the least of what is set, and at most 1 % and 5.00. Nothing less, if nothing is set.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = UnderpaymentTolerance)]
+struct ToleranceShape {
+    /// Of what is asked for, at most 1.00.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<DecimalText>)]
+    percent: Option<String>,
+    /// Units of the currency, at most 5.00.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<DecimalText>)]
+    amount: Option<String>,
+}
+
+impl CashApplicationShape {
+    fn new(settings: &CashApplication) -> Self {
+        let decimal = |hundredths: u16| format!("{}.{:02}", hundredths / 100, hundredths % 100);
+        let UnderpaymentTolerance { percent, amount } = settings.underpayment_tolerance;
+        Self {
+            automatic: settings.automatic,
+            threshold: decimal(settings.threshold),
+            underpayment_tolerance: ToleranceShape {
+                percent: percent.map(decimal),
+                amount: amount.map(decimal),
+            },
+            order: settings.order,
+        }
+    }
 }
 
 /// What the caller is in an organisation.
@@ -66,6 +117,7 @@ impl OrganisationShape {
         let settings = SettingsShape {
             ip_allow_list: settings.ip_allow_list.iter().map(ToString::to_string).collect(),
             require_two_factor: settings.require_two_factor,
+            cash_application: CashApplicationShape::new(&settings.cash_application),
         };
         let logo_url = organisation.logo_path();
         Self { id: *id, name: name.clone(), residency: *residency, settings, logo_url, you }
@@ -132,15 +184,66 @@ struct SettingsChange {
     #[serde(default)]
     #[schema(value_type = bool)]
     require_two_factor: Patch<bool>,
+    #[serde(default)]
+    cash_application: CashApplicationChange,
+}
+
+/// What is to change of how payments are applied: what is absent stays.
+#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, remote = "Self")]
+struct CashApplicationChange {
+    #[serde(default)]
+    #[schema(value_type = bool)]
+    automatic: Patch<bool>,
+    /// From 0.95 to 1.00.
+    #[serde(default)]
+    #[schema(value_type = DecimalText)]
+    threshold: Patch<String>,
+    /// The whole of it; null for none.
+    #[serde(default)]
+    #[schema(value_type = Option<ToleranceChange>)]
+    underpayment_tolerance: Patch<ToleranceChange>,
+    #[serde(default)]
+    #[schema(value_type = AllocationOrderText)]
+    order: Patch<AllocationOrder>,
+}
+
+/// An underpayment tolerance.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, remote = "Self")]
+struct ToleranceChange {
+    /// Of what is asked for, at most 1.00.
+    #[serde(default)]
+    #[schema(value_type = Option<DecimalText>)]
+    percent: Option<String>,
+    /// Units of the currency, at most 5.00.
+    #[serde(default)]
+    #[schema(value_type = Option<DecimalText>)]
+    amount: Option<String>,
 }
 
 plixo_domain::objects!(read SettingsChange);
+plixo_domain::objects!(read CashApplicationChange);
+plixo_domain::objects!(read ToleranceChange);
+
+impl From<CashApplicationChange> for CashApplicationPatch {
+    fn from(change: CashApplicationChange) -> Self {
+        let CashApplicationChange { automatic, threshold, underpayment_tolerance, order } = change;
+        let underpayment_tolerance = match underpayment_tolerance {
+            Patch::Keep => Patch::Keep,
+            Patch::Clear => Patch::Clear,
+            Patch::Set(ToleranceChange { percent, amount }) => Patch::Set(TolerancePatch { percent, amount }),
+        };
+        Self { automatic, threshold, underpayment_tolerance, order }
+    }
+}
 
 impl From<OrganisationChange> for OrganisationPatch {
     fn from(change: OrganisationChange) -> Self {
         let OrganisationChange { name, settings } = change;
-        let SettingsChange { ip_allow_list, require_two_factor } = settings;
-        Self { name, settings: SettingsPatch { ip_allow_list, require_two_factor } }
+        let SettingsChange { ip_allow_list, require_two_factor, cash_application } = settings;
+        let cash_application = cash_application.into();
+        Self { name, settings: SettingsPatch { ip_allow_list, require_two_factor, cash_application } }
     }
 }
 

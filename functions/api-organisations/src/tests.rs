@@ -319,7 +319,8 @@ fn an_operator_makes_an_organisation_and_sees_nothing_of_it() {
     assert_eq!(made.status, 201, "{made:?}");
     let id = text(&made.body["id"]);
     let shown = json!({"id": id, "name": "Möbel Weber GmbH", "residency": "eu",
-        "settings": {"ip_allow_list": [], "require_two_factor": false}});
+        "settings": {"ip_allow_list": [], "require_two_factor": false, "cash_application": {"automatic": true,
+            "threshold": "0.95", "underpayment_tolerance": {}, "order": "oldest_due_first"}}});
     assert_eq!(made.body, shown);
     let org: OrgId = id.parse().unwrap();
     let events = world.audit(&org);
@@ -657,6 +658,41 @@ fn what_no_route_takes_is_refused_with_a_pointer() {
         assert_eq!(answer.headers["content-type"], "application/problem+json");
     }
     assert_eq!((world.members().len(), world.mail.sent().len()), (5, 0));
+}
+
+#[test]
+fn controllers_set_how_payments_are_applied() {
+    let world = world();
+    let update = world.controller(UPDATE);
+    let cash =
+        |change: Value| update.clone().saying(&json!({"settings": {"cash_application": change}})).of(&world);
+    let set = json!({"automatic": false, "threshold": "0.98", "order": "smallest_first",
+        "underpayment_tolerance": {"percent": "0.5", "amount": "2"}});
+    let answer = cash(set);
+    let expected = json!({"automatic": false, "threshold": "0.98", "order": "smallest_first",
+        "underpayment_tolerance": {"percent": "0.50", "amount": "2.00"}});
+    assert_eq!((answer.status, &answer.body["settings"]["cash_application"]), (200, &expected), "{answer:?}");
+    let answer = cash(json!({"underpayment_tolerance": null}));
+    assert_eq!(answer.body["settings"]["cash_application"]["underpayment_tolerance"], json!({}));
+    assert_eq!(answer.body["settings"]["cash_application"]["threshold"], "0.98", "what is absent stays");
+    const AT: &str = "/settings/cash_application";
+    for (wrong, at) in [
+        (json!({"threshold": "0.9"}), "/threshold"),
+        (json!({"threshold": 0.98}), "/threshold"),
+        (json!({"threshold": null}), "/threshold"),
+        (json!({"automatic": "yes"}), "/automatic"),
+        (json!({"order": "random"}), "/order"),
+        (json!({"underpayment_tolerance": {"percent": "1.5"}}), "/underpayment_tolerance/percent"),
+        (json!({"underpayment_tolerance": {"amount": "5.01"}}), "/underpayment_tolerance/amount"),
+        (json!({"underpayment_tolerance": {"amounts": "5"}}), "/underpayment_tolerance/amounts"),
+        (json!({"treshold": "0.98"}), "/treshold"),
+        (json!([true]), ""),
+    ] {
+        let answer = cash(wrong.clone());
+        assert_eq!((answer.status, answer.pointers()), (400, vec![format!("{AT}{at}").as_str()]), "{wrong}");
+    }
+    let viewer = world.by(Role::BillingAdmin, UPDATE).saying(&json!({"settings": {"cash_application": {}}}));
+    assert_eq!(viewer.of(&world).code(), (403, "forbidden"));
 }
 
 #[test]
@@ -1196,6 +1232,7 @@ fn everybody_sees_the_organisations_that_they_are_in() {
         let settings = plixo_domain::ledger::Settings {
             ip_allow_list: vec!["192.0.2.0/24".parse().unwrap()],
             require_two_factor: true,
+            ..Default::default()
         };
         let (name, residency) = (format!("Org {n}"), Residency::Eu);
         book.put_new(Organisation {

@@ -11,7 +11,7 @@ use plixo_domain::people::{Member, MemberState, Role, UserId, add_member};
 use plixo_domain::secret::Secret;
 use plixo_links::{Claims, Keyring, Purpose};
 use plixo_store::{Store, Table};
-use plixo_testing::{FakeKms, FakeMail, FakeTables, FakeVault, Fault, Faults, entropy};
+use plixo_testing::{FakeKms, FakeMail, FakeQueue, FakeTables, FakeVault, Fault, Faults, entropy};
 use serde_json::{Value, json};
 
 use super::*;
@@ -141,7 +141,8 @@ impl World {
     fn ledger(&self, path: &str, body: &Value) -> Value {
         let asked = self.ask("POST", path).saying(body);
         let line = Line { timestamp: now(), ..Line::default() };
-        let (response, _) = block_on(api_ledger::Api::new(self.desk()).handle(&asked.request(), line));
+        let (response, _) =
+            block_on(api_ledger::Api::new(self.desk(), FakeQueue::default()).handle(&asked.request(), line));
         assert!(response.status() < 300, "{path}: {}", response.body());
         serde_json::from_str(response.body()).unwrap()
     }

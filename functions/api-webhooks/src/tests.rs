@@ -200,7 +200,7 @@ impl World {
         };
         let messages: Vec<_> = self.queue.sent().into_iter().enumerate().map(message).collect();
         let batch: Batch = serde_json::from_value(json!({ "Records": messages })).unwrap();
-        block_on(Worker::new(self.store()).run(batch)).failed().count()
+        block_on(Worker::new(self.store(), FakeQueue::default()).run(batch)).failed().count()
     }
 
     /// An event as the worker records it, with its payload; answers its id.

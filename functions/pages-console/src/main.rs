@@ -29,7 +29,7 @@ async fn main() -> Result<(), Error> {
     let (stripe_queue, erp_queue) =
         (env.required("STRIPE_EVENTS_QUEUE_URL"), env.required("ERP_EVENTS_QUEUE_URL"));
     let (stripe_keys, link_keys) = (env.required("STRIPE_KEYS_PREFIX"), env.required("LINK_KEYS_SECRET"));
-    let stripe = env.required("STRIPE_API_URL");
+    let (stripe, cash) = (env.required("STRIPE_API_URL"), env.required("CASH_QUEUE_URL"));
     let (sources, urls) = (env.required("DATA_SOURCES_PREFIX"), Urls::read(|name| env.required(name)));
     let (base_url, residency) = (env.optional("BASE_URL"), env.required("RESIDENCY"));
     env.complete()?;
@@ -68,7 +68,7 @@ async fn main() -> Result<(), Error> {
         base_url,
         entropy: entropy::bytes_32,
     };
-    let ledger = kept(api_ledger::Api::new(Arc::clone(&desk)));
+    let ledger = kept(api_ledger::Api::new(Arc::clone(&desk), Queue::new(&config, cash)));
     let organisations = kept(api_organisations::Api::new(Arc::clone(&desk), kms, people, place, &*key?));
     let links = kept(api_portal_links::Api::new(Arc::clone(&desk), payers));
     let webhooks = kept(api_webhooks::Api::new(Arc::clone(&desk), outside));

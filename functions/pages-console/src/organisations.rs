@@ -1,9 +1,10 @@
 //! Organisations, their members and settings.
 
+use plixo_domain::ledger::AllocationOrder;
 use plixo_domain::people::{MemberState, Role};
 use plixo_lambda::http::Response;
 use plixo_pages::{
-    Errors, InviteForm, MemberRow, Members, MoneyOverview, Month, OrganisationRow, Organisations,
+    CashForm, Errors, InviteForm, MemberRow, Members, MoneyOverview, Month, OrganisationRow, Organisations,
     ProblemKind, SettingsPage,
 };
 use plixo_web::form::{File, Form};
@@ -104,17 +105,28 @@ pub(crate) async fn change_members(visit: &Visit<'_>, form: &Form) -> Result<Res
 }
 
 pub(crate) async fn settings(visit: &Visit<'_>) -> Result<Response, Failed> {
-    settings_page(visit, Errors::default()).await
+    settings_page(visit, Errors::default(), None).await
 }
 
-async fn settings_page(visit: &Visit<'_>, errors: Errors) -> Result<Response, Failed> {
+/// The page, with what was typed of how payments are applied, and the version that it was typed over.
+async fn settings_page(
+    visit: &Visit<'_>,
+    errors: Errors,
+    typed: Option<(CashForm, String)>,
+) -> Result<Response, Failed> {
     let found = visit.organisation().await?;
+    let (typed, seen) = typed.unzip();
+    let (version, errors) = match errors.is_stale() {
+        true => (found.version, errors.stale_at(visit.page("/settings"))),
+        false => (seen.unwrap_or(found.version), errors),
+    };
     let org = membership(&found.body);
     allowed(org.may.manage_organisation)?;
     let shown = SettingsPage {
         frame: visit.frame()?,
-        version: found.version,
+        version,
         name: org.name.clone(),
+        cash: typed.unwrap_or_else(|| found.body.settings.cash_application.into()),
         ip_allow_list: found.body.settings.ip_allow_list.join("\n"),
         require_two_factor: found.body.settings.require_two_factor,
         residency: found.body.residency,
@@ -129,6 +141,7 @@ async fn settings_page(visit: &Visit<'_>, errors: Errors) -> Result<Response, Fa
 pub(crate) async fn change_settings(visit: &Visit<'_>, form: &Form) -> Result<Response, Failed> {
     match form.text("do") {
         "save" => save_settings(visit, form).await,
+        "cash" => save_cash(visit, form).await,
         "logo" => save_logo(visit, form).await,
         "remove_logo" => {
             visit.ask("DELETE", "logo").of_form(form).tell().await?;
@@ -156,7 +169,32 @@ async fn save_logo(visit: &Visit<'_>, form: &Form) -> Result<Response, Failed> {
             },
         },
     };
-    settings_page(visit, errors).await
+    settings_page(visit, errors, None).await
+}
+
+async fn save_cash(visit: &Visit<'_>, form: &Form) -> Result<Response, Failed> {
+    let filled = |name| Some(form.text(name)).filter(|text| !text.is_empty());
+    let automatic = form.text("automatic") == "on";
+    let body = json!({"settings": {"cash_application": {
+        "automatic": automatic, "threshold": form.text("threshold"), "order": form.text("order"),
+        "underpayment_tolerance": {"percent": filled("percent"), "amount": filled("amount")},
+    }}});
+    let saved = visit.ask("PATCH", "").of_form(form).body(&body).send::<IgnoredAny>().await;
+    match tried(saved, among(&["automatic", "threshold", "percent", "amount", "order"]))? {
+        Ok(_) => Ok(visit.done("/settings", "settings")),
+        Err(errors) => {
+            let typed = |name| form.raw(name).to_owned();
+            let chosen = AllocationOrder::ALL.into_iter().find(|it| it.as_str() == form.text("order"));
+            let cash = CashForm {
+                automatic,
+                threshold: typed("threshold"),
+                percent: typed("percent"),
+                amount: typed("amount"),
+                order: chosen.unwrap_or_default(),
+            };
+            settings_page(visit, errors, Some((cash, typed("version")))).await
+        }
+    }
 }
 
 async fn save_settings(visit: &Visit<'_>, form: &Form) -> Result<Response, Failed> {
@@ -192,6 +230,7 @@ async fn save_settings(visit: &Visit<'_>, form: &Form) -> Result<Response, Faile
         require_two_factor,
         residency: found.residency,
         own_ip: visit.request.ip().map(str::to_owned),
+        cash: found.settings.cash_application.into(),
         logo: found.logo_url,
         errors,
     };

@@ -7,11 +7,12 @@ use plixo_domain::id::{
     AllocationId, AuditId, CustomerId, EndpointId, EventId, InvoiceId, LinkId, MemberId, OrgId, PaymentId,
     SourceId,
 };
-use plixo_domain::ledger::{InvoiceStatus, Line, LinkState, PaymentStatus, Residency};
+use plixo_domain::ledger::{AllocationOrder, InvoiceStatus, Line, LinkState, PaymentStatus, Residency};
 use plixo_domain::money::{Currency, Money};
 use plixo_domain::people::{MemberState, Role};
 use plixo_domain::secret::Secret;
 use plixo_domain::webhook::{EndpointState, EventStatus, HmacScheme};
+use plixo_pages::CashForm;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -38,6 +39,35 @@ pub(crate) struct Settings {
     pub(crate) ip_allow_list: Vec<String>,
     #[serde(default)]
     pub(crate) require_two_factor: bool,
+    #[serde(default)]
+    pub(crate) cash_application: CashApplication,
+}
+
+#[derive(Default, Deserialize)]
+pub(crate) struct CashApplication {
+    pub(crate) automatic: bool,
+    pub(crate) threshold: String,
+    pub(crate) underpayment_tolerance: Tolerance,
+    pub(crate) order: AllocationOrder,
+}
+
+#[derive(Default, Deserialize)]
+pub(crate) struct Tolerance {
+    pub(crate) percent: Option<String>,
+    pub(crate) amount: Option<String>,
+}
+
+impl From<CashApplication> for CashForm {
+    fn from(it: CashApplication) -> Self {
+        let Tolerance { percent, amount } = it.underpayment_tolerance;
+        Self {
+            automatic: it.automatic,
+            threshold: it.threshold,
+            percent: percent.unwrap_or_default(),
+            amount: amount.unwrap_or_default(),
+            order: it.order,
+        }
+    }
 }
 
 /// Who looks.

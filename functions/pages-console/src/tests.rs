@@ -153,7 +153,7 @@ fn world_that_requires_two_factors(require_two_factor: bool) -> World {
         base_url: Some("https://plixo.example".to_owned()),
         entropy,
     };
-    let ledger = kept(api_ledger::Api::new(Arc::clone(&desk)));
+    let ledger = kept(api_ledger::Api::new(Arc::clone(&desk), FakeQueue::default()));
     let organisations =
         kept(api_organisations::Api::new(Arc::clone(&desk), kms.clone(), people, place, &[7; 32]));
     let links = kept(api_portal_links::Api::new(Arc::clone(&desk), payers));
@@ -835,6 +835,40 @@ fn who_needs_a_second_factor_is_led_to_set_it_up() {
     let next = format!("%2Forgs%2F{}%2Finvoices%3Fstatus%3Dopen", world.orgs[0]);
     assert_eq!((shown.status, shown.line.outcome), (303, "two_factor_required"));
     assert_eq!(shown.to, format!("/totp?next={next}"));
+}
+
+#[test]
+fn how_payments_are_applied_is_set() {
+    let world = world();
+    let (at, settings) = (world.at(CONTROLLER), world.page("/settings"));
+    let shown = at.get(&settings);
+    assert_eq!((shown.value("threshold"), shown.value("percent")), ("0.95", ""));
+    let cash = |version: &str, threshold: &str, amount: &str| {
+        let fields = [
+            ("do", "cash"),
+            ("version", version),
+            ("threshold", threshold),
+            ("percent", "0.5"),
+            ("amount", amount),
+            ("order", "smallest_first"),
+        ];
+        at.post(&settings, &fields)
+    };
+    let wrong = cash(&shown.version(), "0.9", "7");
+    assert_eq!((wrong.status, wrong.value("threshold"), wrong.value("amount")), (400, "0.9", "7"));
+    assert!(
+        wrong.html.contains("from 0.95 to 1.00") && wrong.html.contains("from 0 to 5.00"),
+        "{}",
+        wrong.html
+    );
+    assert_eq!(cash(&shown.version(), "0.98", "").to, format!("{settings}?done=settings"));
+    let now = at.get(&settings);
+    assert_eq!((now.value("threshold"), now.value("percent")), ("0.98", "0.50"));
+    assert!(now.html.contains("value=\"smallest_first\" selected"));
+    assert!(!now.html.contains("name=\"automatic\" value=\"on\" checked"), "an unticked box is no");
+    let late = cash(&shown.version(), "0.99", "");
+    assert_eq!((late.status, late.value("threshold")), (412, "0.99"));
+    assert_eq!(world.at(Role::BillingAdmin).post(&settings, &[("do", "cash")]).status, 403);
 }
 
 #[test]

@@ -756,7 +756,7 @@ fn when_a_service_fails_the_sender_is_told_to_send_again() {
                 stack.faults.plan(call, fault);
                 let got = stack.right();
                 assert_eq!((got.status, got.line.outcome), (503, reason), "{}", sender.name);
-                let is_told = call == 0 || sender.refused().1 != "";
+                let is_told = call == 0 || !sender.refused().1.is_empty();
                 assert_eq!(got.body.is_empty(), !is_told, "{}", sender.name);
                 stack.right().is((200, ""), sender.name);
             }

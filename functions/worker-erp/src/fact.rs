@@ -25,7 +25,7 @@ pub(crate) fn of(provider: Provider, event: Event, by: &ExternalId) -> News {
         Event::PaymentRecorded(it) => of.payment(it).map(Some),
         Event::CreditNoteRecorded(it) => of.credit_note(it).map(Some),
     };
-    fact.map_or_else(News::Unusable, News::Told)
+    fact.map_or_else(News::Unusable, |fact| News::Told(fact.map(Box::new)))
 }
 
 struct Of {

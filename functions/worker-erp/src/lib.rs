@@ -7,6 +7,7 @@ mod tests;
 
 use std::sync::Arc;
 
+use plixo_aws::sqs::SendMessage;
 use plixo_domain::webhook::{EventKey, ExternalId, Fingerprint, Provider};
 use plixo_envelope::KeyService;
 use plixo_erp::ReadErp;
@@ -25,18 +26,19 @@ pub const FUNCTION: &str = "worker-erp";
 
 /// The worker that tells the ledger what ERPs say.
 #[derive(Debug)]
-pub struct Worker<T, K, E> {
-    worker: plixo_worker::Worker<T, K>,
+pub struct Worker<T, K, Q, E> {
+    worker: plixo_worker::Worker<T, K, Q>,
     erp: E,
 }
 
 /// The events of a message.
 type Read = Result<(Delivery, Vec<Event>), &'static str>;
 
-impl<T: Tables, K: KeyService, E: ReadErp> Worker<T, K, E> {
-    /// A worker on that store, which asks `erp` for what was only notified.
-    pub fn new(store: Store<T, K>, erp: E) -> Self {
-        Self { worker: plixo_worker::Worker::new(FUNCTION, store), erp }
+impl<T: Tables, K: KeyService, Q: SendMessage, E: ReadErp> Worker<T, K, Q, E> {
+    /// A worker on that store, which asks `erp` for what was only notified. What may be to be applied after an event is told to
+    /// `cash`.
+    pub fn new(store: Store<T, K>, cash: Q, erp: E) -> Self {
+        Self { worker: plixo_worker::Worker::new(FUNCTION, store, cash), erp }
     }
 
     /// Works a batch off. What was only notified is asked for first.
@@ -86,7 +88,7 @@ fn tasks(
         let text = alone.map_or_else(|| Arc::clone(&text), Arc::from);
         let mut others = Vec::new();
         let news = match news {
-            delivery::News::Told(event) => fact::of(provider, event, &id),
+            delivery::News::Told(event) => fact::of(provider, *event, &id),
             delivery::News::Ignored => News::Unused,
             delivery::News::Unusable(error) => News::Unusable(error.to_string()),
             delivery::News::Fetch(_) => match fetched.next() {

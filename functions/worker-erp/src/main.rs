@@ -3,6 +3,7 @@
 use plixo_aws::config::{self, Patience};
 use plixo_aws::kms::Kms;
 use plixo_aws::secrets::Vault;
+use plixo_aws::sqs::Queue;
 use plixo_erp::{Erp, Urls};
 use plixo_lambda::batch::Batch;
 use plixo_lambda::env::Env;
@@ -17,6 +18,7 @@ async fn main() -> Result<(), Error> {
     let (audit, key) = (env.required("AUDIT_TABLE"), env.required("ENVELOPE_KEY_ARN"));
     let sources = env.required("DATA_SOURCES_PREFIX");
     let urls = Urls::read(|name| env.required(name));
+    let cash = env.required("CASH_QUEUE_URL");
     env.complete()?;
 
     let config = config::of_function(Patience::QUEUED).await;
@@ -27,6 +29,6 @@ async fn main() -> Result<(), Error> {
     kms_ready?;
 
     let erp = Erp::new(Vault::new(&config, sources), urls);
-    let worker = &Worker::new(Store::new(tables, kms, entropy::bytes_32), erp);
+    let worker = &Worker::new(Store::new(tables, kms, entropy::bytes_32), Queue::new(&config, cash), erp);
     plixo_lambda::run(|batch: Batch| worker.run(batch)).await
 }

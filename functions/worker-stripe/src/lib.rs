@@ -4,6 +4,7 @@ mod news;
 #[cfg(test)]
 mod tests;
 
+use plixo_aws::sqs::SendMessage;
 use plixo_domain::webhook::{ExternalId, Fingerprint};
 use plixo_envelope::KeyService;
 use plixo_lambda::batch::{Batch, BatchResponse, Message};
@@ -16,12 +17,12 @@ pub const FUNCTION: &str = "worker-stripe";
 
 /// The worker that tells the ledger what Stripe's events say.
 #[derive(Debug)]
-pub struct Worker<T, K>(plixo_worker::Worker<T, K>);
+pub struct Worker<T, K, Q>(plixo_worker::Worker<T, K, Q>);
 
-impl<T: Tables, K: KeyService> Worker<T, K> {
-    /// A worker on that store.
-    pub fn new(store: Store<T, K>) -> Self {
-        Self(plixo_worker::Worker::new(FUNCTION, store))
+impl<T: Tables, K: KeyService, Q: SendMessage> Worker<T, K, Q> {
+    /// A worker on that store. What may be to be applied after an event is told to `cash`.
+    pub fn new(store: Store<T, K>, cash: Q) -> Self {
+        Self(plixo_worker::Worker::new(FUNCTION, store, cash))
     }
 
     /// Works a batch off.

@@ -2,6 +2,7 @@
 
 use plixo_aws::config::{self, Patience};
 use plixo_aws::kms::Kms;
+use plixo_aws::sqs::Queue;
 use plixo_lambda::batch::Batch;
 use plixo_lambda::env::Env;
 use plixo_lambda::{Error, entropy};
@@ -13,6 +14,7 @@ async fn main() -> Result<(), Error> {
     let env = Env::default();
     let (ledger, events) = (env.required("LEDGER_TABLE"), env.required("WEBHOOK_EVENTS_TABLE"));
     let (audit, key) = (env.required("AUDIT_TABLE"), env.required("ENVELOPE_KEY_ARN"));
+    let cash = env.required("CASH_QUEUE_URL");
     env.complete()?;
 
     let config = config::of_function(Patience::QUEUED).await;
@@ -22,6 +24,6 @@ async fn main() -> Result<(), Error> {
     tables_ready?;
     kms_ready?;
 
-    let worker = &Worker::new(Store::new(tables, kms, entropy::bytes_32));
+    let worker = &Worker::new(Store::new(tables, kms, entropy::bytes_32), Queue::new(&config, cash));
     plixo_lambda::run(|batch: Batch| worker.run(batch)).await
 }

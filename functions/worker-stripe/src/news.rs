@@ -41,7 +41,7 @@ pub(crate) fn of(event: &Event<'_>, event_id: &ExternalId) -> News {
             said.and_then(|said| said.news(stamp(created))).map(Fact::Payment)
         }
     };
-    news.map_or_else(News::Unusable, |fact| News::Told(Some(fact)))
+    news.map_or_else(News::Unusable, |fact| News::Told(Some(Box::new(fact))))
 }
 
 struct Said {

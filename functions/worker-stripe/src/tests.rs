@@ -14,7 +14,7 @@ use plixo_domain::money::Money;
 use plixo_domain::webhook::{EventKey, EventStatus, ExternalRef, Fingerprint, Provider, WebhookEvent};
 use plixo_lambda::batch::{Batch, BatchResponse};
 use plixo_store::{AttributeValue, Store, Table};
-use plixo_testing::{FakeKms, FakeTables, Fault, Faults, entropy};
+use plixo_testing::{FakeKms, FakeQueue, FakeTables, Fault, Faults, entropy};
 use serde_json::{Value, json};
 
 use super::Worker;
@@ -83,7 +83,7 @@ impl Stack {
     }
 
     async fn run(&self, messages: &[Value]) -> BatchResponse {
-        Worker::new(self.store()).run(batch(messages)).await
+        Worker::new(self.store(), FakeQueue::new(self.faults.clone())).run(batch(messages)).await
     }
 
     async fn run_all(&self, messages: &[Value]) {
@@ -481,7 +481,7 @@ fn ten_messages_of_an_organisation_ask_kms_once() {
     block_on(async {
         let stack = Stack::new().await;
         let before = stack.kms.calls();
-        let worker = Worker::new(stack.store());
+        let worker = Worker::new(stack.store(), FakeQueue::new(stack.faults.clone()));
         let all: Vec<_> = (0..10)
             .map(|n| stack.message(n, &event("charge.succeeded", &format!("e{n}"), &format!("pi_{n}"), None)))
             .collect();

@@ -106,6 +106,7 @@ impl Written {
                 payer_hash: None,
                 choices: Vec::new(),
                 undone: Default::default(),
+                taken_back: false,
                 allocations: BTreeMap::new(),
             })
         }

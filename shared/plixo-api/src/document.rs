@@ -103,6 +103,8 @@ texts! {
     CurrencyText = "Currency", ObjectBuilder::new().enum_values(Some(currencies()));
     /// How an invoice stands.
     InvoiceStatusText = "InvoiceStatus", words(&["draft", "open", "partially_paid", "paid", "void", "uncollectible"]);
+    /// Which invoices come first.
+    AllocationOrderText = "AllocationOrder", words(&["oldest_due_first", "oldest_issued_first", "smallest_first", "largest_first"]);
     /// Where a payment came from.
     PaymentSourceText = "PaymentSource", words(&["stripe", "erp", "bank", "manual"]);
     /// Where a payment that people record came from.

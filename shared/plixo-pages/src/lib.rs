@@ -53,4 +53,4 @@ pub use portal::{
 };
 pub use problem::{Problem, ProblemKind, SendAgain};
 pub use reference::{ApiAnswer, ApiField, ApiShape, ApiType, Operation, OperationGroup, Reference};
-pub use settings::SettingsPage;
+pub use settings::{CashForm, SettingsPage};

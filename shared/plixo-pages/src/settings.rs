@@ -1,14 +1,15 @@
 //! What an organisation's Controllers may set.
 
 use askama::Template;
-use plixo_domain::ledger::Residency;
+use plixo_domain::ledger::{AllocationOrder, Residency};
 
 use crate::form::Errors;
 use crate::frame::{Frame, Membership};
 use crate::page::pages;
 
 /// `GET /orgs/{org}/settings`. Posts to it with `do`: `save` with `name`, `ip_allow_list` (a CIDR a line), `require_two_factor` (`on`
-/// or absent); `remove_logo`; and, as a form with a file, `logo` with the file `logo`.
+/// or absent); `cash` with the fields of
+/// [`CashForm`]; `remove_logo`; and, as a form with a file, `logo` with the file `logo`.
 #[derive(Clone, Template)]
 #[template(path = "settings.html")]
 pub struct SettingsPage {
@@ -28,10 +29,27 @@ pub struct SettingsPage {
     pub residency: Residency,
     /// From where the person who looks comes.
     pub own_ip: Option<String>,
+    /// How payments are applied.
+    pub cash: CashForm,
     /// The path of the logo that payers see, if there is one.
     pub logo: Option<String>,
     /// What is wrong.
     pub errors: Errors,
+}
+
+/// How payments are applied, as typed: `automatic` (`on` or absent), `threshold`, `percent`, `amount`, `order`.
+#[derive(Clone, Default)]
+pub struct CashForm {
+    /// Whether Plixo applies by itself what it is sure of.
+    pub automatic: bool,
+    /// How sure it has to be.
+    pub threshold: String,
+    /// Underpayment tolerance, percent.
+    pub percent: String,
+    /// Underpayment tolerance, units of the currency.
+    pub amount: String,
+    /// Which invoices come first.
+    pub order: AllocationOrder,
 }
 
 impl SettingsPage {

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use plixo_domain::audit::{ActorKind, Outcome};
-use plixo_domain::ledger::{InvoiceStatus, LinkState, PaymentStatus, Residency};
+use plixo_domain::ledger::{AllocationOrder, InvoiceStatus, LinkState, PaymentStatus, Residency};
 use plixo_domain::money::Money;
 use plixo_domain::people::{MemberState, Role};
 use plixo_domain::webhook::{EndpointState, EventStatus};
@@ -179,6 +179,15 @@ pub(crate) fn role_meaning(role: &Role) -> &'static str {
         Role::Cfo => "Reads everything of the organisation",
         Role::Compliance => "Audit log, retention, privacy requests, legal holds",
         Role::Viewer => "Reads invoices and payments",
+    }
+}
+
+pub(crate) fn allocation_order(order: &AllocationOrder) -> &'static str {
+    match order {
+        AllocationOrder::OldestDueFirst => "What is due first",
+        AllocationOrder::OldestIssuedFirst => "What was issued first",
+        AllocationOrder::SmallestFirst => "The smallest",
+        AllocationOrder::LargestFirst => "The largest",
     }
 }
 

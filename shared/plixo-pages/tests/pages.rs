@@ -455,6 +455,10 @@ fn a_role_is_offered_what_it_may_do_and_nothing_else() {
     assert_eq!(of("cash-viewer", ".suggestion"), 3, "who may not apply sees what is suggested");
     assert_eq!(of("cash-viewer", ".suggestion .button, form.undo"), 0);
     assert_eq!(of("payment-suggestions-viewer", ".suggestion"), 3);
+    for name in ["overview", "payments", "payments-unapplied"] {
+        assert_eq!(of(name, ".title a[href$='/cash']"), 1, "{name}");
+    }
+    assert_eq!(of("overview-many", "a[href$='/cash']"), 0, "a viewer");
 }
 
 #[test]

@@ -181,8 +181,11 @@ fn a_denied_try_is_in_the_audit_log_and_changes_nothing() {
 
 #[test]
 fn the_organisation_says_from_where_and_with_how_many_factors() {
-    let settings =
-        Settings { ip_allow_list: vec!["203.0.113.0/24".parse().unwrap()], require_two_factor: true };
+    let settings = Settings {
+        ip_allow_list: vec!["203.0.113.0/24".parse().unwrap()],
+        require_two_factor: true,
+        ..Settings::default()
+    };
     let office = office(settings);
     let one_factor = caller(office.of(Role::Controller));
     assert_eq!(office.enter(&one_factor, READ).unwrap_err(), Refusal::TwoFactorRequired);

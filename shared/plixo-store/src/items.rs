@@ -129,6 +129,8 @@ struct PaymentItem {
     choices: Vec<Choice>,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     undone: BTreeSet<InvoiceId>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    taken_back: bool,
 }
 
 #[serde_as]
@@ -421,6 +423,7 @@ pub(crate) fn of_row(row: &Row, version: u64, sealer: Option<&Sealer<'_>>) -> Re
                 customer_id: row.customer_id,
                 choices: row.choices.clone(),
                 undone: row.undone.clone(),
+                taken_back: row.taken_back,
             };
             ("payment", item(&stored)?)
         }
@@ -536,6 +539,7 @@ pub(crate) fn to_row(stored: &Item) -> Result<(Row, u64), StoreError> {
                 customer_id: stored.customer_id,
                 choices: stored.choices,
                 undone: stored.undone,
+                taken_back: stored.taken_back,
                 allocations: stored.allocations.into_iter().map(allocation).collect(),
             })
         }

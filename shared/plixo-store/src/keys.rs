@@ -90,6 +90,11 @@ pub fn countable(pk: &str, sk: &str) -> Option<(OrgId, Countable)> {
     Some((org.parse().ok()?, of))
 }
 
+/// The customer that a place in [`List::OwedOfAmount`] names.
+pub(crate) fn customer_at(place: &str) -> Option<CustomerId> {
+    place.rsplit_once('#')?.1.parse().ok()
+}
+
 /// The partition of what is kept of a person.
 #[must_use]
 pub fn user_partition(user: &UserId) -> String {
@@ -145,9 +150,9 @@ pub enum List {
     InvoicesOfCustomer(CustomerId),
     /// A customer's invoices of a status, earliest due first.
     InvoicesOfCustomerThatAre(CustomerId, InvoiceStatus),
-    /// The invoices of which exactly so much is left to pay, earliest due first.
+    /// The invoices that are owed, uncollectible ones among them, and of which exactly so much is left to pay, earliest due first.
     OwedOfAmount(Money),
-    /// A customer's invoices that are owed, earliest due first.
+    /// A customer's invoices that are owed, uncollectible ones among them, earliest due first.
     OwedOfCustomer(CustomerId),
     /// All payments.
     Payments,
@@ -232,7 +237,8 @@ pub(crate) fn lists(row: &Row) -> Vec<(List, String)> {
                 (List::InvoicesOfCustomerThatAre(customer, status), by_due_day.clone()),
             ];
             if row.takes_payment() {
-                lists.push((List::OwedOfAmount(row.balance()), by_due_day.clone()));
+                // Whose they are is needed beside them, and the row itself is not read for it.
+                lists.push((List::OwedOfAmount(row.balance()), format!("{by_due_day}#{customer}")));
                 lists.push((List::OwedOfCustomer(customer), by_due_day));
             }
             lists

@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::{Span, Timestamp};
 use plixo_domain::answer::{ANSWER_HOURS, Answer};
 use plixo_domain::audit::AuditEvent;
-use plixo_domain::id::{EventId, OrgId, bytes_of};
+use plixo_domain::id::{CustomerId, EventId, InvoiceId, OrgId, bytes_of};
 use plixo_domain::ledger::{
     Book, Countable, Customer, Invoice, InvoiceBody, Payer, Payment, Personal, Private, Row, RowKey,
 };
@@ -234,6 +234,35 @@ impl<T: Tables, K: KeyService> Store<T, K> {
         let last = places.last().map(|(at, _)| at.clone());
         let named = |(_, key): &(String, Key)| Some(keys::countable(&key.pk, &key.sk)?.1);
         Ok((places.iter().filter_map(named).collect(), last))
+    }
+
+    /// The invoices of a list of what is owed, each with its customer, earliest due first and as far as lists know by now: up to
+    /// `limit`, and whether there are more.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn owed(
+        &self,
+        org: &OrgId,
+        list: &List,
+        limit: usize,
+    ) -> Result<(Vec<(InvoiceId, CustomerId)>, bool), StoreError> {
+        let (table, index, partition) = list.place(org);
+        let limit_and_one = limit.saturating_add(1);
+        let range =
+            Range { table, index, partition, from: None, to: None, descending: false, limit: limit_and_one };
+        let mut places = self.tables.range(range).await?;
+        let more = places.len() > limit;
+        places.truncate(limit);
+        let owed = |(at, key): (String, Key)| match keys::countable(&key.pk, &key.sk) {
+            Some((_, Countable::Invoice(invoice))) => {
+                Some((invoice, list.customer().or_else(|| keys::customer_at(&at))?))
+            }
+            _ => None,
+        };
+        let owed: Option<Vec<_>> = places.into_iter().map(owed).collect();
+        let owed = owed.ok_or_else(|| StoreError::Corrupt("a place that names no invoice".to_owned()))?;
+        Ok((owed, more))
     }
 
     /// The version of a row, whether or not the rest of it can be read; `None` where there is no row.

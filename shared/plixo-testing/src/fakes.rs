@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 
 use plixo_aws::AwsError;
@@ -28,10 +28,72 @@ pub fn entropy() -> Option<[u8; 32]> {
     Some(bytes)
 }
 
+/// Of an index of a table: the index's partition attribute, the partition, the sort key, and whose place that is.
+type Place = (Table, &'static str, String, String, Key);
+
+/// Items, and where indices have them.
+#[derive(Debug, Clone, Default)]
+struct Items {
+    items: BTreeMap<Key, Item>,
+    places: BTreeSet<Place>,
+}
+
+const INDICES: [Index; 7] = [
+    Index::ByKind,
+    Index::ByState,
+    Index::ByCustomer,
+    Index::ByObject,
+    Index::ByCustomerState,
+    Index::ByAmount,
+    Index::ByOwed,
+];
+
+fn places(key: &Key, item: &Item) -> Vec<Place> {
+    let place = |index: Index| {
+        let (_, partition, sort) = index.names();
+        Some((key.table, partition, text(item.get(partition)?)?, text(item.get(sort)?)?, key.clone()))
+    };
+    INDICES.into_iter().filter_map(place).collect()
+}
+
+impl Items {
+    fn insert(&mut self, key: Key, item: Item) {
+        self.remove(&key);
+        self.places.extend(places(&key, &item));
+        self.items.insert(key, item);
+    }
+
+    fn remove(&mut self, key: &Key) {
+        if let Some(item) = self.items.remove(key) {
+            for place in places(key, &item) {
+                self.places.remove(&place);
+            }
+        }
+    }
+
+    /// The keys of a partition, each with its sort key there, in order.
+    fn partition(&self, range: &Range) -> Vec<(String, Key)> {
+        let (_, name, _) = range.index.names();
+        let nothing = Key { table: Table::Ledger, pk: String::new(), sk: String::new() };
+        let (table, of) = (range.table, &range.partition);
+        if range.index == Index::Primary {
+            let first = Key { table, pk: of.clone(), ..nothing };
+            let own = self.items.range(first..).take_while(|(key, _)| key.table == table && key.pk == *of);
+            return own.map(|(key, _)| (key.sk.clone(), key.clone())).collect();
+        }
+        let first = (table, name, of.clone(), String::new(), nothing);
+        let own = self.places.range(first..);
+        let own = own.take_while(|(in_table, index, partition, ..)| {
+            (*in_table, *index, partition) == (table, name, of)
+        });
+        own.map(|(.., sort, key)| (sort.clone(), key.clone())).collect()
+    }
+}
+
 /// DynamoDB as far as the store uses it.
 #[derive(Debug, Clone, Default)]
 pub struct FakeTables {
-    items: Arc<Mutex<BTreeMap<Key, Item>>>,
+    items: Arc<Mutex<Items>>,
     faults: Faults,
 }
 
@@ -45,7 +107,7 @@ impl FakeTables {
     /// Everything that is stored.
     #[must_use]
     pub fn dump(&self) -> BTreeMap<Key, Item> {
-        self.items.lock().unwrap().clone()
+        self.items.lock().unwrap().items.clone()
     }
 
     /// Puts an item into its place, unasked.
@@ -61,7 +123,7 @@ impl FakeTables {
     /// Tables of their own with the same contents.
     #[must_use]
     pub fn fork(&self, faults: Faults) -> Self {
-        Self { items: Arc::new(Mutex::new(self.dump())), faults }
+        Self { items: Arc::new(Mutex::new(self.items.lock().unwrap().clone())), faults }
     }
 }
 
@@ -83,7 +145,7 @@ impl Tables for FakeTables {
             .call(down, || {
                 let items = self.items.lock().unwrap();
                 let read = |key: Key| {
-                    let mut item = items.get(&key).cloned()?;
+                    let mut item = items.items.get(&key).cloned()?;
                     if key.table == Table::Ledger {
                         item.retain(|name, _| LEDGER_ATTRIBUTES.contains(&name.as_str()));
                     }
@@ -106,7 +168,7 @@ impl Tables for FakeTables {
                     let cause = "a transaction has 1 to 100 writes of different items".to_owned();
                     return Err(StoreError::from(AwsError::Refused { service: "DynamoDB", cause }).into());
                 }
-                let holds = |write: &Write| match (write.guard, items.get(&write.key)) {
+                let holds = |write: &Write| match (write.guard, items.items.get(&write.key)) {
                     (Guard::Absent, found) => found.is_none(),
                     (Guard::Version(wanted), Some(found)) => version(found) == Some(wanted),
                     (Guard::Version(_), None) => false,
@@ -138,28 +200,21 @@ impl Tables for FakeTables {
 
 impl FakeTables {
     async fn within(&self, range: Range) -> Result<Vec<(String, Key, Item)>, StoreError> {
-        let (_, partition, sort) = range.index.names();
-        let place = |key: &Key, item: &Item| match range.index {
-            Index::Primary => Some((key.pk.clone(), key.sk.clone())),
-            _ => Some((text(item.get(partition)?)?, text(item.get(sort)?)?)),
-        };
         let listed = || {
             let items = self.items.lock().unwrap();
-            let mut found: Vec<_> = items
-                .iter()
-                .filter(|(key, _)| key.table == range.table)
-                .filter_map(|(key, item)| Some((place(key, item)?, key, item)))
-                .filter(|((partition, _), ..)| *partition == range.partition)
-                .map(|((_, sort), key, item)| (sort, key.clone(), item.clone()))
-                .filter(|(sort, ..)| range.from.as_ref().is_none_or(|from| sort >= from))
-                .filter(|(sort, ..)| range.to.as_ref().is_none_or(|to| sort <= to))
-                .collect();
-            found.sort_by(|(a, one, _), (b, other, _)| (a, one).cmp(&(b, other)));
+            let mut found = items.partition(&range);
+            found.retain(|(sort, _)| {
+                range.from.as_ref().is_none_or(|from| sort >= from)
+                    && range.to.as_ref().is_none_or(|to| sort <= to)
+            });
             if range.descending {
                 found.reverse();
             }
             found.truncate(range.limit);
-            Ok(found)
+            let whole = |(sort, key): (String, Key)| {
+                items.items.get(&key).map(|item| (sort, key.clone(), item.clone()))
+            };
+            Ok(found.into_iter().filter_map(whole).collect())
         };
         self.faults.call(|| unavailable("DynamoDB").into(), listed).await
     }

@@ -40,7 +40,7 @@ pub struct Event {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum News {
     /// Something for the ledger.
-    Told(canonical::Event),
+    Told(Box<canonical::Event>),
     /// That something changed: what it is now has to be asked for.
     Fetch(Fetch),
     /// Nothing that Plixo uses.
@@ -135,7 +135,7 @@ fn plixos(text: &str, id: Option<&str>) -> Result<Event, ReadError> {
     };
     let type_of = body.need("type", body.text("type"))?;
     let news = match canonical::read(&body) {
-        Ok(Some(event)) => News::Told(event),
+        Ok(Some(event)) => News::Told(Box::new(event)),
         Ok(None) => News::Ignored,
         Err(error) => News::Unusable(error),
     };

@@ -27,7 +27,7 @@ pub(crate) fn delivery(text: &str) -> Result<Event, ReadError> {
         _ => Ok(None),
     };
     let news = match news {
-        Ok(Some(event)) => News::Told(event),
+        Ok(Some(event)) => News::Told(Box::new(event)),
         Ok(None) => News::Ignored,
         Err(error) => News::Unusable(error),
     };

@@ -105,7 +105,7 @@ fn news(name: &str, operation: &str, id: &str, account: &ExternalId, at: jiff::T
     match operation.to_ascii_lowercase().as_str() {
         "create" | "created" | "update" | "updated" | "merge" | "merged" => fetch(id),
         "delete" | "deleted" | "void" | "voided" => scoped(entity, Some(account), id)
-            .map_or(News::Ignored, |id| News::Told(entity.withdrawn(id, Version::last(at)))),
+            .map_or(News::Ignored, |id| News::Told(Box::new(entity.withdrawn(id, Version::last(at))))),
         _ => News::Ignored,
     }
 }

@@ -98,7 +98,7 @@ fn revealed(event: &Event) -> String {
 
 fn told(delivery: &Delivery) -> Vec<&Event> {
     let news = delivery.events.iter().filter_map(|event| match &event.news {
-        News::Told(event) => Some(event),
+        News::Told(event) => Some(event.as_ref()),
         _ => None,
     });
     news.collect()

@@ -5,11 +5,13 @@ mod message;
 use std::collections::{BTreeSet, HashMap};
 
 use jiff::Timestamp;
+use plixo_aws::sqs::SendMessage;
 use plixo_domain::audit::{Actor, ActorKind, AuditEvent, Object, Outcome};
 use plixo_domain::id::{Ids, OrgId, bytes_of};
 use plixo_domain::ledger::staff::{StaffError, Stopped};
 use plixo_domain::ledger::{
-    Book, Kept, Payment, Row, RowKey, Told, Unread, tell_customer, tell_invoice, tell_payment,
+    Book, CashTask, CashTaskOf, InvoiceRef, Kept, Payment, Row, RowKey, Told, Unread, cash_tasks,
+    tell_customer, tell_invoice, tell_payment,
 };
 use plixo_domain::webhook::{EventStatus, WebhookEvent};
 use plixo_envelope::KeyService;
@@ -31,9 +33,10 @@ const READ_AHEAD: usize = 8;
 
 /// A worker that tells the ledger what events say.
 #[derive(Debug)]
-pub struct Worker<T, K> {
+pub struct Worker<T, K, Q> {
     function: &'static str,
     store: Store<T, K>,
+    cash: Q,
 }
 
 type Stored = Result<Option<(Row, u64)>, StoreError>;
@@ -41,10 +44,10 @@ type Rows = HashMap<(OrgId, RowKey), Stored>;
 /// The rows of a batch, each held by one message at a time; true once a message held it, for then it may have changed it.
 type Turns = HashMap<(OrgId, RowKey), Mutex<bool>>;
 
-impl<T: Tables, K: KeyService> Worker<T, K> {
-    /// The worker of that function's name, on that store.
-    pub fn new(function: &'static str, store: Store<T, K>) -> Self {
-        Self { function, store }
+impl<T: Tables, K: KeyService, Q: SendMessage> Worker<T, K, Q> {
+    /// The worker of that function's name, on that store. What may be to be applied after an event is told to `cash`.
+    pub fn new(function: &'static str, store: Store<T, K>, cash: Q) -> Self {
+        Self { function, store, cash }
     }
 
     /// The store that it works on.
@@ -172,11 +175,16 @@ impl<T: Tables, K: KeyService> Worker<T, K> {
             match enter(task, &mut book, now) {
                 Ok(Entry { outcome, audit, why }) => {
                     if audit.is_empty() {
+                        // It may have come again because the queue for cash did not take what followed from it.
+                        self.tell_cash(repeated(task, &book)).await?;
                         return Ok(Done::As(outcome, why));
                     }
-                    let payload = task.payload(&book);
+                    let (payload, follows) = (task.payload(&book), cash_tasks(&task.org(), &book));
                     return match self.store.commit(&task.org(), &book, payload, &audit, now).await {
-                        Ok(()) => Ok(Done::As(outcome, why)),
+                        Ok(()) => {
+                            self.tell_cash(follows).await?;
+                            Ok(Done::As(outcome, why))
+                        }
                         Err(CommitError::Conflict) => Ok(Done::Overtaken),
                         Err(CommitError::Store(error)) => Err(error),
                     };
@@ -189,6 +197,31 @@ impl<T: Tables, K: KeyService> Worker<T, K> {
         }
         Err(StoreError::Corrupt("an event needs ever more rows".to_owned()))
     }
+
+    async fn tell_cash(&self, tasks: Vec<CashTask>) -> Result<(), StoreError> {
+        for task in tasks {
+            let body = serde_json::to_string(&task);
+            let body = body.map_err(|_| StoreError::Corrupt("a task has no JSON form".to_owned()))?;
+            self.cash.send_message(body, ("task", "cash".to_owned())).await?;
+        }
+        Ok(())
+    }
+}
+
+/// What followed from a task that came before, as far as its rows tell.
+fn repeated(task: &Task, book: &Book) -> Vec<CashTask> {
+    let News::Told(Some(fact)) = &task.news else { return Vec::new() };
+    let of = match fact.as_ref() {
+        Fact::Payment(news) => book.get::<Payment>(&news.reference).ok().flatten().and_then(|payment| {
+            payment.may_apply_itself().then(|| CashTaskOf::Payment(payment.reference.clone()))
+        }),
+        Fact::Invoice(news) => {
+            let link = book.get::<InvoiceRef>(&news.reference).ok().flatten();
+            link.map(|link| CashTaskOf::Invoice(link.invoice))
+        }
+        Fact::Customer(_) => None,
+    };
+    of.into_iter().map(|of| CashTask::new(task.org(), of)).collect()
 }
 
 enum Done {
@@ -336,7 +369,7 @@ impl Audit<'_> {
     /// One event for each payment, invoice and customer that the book changed.
     fn changes(&mut self, book: &Book, told: Option<Told>) {
         let learned = if let Some(Told::Learned(fields)) = told { fields } else { Vec::new() };
-        let fact = if let News::Told(fact) = &self.task.news { fact.as_ref() } else { None };
+        let fact = if let News::Told(fact) = &self.task.news { fact.as_deref() } else { None };
         for (name, object, is_new) in book.touched() {
             let verb = format!("{}.{}", object.kind, if is_new { "create" } else { "update" });
             let is_told_of = match (fact, name) {

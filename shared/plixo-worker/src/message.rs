@@ -72,7 +72,7 @@ pub struct Task {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum News {
     /// This; or nothing, though its type is one that is used.
-    Told(Option<Fact>),
+    Told(Option<Box<Fact>>),
     /// The ledger knows something newer already.
     Known,
     /// A type that is not used.

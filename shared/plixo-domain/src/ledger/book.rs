@@ -277,6 +277,17 @@ impl Book {
         Ok(())
     }
 
+    /// Has a row that was read, and is not changed, be as it was read when the rest is committed: something follows from it.
+    ///
+    /// # Errors
+    /// [`Unread`] when it was never read.
+    pub fn hold<T: Kept>(&mut self, name: &T::Name) -> Result<(), Unread> {
+        let key = T::key(name);
+        let Some(slot) = self.slots.get_mut(&key) else { return Err(Unread(vec![key])) };
+        slot.changed |= slot.row.is_some();
+        Ok(())
+    }
+
     /// Puts a row of a name that was made this moment, so that nothing can be there.
     pub fn put_new<T: Kept>(&mut self, row: T) {
         let key = T::key(&row.name());

@@ -117,10 +117,10 @@ pub fn tell_invoice(book: &mut Book, news: &InvoiceNews, by: &Actor, ids: &mut I
         (_, _, Some(before)) => Some(Invoice { state: InvoiceState::Void, ..before.clone() }),
         _ => None,
     };
-    let mut payments = Vec::new();
+    let (mut payments, mut waiting) = (Vec::new(), Vec::new());
     let after = match after {
         Some(after) => {
-            let waiting = std::mem::take(&mut link.waiting);
+            waiting = std::mem::take(&mut link.waiting);
             let mut with_moved = book.clone();
             moved.iter().try_for_each(|payment| with_moved.put(payment.clone()))?;
             let (served, told) = serve(&with_moved, before.as_ref(), after, &waiting, by, ids)?;
@@ -137,6 +137,8 @@ pub fn tell_invoice(book: &mut Book, news: &InvoiceNews, by: &Actor, ids: &mut I
         around.enter(book, &link)?;
     }
     moved.into_iter().chain(payments).try_for_each(|payment| book.put(payment))?;
+    // Who changes such a payment at the same time does not see the claim that it has from now on.
+    waiting.iter().try_for_each(|payment| book.hold::<Payment>(payment))?;
     match after {
         Some(new) if before.is_none() => book.put_new(new),
         Some(after) => book.put(after)?,
@@ -262,7 +264,7 @@ impl Around {
 
     fn enter(self, book: &mut Book, link: &InvoiceRef) -> Result<(), Unread> {
         let Self { customer, new_customer, number, given_up, references } = self;
-        references.enter(book, link.invoice)?;
+        references.enter(book, link.invoice, customer)?;
         if let Some(reference) = new_customer {
             let mut new = Customer::new(customer, Personal::default());
             new.links.insert(reference.clone(), Link::Live);

@@ -1,6 +1,7 @@
 //! The ledger: what an organisation is owed, and what came in.
 
 mod book;
+mod cash;
 mod checkout;
 mod customer;
 mod erp;
@@ -19,12 +20,15 @@ mod tests;
 mod totals;
 
 pub use book::{Book, Kept, Row, RowKey, Unread};
+pub use cash::{CashTask, CashTaskOf, cash_tasks};
 pub use checkout::{CHECKOUT, Checkout, begin_checkout, end_checkout, is_on_its_way, note_session};
 pub use customer::{Address, Customer, CustomerNews, CustomerRef, Link, Personal, tell_customer};
 pub use erp::{InvoiceDocument, InvoiceNews, InvoiceRef, tell_invoice};
 pub use invoice::{Claim, Invoice, InvoiceBody, InvoiceError, InvoiceState, InvoiceStatus, Line, MAX_CLAIMS};
 pub use logo::{Logo, LogoHash, NoLogoHash};
-pub use organisation::{InvoiceNumber, Organisation, Residency, Settings};
+pub use organisation::{
+    AllocationOrder, CashApplication, InvoiceNumber, Organisation, Residency, Settings, UnderpaymentTolerance,
+};
 pub use payers::{PayerHash, PayerHistory};
 pub use payment::{
     Allocation, Choice, DisputeState, Payer, Payment, PaymentNews, PaymentPart, PaymentPointer,

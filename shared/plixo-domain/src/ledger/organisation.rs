@@ -70,6 +70,86 @@ pub struct Settings {
     /// Whether its members must sign in with two factors.
     #[serde(default)]
     pub require_two_factor: bool,
+    /// How its payments are applied to invoices.
+    #[serde(default)]
+    pub cash_application: CashApplication,
+}
+
+/// How payments are applied to invoices.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CashApplication {
+    /// Whether Plixo applies by itself what it is sure of.
+    pub automatic: bool,
+    /// How sure it has to be for that, hundredths: 95 to 100.
+    pub threshold: u16,
+    /// How much less than asked for counts as paid.
+    pub underpayment_tolerance: UnderpaymentTolerance,
+    /// Which invoices come first where money does not cover all, and the payer does not say.
+    pub order: AllocationOrder,
+}
+
+impl CashApplication {
+    /// No threshold is lower, hundredths.
+    pub const LOWEST_THRESHOLD: u16 = 95;
+}
+
+impl Default for CashApplication {
+    fn default() -> Self {
+        Self {
+            automatic: true,
+            threshold: Self::LOWEST_THRESHOLD,
+            underpayment_tolerance: UnderpaymentTolerance::default(),
+            order: AllocationOrder::default(),
+        }
+    }
+}
+
+/// How much less than asked for counts as paid: the least of what is set, and at most 1 % and 5.00. Nothing less, if nothing is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct UnderpaymentTolerance {
+    /// Hundredths of a percent of what is asked for.
+    pub percent: Option<u16>,
+    /// Hundredths of the currency's unit.
+    pub amount: Option<u16>,
+}
+
+impl UnderpaymentTolerance {
+    /// As much as can be set: 1 % and 5.00.
+    pub const MOST: Self = Self { percent: Some(100), amount: Some(500) };
+}
+
+/// Which invoices come first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AllocationOrder {
+    /// Those that are due first.
+    #[default]
+    OldestDueFirst,
+    /// Those that were issued first.
+    OldestIssuedFirst,
+    /// Those with the least open.
+    SmallestFirst,
+    /// Those with the most open.
+    LargestFirst,
+}
+
+impl AllocationOrder {
+    /// All of them.
+    pub const ALL: [Self; 4] =
+        [Self::OldestDueFirst, Self::OldestIssuedFirst, Self::SmallestFirst, Self::LargestFirst];
+
+    /// The contract's word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OldestDueFirst => "oldest_due_first",
+            Self::OldestIssuedFirst => "oldest_issued_first",
+            Self::SmallestFirst => "smallest_first",
+            Self::LargestFirst => "largest_first",
+        }
+    }
 }
 
 impl Settings {

@@ -13,7 +13,7 @@ use super::invoice::{Ask, Share};
 use super::settle::{Cause, need, settle};
 use super::staff::MAX_CHOICES;
 use super::{Book, Kept, PayerHash, Private, Stamp, Told, Unread};
-use crate::audit::Actor;
+use crate::audit::{Actor, ActorKind};
 use crate::id::{AllocationId, CustomerId, Ids, InvoiceId, PaymentId};
 use crate::money::{Currency, Money};
 use crate::webhook::{ExternalId, ExternalRef, Provider};
@@ -233,6 +233,8 @@ pub struct Payment {
     pub choices: Vec<Choice>,
     /// Invoices that a provider may name in vain, for a person took the allocation back.
     pub undone: BTreeSet<InvoiceId>,
+    /// Whether a person ever took an allocation of it back. From then on Plixo applies nothing of it by itself.
+    pub taken_back: bool,
     /// Where it went.
     pub allocations: BTreeMap<AllocationId, Allocation>,
 }
@@ -301,6 +303,7 @@ impl Payment {
             payer_hash: None,
             choices: Vec::new(),
             undone: BTreeSet::new(),
+            taken_back: false,
             allocations: BTreeMap::new(),
         }
     }
@@ -641,6 +644,17 @@ impl Payment {
         let named = self.allocations.values().filter(|it| self.choice(&it.id).is_none());
         let named = named.fold(0_i64, |sum, allocation| sum.saturating_add(allocation.amount));
         self.net().saturating_sub(chosen).saturating_sub(named).max(0)
+    }
+
+    /// Whether Plixo may apply what is unapplied by itself: money that is here and undisputed, of which no provider says what it is
+    /// for, and that no person has applied in part or taken back.
+    #[must_use]
+    pub fn may_apply_itself(&self) -> bool {
+        let settled = matches!(self.status(), PaymentStatus::Succeeded | PaymentStatus::PartiallyRefunded);
+        let unapplied = self.unapplied().map_or(0, |money| money.amount);
+        let told = !self.named.is_empty() || !self.shares.is_empty();
+        let by_people = self.choices.iter().any(|choice| choice.by.kind != ActorKind::Function);
+        settled && unapplied > 0 && self.free() == unapplied && !told && !by_people && !self.taken_back
     }
 
     /// The choice that an allocation is, if a person made it.

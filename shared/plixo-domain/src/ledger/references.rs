@@ -1,22 +1,26 @@
 //! Which invoices a reference may name.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::settle::need;
 use super::{Book, Kept, Unread};
-use crate::id::InvoiceId;
+use crate::id::{CustomerId, InvoiceId};
 use crate::reference::{ReferenceKey, reference_key};
-
-/// So many invoices are kept of one key. Two are enough for a person to be asked.
-const MAX_INVOICES: usize = 8;
 
 /// The invoices whose numbers have a key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InvoiceReference {
     /// The key.
     pub key: ReferenceKey,
-    /// The invoices that were sent, or told of, under such a number.
-    pub invoices: Vec<InvoiceId>,
+    /// The invoices that were sent, or told of, under such a number, each with its customer.
+    pub invoices: BTreeMap<InvoiceId, CustomerId>,
+}
+
+impl InvoiceReference {
+    /// So many invoices are kept of one key. Two are enough for a person to be asked.
+    pub const MOST: usize = 8;
 }
 
 /// The rows of an invoice's number, and of the one that it gives up, read and ready to be changed.
@@ -33,24 +37,29 @@ impl References {
         need(book, had.iter().chain([&key]).map(InvoiceReference::key))?;
         let row = |key: ReferenceKey| {
             let known = book.get::<InvoiceReference>(&key)?.cloned();
-            Ok(known.unwrap_or(InvoiceReference { key, invoices: Vec::new() }))
+            Ok(known.unwrap_or(InvoiceReference { key, invoices: BTreeMap::new() }))
         };
         Ok(Self { taken: row(key)?, given_up: had.map(row).transpose()? })
     }
 
     /// Enters it in the book, where all of it was read.
-    pub(super) fn enter(self, book: &mut Book, invoice: InvoiceId) -> Result<(), Unread> {
+    pub(super) fn enter(
+        self,
+        book: &mut Book,
+        invoice: InvoiceId,
+        customer: CustomerId,
+    ) -> Result<(), Unread> {
         let Self { mut taken, given_up } = self;
         if let Some(mut given_up) = given_up {
-            given_up.invoices.retain(|known| *known != invoice);
+            given_up.invoices.remove(&invoice);
             if given_up.invoices.is_empty() {
                 book.remove::<InvoiceReference>(&given_up.key)?;
             } else {
                 book.put(given_up)?;
             }
         }
-        if !taken.invoices.contains(&invoice) && taken.invoices.len() < MAX_INVOICES {
-            taken.invoices.push(invoice);
+        if taken.invoices.contains_key(&invoice) || taken.invoices.len() < InvoiceReference::MOST {
+            taken.invoices.insert(invoice, customer);
         }
         if taken.invoices.is_empty() { Ok(()) } else { book.put(taken) }
     }

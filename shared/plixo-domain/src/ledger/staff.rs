@@ -43,8 +43,8 @@ pub use invoices::{
     mark_uncollectible, update_invoice, void_invoice,
 };
 pub use organisations::{
-    MAX_NETS, NewOrganisation, OrganisationPatch, Position, SettingsPatch, create_organisation, set_logo,
-    update_organisation,
+    CashApplicationPatch, MAX_NETS, NewOrganisation, OrganisationPatch, Position, SettingsPatch,
+    TolerancePatch, create_organisation, set_logo, update_organisation,
 };
 pub use payments::{
     MAX_ALLOCATIONS, MAX_CHOICES, NewPayment, RecordedSource, allocate, deallocate, record_payment,

@@ -59,7 +59,16 @@ pub(super) fn payment() -> Payment {
         payer_hash: None,
         choices: Vec::new(),
         undone: Default::default(),
+        taken_back: false,
         allocations: Default::default(),
+    }
+}
+
+/// A row without what is remembered for good, even when all else is taken back.
+pub(super) fn forgetful(row: &Row) -> Row {
+    match row {
+        Row::Payment(payment) => Row::Payment(Payment { taken_back: false, ..payment.clone() }),
+        row => row.clone(),
     }
 }
 

@@ -13,13 +13,13 @@ use plixo_domain::secret::Secret;
 use plixo_domain::webhook::{Digest, EndpointState, EventStatus, HmacScheme, SignatureEncoding};
 use plixo_pages::{
     AllocateForm, AllocationRow, Applied, AuditFilter, AuditLog, AuditRow, Banner, BeginTotp, Candidate,
-    Carried, CashPage, CashPayment, CashPlace, CashWork, Choice, Code, ConnectedAccount, CustomerForm,
-    CustomerLink, CustomerList, CustomerPage, CustomerRow, EndpointForm, EndpointRow, Errors, EventList,
-    EventPage, EventRow, Frame, FreshLink, FreshSecret, GoneWhy, HistoryRow, Integrations, InviteForm,
-    InvoiceFilter, InvoiceForm, InvoiceLine, InvoiceList, InvoicePage, InvoiceRow, Language, Left, LineRow,
-    LinkEmail, LinkRow, May, MemberRow, Members, Membership, MoneyOverview, Month, NewPassword,
-    OrganisationRow, Organisations, Overview, Paging, PaymentForm, PaymentList, PaymentPage, PaymentRow,
-    PortalAsked, PortalDoor, PortalGone, PortalInvoice, PortalLine, PortalNote, PortalProblem,
+    Carried, CashForm, CashPage, CashPayment, CashPlace, CashWork, Choice, Code, ConnectedAccount,
+    CustomerForm, CustomerLink, CustomerList, CustomerPage, CustomerRow, EndpointForm, EndpointRow, Errors,
+    EventList, EventPage, EventRow, Frame, FreshLink, FreshSecret, GoneWhy, HistoryRow, Integrations,
+    InviteForm, InvoiceFilter, InvoiceForm, InvoiceLine, InvoiceList, InvoicePage, InvoiceRow, Language,
+    Left, LineRow, LinkEmail, LinkRow, May, MemberRow, Members, Membership, MoneyOverview, Month,
+    NewPassword, OrganisationRow, Organisations, Overview, Paging, PaymentForm, PaymentList, PaymentPage,
+    PaymentRow, PortalAsked, PortalDoor, PortalGone, PortalInvoice, PortalLine, PortalNote, PortalProblem,
     PortalProblemKind, PortalStanding, Problem, ProblemKind, Qr, Seller, SendAgain, SettingsPage, Severity,
     SignIn, SourceForm, SourceRow, SuggestedAllocation, Suggestion, Suggestions, Totp, Undo, UndoAllocation,
 };
@@ -1382,6 +1382,7 @@ impl Make<'_> {
             require_two_factor: true,
             residency: Residency::Eu,
             own_ip: self.some("203.0.113.7"),
+            cash: CashForm { automatic: true, threshold: "0.95".to_owned(), ..CashForm::default() },
             logo: None,
             errors: Errors::default(),
         };

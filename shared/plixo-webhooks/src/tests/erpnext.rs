@@ -11,7 +11,7 @@ fn news(provider: Provider, body: &Value) -> News {
 
 fn told_by(body: &Value) -> Event {
     match news(Provider::Erpnext, body) {
-        News::Told(event) => event,
+        News::Told(event) => *event,
         other => panic!("{other:?}"),
     }
 }
@@ -35,7 +35,7 @@ fn what_python_writes_is_money_exactly() {
         let read = Delivery::read(Provider::Erpnext, body.as_bytes(), None).unwrap().events.remove(0).news;
         match read {
             News::Told(event) => {
-                let Event::InvoiceUpserted(invoice) = &event else { panic!("an invoice") };
+                let Event::InvoiceUpserted(invoice) = event.as_ref() else { panic!("an invoice") };
                 assert_eq!(invoice.total.amount, amount, "{total}");
             }
             other => {
@@ -194,14 +194,14 @@ fn lines_that_lack_or_exceed_the_total_get_one_that_makes_up_for_it() {
     let mut body = sample("webhook-erp", "canonical.invoice.upserted");
     body["data"]["total"]["amount"] = json!(23_000);
     let News::Told(event) = news(Provider::StandardWebhooks, &body) else { panic!("it is read") };
-    let Event::InvoiceUpserted(invoice) = &event else { panic!("an invoice") };
+    let Event::InvoiceUpserted(invoice) = event.as_ref() else { panic!("an invoice") };
     let Private::Plain(shown) = &invoice.body else { panic!("nothing is sealed here") };
     assert_eq!(shown.lines.last().unwrap().unit_price.amount, -800);
     assert_eq!(shown.total(), Ok(invoice.total));
     body["data"]["lines"] =
         json!(vec![json!({"description": "x", "unit_price": {"amount": 1, "currency": "EUR"}}); 500]);
     let News::Told(event) = news(Provider::StandardWebhooks, &body) else { panic!("it is read") };
-    let Event::InvoiceUpserted(invoice) = &event else { panic!("an invoice") };
+    let Event::InvoiceUpserted(invoice) = event.as_ref() else { panic!("an invoice") };
     let Private::Plain(shown) = &invoice.body else { panic!("nothing is sealed here") };
     assert_eq!((shown.lines.len(), shown.total()), (200, Ok(invoice.total)));
 }

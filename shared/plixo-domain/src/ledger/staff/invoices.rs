@@ -199,7 +199,7 @@ pub fn finalize_invoice(
         book.put(InvoiceNumber { number: number.clone(), invoice: *id })?;
         invoice.number = number;
     }
-    references.enter(book, *id)?;
+    references.enter(book, *id, before.customer_id)?;
     payments.into_iter().try_for_each(|payment| book.put(payment))?;
     book.put(invoice)?;
     Ok(Changed { id: *id, fields })

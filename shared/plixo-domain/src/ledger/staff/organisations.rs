@@ -2,22 +2,31 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 
 use ipnet::IpNet;
 
 use super::fields::Fields;
 use super::{Changed, Patch, StaffError, Stopped};
 use crate::id::OrgId;
-use crate::ledger::{Book, Logo, Organisation, Residency, Settings};
+use crate::ledger::{
+    AllocationOrder, Book, CashApplication, Logo, Organisation, Residency, Settings, UnderpaymentTolerance,
+};
 
 /// The most networks of an address list.
 pub const MAX_NETS: usize = 100;
 /// The longest name, characters.
 const MAX_NAME: usize = 200;
+/// Hundredths.
+const THRESHOLDS: RangeInclusive<u16> = CashApplication::LOWEST_THRESHOLD..=100;
 
 const NAME: &str = "/name";
 const LIST: &str = "/settings/ip_allow_list";
 const TWO_FACTOR: &str = "/settings/require_two_factor";
+const AUTOMATIC: &str = "/settings/cash_application/automatic";
+const THRESHOLD: &str = "/settings/cash_application/threshold";
+const TOLERANCE: &str = "/settings/cash_application/underpayment_tolerance";
+const ORDER: &str = "/settings/cash_application/order";
 
 /// An organisation to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +51,30 @@ pub struct SettingsPatch {
     pub ip_allow_list: Patch<Vec<String>>,
     /// Whether members must sign in with two factors.
     pub require_two_factor: Patch<bool>,
+    /// How payments are applied.
+    pub cash_application: CashApplicationPatch,
+}
+
+/// How the application of payments is to change.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CashApplicationPatch {
+    /// Whether Plixo applies by itself what it is sure of.
+    pub automatic: Patch<bool>,
+    /// How sure it has to be: a decimal, as text, from 0.95 to 1.
+    pub threshold: Patch<String>,
+    /// The whole of it; cleared, there is none.
+    pub underpayment_tolerance: Patch<TolerancePatch>,
+    /// Which invoices come first.
+    pub order: Patch<AllocationOrder>,
+}
+
+/// An underpayment tolerance to be set: decimals, as text.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TolerancePatch {
+    /// Percent of what is asked for, at most 1.
+    pub percent: Option<String>,
+    /// Units of the currency, at most 5.
+    pub amount: Option<String>,
 }
 
 /// How whoever wants a change came in.
@@ -89,6 +122,7 @@ pub fn update_organisation(
         Patch::Clear => wrong.wrong(LIST, "cannot be null; send [] for no list"),
         Patch::Set(list) => settings.ip_allow_list = networks(&list, &mut wrong),
     }
+    apply_cash(&mut settings.cash_application, patch.settings.cash_application, &mut wrong);
     wrong.done()?;
 
     let mut fields = Vec::new();
@@ -109,9 +143,68 @@ pub fn update_organisation(
         }
         fields.push("require_two_factor");
     }
+    if before.settings.cash_application != after.settings.cash_application {
+        fields.push("cash_application");
+    }
     let id = after.id;
     book.put(after)?;
     Ok(Changed { id, fields })
+}
+
+fn apply_cash(cash: &mut CashApplication, patch: CashApplicationPatch, wrong: &mut Fields) {
+    let CashApplicationPatch { automatic, threshold, underpayment_tolerance, order } = patch;
+    cash.automatic = automatic.over_needed(cash.automatic, AUTOMATIC, wrong);
+    cash.order = order.over_needed(cash.order, ORDER, wrong);
+    let read = match threshold {
+        Patch::Set(text) => match hundredths(&text).filter(|it| THRESHOLDS.contains(it)) {
+            Some(read) => Patch::Set(read),
+            None => {
+                wrong.wrong(THRESHOLD, "has to be a decimal from 0.95 to 1.00, with at most two places");
+                Patch::Keep
+            }
+        },
+        Patch::Keep => Patch::Keep,
+        Patch::Clear => Patch::Clear,
+    };
+    cash.threshold = read.over_needed(cash.threshold, THRESHOLD, wrong);
+    let most = UnderpaymentTolerance::MOST;
+    let mut part = |text: Option<String>, most: Option<u16>, at: &str, why: &'static str| {
+        let text = text?;
+        let read = hundredths(&text).filter(|read| Some(*read) <= most);
+        wrong.check(read.is_some(), format!("{TOLERANCE}/{at}"), why);
+        read
+    };
+    match underpayment_tolerance {
+        Patch::Keep => {}
+        Patch::Clear => cash.underpayment_tolerance = UnderpaymentTolerance::default(),
+        Patch::Set(TolerancePatch { percent, amount }) => {
+            cash.underpayment_tolerance = UnderpaymentTolerance {
+                percent: part(
+                    percent,
+                    most.percent,
+                    "percent",
+                    "has to be a decimal from 0 to 1.00, with at most two places",
+                ),
+                amount: part(
+                    amount,
+                    most.amount,
+                    "amount",
+                    "has to be a decimal from 0 to 5.00, with at most two places",
+                ),
+            };
+        }
+    }
+}
+
+/// A decimal of at most two places, in hundredths.
+fn hundredths(text: &str) -> Option<u16> {
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+    if !digits(whole) || !digits(part) || part.len() > 2 {
+        return None;
+    }
+    let whole = whole.parse::<u16>().ok()?.checked_mul(100)?;
+    whole.checked_add(format!("{part:0<2}").parse().ok()?)
 }
 
 /// Gives an organisation that logo, or none: the image, and which one it is.

@@ -222,8 +222,8 @@ pub fn allocate(
     Ok(Changed { id: made, fields: vec!["allocations"] })
 }
 
-/// Takes an allocation back: all is as it was before it. One that follows from what the provider says stays away, whatever
-/// the provider repeats.
+/// Takes an allocation back: all is as it was before it, but that Plixo applies nothing of the payment by itself any more. One that
+/// follows from what the provider says stays away, whatever the provider repeats.
 ///
 /// # Errors
 /// [`Stopped::Unread`]; [`StaffError::Missing`] for the payment or the allocation.
@@ -236,6 +236,7 @@ pub fn deallocate(
 ) -> Result<Changed<AllocationId>, Stopped> {
     let before = find(book, payment)?.clone();
     let mut after = before.clone();
+    after.taken_back = true;
     let mut history = None;
     if let Some(choice) = before.choice(allocation) {
         after.choices.retain(|choice| choice.id != *allocation);

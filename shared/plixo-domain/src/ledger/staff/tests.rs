@@ -7,11 +7,13 @@ use super::fields::HOLDS_CARD;
 use super::*;
 use crate::audit::{Actor, ActorKind};
 use crate::id::{AllocationId, CustomerId, Ids, InvoiceId, PaymentId};
-use crate::ledger::tests::{Rows, actor, dispute, eur, ids, invoice, news, part, received, refund, stripe};
+use crate::ledger::tests::{
+    Rows, actor, dispute, eur, forgetful, ids, invoice, news, part, received, refund, stripe,
+};
 use crate::ledger::{
-    Address, Allocation, Book, Customer, DisputeState, Invoice, InvoiceBody, InvoiceNumber, InvoiceState,
-    Kept, Line, MAX_TOUCHED, Payment, PaymentNews, PaymentPart, PaymentSource, Personal, Private,
-    RefundState, Row, RowKey, Witness, tell_payment,
+    Address, Allocation, Book, CashTask, CashTaskOf, Customer, DisputeState, Invoice, InvoiceBody,
+    InvoiceNumber, InvoiceState, Kept, Line, MAX_TOUCHED, Payment, PaymentNews, PaymentPart, PaymentSource,
+    Personal, Private, RefundState, Row, RowKey, Witness, cash_tasks, tell_payment,
 };
 use crate::money::Money;
 use crate::webhook::Provider;
@@ -81,9 +83,9 @@ impl Rows {
         self.act(|book| deallocate(book, &of, &id, &person(), &mut later(n))).map(drop)
     }
 
-    /// The rows without their versions.
+    /// The rows without their versions, and without that a person took something back.
     fn contents(&self) -> Vec<(RowKey, Row)> {
-        self.0.iter().map(|(key, (row, _))| (key.clone(), row.clone())).collect()
+        self.0.iter().map(|(key, (row, _))| (key.clone(), forgetful(row))).collect()
     }
 
     fn customer(&mut self) -> CustomerId {
@@ -1151,9 +1153,86 @@ proptest! {
 }
 
 #[test]
+fn what_a_person_had_a_hand_in_plixo_applies_no_more_of_by_itself() {
+    let (open, other) = (invoice(1, 100), invoice(2, 100));
+    let mut rows = Rows::with(&[open.clone(), other.clone()]);
+    let function = Actor { kind: ActorKind::Function, id: "worker-cash".into(), role: None };
+    let may = |rows: &Rows, id: &str| rows.payment(id).may_apply_itself();
+    rows.money("pi_1", 300, None);
+    let of = rows.payment("pi_1").id;
+    assert!(may(&rows, "pi_1"));
+    let wanted = [(open.id, eur(100))];
+    let made = rows.act(|book| allocate(book, &of, &wanted, &function, &mut later(1))).unwrap();
+    assert!(may(&rows, "pi_1"), "its own choice is nobody else's");
+    let mine = rows.allocate(2, of, &[(other.id, eur(50))]).unwrap();
+    assert!(!may(&rows, "pi_1"), "a person is at it");
+    rows.deallocate(3, of, mine[0]).unwrap();
+    assert!(!may(&rows, "pi_1"), "a person took something back");
+    rows.deallocate(4, of, made.id[0]).unwrap();
+    assert_eq!(rows.payment("pi_1").unapplied(), Some(eur(300)));
+    assert!(!may(&rows, "pi_1"));
+
+    rows.money("pi_2", 100, Some(other.id));
+    assert!(!may(&rows, "pi_2"), "nothing is unapplied");
+    rows.money("pi_3", 100, Some(other.id));
+    assert!(
+        rows.payment("pi_3").unapplied() == Some(eur(100)) && !may(&rows, "pi_3"),
+        "it is for an invoice"
+    );
+    let named = *rows.payment("pi_2").allocations.keys().next().unwrap();
+    let second = rows.payment("pi_2").id;
+    rows.deallocate(5, second, named).unwrap();
+    assert!(!may(&rows, "pi_2"));
+    rows.money("pi_4", 100, None);
+    rows.pay(&news("pi_4", 20, 2, dispute(DisputeState::Open, 100)), 9);
+    assert!(!may(&rows, "pi_4"), "disputed");
+}
+
+#[test]
 fn a_stripe_payment_is_of_stripe() {
     let mut rows = Rows::default();
     rows.money("pi_1", 5, None);
     let payment: &Payment = rows.payment("pi_1");
     assert_eq!((payment.source(), payment.external_id()), (PaymentSource::Stripe, Some(&stripe("pi_1").id)));
+}
+
+#[test]
+fn what_can_be_applied_now_is_looked_at_and_nothing_else() {
+    let org = ids(88).make();
+    let mut rows = Rows::with(&[invoice(1, 100)]);
+    let of = invoice(1, 100).id;
+    let tasks = |book: &Book| -> Vec<serde_json::Value> {
+        cash_tasks(&org, book).iter().map(|task| serde_json::to_value(task).unwrap()).collect()
+    };
+    let told = |rows: &Rows, news: &PaymentNews| {
+        let mut book = Book::default();
+        while let Err(Unread(names)) = tell_payment(&mut book, news, &actor(), &mut ids(3)) {
+            names.into_iter().for_each(|name| book.learn(name.clone(), rows.0.get(&name).cloned()));
+        }
+        book
+    };
+    let unnamed = news("pi_1", 10, 1, received(Witness::Intent, 100, 10, None));
+    let expected = serde_json::json!({"v": 1, "org": org, "payment": {"provider": "stripe", "id": "pi_1"}});
+    assert_eq!(tasks(&told(&rows, &unnamed)), std::slice::from_ref(&expected));
+    let read: CashTask = serde_json::from_value(expected).unwrap();
+    assert_eq!(read, CashTask::new(org, CashTaskOf::Payment(stripe("pi_1"))));
+    let named = news("pi_2", 10, 1, received(Witness::Intent, 100, 10, Some(of)));
+    assert_eq!(
+        tasks(&told(&rows, &named)),
+        [serde_json::Value::Null; 0],
+        "a settled invoice, an applied payment"
+    );
+    rows.pay(&named, 4);
+    let mut book = told(&rows, &news("pi_2", 20, 2, refund("re_1", RefundState::Succeeded, 100)));
+    assert_eq!(tasks(&book), [serde_json::json!({"v": 1, "org": org, "invoice": of})], "owed again");
+    book = book.committed();
+    assert_eq!(tasks(&book), [serde_json::Value::Null; 0], "nothing changed since");
+    let customer = rows.customer();
+    let draft =
+        rows.act(|book| create_invoice(book, new_invoice(customer, Some("RE-9")), &mut ids(5))).unwrap().id;
+    let mut book = Book::default();
+    while let Err(Stopped::Unread(names)) = finalize_invoice(&mut book, &draft, &person(), today()) {
+        names.into_iter().for_each(|name| book.learn(name.clone(), rows.0.get(&name).cloned()));
+    }
+    assert_eq!(tasks(&book), [serde_json::json!({"v": 1, "org": org, "invoice": draft})]);
 }

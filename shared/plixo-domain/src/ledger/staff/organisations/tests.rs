@@ -128,7 +128,11 @@ fn a_network_is_written_in_one_way() {
         update_organisation(&mut book, list(most), &here("10.0.0.1", true)).unwrap().fields,
         ["ip_allow_list"]
     );
-    let settings = SettingsPatch { ip_allow_list: Patch::Clear, require_two_factor: Patch::Clear };
+    let settings = SettingsPatch {
+        ip_allow_list: Patch::Clear,
+        require_two_factor: Patch::Clear,
+        ..SettingsPatch::default()
+    };
     let cleared = OrganisationPatch { settings, ..OrganisationPatch::default() };
     assert_eq!(pointers(update_organisation(&mut book, cleared, &anywhere())), [TWO_FACTOR, LIST]);
 }
@@ -185,4 +189,98 @@ proptest! {
             Err(_) => prop_assert_eq!(organisation(&book), before),
         }
     }
+}
+
+fn cash(cash_application: CashApplicationPatch) -> OrganisationPatch {
+    let settings = SettingsPatch { cash_application, ..SettingsPatch::default() };
+    OrganisationPatch { settings, ..OrganisationPatch::default() }
+}
+
+#[test]
+fn a_threshold_is_raised_and_never_below_what_everybody_has() {
+    let mut book = book();
+    let threshold = |text: &str| {
+        cash(CashApplicationPatch {
+            threshold: Patch::Set(text.to_owned()),
+            ..CashApplicationPatch::default()
+        })
+    };
+    for wrong in
+        ["0.94", "0.949", "0.9", "1.01", "1.001", "95", "", ".95", "0,95", "+0.95", "-1", "0.95 ", "1."]
+    {
+        let done = update_organisation(&mut book, threshold(wrong), &anywhere());
+        assert_eq!(pointers(done), [THRESHOLD], "{wrong:?}");
+    }
+    assert_eq!(organisation(&book).settings.cash_application.threshold, 95);
+    for (right, is) in [("0.98", 98), ("1", 100), ("1.00", 100), ("1.0", 100), ("0.95", 95)] {
+        let done = update_organisation(&mut book, threshold(right), &anywhere()).unwrap();
+        assert_eq!(done.fields, ["cash_application"], "{right}");
+        assert_eq!(organisation(&book).settings.cash_application.threshold, is, "{right}");
+        if is == 100 {
+            update_organisation(&mut book, threshold("0.96"), &anywhere()).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_tolerance_is_at_most_one_percent_and_five() {
+    let mut book = book();
+    let tolerance = |percent: Option<&str>, amount: Option<&str>| {
+        let [percent, amount] = [percent, amount].map(|text| text.map(str::to_owned));
+        let underpayment_tolerance = Patch::Set(TolerancePatch { percent, amount });
+        cash(CashApplicationPatch { underpayment_tolerance, ..CashApplicationPatch::default() })
+    };
+    let of = |book: &Book| organisation(book).settings.cash_application.underpayment_tolerance;
+    assert_eq!(of(&book), UnderpaymentTolerance { percent: None, amount: None });
+    for (percent, amount, at) in [
+        (Some("1.01"), None, vec!["percent"]),
+        (None, Some("5.01"), vec!["amount"]),
+        (Some("x"), Some("-1"), vec!["percent", "amount"]),
+        (Some("0.001"), Some("655.36"), vec!["percent", "amount"]),
+    ] {
+        let at: Vec<_> = at.into_iter().map(|at| format!("{TOLERANCE}/{at}")).collect();
+        assert_eq!(pointers(update_organisation(&mut book, tolerance(percent, amount), &anywhere())), at);
+    }
+    for (percent, amount, is) in [
+        (Some("1"), Some("5"), (Some(100), Some(500))),
+        (Some("0.5"), None, (Some(50), None)),
+        (None, Some("0.05"), (None, Some(5))),
+        (Some("0"), Some("0.00"), (Some(0), Some(0))),
+    ] {
+        update_organisation(&mut book, tolerance(percent, amount), &anywhere()).unwrap();
+        assert_eq!((of(&book).percent, of(&book).amount), is);
+    }
+    let underpayment_tolerance = Patch::Clear;
+    let none = cash(CashApplicationPatch { underpayment_tolerance, ..CashApplicationPatch::default() });
+    update_organisation(&mut book, none, &anywhere()).unwrap();
+    assert_eq!(of(&book), UnderpaymentTolerance::default());
+}
+
+#[test]
+fn cash_application_is_automatic_unless_switched_off() {
+    let mut book = book();
+    assert!(organisation(&book).settings.cash_application.automatic);
+    let off = CashApplicationPatch {
+        automatic: Patch::Set(false),
+        order: Patch::Set(AllocationOrder::SmallestFirst),
+        ..CashApplicationPatch::default()
+    };
+    assert_eq!(
+        update_organisation(&mut book, cash(off.clone()), &anywhere()).unwrap().fields,
+        ["cash_application"]
+    );
+    assert_eq!(update_organisation(&mut book, cash(off), &anywhere()).unwrap().fields, [""; 0]);
+    let is = organisation(&book).settings.cash_application;
+    assert_eq!((is.automatic, is.order), (false, AllocationOrder::SmallestFirst));
+    let cleared = CashApplicationPatch {
+        automatic: Patch::Clear,
+        threshold: Patch::Clear,
+        order: Patch::Clear,
+        ..CashApplicationPatch::default()
+    };
+    let done = update_organisation(&mut book, cash(cleared), &anywhere());
+    assert_eq!(pointers(done), [AUTOMATIC, ORDER, THRESHOLD]);
+    let stored = r#"{"ip_allow_list":[],"require_two_factor":true}"#;
+    let settings: Settings = serde_json::from_str(stored).unwrap();
+    assert_eq!(settings.cash_application, CashApplication::default(), "organisations from before");
 }
