@@ -29,6 +29,8 @@ def variables(endpoint_url: str) -> dict[str, str]:
     """The environment that the template gives the functions; the peers read the same names."""
     return {
         "STRIPE_EVENTS_QUEUE_URL": f"{endpoint_url}/000000000000/stripe-events",
+        "ERP_EVENTS_QUEUE_URL": f"{endpoint_url}/000000000000/erp-events",
+        "CASH_QUEUE_URL": f"{endpoint_url}/000000000000/cash",
         "WEBHOOK_ENDPOINTS_PREFIX": SECRETS_PREFIX,
         "ENVELOPE_KEY_ARN": ENVELOPE_KEY_ARN,
         "LINK_KEYS_SECRET": LINK_KEYS,
