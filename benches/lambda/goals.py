@@ -29,6 +29,12 @@ def ratio(rows: dict, workload: str, figure: str, peer: str, most: float, words:
     return Verdict(f"{workload}: {words}", f"≤ {most:g} of {peer}'s", f"{ours / theirs:.3f}", ours <= most * theirs)
 
 
+def erps(rows: dict, workload: str, figure: str, most: float, words: str) -> Verdict:
+    """Ours for ERPs is at most that part of Node's for Stripe."""
+    ours, theirs = rows[workload, OURS][figure], rows["webhook", "node"][figure]
+    return Verdict(f"{workload}: {words}", f"≤ {most:g} of node's for Stripe", f"{ours / theirs:.3f}", ours <= most * theirs)
+
+
 def most(rows: dict, workload: str, figure: str, bound: float, words: str) -> Verdict:
     """Ours is at most so much."""
     ours = rows[workload, OURS][figure]
@@ -52,6 +58,10 @@ def verdicts(results: list[dict], zipped_mb: dict[str, float]) -> list[Verdict]:
         ratio(rows, "webhook", "cpu_to_first_ms", "node", 0.10, start),
         ratio(rows, "webhook", "cpu_per_1000_s", "node", 0.20, cpu),
         ratio(rows, "webhook_bad", "cpu_per_1000_s", "python", 0.40, cpu),
+        erps(rows, "erp", "cpu_per_1000_s", 0.20, cpu),
+        most(rows, "erp", "peak_memory_mb", 16, memory),
+        calls(rows, "erp", {"SQS.SendMessage": 1}),
+        calls(rows, "erp_bad", {}),
         ratio(rows, "worker", "cpu_to_first_ms", "node", 0.10, start),
         ratio(rows, "worker", "cpu_per_1000_s", "node", 0.25, cpu),
         most(rows, "webhook", "peak_memory_mb", 16, memory),
@@ -63,7 +73,7 @@ def verdicts(results: list[dict], zipped_mb: dict[str, float]) -> list[Verdict]:
         Verdict("worker: KMS calls of one organisation in the whole run", "≤ 1 in 5 minutes", str(kms), kms <= 1),
         *(
             Verdict(f"{name}: zipped, MB", "≤ 5", f"{size:.2f}", size <= 5)
-            for name, size in zipped_mb.items() if name in ("webhook-stripe", "worker-stripe")
+            for name, size in zipped_mb.items() if name in ("webhook-erp", "webhook-stripe", "worker-stripe")
         ),
         *(
             goal

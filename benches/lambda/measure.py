@@ -32,6 +32,7 @@ class Target:
     ledger: list[str] = ()
     links: list[str] = ()
     portal: list[str] = ()
+    erps: list[str] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +55,8 @@ WORKLOADS = [
     Workload("webhook", "receiver", world.Events.delivery, lambda answer: answer["statusCode"] == 200, 2000),
     Workload("webhook_bad", "receiver", world.Events.forged, lambda answer: answer["statusCode"] == 400, 2000),
     Workload("worker", "worker", world.Events.batch, lambda answer: answer["batchItemFailures"] == [], 400, world.BATCH),
+    Workload("erp", "erps", world.Events.erp, lambda answer: answer["statusCode"] == 200, 2000),
+    Workload("erp_bad", "erps", world.Events.erp_forged, lambda answer: answer["statusCode"] == 401, 2000),
     Workload("read", "ledger", world.Staff.read, lambda answer: answer["statusCode"] == 200, 2000, variables=KEPT,
              prepare=world.Staff.open),
     Workload("list", "ledger", world.Staff.list, lambda answer: len(json.loads(answer["body"])["data"]) == world.LIST, 1000, variables=KEPT,

@@ -31,6 +31,7 @@ PACKAGES = {
     "ledger": "api-ledger",
     "links": "api-portal-links",
     "portal": "pages-portal",
+    "erps": "webhook-erp",
 }
 
 

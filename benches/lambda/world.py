@@ -11,8 +11,11 @@ import uuid
 
 ORG = "org_01h2xcejqtf2nbrexx3vqjhp41"
 ENDPOINT = "whe_01h2xcejqtf2nbrexx3vqjhp42"
+ERP_ENDPOINT = "whe_01h2xcejqtf2nbrexx3vqjhp45"
 CUSTOMER = "cus_01h2xcejqtf2nbrexx3vqjhp43"
 SECRET = "whsec_aBenchmarkSecretOfTheUsualLen00"
+# Base64 after `whsec_`, of 32 bytes.
+ERP_SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 SECRETS_PREFIX = "plixo/bench/webhook-endpoints/"
 ENVELOPE_KEY_ARN = "arn:aws:kms:eu-central-1:000000000000:key/3f2b8c1e-0000-4000-8000-000000000001"
 # What staff make stays, so that they find it: the fake keeps what is put into this table.
@@ -47,11 +50,16 @@ def contents() -> dict:
     """What the fake AWS holds."""
     data_key, wrapped = hashlib.sha256(b"a data key").digest(), b"a wrapped data key, as long as the real one is".ljust(184, b".")
     entry = {"v": 1, "org": ORG, "provider": "stripe", "state": "enabled", "secrets": [{"secret": SECRET}]}
+    erp_entry = {**entry, "provider": "standard_webhooks", "secrets": [{"secret": ERP_SECRET}]}
     link_keys = {"v": 1, "key": "aBenchmarkKeyOfTheLengthThatSecretsManagerMakes00"}
     return {
         "org": ORG,
         "dataKey": _text(data_key),
-        "secrets": {SECRETS_PREFIX + ENDPOINT: json.dumps(entry), LINK_KEYS: json.dumps(link_keys)},
+        "secrets": {
+            SECRETS_PREFIX + ENDPOINT: json.dumps(entry),
+            SECRETS_PREFIX + ERP_ENDPOINT: json.dumps(erp_entry),
+            LINK_KEYS: json.dumps(link_keys),
+        },
         "dataKeyItem": _data_key_item(data_key, wrapped),
         "invoiceItem": _invoice_item(),
         "invoiceRow": _invoice_row(),
@@ -229,6 +237,24 @@ class Events:
     def forged(self, n: int) -> dict:
         """The same, signed with another secret."""
         return self.delivery(n, SECRET[::-1])
+
+    def erp(self, n: int, secret: str = ERP_SECRET) -> dict:
+        """The `n`th invoice that an ERP tells of by Standard Webhooks, of 20 lines, as API Gateway hands it to the receiver, signed now."""
+        price = {"amount": 12_500, "currency": "EUR"}
+        lines = [{"description": f"Beratung vor Ort, Tag {day}", "quantity": "1", "unit_price": price, "tax_percent": "19"} for day in range(20)]
+        document = {"id": f"INV-{n:012d}", "number": f"RE-2026-{n:08d}", "customer": "C-1001", "state": "open", "lines": lines,
+                    "total": {"amount": 297_500, "currency": "EUR"}, "issued_on": "2026-11-20", "due_on": "2026-12-20"}
+        at, event_id = int(time.time()), f"msg_{n:024d}"
+        told = {"type": "invoice.upserted", "timestamp": time.strftime("%FT%TZ", time.gmtime(at)), "data": document}
+        body = json.dumps(told, indent=2)
+        key = base64.b64decode(secret.removeprefix("whsec_"))
+        signed = base64.b64encode(hmac.digest(key, f"{event_id}.{at}.{body}".encode(), "sha256")).decode()
+        headers = {"content-type": "application/json", "webhook-id": event_id, "webhook-timestamp": str(at), "webhook-signature": f"v1,{signed}"}
+        return _gateway_request("POST /webhooks/erp/{endpoint}", headers, endpoint=ERP_ENDPOINT) | {"body": body}
+
+    def erp_forged(self, n: int) -> dict:
+        """The same, signed with another secret."""
+        return self.erp(n, "whsec_" + base64.b64encode(bytes(32)).decode())
 
     def batch(self, n: int) -> dict:
         """The `n`th ten events as SQS hands them to the worker."""
