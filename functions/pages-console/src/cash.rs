@@ -53,10 +53,13 @@ pub(crate) fn go_on(visit: &Visit<'_>, place: &CashPlace, payment: &str, made: &
     Response::redirect(303, visit.page_with("/cash", &query))
 }
 
+/// No suggestion has more allocations.
+const MAX_UNDONE: usize = 20;
+
 /// Takes back what the form names, the last first, and shows the payment again.
 async fn undo(visit: &Visit<'_>, form: &Form) -> Result<Response, Failed> {
     let (payment, mut kept) = (form.text("undo"), Vec::new());
-    for allocation in form.text("of").rsplit('.').filter(|id| !id.is_empty()) {
+    for allocation in form.text("of").rsplit('.').filter(|id| !id.is_empty()).take(MAX_UNDONE) {
         let ask = visit.ask("DELETE", "payments/{id}/allocations/{allocation}").id("id", payment);
         match ask.id("allocation", allocation).of_form_part(form, allocation).tell().await {
             // Or somebody took it back already.

@@ -123,12 +123,15 @@ impl<T: Tables, K: KeyService> Worker<T, K> {
             let payer =
                 self.store.open_payer(org, &payment, now).await.map_err(|error| failed(&error, line))?;
             let text = payer.remittance.unwrap_or_default();
-            if payment.unapplied() == Some(invoice.balance()) || references(&text, None).contains(&key) {
-                likely.push((payment, version));
+            let names_it = references(&text, None).contains(&key);
+            if names_it || payment.unapplied() == Some(invoice.balance()) {
+                likely.push((!names_it, payment, version));
             }
         }
+        // Those that name it come first, each kind the youngest first.
+        likely.sort_by_key(|(is_other, ..)| *is_other);
         let mut outcome = "nothing_to_apply";
-        for (payment, version) in likely.into_iter().take(MAX_LIKELY) {
+        for (_, payment, version) in likely.into_iter().take(MAX_LIKELY) {
             let (mut book, reference) = (book.clone(), payment.reference.clone());
             book.learn(Payment::key(&reference), Some((payment.into_row(), version)));
             let done = self.payment(org, &reference, book, line).await?;

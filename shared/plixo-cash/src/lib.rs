@@ -13,7 +13,7 @@ mod text;
 mod words;
 
 pub use find::{MAX_REFERENCES, references};
-pub use payer::name_key;
+pub use payer::{name_key, payer_key};
 pub use plixo_domain::reference::{ReferenceKey, reference_key};
 pub use reason::{Nearly, Reason, plainly};
 pub use score::{Confidence, Order, Rules, Tolerance};

@@ -65,6 +65,13 @@ pub fn name_key(text: &str) -> String {
     name(text).words.join(" ")
 }
 
+/// A payer as its history has it: the same, with the legal form, for another one is another company. Nothing of a name without words.
+#[must_use]
+pub fn payer_key(text: &str) -> Option<String> {
+    let Name { words, form, .. } = name(text);
+    (!words.is_empty()).then(|| format!("{}/{}", words.join(" "), form.join(" ")))
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Likeness {
     None,

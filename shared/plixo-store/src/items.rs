@@ -222,9 +222,9 @@ impl Sealer<'_> {
         })
     }
 
-    /// The keyed hash of a payer's name, as names are compared; none of a name that has no word in it.
+    /// The keyed hash of a payer's name, with its legal form; none of a name that has no word in it.
     fn payer_hash(&self, payer: &Payer) -> Result<Option<PayerHash>, StoreError> {
-        let name = payer.name.as_deref().map(plixo_cash::name_key).filter(|name| !name.is_empty());
+        let name = payer.name.as_deref().and_then(plixo_cash::payer_key);
         let hash = name.map(|name| Ok(hex::encode(self.keys.lookup_key("payer")?.hash(&name))));
         Ok(hash.transpose().map_err(|error: plixo_envelope::Error| StoreError::from(error))?.map(PayerHash))
     }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use jiff::civil::{Date, date};
 use plixo_cash::{
-    Candidate, Candidates, Confidence, KnownCustomer, MAX_REFERENCES, Order, ReferenceKey, Rules, SeenPayer,
+    Candidate, Candidates, Confidence, GaveUp, KnownCustomer, MAX_REFERENCES, Order, ReferenceKey, Rules, SeenPayer,
     Suggested, Tolerance, Verdict, Why, references, suggest,
 };
 use plixo_domain::id::{CustomerId, InvoiceId, OrgId};
@@ -112,7 +112,9 @@ pub async fn suggestions<T: Tables, K: KeyService>(
     let mut wanted: BTreeMap<InvoiceId, CustomerId> = named.iter().map(|(id, of)| (*id, *of)).collect();
     wanted.extend(of_amount);
     let all_keys = keys.len() < MAX_REFERENCES && !search.crowded;
-    if depth == Depth::UntilSure && all_keys && !named.is_empty() {
+    // Whom the payer paid for so far may owe an invoice of this amount that was not read.
+    let usual_is_read = !more_of_amount || search.usual().is_none_or(|usual| named.values().any(|of| *of == usual));
+    if depth == Depth::UntilSure && all_keys && usual_is_read && !named.is_empty() {
         search.read(&wanted, told).await?;
         let suggested = search.suggest(&question, (more_of_amount, true), &rules);
         if is_plain(&suggested) {
@@ -129,7 +131,13 @@ pub async fn suggestions<T: Tables, K: KeyService>(
         more_of_customer = more || others;
     }
     search.read(&wanted, told.or_else(|| search.usual())).await?;
-    let suggested = search.suggest(&question, (more_of_amount, more_of_customer), &rules);
+    let mut suggested = search.suggest(&question, (more_of_amount, more_of_customer), &rules);
+    if !all_keys {
+        suggested.gave_up = suggested.gave_up.or(Some(GaveUp::Text));
+        if suggested.verdict == Verdict::Automatic {
+            suggested.verdict = Verdict::Ask(Why::StoppedEarly);
+        }
+    }
     Ok(Found { suggested, rows: search.rows })
 }
 

@@ -205,7 +205,7 @@ fn serve(
             payments.extend(book.get::<Payment>(&of)?.cloned());
         }
         for payment in payments.iter_mut().filter(|payment| payment.reference == of) {
-            payment.choices.retain(|choice| choice.invoice != invoice.id);
+            payment.end_choices(&invoice.id);
         }
     }
     Ok((invoice, payments))

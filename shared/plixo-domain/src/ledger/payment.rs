@@ -657,6 +657,12 @@ impl Payment {
         settled && unapplied > 0 && self.free() == unapplied && !told && !by_people && !self.taken_back
     }
 
+    /// Ends the choices for a withdrawn invoice. What a person chose, and has to choose again, is not for a function to choose.
+    pub(super) fn end_choices(&mut self, invoice: &InvoiceId) {
+        let ended = self.choices.extract_if(.., |choice| choice.invoice == *invoice);
+        self.taken_back |= ended.filter(|choice| choice.by.kind != ActorKind::Function).count() > 0;
+    }
+
     /// The choice that an allocation is, if a person made it.
     #[must_use]
     pub fn choice(&self, id: &AllocationId) -> Option<&Choice> {

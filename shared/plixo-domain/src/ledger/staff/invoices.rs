@@ -226,7 +226,7 @@ pub fn void_invoice(book: &mut Book, id: &InvoiceId) -> Result<Changed<InvoiceId
     for of in &ended {
         if let Some(payment) = book.get::<Payment>(of)? {
             let mut payment = payment.clone();
-            payment.choices.retain(|choice| choice.invoice != *id);
+            payment.end_choices(id);
             book.put(payment)?;
         }
     }

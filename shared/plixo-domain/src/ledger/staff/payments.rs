@@ -204,8 +204,12 @@ pub fn allocate(
         (left, free) = (left.saturating_sub(*amount), free.saturating_sub(*amount));
         let customer = invoice.customer_id;
         let noted = history.as_mut().filter(|history| history.has_room(&customer)).map(|history| {
-            history.note(customer);
-            (history.payer.clone(), customer)
+            let noted = (history.payer.clone(), customer);
+            // Once for a payment, however many of the customer's invoices it pays.
+            if !after.choices.iter().any(|choice| choice.noted.as_ref() == Some(&noted)) {
+                history.note(customer);
+            }
+            noted
         });
         let choice = Choice { id: ids.make(), invoice: *id, amount: *amount, by: by.clone(), noted };
         made.push(choice.id);
@@ -240,7 +244,7 @@ pub fn deallocate(
     let mut history = None;
     if let Some(choice) = before.choice(allocation) {
         after.choices.retain(|choice| choice.id != *allocation);
-        history = without(book, choice)?;
+        history = without(book, choice, &after)?;
     } else {
         let named = before.allocations.get(allocation).ok_or(StaffError::Missing("allocation"))?;
         after.undone.insert(named.invoice);
@@ -259,9 +263,12 @@ pub fn deallocate(
     Ok(Changed { id: *allocation, fields: vec!["allocations"] })
 }
 
-/// The history that a choice stands in, without it.
-fn without(book: &Book, choice: &Choice) -> Result<Option<PayerHistory>, Stopped> {
+/// The history that a choice stands in, without it, unless another choice of the payment stands for the same.
+fn without(book: &Book, choice: &Choice, after: &Payment) -> Result<Option<PayerHistory>, Stopped> {
     let Some((payer, customer)) = &choice.noted else { return Ok(None) };
+    if after.choices.iter().any(|other| other.noted == choice.noted) {
+        return Ok(None);
+    }
     Ok(book.get::<PayerHistory>(payer)?.cloned().map(|mut history| {
         history.forget(customer);
         history
