@@ -110,7 +110,7 @@ def test_names_are_unique():
 
 def test_a_suppression_hides_its_finding_and_no_other():
     own = [Finding(s.rule, resource, "") for s in suppressions.SUPPRESSIONS for resource in s.resources]
-    other = Finding("CKV_AWS_117", "WebhookErp", "")
+    other = Finding("CKV_AWS_117", "WebhookOther", "")
     assert suppressions.judged(own) == []
     assert suppressions.judged([*own, other]) == [other]
 

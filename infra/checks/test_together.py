@@ -48,7 +48,7 @@ def manifest(function: str) -> dict:
 
 def source(function: str) -> str:
     """The code of a function that is not a test."""
-    files = [path for path in sorted((crate(function) / "src").rglob("*.rs")) if "tests" not in path.stem]
+    files = [path for path in sorted((crate(function) / "src").rglob("*.rs")) if "tests" not in (path.stem, path.parent.name)]
     return "\n".join(path.read_text() for path in files)
 
 
@@ -138,6 +138,9 @@ def test_the_stream_is_the_same_everywhere(function):
 @each_function
 def test_environment(function):
     read = re.findall(r'\b(required|optional)\(\s*"([A-Z0-9_]+)"', source(function))
+    if "Urls::read" in source(function):
+        urls = (ROOT / "shared" / "plixo-erp" / "src" / "urls.rs").read_text()
+        read += [("required", variable) for variable in re.findall(r'\burl\("([A-Z0-9_]+)"\)', urls)]
     assert len(read) == len(set(read))
     told = table(function, "Environment") if read else []
     assert {(variable, kind) for variable, kind, _ in told} == {(v, k) for k, v in read}
