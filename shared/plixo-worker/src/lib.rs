@@ -96,11 +96,17 @@ impl<T: Tables, K: KeyService, Q: SendMessage> Worker<T, K, Q> {
         }
         tasks.iter().take(1).for_each(|task| task.describe(line));
         line.event_type = None;
-        let mut result = Ok(());
+        let (mut result, mut is_owed) = (Ok(()), false);
         line.outcome = "done";
         for task in tasks {
+            if is_owed {
+                // What the next event told of is not all done. So it does not count either, and all of it comes again.
+                is_owed = task.text.is_none();
+                continue;
+            }
             let mut own = Line { span: "event", metrics: Default::default(), ..line.clone() };
             let done = self.work(task, rows, turns, &mut own).await;
+            is_owed = done.is_err() && task.text.is_none();
             if let Err(error) = &done {
                 own.error = Some(error.to_string());
                 own.level = error.level();

@@ -56,7 +56,7 @@ fn unpack(body: &str) -> Option<String> {
 pub struct Task {
     /// Whose it is, and where it came in.
     pub envelope: Arc<Envelope>,
-    /// The delivery of it that is kept, sealed; `None`: what it says is elsewhere.
+    /// The delivery of it that is kept, sealed; `None`: it is told of by the next task that has one.
     pub text: Option<Arc<str>>,
     /// The provider's id of it, by which it counts once.
     pub event_id: ExternalId,

@@ -248,3 +248,22 @@ fn an_event_of_a_refused_source_fails_though_nobody_could_note_it() {
     assert!(unnoted > 0);
     assert!(world.row::<DataSource>(&xero).unwrap().refused_at.is_some());
 }
+
+#[test]
+fn an_event_does_not_count_before_all_that_it_told_of() {
+    let told = answer(Provider::Xero, Entity::Invoice, "xero.invoices");
+    for call in 0..12 {
+        let (world, xero, _) = connected();
+        world.erp.put(&xero, Entity::Invoice, INVOICE, now(), Ok(told.clone()));
+        let message = delivery(&world, 1, &[notice("INVOICE", INVOICE, "2026-03-04T10:15:30.902")]);
+        world.faults.plan(call, Fault::Refuses);
+        let failed = world.run(std::slice::from_ref(&message)).failed().count();
+        world.faults.clear();
+        let recorded = world.events();
+        assert!(failed == 1 || recorded.len() == told.len(), "call {call}: {recorded:?}");
+        assert_eq!(world.run(&[message]), BatchResponse::default());
+        assert_eq!(world.events().len(), told.len(), "call {call}");
+        let link: InvoiceRef = world.row(&of(Provider::Xero, INVOICE)).unwrap();
+        assert_eq!(world.row::<Invoice>(&link.invoice).unwrap().balance().amount, 12_950);
+    }
+}

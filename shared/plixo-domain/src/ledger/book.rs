@@ -229,6 +229,8 @@ struct Slot {
     version: Option<u64>,
     row: Option<Row>,
     changed: bool,
+    /// Written as it is, so that nobody changes it meanwhile.
+    held: bool,
 }
 
 /// The rows that a piece of work has read, each with the version that it had (or as known to be absent), and what the
@@ -242,7 +244,7 @@ impl Book {
     /// Notes what the store holds under `key`: a row with its version, or nothing.
     pub fn learn(&mut self, key: RowKey, stored: Option<(Row, u64)>) {
         let (row, version) = stored.unzip();
-        self.slots.insert(key, Slot { version, row, changed: false });
+        self.slots.insert(key, Slot { version, row, changed: false, held: false });
     }
 
     /// Whether `key` was read.
@@ -284,35 +286,35 @@ impl Book {
     pub fn hold<T: Kept>(&mut self, name: &T::Name) -> Result<(), Unread> {
         let key = T::key(name);
         let Some(slot) = self.slots.get_mut(&key) else { return Err(Unread(vec![key])) };
-        slot.changed |= slot.row.is_some();
+        slot.held = slot.row.is_some();
         Ok(())
     }
 
     /// Puts a row of a name that was made this moment, so that nothing can be there.
     pub fn put_new<T: Kept>(&mut self, row: T) {
         let key = T::key(&row.name());
-        self.slots.insert(key, Slot { version: None, row: Some(row.into_row()), changed: true });
+        self.slots.insert(key, Slot { version: None, row: Some(row.into_row()), changed: true, held: false });
     }
 
-    /// The changed rows, each with the version that the store must still hold (`None`: must hold nothing).
+    /// The changed rows and those that are held, each with the version that the store must still hold (`None`: must hold nothing).
     pub fn changes(&self) -> impl Iterator<Item = (&RowKey, &Row, Option<u64>)> {
         self.slots
             .iter()
-            .filter(|(_, slot)| slot.changed)
+            .filter(|(_, slot)| slot.changed || slot.held)
             .filter_map(|(key, slot)| slot.row.as_ref().map(|row| (key, row, slot.version)))
     }
 
     /// The changed payments, invoices and customers, each by its name and as the audit log names it, and whether it is new. Each
     /// has an audit event of its own. What work changes beside the rows that it is about is their allocations.
     pub fn touched(&self) -> impl Iterator<Item = (&RowKey, Object, bool)> {
-        self.changes().filter_map(|(name, row, version)| {
-            let object = match row {
+        self.slots.iter().filter(|(_, slot)| slot.changed).filter_map(|(name, slot)| {
+            let object = match slot.row.as_ref()? {
                 Row::Payment(row) => Object::new("payment", row.id),
                 Row::Invoice(row) => Object::new("invoice", row.id),
                 Row::Customer(row) => Object::new("customer", row.id),
                 _ => return None,
             };
-            Some((name, object, version.is_none()))
+            Some((name, object, slot.version.is_none()))
         })
     }
 
@@ -346,16 +348,16 @@ impl Book {
     pub fn next_version<T: Kept>(&self, name: &T::Name) -> u64 {
         let slot = self.slots.get(&T::key(name));
         let before = slot.and_then(|slot| slot.version).unwrap_or_default();
-        before.saturating_add(u64::from(slot.is_some_and(|slot| slot.changed)))
+        before.saturating_add(u64::from(slot.is_some_and(|slot| slot.changed || slot.held)))
     }
 
     /// The book once what was changed is committed: of what has changed since, nothing is known.
     #[must_use]
     pub fn committed(mut self) -> Self {
-        for slot in self.slots.values_mut().filter(|slot| slot.changed) {
+        for slot in self.slots.values_mut().filter(|slot| slot.changed || slot.held) {
             let next = slot.version.unwrap_or_default().saturating_add(1);
             slot.version = slot.row.is_some().then_some(next);
-            slot.changed = false;
+            (slot.changed, slot.held) = (false, false);
         }
         self
     }

@@ -276,7 +276,9 @@ impl Around {
         {
             book.remove::<InvoiceNumber>(&had)?;
         }
-        book.put(InvoiceNumber { number, invoice: link.invoice })
+        book.put(InvoiceNumber { number: number.clone(), invoice: link.invoice })?;
+        // Another invoice that takes the number at the same time may find it free.
+        book.hold::<InvoiceNumber>(&number)
     }
 }
 
