@@ -12,6 +12,8 @@ use plixo_domain::webhook::{ExternalId, ExternalRef, Provider};
 use plixo_webhooks::canonical::{Applied, CreditNote, Customer, Event, Invoice, Payment, Version, Voided};
 use plixo_worker::{Fact, News};
 
+/// More than a payment can have of them: what is beyond stays unapplied, and is not read.
+const MAX_SHARES: usize = 100;
 /// What nobody has told the currency of.
 const NO_CURRENCY: &str = "XXX";
 
@@ -106,7 +108,7 @@ impl Of {
         let mut parts = vec![PaymentPart::Money { witness, stage, amount, since }];
         parts.extend((payer != Payer::default()).then_some(PaymentPart::Payer(payer)));
         let share = |it: Applied| (self.named(it.to), it.amount.amount);
-        parts.push(PaymentPart::Shares(applied.into_iter().map(share).collect()));
+        parts.push(PaymentPart::Shares(applied.into_iter().take(MAX_SHARES).map(share).collect()));
         let (reference, customer) = (self.named(id), customer.map(|id| self.named(id)));
         Fact::Payment(PaymentNews { reference, stamp: self.stamp, currency, parts, customer })
     }

@@ -12,6 +12,9 @@ use crate::canonical::{self, Entity, Version, external_id, hashed, sha256};
 use crate::json::{Document, FieldError, Object, ReadError};
 use crate::{business_central, erpnext, quickbooks, xero};
 
+/// More than any sender puts into one POST (Business Central: 1,000), and so few that a worker gets through them.
+pub const MAX_EVENTS: usize = 2_000;
+
 /// The events of one POST.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
@@ -116,7 +119,7 @@ impl Delivery {
             Provider::BusinessCentral => business_central::delivery(&Document::object(text)?)?,
             Provider::Stripe | Provider::Member => return Err(ReadError::NotADocument),
         };
-        Ok(Self { events })
+        if events.len() > MAX_EVENTS { Err(ReadError::TooMany) } else { Ok(Self { events }) }
     }
 
     /// Whether an event names another account than this, or names one and there is none.

@@ -218,6 +218,9 @@ pub enum ReadError {
     /// JSON, but nothing that this provider sends.
     #[error("the body is nothing that this provider sends")]
     NotADocument,
+    /// More than [`MAX_EVENTS`](crate::delivery::MAX_EVENTS) events at once.
+    #[error("the body holds too many events")]
+    TooMany,
     /// A field that is needed cannot be used.
     #[error(transparent)]
     Field(#[from] FieldError),
@@ -232,6 +235,7 @@ impl ReadError {
             Self::NotJson => "event_not_json",
             Self::TooDeep => "event_too_deep",
             Self::NotADocument => "event_not_an_event",
+            Self::TooMany => "event_too_many",
             Self::Field(_) => "event_field",
         }
     }

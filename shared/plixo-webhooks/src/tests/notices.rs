@@ -190,3 +190,13 @@ fn each_event_of_several_is_read_alone_as_it_is_among_them() {
     }
     assert!(several > 2);
 }
+
+#[test]
+fn so_many_events_are_taken_at_once_and_no_more() {
+    let one = sample("webhook-erp", "xero.delivery")["events"][0].clone();
+    let of = |count: usize| json!({ "events": vec![one.clone(); count] }).to_string();
+    let most = crate::delivery::MAX_EVENTS;
+    assert_eq!(Delivery::read(Provider::Xero, of(most).as_bytes(), None).unwrap().events.len(), most);
+    let error = Delivery::read(Provider::Xero, of(most + 1).as_bytes(), None).unwrap_err();
+    assert_eq!((error.code(), error), ("event_too_many", ReadError::TooMany));
+}
