@@ -34,7 +34,6 @@ NOT_TRIED = {
 }
 
 
-
 def kebab(function):
     """A function's name, of its logical id."""
     return re.sub(r"(?<!^)(?=[A-Z])", "-", function).lower()
