@@ -137,10 +137,13 @@ def work_on_webhooks(stack):
     yield staff.ask("POST", f"/webhook-events/{wait_for(told, 5, 'event')[0]['id']}/replay")
 
 
-def tell_as_erp(stack, staff, *events):
-    """Delivers events as an ERP: the statuses."""
+def tell_as_erp(stack, staff, first, *events):
+    """Delivers events as an ERP, the first before the others: the statuses."""
     endpoint = staff.make("/webhook-endpoints", {"provider": "generic_hmac", "hmac": erps.GENERIC})
-    return [erps.deliver(endpoint, event) for event in events]
+    statuses = [erps.deliver(endpoint, first)]
+    if statuses == [200]:
+        wait_for(lambda: stack.lines("worker-erp"), 10, "work on the first")
+    return statuses + [erps.deliver(endpoint, event) for event in events]
 
 
 def work_on_the_audit_log(stack):
