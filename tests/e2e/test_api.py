@@ -34,7 +34,7 @@ ROW = {
     "organisation": [f"GET {ORG}"],
     "members, settings": [f"PATCH {ORG}", f"PUT {ORG}/logo", f"DELETE {ORG}/logo", f"GET {ORG}/members", f"POST {ORG}/members",
                           f"PATCH {ORG}/members/{{id}}", f"DELETE {ORG}/members/{{id}}"],
-    "read ledger": [f"GET {ORG}/overview", f"GET {ORG}/invoices/{{id}}/portal-links",
+    "read ledger": [f"GET {ORG}/overview", f"GET {ORG}/invoices/{{id}}/portal-links", f"GET {ORG}/payments/{{id}}/suggestions",
                     *(f"GET {ORG}/{what}{one}" for what in ("customers", "invoices", "payments") for one in ("", "/{id}"))],
     "write ledger": [f"POST {ORG}/customers", f"PATCH {ORG}/customers/{{id}}", f"POST {ORG}/invoices", f"PATCH {ORG}/invoices/{{id}}",
                      *(f"POST {ORG}/invoices/{{id}}/{act}" for act in ("finalize", "void", "uncollectible")),

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 import erps
 from conftest import ROOT, wait_for
-from people import Staff
+from people import Staff, founded
 
 TENANT, REALM, COMPANY = "c2cc9b6e-9458-4c7d-93cc-f02b81b0594f", "1185883450", "b18aed47-c385-49d2-b954-dbdf8ad71780"
 BROUGHT = "Aj7kd93nBroughtAlongByTheProvider29sk"
@@ -210,10 +210,12 @@ def test_a_payment_that_names_its_invoice_is_applied_by_itself(stack, admin, end
     assert best["confidence"] >= 0.95 and any(number in reason for reason in best["reasons"]), best
 
 
-def test_an_invoice_that_comes_after_its_payment_gets_it(stack, admin, endpoints):
+def test_an_invoice_that_comes_after_its_payment_gets_it(stack):
+    # Of its own, for only the youngest unapplied payments are looked through.
+    owner = founded(stack, "Early Ltd", "owner@early.example")
+    endpoint = owner.make("/webhook-endpoints", {"provider": "standard_webhooks"})
     number = f"RG-2026-{uuid.uuid4().int % 10**8:08d}"
-    told = erps.payment(unique("p"), 51777, remittance=f"Invoice {number}")
-    assert erps.deliver(endpoints["generic_hmac"], told) == 200
-    wait_for(lambda: [it for it in admin.get("/payments?unapplied=true")["data"] if it["remittance"] == f"Invoice {number}"], 10, "payment")
-    assert erps.deliver(endpoints["standard_webhooks"], erps.invoice(unique("i"), number, 51777, customer=unique("C"))) == 200
-    wait_for(lambda: [it for it in invoices(admin, number) if it["status"] == "paid"], 15, "automatic application")
+    assert erps.deliver(endpoint, erps.payment(unique("p"), 51777, remittance=f"Invoice {number}")) == 200
+    wait_for(lambda: owner.get("/payments?unapplied=true")["data"], 10, "payment")
+    assert erps.deliver(endpoint, erps.invoice(unique("i"), number, 51777, customer=unique("C"))) == 200
+    wait_for(lambda: [it for it in invoices(owner, number) if it["status"] == "paid"], 15, "automatic application")

@@ -86,9 +86,12 @@ def boss(stack, made):
     return Person(stack, comes_in(stack, BOSS, temporary(letter)), made["id"])
 
 
+CASH_APPLICATION = {"automatic": True, "threshold": "0.95", "order": "oldest_due_first", "underpayment_tolerance": {}}
+
+
 def test_an_operator_makes_an_organisation_and_sees_nothing_of_it(stack, operator, made):
     assert made == {"id": made["id"], "name": "Möbel Weber", "residency": "eu",
-                    "settings": {"ip_allow_list": [], "require_two_factor": False}}
+                    "settings": {"ip_allow_list": [], "require_two_factor": False, "cash_application": CASH_APPLICATION}}
     looking = Person(stack, operator, made["id"])
     for method, path, body in (("GET", "", None), ("PATCH", "", {"name": "x"}), ("GET", "/members", None),
                                ("POST", "/members", {"email": "a@b.de", "role": "cfo"})):

@@ -134,7 +134,7 @@ def test_a_failed_event_counts_when_it_is_replayed(stack, admin):
 
 
 def test_what_is_wrong_is_refused(stack, admin):
-    for body, pointer in [({"provider": "xero"}, "/provider"), ({"provider": "member"}, "/provider"),
+    for body, pointer in [({"provider": "xero", "account": "c2cc9b6e-9458-4c7d-93cc-f02b81b0594f"}, "/secret"), ({"provider": "netsuite"}, "/provider"), ({"provider": "member"}, "/provider"),
                           ({"provider": "stripe", "secret": "whsec_x"}, "/secret"), ({"provider": "stripe", "url": "x"}, "/url")]:
         status, _, told = admin.ask("POST", "/webhook-endpoints", body)
         assert (status, told["code"], told["errors"][0]["pointer"]) == (400, "invalid_request", pointer)

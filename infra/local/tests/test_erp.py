@@ -65,7 +65,7 @@ def token(double, kind, secret=None, **form):
         url = f"{there['BUSINESS_CENTRAL_LOGIN_URL']}/{form.pop('tenant', 't.example')}/oauth2/v2.0/token"
         form = {"grant_type": "client_credentials", "scope": SCOPE, "client_id": "b", "client_secret": secret or "bs"} | form
     else:
-        url = there[f"{kind.upper()}_TOKEN_URL"]
+        url = there[f"{kind.upper()}_LOGIN_URL"]
         headers["authorization"] = "Basic " + base64.b64encode(f"{kind[0]}:{secret or kind[0] + 's'}".encode()).decode()
         form = {"grant_type": "refresh_token", "refresh_token": "r0"} | form
     return asked(url, "POST", urllib.parse.urlencode(form).encode(), **headers)
