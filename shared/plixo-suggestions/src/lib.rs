@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use jiff::civil::{Date, date};
 use plixo_cash::{
-    Candidate, Candidates, Confidence, GaveUp, KnownCustomer, MAX_REFERENCES, Order, ReferenceKey, Rules, SeenPayer,
-    Suggested, Tolerance, Verdict, Why, references, suggest,
+    Candidate, Candidates, Confidence, GaveUp, KnownCustomer, MAX_REFERENCES, Order, ReferenceKey, Rules,
+    SeenPayer, Suggested, Tolerance, Verdict, Why, references, suggest,
 };
 use plixo_domain::id::{CustomerId, InvoiceId, OrgId};
 use plixo_domain::ledger::{
@@ -113,7 +113,8 @@ pub async fn suggestions<T: Tables, K: KeyService>(
     wanted.extend(of_amount);
     let all_keys = keys.len() < MAX_REFERENCES && !search.crowded;
     // Whom the payer paid for so far may owe an invoice of this amount that was not read.
-    let usual_is_read = !more_of_amount || search.usual().is_none_or(|usual| named.values().any(|of| *of == usual));
+    let usual_is_read =
+        !more_of_amount || search.usual().is_none_or(|usual| named.values().any(|of| *of == usual));
     if depth == Depth::UntilSure && all_keys && usual_is_read && !named.is_empty() {
         search.read(&wanted, told).await?;
         let suggested = search.suggest(&question, (more_of_amount, true), &rules);
