@@ -20,7 +20,7 @@ ANSWERING = (
     "PagesDocs", "PagesPortal", "PagesSignIn",
 )
 FUNCTIONS = (
-    *ANSWERING, "JobLinkKeyRotation", "WebhookErp", "WebhookStripe", "WorkerCash", "WorkerErp", "WorkerPortalLinks", "WorkerStripe", "WorkerTotals",
+    *ANSWERING, "JobDataSources", "JobLinkKeyRotation", "WebhookErp", "WebhookStripe", "WorkerCash", "WorkerErp", "WorkerPortalLinks", "WorkerStripe", "WorkerTotals",
 )
 # Who speaks to Stripe, or to ERPs.
 OUTSIDE = ("ApiWebhooks", "PagesConsole", "PagesPortal", "WorkerErp", "WorkerPortalLinks")

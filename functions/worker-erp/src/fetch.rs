@@ -193,7 +193,7 @@ fn failed_of<'a>(
 }
 
 /// Notes that a provider refuses a source, so that people connect it again; once, however often it refuses.
-async fn note_refused<T: Tables, K: KeyService>(
+pub(crate) async fn note_refused<T: Tables, K: KeyService>(
     store: &Store<T, K>,
     (org, source): (OrgId, SourceId),
     request_id: &str,

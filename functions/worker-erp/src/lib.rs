@@ -4,14 +4,16 @@ mod fact;
 mod fetch;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 
 use std::sync::Arc;
 
+use plixo_aws::secrets::ReadSecret;
 use plixo_aws::sqs::SendMessage;
 use plixo_domain::webhook::{EventKey, ExternalId, Fingerprint, Provider};
 use plixo_envelope::KeyService;
 use plixo_erp::ReadErp;
-use plixo_lambda::batch::{Batch, BatchResponse, Message};
+use plixo_lambda::batch::{self, Batch, BatchResponse, Message};
 use plixo_lambda::clock;
 use plixo_lambda::hash::sha256;
 use plixo_store::{Store, Tables};
@@ -20,29 +22,47 @@ use plixo_webhooks::delivery::{self, Event};
 use plixo_worker::{Delivery, News, Task};
 
 use fetch::{Fetched, Wanted};
+use upkeep::Keeper;
+pub use upkeep::Receivers;
 
 /// This function's name.
 pub const FUNCTION: &str = "worker-erp";
 
 /// The worker that tells the ledger what ERPs say.
 #[derive(Debug)]
-pub struct Worker<T, K, Q, E> {
+pub struct Worker<T, K, Q, E, V> {
     worker: plixo_worker::Worker<T, K, Q>,
     erp: E,
+    receivers: Receivers<V>,
 }
 
 /// The events of a message.
 type Read = Result<(Delivery, Vec<Event>), &'static str>;
 
-impl<T: Tables, K: KeyService, Q: SendMessage, E: ReadErp> Worker<T, K, Q, E> {
-    /// A worker on that store, which asks `erp` for what was only notified. What may be to be applied after an event is told to
-    /// `cash`.
-    pub fn new(store: Store<T, K>, cash: Q, erp: E) -> Self {
-        Self { worker: plixo_worker::Worker::new(FUNCTION, store, cash), erp }
+impl<T: Tables, K: KeyService, Q: SendMessage, E: ReadErp, V: ReadSecret> Worker<T, K, Q, E, V> {
+    /// A worker on that store, which asks `erp` for what was only notified, and has it notify `receivers`. What may be to be applied
+    /// after an event is told to `cash`.
+    pub fn new(store: Store<T, K>, cash: Q, erp: E, receivers: Receivers<V>) -> Self {
+        Self { worker: plixo_worker::Worker::new(FUNCTION, store, cash), erp, receivers }
     }
 
-    /// Works a batch off. What was only notified is asked for first.
+    /// Works a batch off: deliveries, and sources that are to be kept up.
     pub async fn run(&self, batch: Batch) -> BatchResponse {
+        let (upkeeps, deliveries): (Vec<_>, _) = batch.records.into_iter().partition(upkeep::is_upkeep);
+        let (upkeeps, deliveries) = (&Batch { records: upkeeps }, Batch { records: deliveries });
+        let keeper = &Keeper { worker: &self.worker, erp: &self.erp, receivers: &self.receivers };
+        let kept = batch::run(FUNCTION, upkeeps, |n, line| async move {
+            match upkeeps.records.get(n) {
+                Some(message) => keeper.run(message, line).await,
+                None => (Ok(()), line),
+            }
+        });
+        let (told, kept) = tokio::join!(self.deliver(deliveries), kept);
+        told.and(kept)
+    }
+
+    /// What was only notified is asked for first.
+    async fn deliver(&self, batch: Batch) -> BatchResponse {
         let read: Vec<Read> = batch.records.iter().map(read).collect();
         let wanted: Vec<_> = read.iter().flatten().flat_map(wanted).collect();
         let count = wanted.len();

@@ -9,7 +9,7 @@ use plixo_lambda::batch::Batch;
 use plixo_lambda::env::Env;
 use plixo_lambda::{Error, entropy};
 use plixo_store::{Store, dynamo::DynamoTables};
-use worker_erp::Worker;
+use worker_erp::{Receivers, Worker};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -19,6 +19,7 @@ async fn main() -> Result<(), Error> {
     let sources = env.required("DATA_SOURCES_PREFIX");
     let urls = Urls::read(|name| env.required(name));
     let cash = env.required("CASH_QUEUE_URL");
+    let (endpoints, base_url) = (env.required("WEBHOOK_ENDPOINTS_PREFIX"), env.required("BASE_URL"));
     env.complete()?;
 
     let config = config::of_function(Patience::QUEUED).await;
@@ -29,6 +30,8 @@ async fn main() -> Result<(), Error> {
     kms_ready?;
 
     let erp = Erp::new(Vault::new(&config, sources), urls);
-    let worker = &Worker::new(Store::new(tables, kms, entropy::bytes_32), Queue::new(&config, cash), erp);
+    let receivers = Receivers { vault: Vault::new(&config, endpoints), base_url };
+    let store = Store::new(tables, kms, entropy::bytes_32);
+    let worker = &Worker::new(store, Queue::new(&config, cash), erp, receivers);
     plixo_lambda::run(|batch: Batch| worker.run(batch)).await
 }

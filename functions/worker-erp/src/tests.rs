@@ -8,13 +8,14 @@ use plixo_domain::ledger::{
 use plixo_domain::webhook::{EventKey, EventStatus, ExternalRef, Provider, WebhookEvent};
 use plixo_lambda::batch::{Batch, BatchResponse};
 use plixo_store::{Item, List, Page, Store, Table};
-use plixo_testing::{FakeErp, FakeKms, FakeQueue, FakeTables, Fault, Faults, entropy};
+use plixo_testing::{FakeErp, FakeKms, FakeQueue, FakeTables, FakeVault, Fault, Faults, entropy};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::Worker;
+use super::{Receivers, Worker};
 
 mod fetching;
+mod upkeep;
 
 const NOW: &str = "2026-06-15T12:00:00Z";
 
@@ -31,6 +32,7 @@ struct World {
     kms: FakeKms,
     erp: FakeErp,
     cash: FakeQueue,
+    vault: FakeVault,
     faults: Faults,
     org: OrgId,
     endpoint: EndpointId,
@@ -46,6 +48,7 @@ impl World {
             kms,
             erp: FakeErp::default(),
             cash: FakeQueue::new(faults.clone()),
+            vault: FakeVault::new(faults.clone()),
             faults,
             org: ids.make(),
             endpoint: ids.make(),
@@ -70,7 +73,8 @@ impl World {
 
     fn run(&self, messages: &[Value]) -> BatchResponse {
         let batch: Batch = serde_json::from_value(json!({ "Records": messages })).unwrap();
-        block_on(Worker::new(self.store(), self.cash.clone(), self.erp.clone()).run(batch))
+        let receivers = Receivers { vault: self.vault.clone(), base_url: "https://plixo.example".to_owned() };
+        block_on(Worker::new(self.store(), self.cash.clone(), self.erp.clone(), receivers).run(batch))
     }
 
     /// Works canonical events off, each named by its place.

@@ -81,7 +81,7 @@ pub struct DataSource {
     /// Since when the provider refuses, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused_at: Option<Timestamp>,
-    /// How far changes were read, by the provider's clock.
+    /// Up to when everything that changed at the provider was read; none: since it was connected, nothing was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changed_since: Option<Timestamp>,
 }
@@ -92,6 +92,28 @@ impl DataSource {
     pub fn state(&self) -> SourceState {
         if self.refused_at.is_some() { SourceState::Refused } else { SourceState::Connected }
     }
+}
+
+/// The message that has a data source kept up: what its notifications missed is read. It says of which and nothing else: whoever
+/// takes it reads everything anew.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Upkeep {
+    /// The form of the message: [`Upkeep::VERSION`].
+    pub v: u8,
+    /// Whose source it is.
+    pub org: OrgId,
+    /// The source.
+    pub source: SourceId,
+    /// The run of the job that asks for it.
+    pub request_id: String,
+}
+
+impl Upkeep {
+    /// The form that this code writes and reads.
+    pub const VERSION: u8 = 1;
+    /// The message attribute by which it is told from a delivery, with its value.
+    pub const ATTRIBUTE: (&'static str, &'static str) = ("task", "upkeep");
 }
 
 /// Which data source an organisation reads an account from: no account is read by two.

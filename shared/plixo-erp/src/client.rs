@@ -12,7 +12,7 @@ use crate::ask::{Cursor, can_be};
 use crate::error::sort;
 use crate::http::Http;
 use crate::session::Session;
-use crate::{Answer, Ask, ErpError, Of, Urls, Which};
+use crate::{Answer, Ask, ErpError, Of, Subscribed, Urls, Wanted, Which};
 
 /// How many pages of changes are read in one go, if that gets anywhere.
 const PAGES: usize = 10;
@@ -36,6 +36,18 @@ pub trait ReadErp: Send + Sync {
         of: Of<'_>,
         now: Timestamp,
     ) -> impl Future<Output = Result<Option<Currency>, ErpError>> + Send;
+
+    /// Makes the subscriptions to a company's customers, sales invoices and sales credit memos that are missing at Business Central,
+    /// and renews those that end within 36 hours or have another secret. It calls the URL meanwhile, and expects its handshake.
+    ///
+    /// # Errors
+    /// [`ErpError`], at the first that fails: do it again.
+    fn keep_subscribed(
+        &self,
+        of: Of<'_>,
+        wanted: &Wanted<'_>,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Subscribed, ErpError>> + Send;
 }
 
 /// The ERPs, or what stands in for them. `V` is the vault that holds a [`SourceEntry`](plixo_domain::source::SourceEntry) under the
@@ -153,6 +165,15 @@ impl<V: KeepSecret> ReadErp for Erp<V> {
             .map_err(|_| ErpError::unavailable("its answer cannot be read"))?;
         let code = body.pointer(place).and_then(Value::as_str);
         Ok(code.and_then(|code| code.parse().ok()))
+    }
+
+    async fn keep_subscribed(
+        &self,
+        of: Of<'_>,
+        wanted: &Wanted<'_>,
+        now: Timestamp,
+    ) -> Result<Subscribed, ErpError> {
+        self.subscribe(of, wanted, now).await
     }
 }
 

@@ -104,12 +104,7 @@ impl Subscription {
 }
 
 impl<V: KeepSecret> Erp<V> {
-    /// Makes the subscriptions to a company's customers, sales invoices and sales credit memos that are missing, and renews those
-    /// that end within 36 hours or have another secret. Business Central calls the URL meanwhile, and expects its handshake.
-    ///
-    /// # Errors
-    /// [`ErpError`], at the first that fails: do it again.
-    pub async fn keep_subscribed(
+    pub(crate) async fn subscribe(
         &self,
         of: Of<'_>,
         wanted: &Wanted<'_>,

@@ -93,6 +93,13 @@ struct ItemFailure {
 }
 
 impl BatchResponse {
+    /// Those of both.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.batch_item_failures.extend(other.batch_item_failures);
+        self
+    }
+
     /// The ids of the messages that failed.
     pub fn failed(&self) -> impl Iterator<Item = &str> {
         self.batch_item_failures.iter().map(|failure| failure.item_identifier.as_str())

@@ -69,7 +69,11 @@ pub struct Line {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub event_type: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub size_bytes: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub items: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cards_redacted: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -6,10 +6,11 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use plixo_domain::answer::AnswerKey;
 use plixo_domain::audit::AuditEvent;
-use plixo_domain::id::{CustomerId, InvoiceId, OrgId, bytes_of};
+use plixo_domain::id::{CustomerId, InvoiceId, OrgId, SourceId, bytes_of};
 use plixo_domain::ledger::{Countable, InvoiceStatus, PayerHash, Row, RowKey};
 use plixo_domain::money::Money;
 use plixo_domain::people::UserId;
+use plixo_domain::source::SourceState;
 use plixo_domain::webhook::{EventKey, ExternalRef, Fingerprint, Provider};
 
 use crate::people::Counter;
@@ -19,6 +20,9 @@ use crate::tables::{Index, Key, Table};
 /// second, and an audit event in a transaction costs 2 or more
 /// ([quotas](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html)).
 pub const AUDIT_SHARDS: u8 = 16;
+
+/// Over how many partitions the data sources of all organisations are spread.
+pub(crate) const UPKEEP_PARTS: u8 = 16;
 
 fn key(table: Table, pk: String, sk: &str) -> Key {
     Key { table, pk, sk: sk.to_owned() }
@@ -267,13 +271,37 @@ pub(crate) fn places(org: &OrgId, row: &Row) -> impl Iterator<Item = (String, At
     let org = *org;
     let of_list = move |(list, at): (List, String)| {
         let (_, index, partition) = list.place(&org);
+        (index, partition, at)
+    };
+    let attributes = |(index, partition, at): (Index, String, String)| {
         let (_, partition_name, sort_name) = index.names();
         [
             (partition_name.to_owned(), AttributeValue::S(partition)),
             (sort_name.to_owned(), AttributeValue::S(at)),
         ]
     };
-    lists(row).into_iter().flat_map(of_list)
+    let places = lists(row).into_iter().map(of_list).chain(upkeep_place(row));
+    places.flat_map(attributes)
+}
+
+/// Where a row stands among those of all organisations that are to be kept up.
+fn upkeep_place(row: &Row) -> Option<(Index, String, String)> {
+    let Row::DataSource(source) = row else { return None };
+    // One that its provider refuses waits for people.
+    let [.., last] = bytes_of(&source.id);
+    let place = (Index::ByState, upkeep_partition(last % UPKEEP_PARTS), source.id.to_string());
+    (source.state() == SourceState::Connected).then_some(place)
+}
+
+/// One of the partitions of the data sources of all organisations.
+pub(crate) fn upkeep_partition(part: u8) -> String {
+    format!("jobs#upkeep#{part:02}")
+}
+
+/// Whose data source has this key, and which it is.
+pub(crate) fn source_at(key: &Key) -> Option<(OrgId, SourceId)> {
+    let (org, source) = key.pk.split_once('#').filter(|_| key.sk == "data-source")?;
+    Some((org.parse().ok()?, source.parse().ok()?))
 }
 
 /// The key of an organisation's wrapped data key.

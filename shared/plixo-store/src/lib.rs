@@ -4,6 +4,7 @@ pub mod audit;
 pub mod dynamo;
 mod error;
 mod items;
+pub mod jobs;
 pub mod keys;
 mod pause;
 pub mod people;

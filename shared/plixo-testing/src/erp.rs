@@ -7,7 +7,7 @@ use plixo_domain::id::SourceId;
 use plixo_domain::money::Currency;
 use plixo_domain::secret::Secret;
 use plixo_domain::source::SourceEntry;
-use plixo_erp::{Answer, Ask, ErpError, Of, ReadErp, Thing, Which};
+use plixo_erp::{Answer, Ask, ErpError, Of, ReadErp, Subscribed, Thing, Wanted, Which};
 use plixo_webhooks::ReadError;
 use plixo_webhooks::canonical::{Entity, Event};
 
@@ -28,6 +28,7 @@ pub struct FakeErp {
     things: Arc<Mutex<Things>>,
     failing: Arc<Mutex<BTreeMap<SourceId, ErpError>>>,
     asked: Arc<Mutex<Vec<AskedErp>>>,
+    subscribed: Arc<Mutex<BTreeMap<SourceId, (String, String)>>>,
     vault: Option<FakeVault>,
     looks: Arc<Mutex<BTreeMap<String, Looked>>>,
     faults: Faults,
@@ -102,6 +103,21 @@ impl FakeErp {
         self.asked.lock().unwrap().clone()
     }
 
+    /// Where a source's notifications go, and with which secret.
+    #[must_use]
+    pub fn subscribed(&self, source: &SourceId) -> Option<(String, String)> {
+        self.subscribed.lock().unwrap().get(source).cloned()
+    }
+
+    fn subscribe(&self, of: Of<'_>, wanted: &Wanted<'_>) -> Result<Subscribed, ErpError> {
+        if let Some(error) = self.failing.lock().unwrap().get(of.source) {
+            return Err(error.clone());
+        }
+        let (url, state) = (wanted.url.to_owned(), wanted.client_state.reveal().to_owned());
+        let before = self.subscribed.lock().unwrap().insert(*of.source, (url, state));
+        Ok(Subscribed { made: usize::from(before.is_none()), renewed: 0 })
+    }
+
     fn answer(&self, ask: &Ask<'_>) -> Result<Answer, ErpError> {
         let (source, entity) = (*ask.of.source, ask.entity);
         let ids = match ask.which {
@@ -149,5 +165,15 @@ impl ReadErp for FakeErp {
         let down = || ErpError::Unavailable("a planned fault".to_owned());
         self.faults.call(down, || Ok(())).await?;
         self.looked(of).await
+    }
+
+    async fn keep_subscribed(
+        &self,
+        of: Of<'_>,
+        wanted: &Wanted<'_>,
+        _: Timestamp,
+    ) -> Result<Subscribed, ErpError> {
+        let down = || ErpError::Unavailable("a planned fault".to_owned());
+        self.faults.call(down, || self.subscribe(of, wanted)).await
     }
 }

@@ -124,6 +124,37 @@ impl<T: Tables, K: KeyService, Q: SendMessage> Worker<T, K, Q> {
         result
     }
 
+    /// Works off tasks that no delivery holds together, one after the other: how many, until time is up. One that no try will do is
+    /// told of in a line of its own, and keeps none of the others up.
+    ///
+    /// With it comes why it went no further, where the next try may.
+    pub async fn work_through(
+        &self,
+        tasks: &[Task],
+        until: tokio::time::Instant,
+        line: &Line,
+    ) -> (usize, Result<(), TaskError>) {
+        for (done, task) in tasks.iter().enumerate() {
+            if tokio::time::Instant::now() >= until {
+                return (done, Ok(()));
+            }
+            let mut own = Line { span: "event", metrics: Default::default(), ..line.clone() };
+            let result = self.work(task, &Rows::new(), &Turns::new(), &mut own).await;
+            if let Err(error) = &result {
+                own.error = Some(error.to_string());
+                own.level = error.level();
+            }
+            // What was known before is no news.
+            if result.is_err() || own.outcome == "applied" {
+                own.emit();
+            }
+            if let Err(TaskError::Retryable(why)) = result {
+                return (done, Err(TaskError::Retryable(why)));
+            }
+        }
+        (tasks.len(), Ok(()))
+    }
+
     async fn work(&self, task: &Task, rows: &Rows, turns: &Turns, line: &mut Line) -> Result<(), TaskError> {
         task.describe(line);
         if let News::Waits(why) = &task.news {
@@ -290,7 +321,9 @@ fn enter(task: &Task, book: &mut Book, now: Timestamp) -> Result<Entry, Unread> 
         (Some(Told::Known), _) => (EventStatus::Superseded, "superseded"),
         (None, None) => (EventStatus::Ignored, "ignored"),
     };
-    if failed_before && status == EventStatus::Failed {
+    // Of a document that was only looked at, no delivery is kept, and that nothing is new about it is nothing to record.
+    let is_no_news = task.text.is_none() && status == EventStatus::Superseded;
+    if is_no_news || (failed_before && status == EventStatus::Failed) {
         return Ok(Entry { outcome, audit: Vec::new(), why });
     }
     event.status = status;
@@ -410,7 +443,8 @@ impl Audit<'_> {
     }
 }
 
-fn failed(error: &StoreError, line: &mut Line) -> TaskError {
+/// What an error of the store is to a message, and to its line.
+pub fn failed(error: &StoreError, line: &mut Line) -> TaskError {
     if error.is_passing() {
         line.outcome = "unavailable";
         TaskError::Retryable(error.to_string())

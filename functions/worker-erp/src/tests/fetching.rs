@@ -12,13 +12,13 @@ use plixo_webhooks::document::{self, Context};
 
 use super::*;
 
-const TENANT: &str = "c2cc9b6e-9458-4c7d-93cc-f02b81b0594f";
-const COMPANY: &str = "b18aed47-c385-49d2-b954-dbdf8ad71780";
-const INVOICE: &str = "717f2bfc-c6d4-41fd-b238-3f2f0c0cf777";
-const CONTACT: &str = "025867f1-d741-4d6b-b1af-9ac774b59ba7";
+pub(super) const TENANT: &str = "c2cc9b6e-9458-4c7d-93cc-f02b81b0594f";
+pub(super) const COMPANY: &str = "b18aed47-c385-49d2-b954-dbdf8ad71780";
+pub(super) const INVOICE: &str = "717f2bfc-c6d4-41fd-b238-3f2f0c0cf777";
+pub(super) const CONTACT: &str = "025867f1-d741-4d6b-b1af-9ac774b59ba7";
 
 /// A world with a source of Xero's and one of Business Central's.
-fn connected() -> (World, SourceId, SourceId) {
+pub(super) fn connected() -> (World, SourceId, SourceId) {
     let world = World::new();
     let mut ids = Ids::new(now(), [9; 10]);
     let (xero, central) = (ids.make(), ids.make());
@@ -46,22 +46,26 @@ fn connected() -> (World, SourceId, SourceId) {
 }
 
 /// What a sample of an answer tells.
-fn answer(provider: Provider, entity: Entity, name: &str) -> Vec<plixo_webhooks::canonical::Event> {
+pub(super) fn answer(
+    provider: Provider,
+    entity: Entity,
+    name: &str,
+) -> Vec<plixo_webhooks::canonical::Event> {
     let path = format!("{}/../../events/worker-erp/{name}.json", env!("CARGO_MANIFEST_DIR"));
     let eur: Currency = "EUR".parse().unwrap();
     let context = Context { account: None, currency: Some(eur) };
     document::read(provider, entity, &std::fs::read(path).unwrap(), &context).unwrap()
 }
 
-fn notice(category: &str, id: &str, at: &str) -> Value {
+pub(super) fn notice(category: &str, id: &str, at: &str) -> Value {
     json!({"resourceId": id, "eventDateUtc": at, "eventType": "UPDATE", "eventCategory": category, "tenantId": TENANT})
 }
 
-fn delivery(world: &World, n: usize, notices: &[Value]) -> Value {
+pub(super) fn delivery(world: &World, n: usize, notices: &[Value]) -> Value {
     world.message(n, "xero", None, &json!({ "events": notices }).to_string())
 }
 
-fn of(provider: Provider, id: &str) -> ExternalRef {
+pub(super) fn of(provider: Provider, id: &str) -> ExternalRef {
     ExternalRef { provider, id: id.parse().unwrap() }
 }
 

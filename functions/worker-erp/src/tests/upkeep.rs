@@ -1,0 +1,162 @@
+//! What notifications missed is read.
+
+use plixo_domain::id::SourceId;
+use plixo_domain::ledger::Book;
+use plixo_domain::source::{DataSource, Upkeep};
+use plixo_domain::webhook::{EndpointState, WebhookEndpoint};
+use plixo_erp::ErpError;
+use plixo_webhooks::ReadError;
+use plixo_webhooks::canonical::Entity;
+
+use super::fetching::{COMPANY, CONTACT, INVOICE, TENANT, answer, connected, delivery, notice, of};
+use super::*;
+
+/// A world in which both sources have an endpoint, and Xero has an invoice with its payments.
+fn missed() -> (World, SourceId, SourceId) {
+    let (world, xero, central) = connected();
+    let mut book = Book::default();
+    let other: EndpointId = Ids::new(now(), [8; 10]).make();
+    let ends = [(Provider::Xero, TENANT, world.endpoint), (Provider::BusinessCentral, COMPANY, other)];
+    for (provider, account, id) in ends {
+        let account = Some(account.parse().unwrap());
+        book.put_new(WebhookEndpoint { id, provider, state: EndpointState::Enabled, account, hmac: None });
+    }
+    block_on(world.store().commit(&world.org, &book, None, &[], now())).unwrap();
+    let secret = |secret: &str, expires_at: Value| json!({"secret": secret, "expires_at": expires_at});
+    let secrets = [secret("old", json!("2100-01-01T00:00:00Z")), secret("new", Value::Null)];
+    let entry = json!({"v": 1, "org": world.org, "provider": "business_central", "state": "enabled",
+        "account": COMPANY, "secrets": secrets});
+    world.vault.put(&other.to_string(), entry.to_string());
+    world.erp.put(&xero, Entity::Invoice, INVOICE, present(), Ok(invoices()));
+    (world, xero, central)
+}
+
+fn invoices() -> Vec<plixo_webhooks::canonical::Event> {
+    answer(Provider::Xero, Entity::Invoice, "xero.invoices")
+}
+
+fn present() -> Timestamp {
+    plixo_lambda::clock::now()
+}
+
+fn upkeep(world: &World, source: &SourceId) -> Value {
+    let request_id = "run1".to_owned();
+    let upkeep = Upkeep { v: Upkeep::VERSION, org: world.org, source: *source, request_id };
+    let (name, value) = Upkeep::ATTRIBUTE;
+    json!({"messageId": "u", "body": serde_json::to_string(&upkeep).unwrap(),
+        "attributes": {"ApproximateReceiveCount": "1"},
+        "messageAttributes": {name: {"dataType": "String", "stringValue": value}}})
+}
+
+fn read_to(world: &World, source: &SourceId) -> Option<Timestamp> {
+    world.row::<DataSource>(source).unwrap().changed_since
+}
+
+fn balance(world: &World) -> Option<i64> {
+    let link: InvoiceRef = world.row(&of(Provider::Xero, INVOICE))?;
+    Some(world.row::<Invoice>(&link.invoice).unwrap().balance().amount)
+}
+
+#[test]
+fn what_was_missed_counts_once_however_often_it_is_read() {
+    let (world, xero, _) = missed();
+    let before = present();
+    assert_eq!(world.run(&[upkeep(&world, &xero)]), BatchResponse::default());
+    assert_eq!(balance(&world), Some(12_950));
+    let events = world.events();
+    assert_eq!(events.len(), invoices().len());
+    assert!(events.iter().all(|event| event.key.endpoint == world.endpoint), "{events:?}");
+    let noted = read_to(&world, &xero).unwrap();
+    assert!(noted < before && noted > before - jiff::SignedDuration::from_mins(11), "{noted}");
+    let dump = world.tables.dump();
+    assert_eq!(world.run(&[upkeep(&world, &xero), upkeep(&world, &xero)]), BatchResponse::default());
+    let changed: Vec<_> =
+        world.tables.dump().into_iter().filter(|(key, item)| dump.get(key) != Some(item)).collect();
+    assert!(changed.iter().all(|(key, _)| key.sk == "data-source"), "{changed:?}");
+}
+
+#[test]
+fn what_a_notification_told_of_is_not_recorded_again() {
+    let (world, xero, _) = missed();
+    let told = delivery(&world, 1, &[notice("INVOICE", INVOICE, "2026-03-04T10:15:30.902")]);
+    assert_eq!(world.run(&[told]), BatchResponse::default());
+    let (events, audits) = (world.events(), world.audits().len());
+    assert_eq!(world.run(&[upkeep(&world, &xero)]), BatchResponse::default());
+    assert_eq!((world.events(), world.audits().len()), (events, audits));
+    // Nor the other way round, but for the notification itself.
+    let later = delivery(&world, 2, &[notice("INVOICE", INVOICE, "2026-03-04T10:15:31.902")]);
+    assert_eq!(world.run(&[later]), BatchResponse::default());
+    assert_eq!(balance(&world), Some(12_950));
+}
+
+#[test]
+fn whatever_goes_wrong_the_next_time_does_it() {
+    for call in 0..30 {
+        let (world, xero, _) = missed();
+        world.faults.plan(call, Fault::Refuses);
+        let failed = world.run(&[upkeep(&world, &xero)]).failed().count();
+        world.faults.clear();
+        if failed == 1 && world.events().len() < invoices().len() {
+            assert_eq!(read_to(&world, &xero), None, "call {call}");
+        }
+        assert_eq!(world.run(&[upkeep(&world, &xero)]), BatchResponse::default(), "call {call}");
+        assert_eq!((balance(&world), world.events().len()), (Some(12_950), invoices().len()), "call {call}");
+        assert!(read_to(&world, &xero).is_some());
+    }
+}
+
+#[test]
+fn a_document_that_cannot_be_used_holds_up_none_and_is_recorded_once() {
+    let (world, xero, _) = missed();
+    world.erp.put(&xero, Entity::Customer, CONTACT, present(), Err(ReadError::NotADocument));
+    for _ in 0..2 {
+        assert_eq!(world.run(&[upkeep(&world, &xero)]), BatchResponse::default());
+    }
+    let events = world.events();
+    let failed: Vec<_> = events.iter().filter(|event| event.status == EventStatus::Failed).collect();
+    assert!(failed.len() <= 2 && !failed.is_empty(), "{failed:?}");
+    assert!(failed.iter().all(|event| event.kind == "document.changed"));
+    assert_eq!(balance(&world), Some(12_950));
+    assert!(read_to(&world, &xero).is_some());
+}
+
+#[test]
+fn who_does_not_answer_is_asked_again_and_who_refuses_waits_for_people() {
+    let (world, xero, _) = missed();
+    world.erp.fail(&xero, Some(ErpError::Busy { retry_after: None }));
+    assert_eq!(world.run(&[upkeep(&world, &xero)]).failed().count(), 1);
+    world.erp.fail(&xero, Some(ErpError::Refused("401".to_owned())));
+    assert_eq!(world.run(&[upkeep(&world, &xero)]), BatchResponse::default());
+    assert!(world.row::<DataSource>(&xero).unwrap().refused_at.is_some());
+    assert_eq!(read_to(&world, &xero), None);
+    let asked = world.erp.asked().len();
+    world.erp.fail(&xero, None);
+    assert_eq!(world.run(&[upkeep(&world, &xero)]), BatchResponse::default());
+    assert_eq!(world.erp.asked().len(), asked, "nobody connected it again");
+}
+
+#[test]
+fn without_an_endpoint_and_without_a_source_nothing_is_asked() {
+    let (world, xero, _) = connected();
+    let nobody: SourceId = Ids::new(now(), [3; 10]).make();
+    let messages = [upkeep(&world, &xero), upkeep(&world, &nobody)];
+    assert_eq!(world.run(&messages), BatchResponse::default());
+    let (mut foreign, mut newer) = (upkeep(&world, &xero), upkeep(&world, &xero));
+    let org: OrgId = Ids::new(now(), [4; 10]).make();
+    foreign["body"] = json!({"v": 1, "org": org, "source": xero, "request_id": "r"}).to_string().into();
+    assert_eq!(world.run(&[foreign]), BatchResponse::default());
+    newer["body"] = json!({"v": 2, "org": world.org, "source": xero, "request_id": "r"}).to_string().into();
+    assert_eq!(world.run(&[newer]).failed().count(), 1);
+    assert!(world.erp.asked().is_empty() && world.events().is_empty());
+}
+
+#[test]
+fn business_central_is_reminded_with_the_endpoints_last_secret() {
+    let (world, xero, central) = missed();
+    assert_eq!(world.run(&[upkeep(&world, &central), upkeep(&world, &xero)]), BatchResponse::default());
+    let other: EndpointId = Ids::new(now(), [8; 10]).make();
+    let expected = (format!("https://plixo.example/webhooks/erp/{other}"), "new".to_owned());
+    assert_eq!(world.erp.subscribed(&central), Some(expected));
+    assert_eq!(world.erp.subscribed(&xero), None);
+    assert!(read_to(&world, &central).is_some());
+}

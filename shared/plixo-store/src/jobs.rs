@@ -1,0 +1,52 @@
+//! What jobs read of all organisations. Nothing else does: whoever works for an organisation names it first.
+
+use plixo_domain::id::{OrgId, SourceId};
+
+use crate::StoreError;
+use crate::keys::{self, UPKEEP_PARTS};
+use crate::tables::{Index, Range, Table, Tables};
+
+/// Where reading of the data sources goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upkeep {
+    part: u8,
+    after: Option<String>,
+}
+
+impl Upkeep {
+    /// At the first one.
+    pub const START: Self = Self { part: 0, after: None };
+}
+
+/// The data sources of all organisations that are to be kept up, as far as lists know by now: up to `limit` of them, and where the
+/// others are; `None` at the end. One that its provider refuses is not among them.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn data_sources<T: Tables>(
+    tables: &T,
+    from: Upkeep,
+    limit: usize,
+) -> Result<(Vec<(OrgId, SourceId)>, Option<Upkeep>), StoreError> {
+    let Upkeep { part, after } = from;
+    let range = Range {
+        table: Table::Ledger,
+        index: Index::ByState,
+        partition: keys::upkeep_partition(part),
+        from: after.clone(),
+        to: None,
+        descending: false,
+        // The range begins with the place itself.
+        limit: limit.saturating_add(1),
+    };
+    let mut places = tables.range(range).await?;
+    places.retain(|(at, _)| Some(at) != after.as_ref());
+    places.truncate(limit);
+    let next = match places.last() {
+        Some((at, _)) if places.len() >= limit => Some(Upkeep { part, after: Some(at.clone()) }),
+        _ => Some(part + 1).filter(|part| *part < UPKEEP_PARTS).map(|part| Upkeep { part, after: None }),
+    };
+    let named = |key| keys::source_at(key).ok_or_else(|| StoreError::Corrupt("a list of sources".to_owned()));
+    let sources = places.iter().map(|(_, key)| named(key)).collect::<Result<_, _>>()?;
+    Ok((sources, next))
+}
