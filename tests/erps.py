@@ -75,11 +75,27 @@ def payment(id, amount, customer=None, remittance=None, at="2026-11-21T08:00:00Z
     return {"type": "payment.recorded", "timestamp": at, "data": data}
 
 
-def xero_source(stack, name="Books"):
-    """What a data source of a tenant is connected with that the double knows from now on."""
-    credentials = {"account": str(uuid.uuid4()), "client_id": f"client-{uuid.uuid4()}", "client_secret": str(uuid.uuid4())}
-    url = f"{stack.json['erps']['base_url']}/_double/connections"
-    told = json.dumps({"kind": "xero", **credentials}).encode()
-    with urllib.request.urlopen(urllib.request.Request(url, told, {"content-type": "application/json"}, method="POST")) as answer:
-        assert answer.status == 200
-    return {"name": name, "kind": "xero", **credentials}
+def double(stack, method, path, said=None):
+    """What the control door of the ERPs' double answers."""
+    body = None if said is None else json.dumps(said).encode()
+    request = urllib.request.Request(f"{stack.json['erps']['base_url']}/_double/{path}", body, {"content-type": "application/json"}, method=method)
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.load(answer)
+
+
+def source(stack, kind="xero", name="Books"):
+    """What a data source is connected with that the double knows from now on."""
+    account = str(uuid.uuid4().int % 10**15) if kind == "quickbooks" else str(uuid.uuid4())
+    known = {"kind": kind, "account": account, "client_id": f"client-{uuid.uuid4()}", "client_secret": str(uuid.uuid4())}
+    if kind == "quickbooks":
+        known["refresh_token"] = str(uuid.uuid4())
+    if kind == "business_central":
+        known |= {"tenant": str(uuid.uuid4()), "environment": "production"}
+    double(stack, "POST", "connections", known)
+    return {"name": name, **known}
+
+
+def keep_up(stack):
+    """Runs the job that has data sources kept up, now."""
+    answer = stack.aws("lambda").invoke(FunctionName=stack.resources.JobDataSources, Payload=b"{}")
+    return "FunctionError" not in answer

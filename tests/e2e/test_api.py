@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+import erps
 from browser import send
 from conftest import ROOT, wait_for
-from erps import xero_source
 from events import deliver, event
 from people import Staff, call, call_from, founded, member, sign_in
 
@@ -120,7 +120,7 @@ def furnish(owner, email):
     names = {one["id"] for one in sent}
     seen = wait_for(lambda: [row for row in owner.get("/webhook-events")["data"] if row["provider_event_id"] in names][1:], 30, "events")
     # Two, for a list with a second page: an account is connected once.
-    source = [owner.make("/data-sources", xero_source(stack)) for _ in range(2)][0]
+    source = [owner.make("/data-sources", erps.source(stack)) for _ in range(2)][0]
     guest = owner.make("/members", {"email": email, "role": "viewer"})
     return {"email": email, "stripe key": stack.json["stripe"]["accounts"][0]["key"], "members": guest["id"], "customers": customer, "invoices": invoice(), "open invoice": opened,
             "payments": payment, "allocation": allocation, "portal-links": link, "webhook-endpoints": endpoint["id"], "webhook-events": seen[0]["id"],

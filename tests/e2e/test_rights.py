@@ -1,5 +1,6 @@
 """Each right of a function is needed: without it, its work is not done, and the log says which is missing."""
 
+import json
 import re
 import subprocess
 import sys
@@ -8,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 import erps
 from browser import Visitor, send
 from conftest import ROOT, Stack, wait_for
-from erps import xero_source
 from events import deliver, event
 from people import Staff, call, fresh_code, member, token
 
@@ -124,7 +124,7 @@ def work_on_webhooks(stack):
     for key in stripe_keys(stack):
         yield other.ask("PUT", "/stripe-account", {"restricted_key": key})
     yield other.ask("DELETE", "/stripe-account")
-    order = xero_source(stack)
+    order = erps.source(stack)
     yield (source := other.ask("POST", "/data-sources", order))
     again = {name: order[name] for name in ("client_id", "client_secret")}
     yield other.ask("PATCH", f"/data-sources/{source[2]['id']}", again)
@@ -133,15 +133,25 @@ def work_on_webhooks(stack):
     wait_for(lambda: stack.worked(sent["id"]), 10, "work")
     yield (listed := staff.ask("GET", "/webhook-events"))
     yield staff.ask("POST", f"/webhook-events/{listed[2]['data'][0]['id']}/replay")
-    tell_as_erp(stack, staff, erps.invoice("r1", "R-1", 100))
+    tell_as_erp(stack, erp_endpoint(stack), erps.invoice("r1", "R-1", 100))
     wait_for(lambda: stack.lines("worker-erp"), 10, "work")
     told = lambda: [it for it in staff.get("/webhook-events")["data"] if it["provider"] == "generic_hmac"]  # noqa: E731
     yield staff.ask("POST", f"/webhook-events/{wait_for(told, 5, 'event')[0]['id']}/replay")
 
 
-def tell_as_erp(stack, staff, first, *events):
+def erp_endpoint(stack):
+    """An endpoint that no function made: of one, a receiver and its worker need what the vault holds only."""
+    id, secret = "whe_01h2xcejqtf2nbrexx3vqjhp41", "of nobody but of this test"
+    entry = {"v": 1, "org": stack.orgs[0]["id"], "provider": "generic_hmac", "state": "enabled", "hmac": erps.GENERIC, "secrets": [{"secret": secret}]}
+    vault = stack.aws("secretsmanager")
+    known = next(secret["Name"] for page in vault.get_paginator("list_secrets").paginate() for secret in page["SecretList"]
+                 if "/webhook-endpoints/" in secret["Name"])
+    vault.create_secret(Name=f"{known.rpartition('/')[0]}/{id}", SecretString=json.dumps(entry))
+    return {"url": f"{stack.base_url}/webhooks/erp/{id}", "provider": "generic_hmac", "secret": secret}
+
+
+def tell_as_erp(stack, endpoint, first, *events):
     """Delivers events as an ERP, the first before the others: the statuses."""
-    endpoint = staff.make("/webhook-endpoints", {"provider": "generic_hmac", "hmac": erps.GENERIC})
     statuses = [erps.deliver(endpoint, first)]
     if statuses == [200]:
         # A worker that may not even start writes no line.
@@ -206,7 +216,7 @@ def work_on_the_console(stack):
     for key in stripe_keys(stack):
         yield other.post(payments, do="connect", restricted_key=key)
     yield other.post(payments, do="disconnect")
-    order = xero_source(stack)
+    order = erps.source(stack)
     yield other.post(payments, do="connect_source", **order)
     yield (shown := other.get(payments))
     source = re.search(r'name="source" value="([^"]+)"', shown[2])[1]
@@ -224,7 +234,7 @@ def work_on_the_console(stack):
     yield (listed := visitor.get(f"{page}/webhook-events"))
     yield visitor.post(re.search(rf'href="({page}/webhook-events/evt_[^"]+)"', listed[2])[1], do="replay")
     staff = Staff(stack, "billing_admin")
-    tell_as_erp(stack, staff, erps.invoice("r2", "R-2", 100))
+    tell_as_erp(stack, erp_endpoint(stack), erps.invoice("r2", "R-2", 100))
     told = lambda: [it for it in staff.get("/webhook-events")["data"] if it["provider"] == "generic_hmac"]  # noqa: E731
     yield visitor.post(f"{page}/webhook-events/{wait_for(told, 10, 'event')[0]['id']}", do="replay")
 
@@ -238,8 +248,7 @@ NEEDS = {"WorkerStripe": {"WebhookStripe"}, "WorkerTotals": {"ApiAuth", "ApiLedg
          "WorkerPortalLinks": {"ApiAuth", "ApiLedger", "ApiPortalLinks", "PagesPortal"},
          **{function: {"ApiAuth"} for function in WORK if function != "ApiAuth"}, "PagesPortal": {"ApiAuth", "ApiPortalLinks"},
          **{function: {"ApiAuth", "WebhookStripe", "WorkerStripe"} for function in ("ApiWebhooks", "PagesConsole")},
-         "WebhookErp": {"ApiAuth", "ApiWebhooks"}, "WorkerErp": {"ApiAuth", "ApiWebhooks", "WebhookErp"},
-         "WorkerCash": {"ApiAuth", "ApiWebhooks", "WebhookErp", "WorkerErp"}}
+         "WorkerErp": {"WebhookErp"}, "WorkerCash": {"WebhookErp", "WorkerErp"}, "JobDataSources": {"ApiAuth", "ApiWebhooks"}}
 # What is missed at the end only, or by nobody who asks: until then an ERP is needed too.
 LATE = re.compile(r"(ApiWebhooks|PagesConsole):.*(@ErpEventsQueue|/by-amount|/by-owed)$")
 
@@ -249,6 +258,9 @@ def denied(stack, function):
     log = stack.dir / "logs" / f"{kebab(function)}.log"
     return log.exists() and "AccessDenied" in log.read_text()
 
+# What is missed only where a data source is read.
+OF_SOURCES = re.compile(r"WorkerErp:(secretsmanager:.*|dynamodb:Query@.*)$")
+
 
 def function_of(right):
     return right.partition(":")[0]
@@ -256,7 +268,9 @@ def function_of(right):
 
 def needs(right):
     """Whom the work for a right needs."""
-    return NEEDS.get(function_of(right), set()) | ({"ApiWebhooks", "WebhookErp", "WorkerErp"} if LATE.match(right) else set())
+    needed = NEEDS.get(function_of(right), set())
+    needed = needed | ({"WebhookErp", "WorkerErp"} if LATE.match(right) else set())
+    return needed | ({"ApiAuth", "ApiWebhooks"} if OF_SOURCES.match(right) else set())
 
 
 def together(one, other):
@@ -301,6 +315,9 @@ def miss(stack, right):
         wait_for(lambda: "failed" in [line["outcome"] for line in stack.lines(kebab(function))[1:]], 30, "failed rotation")
         wait_until_told()
         assert vault.get_secret_value(SecretId=keys)["VersionId"] == before, f"{right} is not needed"
+    elif function == "JobDataSources" or OF_SOURCES.match(right):
+        kept_up(stack)
+        wait_until_told()
     elif function in ("WebhookErp", "WorkerErp", "WorkerCash"):
         events = (
             erps.invoice("i1", "R-1001", 100, customer="C-7"),
@@ -308,7 +325,7 @@ def miss(stack, right):
             erps.payment("p1", 70, customer="C-7", remittance="thanks"),
             erps.payment("p2", 100, customer="C-7", remittance="R-1002"),
         )
-        statuses = tell_as_erp(stack, Staff(stack, "billing_admin"), *events)
+        statuses = tell_as_erp(stack, erp_endpoint(stack), *events)
         assert any(status >= 500 for status in statuses) == (function == "WebhookErp"), statuses
         wait_until_told()
     else:
@@ -320,6 +337,16 @@ def miss(stack, right):
         assert status == 200 if function == "WorkerStripe" else status >= 500
         wait_until_told()
         assert not [line for line in stack.lines("worker-stripe") if line["outcome"] == "applied"]
+
+
+def kept_up(stack):
+    """Has a data source kept up that needs a new token."""
+    staff, order = Staff(stack, "controller"), erps.source(stack, "business_central")
+    endpoint = {"provider": "business_central", "account": order["account"]}
+    assert staff.ask("POST", "/webhook-endpoints", endpoint)[0] == 201
+    assert staff.ask("POST", "/data-sources", order)[0] == 201
+    erps.double(stack, "POST", "tokens", {"access": "expire"})
+    erps.keep_up(stack)
 
 
 def missed(rights, directory):
