@@ -205,7 +205,7 @@ KNOWN_KINDS = {
     "AWS::DynamoDB::Table", "AWS::IAM::ManagedPolicy", "AWS::IAM::Policy", "AWS::IAM::Role", "AWS::IAM::RolePolicy",
     "AWS::KMS::Key", "AWS::Lambda::EventSourceMapping", "AWS::Lambda::Function", "AWS::Lambda::Permission",
     "AWS::Lambda::Url", "AWS::Logs::LogGroup", "AWS::S3::Bucket", "AWS::S3::BucketPolicy", "AWS::SNS::Subscription",
-    "AWS::SNS::Topic", "AWS::SNS::TopicPolicy", "AWS::SQS::Queue", "AWS::SQS::QueuePolicy",
+    "AWS::SNS::Topic", "AWS::SNS::TopicPolicy", "AWS::SQS::Queue", "AWS::SQS::QueuePolicy", "AWS::Scheduler::Schedule",
     "AWS::SecretsManager::RotationSchedule", "AWS::SecretsManager::Secret",
 }
 
@@ -489,12 +489,32 @@ def role_own(stack: Stack) -> Objections:
             used[role] = name
 
 
-@rule("role-trust", "a function's role is for the function")
+@rule("role-trust", "a function's role is for the function, and a schedule's for the schedule of this account")
 def role_trust(stack: Stack) -> Objections:
-    trusted = [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]
+    function = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    schedule = function | {"Principal": {"Service": "scheduler.amazonaws.com"},
+                           "Condition": {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}}
+    of_schedules = {_runner(stack, p)[0] for _, p in stack.of("AWS::Scheduler::Schedule")}
     for name, p in stack.of("AWS::IAM::Role"):
-        if p["AssumeRolePolicyDocument"].get("Statement") != trusted:
-            yield name, "is not for Lambda alone"
+        if p["AssumeRolePolicyDocument"].get("Statement") != [schedule if name in of_schedules else function]:
+            yield name, f"is not for {'schedules of this account' if name in of_schedules else 'Lambda'} alone"
+
+
+def _runner(stack: Stack, schedule: dict) -> tuple[str | None, str | None]:
+    """The role of a schedule, and the function that it runs."""
+    target = schedule.get("Target", {})
+    return stack.target(target.get("RoleArn"), "AWS::IAM::Role"), stack.target(target.get("Arn"), "AWS::Lambda::Function")
+
+
+@rule("schedule-runs", "a schedule runs its function and may do nothing else; what did not run is not made good hours later, at a worse time")
+def schedule_runs(stack: Stack) -> Objections:
+    for name, p in stack.of("AWS::Scheduler::Schedule"):
+        role, function = _runner(stack, p)
+        rights = [(s.get("Action"), stack.target(s.get("Resource"), "AWS::Lambda::Function")) for r, s in stack.statements() if r == role]
+        if function is None or rights != [("lambda:InvokeFunction", function)]:
+            yield name, "its role may not run its function, or may do more"
+        if p.get("Target", {}).get("RetryPolicy", {}).get("MaximumEventAgeInSeconds", 86400) > 3600:
+            yield name, "tries for more than an hour"
 
 
 @rule("rights-inline", "rights are read in one place, beside the function")
@@ -759,7 +779,8 @@ def alarm_told(stack: Stack) -> Objections:
             yield name, "tells nobody"
         if not p.get("AlarmDescription"):
             yield name, "does not say what is wrong"
-        if p.get("TreatMissingData") != "notBreaching":
+        # What counts runs has no data exactly where there are none.
+        if p.get("TreatMissingData") != ("breaching" if p.get("MetricName") == "Invocations" else "notBreaching"):
             yield name, "rings, or never rings, where there is no traffic"
 
 
@@ -772,6 +793,16 @@ def function_watched(stack: Stack) -> Objections:
         for namespace, metric, dimension, value in wanted:
             if not stack.alarmed(namespace, metric, dimension, value):
                 yield name, f"no alarm on {namespace} {metric}"
+
+
+@rule("schedule-watched", "nobody misses a run that was never begun")
+def schedule_watched(stack: Stack) -> Objections:
+    for name, p in stack.of("AWS::Scheduler::Schedule"):
+        _, function = _runner(stack, p)
+        wanted = {"MetricName": "Invocations", "Dimensions": [{"Name": "FunctionName", "Value": {"Ref": function}}],
+                  "ComparisonOperator": "LessThanThreshold"}
+        if not any(wanted.items() <= alarm.items() for _, alarm in stack.of("AWS::CloudWatch::Alarm")):
+            yield name, "no alarm when it does not run"
 
 
 @rule("stream-watched", "what waits in a stream is in nobody's sums")

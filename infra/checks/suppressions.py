@@ -53,6 +53,10 @@ SUPPRESSIONS = (
         "Secrets Manager asks for one step after the other.",
     ),
     Suppression(
+        "CKV_AWS_115", ("JobDataSources",),
+        "Its schedule runs it once an hour.",
+    ),
+    Suppression(
         "CKV_AWS_115", ANSWERING,
         "The API's throttling bounds them. A reservation would be a limit that one noisy sender uses up for everybody.",
     ),

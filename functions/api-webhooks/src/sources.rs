@@ -81,6 +81,11 @@ pub(crate) struct SourceShape {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     refused_at: Option<Timestamp>,
+    /// Up to when everything that changed at the provider was read, if anything was: once an hour, where there is an enabled webhook
+    /// endpoint of the same account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    read_up_to: Option<Timestamp>,
 }
 
 /// What a data source is read from.
@@ -109,11 +114,13 @@ pub(crate) enum StateShape {
 
 impl From<&DataSource> for SourceShape {
     fn from(source: &DataSource) -> Self {
-        let DataSource { id, name, kind, account, place, connected_at, refused_at, .. } = source.clone();
+        let DataSource { id, name, kind, account, place, connected_at, refused_at, changed_since, .. } =
+            source.clone();
         let (tenant, environment) =
             place.map(|it| (it.tenant().to_owned(), it.environment().to_owned())).unzip();
         let state = source.state();
-        Self { id, name, kind, account, tenant, environment, state, connected_at, refused_at }
+        let read_up_to = changed_since;
+        Self { id, name, kind, account, tenant, environment, state, connected_at, refused_at, read_up_to }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
+use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use plixo_domain::audit::{Actor, ActorKind, AuditEvent, Object, Outcome};
 use plixo_domain::id::{Ids, OrgId, SourceId};
@@ -49,7 +50,38 @@ pub(crate) enum Fetched {
 
 /// Of one source and kind: asked for in one go.
 type Group = (OrgId, SourceId, SourceKind, ExternalId, Entity);
-type Answers = HashMap<Group, Result<HashMap<String, Fetched>, ErpError>>;
+/// What is asked of each source.
+type Questions = BTreeMap<(OrgId, SourceId), Asked>;
+/// What was answered of each group.
+type Answers<T> = Vec<(Group, Result<T, ErpError>)>;
+
+/// What is asked of a source.
+#[derive(Default)]
+struct Asked {
+    ids: BTreeMap<Group, BTreeSet<String>>,
+    since: BTreeMap<Group, Timestamp>,
+}
+
+impl Asked {
+    async fn ask<E: ReadErp>(
+        &self,
+        erp: &E,
+        until: tokio::time::Instant,
+        now: Timestamp,
+    ) -> (Answers<HashMap<String, Fetched>>, Answers<Vec<canonical::Event>>) {
+        let (mut things, mut changes) = (Vec::new(), Vec::new());
+        for (group, ids) in &self.ids {
+            let ids: Vec<_> = ids.iter().cloned().collect();
+            let answer = ask(erp, group, plixo_erp::Which::These(&ids), until, now).await;
+            things.push((group.clone(), answer.map(by_id)));
+        }
+        for (group, since) in &self.since {
+            let answer = ask(erp, group, plixo_erp::Which::ChangedSince(*since), until, now).await;
+            changes.push((group.clone(), answer.map(changed)));
+        }
+        (things, changes)
+    }
+}
 
 /// Asks for all that a batch wants: each thing once, however many events tell of it, and none that the ledger knows something newer
 /// of.
@@ -66,25 +98,36 @@ pub(crate) async fn all<T: Tables, K: KeyService, E: ReadErp>(
     let rows = store.read_many(names.collect()).await?;
     let rows: HashMap<_, _> = rows.into_iter().filter_map(|(name, row)| Some((name, row.ok()??.0))).collect();
     let sorted: Vec<_> = wanted.iter().map(|it| it.sort(&rows)).collect();
-    let mut ids: BTreeMap<Group, BTreeSet<String>> = BTreeMap::new();
+    let mut questions = Questions::new();
     for (it, sorted) in wanted.iter().zip(&sorted) {
-        if let (Sorted::Ask(group), Which::One(id)) = (sorted, &it.fetch.which) {
-            ids.entry(group.clone()).or_default().insert(id.clone());
+        let Sorted::Ask(group) = sorted else { continue };
+        let (org, source, ..) = group;
+        let of_source = questions.entry((*org, *source)).or_default();
+        match &it.fetch.which {
+            Which::One(id) => {
+                of_source.ids.entry(group.clone()).or_default().insert(id.clone());
+            }
+            Which::ChangedSince(since) => {
+                let earliest = of_source.since.entry(group.clone()).or_insert(*since);
+                *earliest = (*earliest).min(*since);
+            }
         }
     }
     let until = tokio::time::Instant::now() + PATIENCE;
-    let mut answers = Answers::new();
-    let mut refused = Refused::new();
-    for (group, ids) in ids {
-        let ids: Vec<_> = ids.into_iter().collect();
-        let answer = ask(erp, &group, plixo_erp::Which::These(&ids), until, now).await;
-        answers.insert(group, answer.map(by_id));
+    // Side by side, so that a source that is slow holds up no other; a source's one after the other, for they share its tokens.
+    let asked = join_all(questions.values().map(|of_source| of_source.ask(erp, until, now))).await;
+    let mut things = HashMap::new();
+    let mut changes = HashMap::new();
+    for (of_ids, of_changes) in asked {
+        things.extend(of_ids);
+        changes.extend(of_changes);
     }
+    let mut refused = Refused::new();
     let mut fetched = Vec::with_capacity(wanted.len());
     for (it, sorted) in wanted.iter().zip(sorted) {
         fetched.push(match (sorted, &it.fetch.which) {
             (Sorted::Done(done), _) => done,
-            (Sorted::Ask(group), Which::One(id)) => match answers.get(&group) {
+            (Sorted::Ask(group), Which::One(id)) => match things.get(&group) {
                 Some(Ok(found)) => {
                     let missing = || Fetched::Read(it.fetch.withdrawn().into_iter().collect());
                     found.get(id).cloned().unwrap_or_else(missing)
@@ -92,12 +135,11 @@ pub(crate) async fn all<T: Tables, K: KeyService, E: ReadErp>(
                 Some(Err(error)) => failed_of(it, &group, error, &mut refused),
                 None => Fetched::Waits("it was not asked for".to_owned()),
             },
-            (Sorted::Ask(group), Which::ChangedSince(since)) => {
-                match ask(erp, &group, plixo_erp::Which::ChangedSince(*since), until, now).await {
-                    Ok(answer) => changed(answer),
-                    Err(error) => failed_of(it, &group, &error, &mut refused),
-                }
-            }
+            (Sorted::Ask(group), Which::ChangedSince(_)) => match changes.get(&group) {
+                Some(Ok(events)) => Fetched::Read(Vec::clone(events)),
+                Some(Err(error)) => failed_of(it, &group, error, &mut refused),
+                None => Fetched::Waits("it was not asked for".to_owned()),
+            },
         });
     }
     for (source, request_id) in refused {
@@ -236,19 +278,9 @@ fn by_id(answer: Answer) -> HashMap<String, Fetched> {
     answer.things.into_iter().map(thing).collect()
 }
 
-/// All that changed.
-fn changed(answer: Answer) -> Fetched {
-    let mut events = Vec::new();
-    for thing in answer.things {
-        match thing.told {
-            Ok(told) => events.extend(told),
-            Err(error) => return Fetched::Unusable(error.to_string()),
-        }
-    }
-    if answer.has_more {
-        return Fetched::Unusable("there is more than can be read at once".to_owned());
-    }
-    Fetched::Read(events)
+/// All that changed. What cannot be used of it, and what is more than is read at once, comes when the source is kept up.
+fn changed(answer: Answer) -> Vec<canonical::Event> {
+    answer.things.into_iter().filter_map(|thing| thing.told.ok()).flatten().collect()
 }
 
 fn failed(error: &ErpError) -> Fetched {

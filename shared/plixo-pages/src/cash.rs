@@ -193,6 +193,11 @@ impl CashPayment {
         self.suggestions.as_ref().is_none_or(|it| it.rows.is_empty())
     }
 
+    /// Whether the first suggestion has the focus. What is less sure is read before a key applies it.
+    fn is_sure(&self) -> bool {
+        self.suggestions.as_ref().and_then(|it| it.rows.first()).is_some_and(Suggestion::is_sure)
+    }
+
     fn skip(&self, org: &OrgId) -> String {
         at(list(org), &self.next)
     }
@@ -238,6 +243,11 @@ impl Suggestion {
             80.. => Mark { word: "Likely", shape: "half", tone: Tone::Info },
             _ => Mark { word: "Possible", shape: "ring", tone: Tone::Quiet },
         }
+    }
+
+    /// Whether it may have the focus, so that one key applies it.
+    pub(crate) fn is_sure(&self) -> bool {
+        self.percent >= 95
     }
 
     /// What its button does, for who hears nothing else of it.

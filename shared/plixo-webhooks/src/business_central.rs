@@ -147,7 +147,10 @@ fn customer(one: &Object<'_>, version: Version) -> Result<canonical::Event, Fiel
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Status {
     Draft,
-    Posted,
+    /// Posted, with something left to settle.
+    Open,
+    /// Posted, and settled.
+    Paid,
     /// Cancelled, or the corrective document that cancels: the two together come to nothing.
     Cancelled,
 }
@@ -159,8 +162,8 @@ const STATUSES: [(&str, Status); 9] = [
     ("Draft", Status::Draft),
     ("In Review", Status::Draft),
     ("In_x0020_Review", Status::Draft),
-    ("Open", Status::Posted),
-    ("Paid", Status::Posted),
+    ("Open", Status::Open),
+    ("Paid", Status::Paid),
     ("Canceled", Status::Cancelled),
     ("Corrective", Status::Cancelled),
 ];
@@ -206,8 +209,7 @@ fn invoice(
         body: Private::Plain(body(lines, memo.as_deref(), total, one, "salesInvoiceLines")?),
         plixo_id: None,
     }));
-    let Some(remaining) = one.amount("remainingAmount", currency)?.filter(|_| status == Status::Posted)
-    else {
+    let Some(remaining) = one.amount("remainingAmount", currency)?.filter(|_| status != Status::Draft) else {
         return Ok(());
     };
     let paid = Money::new(total.amount.saturating_sub(remaining.amount).max(0), currency);
@@ -249,7 +251,8 @@ fn payment(
     Ok(canonical::Event::PaymentRecorded(Payment { id, version, record: Some(record) }))
 }
 
-/// A credit memo that was posted. Which invoices it lowers is in these invoices' `remainingAmount`.
+/// A credit memo that was posted. Which invoices it lowers is in these invoices' `remainingAmount`, and how much of it did so is
+/// nowhere: it is the customer's money until it is settled, and then none.
 fn credit_note(
     one: &Object<'_>,
     version: Version,
@@ -258,8 +261,8 @@ fn credit_note(
     let id = one.name(Entity::CreditNote, "id")?;
     match one.need("status", one.word("status", &STATUSES))? {
         Status::Draft => return Ok(None),
-        Status::Cancelled => return Ok(Some(Entity::CreditNote.withdrawn(id, version))),
-        Status::Posted => {}
+        Status::Paid | Status::Cancelled => return Ok(Some(Entity::CreditNote.withdrawn(id, version))),
+        Status::Open => {}
     }
     const TOTAL: &str = "totalAmountIncludingTax";
     let currency = currency(one, context)?;

@@ -271,3 +271,32 @@ fn an_event_does_not_count_before_all_that_it_told_of() {
         assert_eq!(world.row::<Invoice>(&link.invoice).unwrap().balance().amount, 12_950);
     }
 }
+
+#[test]
+fn a_source_that_is_slow_holds_up_no_other_and_many_collections_are_one_question() {
+    let (world, xero, central) = connected();
+    world.erp.fail(&xero, Some(ErpError::Unavailable("it is night there".to_owned())));
+    let told = answer(Provider::BusinessCentral, Entity::Invoice, "business_central.sales_invoices.changed");
+    let count = told.len();
+    for event in told {
+        let id = event.id().to_string();
+        world.erp.put(&central, Entity::Invoice, &id, event.version().at, Ok(vec![event]));
+    }
+    let wrong = plixo_webhooks::ReadError::NotADocument;
+    world.erp.put(&central, Entity::Invoice, "odd", now(), Err(wrong));
+    let collection = |n: usize| {
+        let resource = format!(
+            "/api/v2.0/companies({COMPANY})/salesInvoices?$filter=lastDateTimeModified%20gt%202020-10-15T11:0{n}:00Z"
+        );
+        let notice = json!({"subscriptionId": "s", "resource": resource, "changeType": "collection",
+            "lastModifiedDateTime": format!("2026-10-26T12:54:2{n}Z")});
+        world.message(n, "business_central", None, &json!({"value": [notice]}).to_string())
+    };
+    let mut messages: Vec<_> = (0..5).map(collection).collect();
+    messages.push(delivery(&world, 9, &[notice("INVOICE", INVOICE, "2026-03-04T10:15:30")]));
+    assert_eq!(world.run(&messages).failed().collect::<Vec<_>>(), ["m9"]);
+    let of_central = world.erp.asked().into_iter().filter(|(source, ..)| *source == central).count();
+    assert_eq!(of_central, 1);
+    let applied = world.events().into_iter().filter(|it| it.status == EventStatus::Applied).count();
+    assert!(applied >= count, "{applied}");
+}

@@ -91,6 +91,7 @@ fn what_was_taken_back_is_withdrawn() {
         ("xero.contacts", "/Contacts/0/ContactStatus", json!("GDPRREQUEST")),
         ("quickbooks.payment", "/Payment/status", json!("Deleted")),
         ("business_central.sales_credit_memo", "/status", json!("Canceled")),
+        ("business_central.sales_credit_memo", "/status", json!("Paid")),
     ] {
         let event = first(name, &set(name, pointer, value));
         let entity = kind_of(name).1;
