@@ -354,6 +354,7 @@ OWN_FAULTS = [
     Fault("schedule of anybody's", drop("JobDataSourcesScheduleRole.AssumeRolePolicyDocument.Statement.0.Condition"),
           {"role-trust JobDataSourcesScheduleRole"}),
     Fault("schedule that nobody misses", remove("JobDataSourcesSilent"), {"schedule-watched JobDataSourcesSchedule"}),
+    Fault("schedule whose silence is below no bound", put("JobDataSourcesSilent.Threshold", 0), {"schedule-watched JobDataSourcesSchedule"}),
     Fault("silence that does not ring", put("JobDataSourcesSilent.TreatMissingData", "notBreaching"),
           {"alarm-told JobDataSourcesSilent"}),
     Fault("secret as a default", parameter("Token", STRIPE_KEY), {"no-secret-written Token"}),

@@ -800,7 +800,7 @@ def schedule_watched(stack: Stack) -> Objections:
     for name, p in stack.of("AWS::Scheduler::Schedule"):
         _, function = _runner(stack, p)
         wanted = {"MetricName": "Invocations", "Dimensions": [{"Name": "FunctionName", "Value": {"Ref": function}}],
-                  "ComparisonOperator": "LessThanThreshold"}
+                  "ComparisonOperator": "LessThanThreshold", "Threshold": 1}
         if not any(wanted.items() <= alarm.items() for _, alarm in stack.of("AWS::CloudWatch::Alarm")):
             yield name, "no alarm when it does not run"
 

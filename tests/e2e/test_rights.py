@@ -20,7 +20,7 @@ NOT_ASKED_HERE = {
     *(right for right in RIGHTS if right.partition(":")[2].startswith(("logs:", "xray:"))),
     *(right for right in RIGHTS if right.endswith(":kms:Decrypt@StorageKey")),
     *(f"{worker}:sqs:{right}@{queue}" for right in ("DeleteMessage", "GetQueueAttributes", "ReceiveMessage")
-      for worker, queue in (("WorkerCash", "CashQueue"), ("WorkerErp", "ErpEventsQueue"), ("WorkerStripe", "StripeEventsQueue"))),
+      for worker, queue in (("WorkerCash", "CashQueue"), ("WorkerErp", "ErpEventsQueue"), ("WorkerErp", "UpkeepQueue"), ("WorkerStripe", "StripeEventsQueue"))),
     *(f"WorkerTotals:dynamodb:{right}@LedgerTable" for right in ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams")),
     "WorkerTotals:sqs:SendMessage@TotalsDeadLetterQueue",
     *(f"WorkerPortalLinks:dynamodb:{right}@LedgerTable" for right in ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams")),

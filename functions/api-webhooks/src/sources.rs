@@ -18,7 +18,9 @@ use plixo_domain::audit::Object;
 use plixo_domain::id::{OrgId, SourceId};
 use plixo_domain::ledger::{Kept, Row};
 use plixo_domain::secret::Secret;
-use plixo_domain::source::{DataSource, NoPlace, Place, SourceEntry, SourceKind, SourceName, SourceState};
+use plixo_domain::source::{
+    DataSource, NoPlace, Place, SourceEntry, SourceKind, SourceName, SourceProgress, SourceState,
+};
 use plixo_domain::webhook::{ExternalId, ExternalRef};
 use plixo_envelope::KeyService;
 use plixo_erp::{ErpError, Of, ReadErp};
@@ -81,11 +83,6 @@ pub(crate) struct SourceShape {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     refused_at: Option<Timestamp>,
-    /// Up to when everything that changed at the provider was read, if anything was: once an hour, where there is an enabled webhook
-    /// endpoint of the same account.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime)]
-    read_up_to: Option<Timestamp>,
 }
 
 /// What a data source is read from.
@@ -114,13 +111,11 @@ pub(crate) enum StateShape {
 
 impl From<&DataSource> for SourceShape {
     fn from(source: &DataSource) -> Self {
-        let DataSource { id, name, kind, account, place, connected_at, refused_at, changed_since, .. } =
-            source.clone();
+        let DataSource { id, name, kind, account, place, connected_at, refused_at, .. } = source.clone();
         let (tenant, environment) =
             place.map(|it| (it.tenant().to_owned(), it.environment().to_owned())).unzip();
         let state = source.state();
-        let read_up_to = changed_since;
-        Self { id, name, kind, account, tenant, environment, state, connected_at, refused_at, read_up_to }
+        Self { id, name, kind, account, tenant, environment, state, connected_at, refused_at }
     }
 }
 
@@ -405,7 +400,6 @@ pub(crate) async fn connect<T: Tables, K: KeyService, V: KeepSecret, Q, C, E: Re
             connected_at: now,
             connection: None,
             refused_at: None,
-            changed_since: None,
         };
         let body = output::json(&SourceShape::from(&source));
         entered.book.put_new(source);
@@ -504,10 +498,12 @@ pub(crate) async fn disconnect<T: Tables, K: KeyService, V: KeepSecret, Q, C, E>
         let account = ExternalRef { provider: source.kind.provider(), id: source.account };
         entered.book.remove::<SourceName>(&account)?;
         entered.book.remove::<DataSource>(&id)?;
+        entered.book.remove::<SourceProgress>(&id)?;
         let changed = vec![(Object::new("data_source", id), vec!["name", "account", "credentials"])];
         Ok(Made { changed, answer: Answered { status: 204, body: String::new(), version: None } })
     };
-    let answered = staff.change(&deed, &[DataSource::key(&id)], work).await;
+    let rows = [DataSource::key(&id), SourceProgress::key(&id)];
+    let answered = staff.change(&deed, &rows, work).await;
     // Whoever was not told that it is gone asks again, and the vault may not have heard of it.
     if answered.is_ok() || is_gone.get() {
         // What was tried last is under its own id still, where the vault has not heard of that either.

@@ -11,7 +11,7 @@ use serde::de::IgnoredAny;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let env = Env::default();
-    let (ledger, queue) = (env.required("LEDGER_TABLE"), env.required("ERP_EVENTS_QUEUE_URL"));
+    let (ledger, queue) = (env.required("LEDGER_TABLE"), env.required("UPKEEP_QUEUE_URL"));
     env.complete()?;
 
     let config = config::of_function(Patience::QUEUED).await;

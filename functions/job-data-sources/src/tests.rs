@@ -37,7 +37,6 @@ fn tables(orgs: u8, faults: &Faults) -> (FakeTables, BTreeSet<(OrgId, SourceId)>
                 connected_at: now(),
                 connection: None,
                 refused_at,
-                changed_since: None,
             });
         }
         let store = Store::new(tables.clone(), NoKeys, entropy);

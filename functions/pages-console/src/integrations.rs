@@ -59,7 +59,6 @@ async fn page(
         place: it.tenant.zip(it.environment),
         connected_at: it.connected_at,
         refused_at: it.refused_at,
-        read_up_to: it.read_up_to,
     };
     let sources = sources.body.data.into_iter().map(source).collect();
     let StripeAccount { key_hint, connected_at, state } = account.body;

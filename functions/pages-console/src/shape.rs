@@ -248,8 +248,6 @@ pub(crate) struct Source {
     pub(crate) environment: Option<String>,
     pub(crate) connected_at: Timestamp,
     pub(crate) refused_at: Option<Timestamp>,
-    #[serde(default)]
-    pub(crate) read_up_to: Option<Timestamp>,
 }
 
 #[derive(Deserialize)]

@@ -135,8 +135,9 @@ pub(crate) async fn all<T: Tables, K: KeyService, E: ReadErp>(
                 Some(Err(error)) => failed_of(it, &group, error, &mut refused),
                 None => Fetched::Waits("it was not asked for".to_owned()),
             },
-            (Sorted::Ask(group), Which::ChangedSince(_)) => match changes.get(&group) {
-                Some(Ok(events)) => Fetched::Read(Vec::clone(events)),
+            (Sorted::Ask(group), Which::ChangedSince(_)) => match changes.get_mut(&group) {
+                // The first notice brings all of it, and the others of the batch nothing more.
+                Some(Ok(events)) => Fetched::Read(std::mem::take(events)),
                 Some(Err(error)) => failed_of(it, &group, error, &mut refused),
                 None => Fetched::Waits("it was not asked for".to_owned()),
             },

@@ -1,21 +1,22 @@
 //! Keeping data sources up: what their notifications missed is read, and Business Central is reminded to send them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use plixo_aws::secrets::ReadSecret;
 use plixo_aws::sqs::SendMessage;
-use plixo_domain::id::{EndpointId, OrgId};
+use plixo_domain::id::{EndpointId, OrgId, made_at};
 use plixo_domain::ledger::{Book, Kept, Row};
 use plixo_domain::secret::Secret;
-use plixo_domain::source::{DataSource, SourceKind, SourceState, Upkeep};
+use plixo_domain::source::{DataSource, SourceKind, SourceProgress, SourceState, Upkeep};
 use plixo_domain::webhook::{Encoding, EndpointState, Envelope, Fingerprint, VaultEntry, WebhookEndpoint};
 use plixo_envelope::KeyService;
-use plixo_erp::{Answer, Ask, ErpError, Of, ReadErp, Wanted, Which};
+use plixo_erp::{Ask, ErpError, Of, ReadErp, Thing, Wanted, Which};
 use plixo_lambda::batch::{Message, TaskError};
 use plixo_lambda::hash::sha256;
-use plixo_lambda::line::Line;
+use plixo_lambda::line::{Level, Line};
 use plixo_store::{CommitError, List, Page, Store, StoreError, Tables};
 use plixo_webhooks::canonical::{Entity, external_id};
 use plixo_worker::{News, Task, failed};
@@ -24,12 +25,11 @@ use tokio::time::Instant;
 use crate::fetch::note_refused;
 use crate::{name, of_document};
 
-/// What is read, what others name first.
-const ENTITIES: [Entity; 4] = [Entity::Customer, Entity::Invoice, Entity::CreditNote, Entity::Payment];
-/// How long a source may take to answer all of it.
-const PATIENCE: Duration = Duration::from_secs(9);
+/// After how long no further question is begun, and by when one has to be answered.
+const ASKING: Duration = Duration::from_secs(10);
+const ANSWERED: Duration = Duration::from_secs(14);
 /// How long after its begin a message begins no further document: it may take 20 s.
-const BUDGET: Duration = Duration::from_secs(16);
+const BUDGET: Duration = Duration::from_secs(17);
 /// How far back the next reading begins: clocks differ, and what is written at a provider is shown a little later.
 const OVERLAP: SignedDuration = SignedDuration::from_mins(10);
 /// How many endpoints are read at once, to find a source's.
@@ -76,12 +76,13 @@ impl<T: Tables, K: KeyService, Q: SendMessage, E: ReadErp, V: ReadSecret> Keeper
         line.request_id.clone_from(&upkeep.request_id);
         line.source = Some(upkeep.source.to_string());
         let store = self.worker.store();
-        let found = self.source(upkeep).await.map_err(|error| failed(&error, line))?;
-        let Some(source) = found.filter(|source| source.state() == SourceState::Connected) else {
+        let book = self.book(upkeep).await.map_err(|error| failed(&error, line))?;
+        let source = book.get::<DataSource>(&upkeep.source).ok().flatten();
+        let Some(source) = source.filter(|source| source.state() == SourceState::Connected) else {
             line.outcome = "not_connected";
             return Ok(());
         };
-        let endpoint = endpoint(store, &org, &source, now).await.map_err(|error| failed(&error, line))?;
+        let endpoint = endpoint(store, &org, source, now).await.map_err(|error| failed(&error, line))?;
         let Some(endpoint) = endpoint else {
             line.outcome = "no_endpoint";
             return Ok(());
@@ -89,24 +90,10 @@ impl<T: Tables, K: KeyService, Q: SendMessage, E: ReadErp, V: ReadSecret> Keeper
         line.endpoint = Some(endpoint.to_string());
         line.who = Some(format!("provider:{}", source.kind.as_str()));
         let of = Of { org: &org, source: &source.id, kind: source.kind, account: &source.account };
-        let since = source.changed_since.unwrap_or(source.connected_at);
-        let until = begun + PATIENCE;
         let mut errors = Vec::new();
         if source.kind == SourceKind::BusinessCentral {
-            errors.extend(self.subscribe(of, &endpoint, until, now).await.err());
+            errors.extend(self.subscribe(of, &endpoint, begun + ASKING, now).await.err());
         }
-        let mut answers = Vec::new();
-        for entity in ENTITIES {
-            let ask = Ask { of, entity, which: Which::ChangedSince(since) };
-            let answer = tokio::time::timeout_at(until, self.erp.read(&ask, now)).await;
-            match answer.unwrap_or_else(|_| Err(ErpError::Unavailable("there was no time left".to_owned()))) {
-                Ok(answer) => answers.push((entity, answer)),
-                Err(error) => errors.push(error),
-            }
-        }
-        let redacted = answers.iter().map(|(_, answer)| answer.cards_redacted).sum();
-        line.cards_redacted = Some(redacted).filter(|count| *count > 0);
-        let read_to = read_to(&answers, since, now).filter(|_| errors.is_empty());
         let envelope = Arc::new(Envelope {
             v: Envelope::VERSION,
             org,
@@ -119,44 +106,87 @@ impl<T: Tables, K: KeyService, Q: SendMessage, E: ReadErp, V: ReadSecret> Keeper
             user_agent: None,
             encoding: Encoding::Identity,
         });
-        let (times, tasks) = tasks(&envelope, answers, since);
-        let (done, worked) = self.worker.work_through(&tasks, begun + BUDGET, line).await;
-        line.items = Some(done);
-        let read_to = match times.get(done) {
-            // Some providers tell of what is later than a time, and not of what is just then.
-            Some(first) => read_to.map(|to| to.min(*first - SignedDuration::from_secs(1))),
-            None => read_to,
+        let progress = book.get::<SourceProgress>(&upkeep.source).ok().flatten();
+        let since =
+            |kind: &str| progress.and_then(|it| it.read_to.get(kind)).copied().unwrap_or(made_at(&source.id));
+        let mut kinds: Vec<_> =
+            kinds(source.kind).iter().map(|(it, kind)| (since(kind), *it, *kind)).collect();
+        // What is the furthest behind comes first, so that none is starved by another.
+        kinds.sort_by_key(|(since, ..)| *since);
+        let mut is_behind = false;
+        for (since, entity, kind) in kinds {
+            let reading = Reading { of, entity, kind, envelope: &envelope, begun, now };
+            match self.catch_up(&reading, upkeep, since, line).await? {
+                Ok(all) => is_behind |= !all,
+                Err(error) => errors.push(error),
+            }
+        }
+        line.outcome = if is_behind { "behind" } else { "kept_up" };
+        let Some(error) = errors.into_iter().max_by_key(|error| matches!(error, ErpError::Refused(_))) else {
+            return Ok(());
         };
-        if let Some(to) = read_to.filter(|to| *to > since) {
-            self.note(upkeep, to, now).await.map_err(|error| failed(&error, line))?;
-        }
-        worked.inspect_err(|_| line.outcome = "unavailable")?;
-        line.outcome = if done < tasks.len() { "behind" } else { "kept_up" };
-        match errors.into_iter().next() {
-            None => Ok(()),
-            Some(error @ (ErpError::Busy { .. } | ErpError::Unavailable(_))) => {
-                line.outcome = "waits";
-                Err(TaskError::Retryable(error.to_string()))
+        // An hour later it is tried again.
+        line.level = Level::Warn;
+        line.error = Some(error.to_string());
+        line.outcome = match error {
+            ErpError::Busy { .. } | ErpError::Unavailable(_) => "waits",
+            ErpError::Refused(_) => {
+                // Where it cannot be noted now, the next message that is refused notes it.
+                let _ = note_refused(store, (org, source.id), &upkeep.request_id, now).await;
+                "refused"
             }
-            Some(error) => {
-                line.outcome = "refused";
-                line.error = Some(error.to_string());
-                if matches!(error, ErpError::Refused(_)) {
-                    // Where it cannot be noted now, the next message that is refused notes it.
-                    let _ = note_refused(store, (org, source.id), &upkeep.request_id, now).await;
-                }
-                Ok(())
+            ErpError::NoSource => "not_connected",
+            ErpError::Unreadable(_) => {
+                (line.level, line.metrics.errors) = (Level::Error, 1);
+                "unreadable"
             }
-        }
+        };
+        Ok(())
     }
 
-    async fn source(&self, upkeep: &Upkeep) -> Result<Option<DataSource>, StoreError> {
-        Ok(self.book(upkeep).await?.get::<DataSource>(&upkeep.source).ok().flatten().cloned())
+    /// Reads what changed of one kind of thing, a page after the other, and notes how far: whether that is all.
+    async fn catch_up(
+        &self,
+        reading: &Reading<'_>,
+        upkeep: &Upkeep,
+        mut since: Timestamp,
+        line: &mut Line,
+    ) -> Result<Result<bool, ErpError>, TaskError> {
+        let Reading { of, entity, kind, envelope, begun, now } = *reading;
+        while begun.elapsed() < ASKING {
+            let ask = Ask { of, entity, which: Which::ChangedSince(since) };
+            let answer = tokio::time::timeout_at(begun + ANSWERED, self.erp.read(&ask, now)).await;
+            let answer = match answer {
+                Ok(Ok(answer)) => answer,
+                Ok(Err(error)) => return Ok(Err(error)),
+                Err(_) => return Ok(Err(ErpError::Unavailable("it took too long".to_owned()))),
+            };
+            let redacted = line.cards_redacted.unwrap_or(0) + answer.cards_redacted;
+            line.cards_redacted = Some(redacted).filter(|count| *count > 0);
+            let read_to = if answer.has_more { answer.read_to } else { now.checked_sub(OVERLAP).ok() };
+            let (times, tasks) = tasks(envelope, kind, answer.things, since);
+            let (done, worked) = self.worker.work_through(&tasks, begun + BUDGET, line).await;
+            line.items = Some(line.items.unwrap_or(0) + done);
+            let read_to = times.get(done).copied().or(read_to).unwrap_or(since);
+            let gets_on = read_to > since;
+            if gets_on {
+                self.note(upkeep, kind, read_to, now).await.map_err(|error| failed(&error, line))?;
+                since = read_to;
+            }
+            if let Err(error) = worked {
+                line.outcome = "unavailable";
+                return Err(error);
+            }
+            if !answer.has_more || done < tasks.len() || !gets_on {
+                return Ok(Ok(!answer.has_more && done == tasks.len()));
+            }
+        }
+        Ok(Ok(false))
     }
 
     async fn book(&self, upkeep: &Upkeep) -> Result<Book, StoreError> {
         let mut book = Book::default();
-        let names = vec![DataSource::key(&upkeep.source)];
+        let names = vec![DataSource::key(&upkeep.source), SourceProgress::key(&upkeep.source)];
         for (name, stored) in self.worker.store().read(&upkeep.org, names).await? {
             book.learn(name, stored);
         }
@@ -193,14 +223,23 @@ impl<T: Tables, K: KeyService, Q: SendMessage, E: ReadErp, V: ReadSecret> Keeper
         last.map(|it| it.secret).ok_or_else(none)
     }
 
-    /// Notes up to when changes were read. Whoever changed the source meanwhile has it read from before again.
-    async fn note(&self, upkeep: &Upkeep, to: Timestamp, now: Timestamp) -> Result<(), StoreError> {
+    /// Notes up to when changes were read. Where somebody else notes something meanwhile, they are read from before again.
+    async fn note(
+        &self,
+        upkeep: &Upkeep,
+        kind: &str,
+        to: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let mut book = self.book(upkeep).await?;
-        let Some(source) = book.get::<DataSource>(&upkeep.source).ok().flatten().cloned() else {
+        if !matches!(book.get::<DataSource>(&upkeep.source), Ok(Some(_))) {
             return Ok(());
-        };
-        let changed_since = source.changed_since.max(Some(to));
-        if book.put(DataSource { changed_since, ..source }).is_err() {
+        }
+        let noted = book.get::<SourceProgress>(&upkeep.source).ok().flatten().cloned();
+        let mut noted = noted.unwrap_or(SourceProgress { source: upkeep.source, read_to: BTreeMap::new() });
+        let read_to = noted.read_to.entry(kind.to_owned()).or_insert(to);
+        *read_to = to.max(*read_to);
+        if book.put(noted).is_err() {
             return Ok(());
         }
         match self.worker.store().commit(&upkeep.org, &book, None, &[], now).await {
@@ -208,6 +247,30 @@ impl<T: Tables, K: KeyService, Q: SendMessage, E: ReadErp, V: ReadSecret> Keeper
             Err(CommitError::Store(error)) => Err(error),
         }
     }
+}
+
+/// What is read of a source, and since when.
+#[derive(Clone, Copy)]
+struct Reading<'a> {
+    of: Of<'a>,
+    entity: Entity,
+    kind: &'static str,
+    envelope: &'a Arc<Envelope>,
+    begun: Instant,
+    now: Timestamp,
+}
+
+/// What is read of a source, each with its name in [`SourceProgress`]. Business Central has lists of payments for each journal only, and
+/// those are not posted: what was paid is in its invoices.
+fn kinds(kind: SourceKind) -> &'static [(Entity, &'static str)] {
+    const ALL: [(Entity, &str); 4] = [
+        (Entity::Customer, "customer"),
+        (Entity::Invoice, "invoice"),
+        (Entity::CreditNote, "credit_note"),
+        (Entity::Payment, "payment"),
+    ];
+    let [customer_to_credit_note @ .., _] = &ALL;
+    if kind == SourceKind::BusinessCentral { customer_to_credit_note } else { &ALL }
 }
 
 fn read(message: &Message) -> Result<Upkeep, &'static str> {
@@ -246,37 +309,29 @@ async fn endpoint<T: Tables, K: KeyService>(
     Ok(None)
 }
 
-/// Up to when all changes are among the answers.
-fn read_to(answers: &[(Entity, Answer)], since: Timestamp, now: Timestamp) -> Option<Timestamp> {
-    let behind = answers.iter().filter(|(_, answer)| answer.has_more);
-    let behind = behind.map(|(_, answer)| answer.read_to.unwrap_or(since)).min();
-    behind.or_else(|| now.checked_sub(OVERLAP).ok())
-}
-
 /// A task for each document, the oldest version first, and each one's time.
 fn tasks(
     envelope: &Arc<Envelope>,
-    answers: Vec<(Entity, Answer)>,
+    kind: &str,
+    things: Vec<Thing>,
     since: Timestamp,
 ) -> (Vec<Timestamp>, Vec<Task>) {
     let mut all = Vec::new();
-    for (entity, answer) in answers {
-        for thing in answer.things {
-            match thing.told {
-                Ok(events) => all.extend(events.into_iter().filter_map(|event| {
-                    let (at, kind) = (event.version().at, event.kind().to_owned());
-                    let (event_id, fingerprint) = name(&event)?;
-                    let news = of_document(envelope.provider, event);
-                    Some((at, (event_id, kind, fingerprint, news)))
-                })),
-                // It does not say how new it is. Until this time was passed, it is the same failure.
-                Err(error) => {
-                    let text = format!("{entity:?}:{}:{since}", thing.id);
-                    let fingerprint = Fingerprint(sha256(text.as_bytes()));
-                    let news = News::Unusable(error.to_string());
-                    let named = external_id(&text);
-                    all.extend(named.map(|id| (since, (id, UNUSABLE.to_owned(), fingerprint, news))));
-                }
+    for thing in things {
+        match thing.told {
+            Ok(events) => all.extend(events.into_iter().filter_map(|event| {
+                let (at, kind) = (event.version().at, event.kind().to_owned());
+                let (event_id, fingerprint) = name(&event)?;
+                let news = of_document(envelope.provider, event);
+                Some((at, (event_id, kind, fingerprint, news)))
+            })),
+            // It does not say how new it is. As long as it is read since this time, it is the same failure.
+            Err(error) => {
+                let text = format!("{kind}:{}:{since}", thing.id);
+                let fingerprint = Fingerprint(sha256(text.as_bytes()));
+                let news = News::Unusable(error.to_string());
+                let named = external_id(&text);
+                all.extend(named.map(|id| (since, (id, format!("{kind}.changed"), fingerprint, news))));
             }
         }
     }
@@ -287,6 +342,3 @@ fn tasks(
     };
     all.into_iter().map(task).unzip()
 }
-
-/// The type of the event that a document is which cannot be used.
-const UNUSABLE: &str = "document.changed";

@@ -68,8 +68,9 @@ def _listed(found: list[dict], query: dict[str, str], request: Request, base_url
 
 
 def _holds(filter: str, document: dict) -> bool:
-    if match := re.fullmatch(r"lastModifiedDateTime gt (\S+)", filter):
-        return instant(document["lastModifiedDateTime"]) > instant(match[1])
+    if match := re.fullmatch(r"lastModifiedDateTime (gt|ge) (\S+)", filter):
+        changed, since = instant(document["lastModifiedDateTime"]), instant(match[2])
+        return changed >= since if match[1] == "ge" else changed > since
     terms = [re.fullmatch(r"id eq ([\w-]+)", term) for term in filter.split(" or ")]
     if not all(terms):
         raise _error(400, "BadRequest")

@@ -88,6 +88,14 @@ pub fn bytes_of<T: StaticType>(id: &TypeSafeId<T>) -> [u8; 16] {
     *Uuid::as_bytes(&id.uuid())
 }
 
+/// When an id was made, to the millisecond: it begins with that.
+#[must_use]
+pub fn made_at<T: StaticType>(id: &TypeSafeId<T>) -> Timestamp {
+    let [a, b, c, d, e, f, ..] = bytes_of(id);
+    let millis = i64::from_be_bytes([0, 0, a, b, c, d, e, f]);
+    Timestamp::from_millisecond(millis).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,6 +116,13 @@ mod tests {
         ] {
             assert!(wrong.parse::<OrgId>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn an_id_says_when_it_was_made() {
+        let at: Timestamp = "2026-11-29T10:15:30.123Z".parse().unwrap();
+        let id: OrgId = Ids::new(at, [255; 10]).make();
+        assert_eq!(made_at(&id), at);
     }
 
     #[test]

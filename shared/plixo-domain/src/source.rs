@@ -1,5 +1,6 @@
 //! Data sources: accounts at ERPs that only notify, and are asked for what changed.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::Timestamp;
@@ -81,9 +82,6 @@ pub struct DataSource {
     /// Since when the provider refuses, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused_at: Option<Timestamp>,
-    /// Up to when everything that changed at the provider was read; none: since it was connected, nothing was.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub changed_since: Option<Timestamp>,
 }
 
 impl DataSource {
@@ -92,6 +90,15 @@ impl DataSource {
     pub fn state(&self) -> SourceState {
         if self.refused_at.is_some() { SourceState::Refused } else { SourceState::Connected }
     }
+}
+
+/// How far what changed at a data source was read. It is no part of the source's row, whose version people name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceProgress {
+    /// The source.
+    pub source: SourceId,
+    /// Of each kind of thing: up to when everything that changed was read.
+    pub read_to: BTreeMap<String, Timestamp>,
 }
 
 /// The message that has a data source kept up: what its notifications missed is read. It says of which and nothing else: whoever

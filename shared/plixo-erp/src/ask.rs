@@ -251,7 +251,7 @@ impl<'a> Account<'a> {
                 any(entity)
             )),
             Cursor::First => {
-                let filter = format!("lastModifiedDateTime gt {}", since.strftime("%Y-%m-%dT%H:%M:%S%.3fZ"));
+                let filter = format!("lastModifiedDateTime ge {}", since.strftime("%Y-%m-%dT%H:%M:%S%.3fZ"));
                 self.filtered(entity, &filter, &[("$orderby", "lastModifiedDateTime")])
             }
             Cursor::Linked(link) => {

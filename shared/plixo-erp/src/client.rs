@@ -14,8 +14,9 @@ use crate::http::Http;
 use crate::session::Session;
 use crate::{Answer, Ask, ErpError, Of, Subscribed, Urls, Wanted, Which};
 
-/// How many pages of changes are read in one go, if that gets anywhere.
-const PAGES: usize = 10;
+/// How many pages of changes are read in one go, if that gets anywhere: what changes meanwhile moves to the end, and pushes others to
+/// the page before.
+const PAGES: usize = 1;
 /// How long another one who refreshes may take to save.
 const PAUSE: Duration = Duration::from_secs(1);
 

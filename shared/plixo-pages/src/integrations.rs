@@ -90,8 +90,6 @@ pub struct SourceRow {
     pub connected_at: Timestamp,
     /// Since when the provider refuses, if it does.
     pub refused_at: Option<Timestamp>,
-    /// Up to when everything that changed there was read.
-    pub read_up_to: Option<Timestamp>,
 }
 
 /// A new data source, as typed. The secret and the refresh token are not among it: they are never sent back.

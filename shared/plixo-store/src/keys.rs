@@ -66,6 +66,7 @@ pub fn row(org: &OrgId, name: &RowKey) -> Key {
         RowKey::SourceName(of) => {
             key(Table::Ledger, format!("{org}#{}#{}", of.provider.as_str(), of.id), "source-name")
         }
+        RowKey::SourceProgress(id) => key(Table::Ledger, format!("{org}#{id}"), "progress"),
         RowKey::Member(user) => key(Table::Ledger, format!("{org}#{user}"), "member"),
         RowKey::MemberPointer(id) => key(Table::Ledger, format!("{org}#{id}"), "member-pointer"),
         // A person's organisations are found by the person.

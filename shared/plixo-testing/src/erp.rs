@@ -31,10 +31,23 @@ pub struct FakeErp {
     subscribed: Arc<Mutex<BTreeMap<SourceId, (String, String)>>>,
     vault: Option<FakeVault>,
     looks: Arc<Mutex<BTreeMap<String, Looked>>>,
+    page: Option<usize>,
+    unavailable: Arc<Mutex<Vec<Entity>>>,
     faults: Faults,
 }
 
 impl FakeErp {
+    /// One that tells of at most so many changes at once.
+    #[must_use]
+    pub fn paged(self, page: usize) -> Self {
+        Self { page: Some(page), ..self }
+    }
+
+    /// Answers nothing about things of these kinds from then on.
+    pub fn hide(&self, kinds: &[Entity]) {
+        *self.unavailable.lock().unwrap() = kinds.to_vec();
+    }
+
     /// Without things; calls go wrong as planned.
     #[must_use]
     pub fn new(faults: Faults) -> Self {
@@ -128,6 +141,9 @@ impl FakeErp {
         if let Some(error) = self.failing.lock().unwrap().get(&source) {
             return Err(error.clone());
         }
+        if self.unavailable.lock().unwrap().contains(&entity) {
+            return Err(ErpError::Unavailable("a planned fault".to_owned()));
+        }
         let things = self.things.lock().unwrap();
         let mut answer = Answer::default();
         match ask.which {
@@ -143,6 +159,14 @@ impl FakeErp {
                 let own = things.iter().filter(|((of, kind, _), _)| *of == source && *kind == entity);
                 let mut changed: Vec<_> = own.filter(|(_, (at, _))| *at >= since).collect();
                 changed.sort_by_key(|(_, (at, _))| *at);
+                // As the real one, it gets beyond where it began.
+                let at_once = changed.iter().take_while(|(_, (at, _))| *at == since).count();
+                if let Some(page) =
+                    self.page.map(|page| page.max(at_once + 1)).filter(|page| changed.len() > *page)
+                {
+                    changed.truncate(page);
+                    answer.has_more = true;
+                }
                 answer.read_to = Some(changed.last().map_or(since, |(_, (at, _))| *at));
                 let thing = |((_, _, id), (_, told)): (&(SourceId, Entity, String), &(Timestamp, _))| Thing {
                     id: id.clone(),

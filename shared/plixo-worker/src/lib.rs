@@ -16,7 +16,7 @@ use plixo_domain::ledger::{
 use plixo_domain::webhook::{EventStatus, WebhookEvent};
 use plixo_envelope::KeyService;
 use plixo_lambda::batch::{self, Batch, BatchResponse, TaskError};
-use plixo_lambda::line::Line;
+use plixo_lambda::line::{Level, Line};
 use plixo_store::{CommitError, Payload, Store, StoreError, Tables, pause};
 use tokio::sync::Mutex;
 
@@ -99,14 +99,14 @@ impl<T: Tables, K: KeyService, Q: SendMessage> Worker<T, K, Q> {
         let (mut result, mut is_owed) = (Ok(()), false);
         line.outcome = "done";
         for task in tasks {
-            if is_owed {
-                // What the next event told of is not all done. So it does not count either, and all of it comes again.
-                is_owed = task.text.is_none();
+            if is_owed && task.text.is_some() {
+                // What this event told of is not all done. So it does not count either, and all of it comes again.
+                is_owed = false;
                 continue;
             }
             let mut own = Line { span: "event", metrics: Default::default(), ..line.clone() };
             let done = self.work(task, rows, turns, &mut own).await;
-            is_owed = done.is_err() && task.text.is_none();
+            is_owed |= done.is_err() && task.text.is_none();
             if let Err(error) = &done {
                 own.error = Some(error.to_string());
                 own.level = error.level();
@@ -124,10 +124,8 @@ impl<T: Tables, K: KeyService, Q: SendMessage> Worker<T, K, Q> {
         result
     }
 
-    /// Works off tasks that no delivery holds together, one after the other: how many, until time is up. One that no try will do is
-    /// told of in a line of its own, and keeps none of the others up.
-    ///
-    /// With it comes why it went no further, where the next try may.
+    /// Works off tasks that no delivery holds together, one after the other: how many, until time is up. One that is recorded as failed
+    /// has a line of its own, and keeps none of the others up. With it comes why it went no further, where nothing was recorded.
     pub async fn work_through(
         &self,
         tasks: &[Task],
@@ -139,23 +137,35 @@ impl<T: Tables, K: KeyService, Q: SendMessage> Worker<T, K, Q> {
                 return (done, Ok(()));
             }
             let mut own = Line { span: "event", metrics: Default::default(), ..line.clone() };
-            let result = self.work(task, &Rows::new(), &Turns::new(), &mut own).await;
-            if let Err(error) = &result {
-                own.error = Some(error.to_string());
-                own.level = error.level();
-            }
+            let recorded = match self.record(task, &Rows::new(), &Turns::new(), &mut own).await {
+                Ok(recorded) => recorded,
+                Err(error) => return (done, Err(error)),
+            };
             // What was known before is no news.
-            if result.is_err() || own.outcome == "applied" {
-                own.emit();
+            if let Some(why) = &recorded {
+                own.error = Some(why.clone());
+                own.level = Level::Error;
             }
-            if let Err(TaskError::Retryable(why)) = result {
-                return (done, Err(TaskError::Retryable(why)));
+            if recorded.is_some() || own.outcome == "applied" {
+                own.emit();
             }
         }
         (tasks.len(), Ok(()))
     }
 
     async fn work(&self, task: &Task, rows: &Rows, turns: &Turns, line: &mut Line) -> Result<(), TaskError> {
+        let recorded = self.record(task, rows, turns, line).await?;
+        recorded.map_or(Ok(()), |why| Err(TaskError::Permanent(why)))
+    }
+
+    /// Records an event with all that it changes: why it is recorded as failed, if it is.
+    async fn record(
+        &self,
+        task: &Task,
+        rows: &Rows,
+        turns: &Turns,
+        line: &mut Line,
+    ) -> Result<Option<String>, TaskError> {
         task.describe(line);
         if let News::Waits(why) = &task.news {
             line.outcome = "waits";
@@ -188,7 +198,7 @@ impl<T: Tables, K: KeyService, Q: SendMessage> Worker<T, K, Q> {
                 Done::As(outcome, why) => {
                     line.outcome = outcome;
                     line.metrics.conflicts = u32::from(outcome == "conflict");
-                    return why.map_or(Ok(()), |why| Err(TaskError::Permanent(why)));
+                    return Ok(why);
                 }
                 Done::Overtaken => {
                     tokio::time::sleep(pause(tried, task.fingerprint.0)).await;

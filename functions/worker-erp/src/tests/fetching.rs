@@ -38,7 +38,6 @@ pub(super) fn connected() -> (World, SourceId, SourceId) {
             connected_at: now(),
             connection: None,
             refused_at: None,
-            changed_since: None,
         });
     }
     block_on(world.store().commit(&world.org, &book, None, &[], now())).unwrap();
@@ -51,10 +50,23 @@ pub(super) fn answer(
     entity: Entity,
     name: &str,
 ) -> Vec<plixo_webhooks::canonical::Event> {
-    let path = format!("{}/../../events/worker-erp/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    told(provider, entity, &sample_of(name))
+}
+
+/// What a sales invoice of Business Central's tells.
+pub(super) fn read_as(document: &Value) -> Vec<plixo_webhooks::canonical::Event> {
+    told(Provider::BusinessCentral, Entity::Invoice, &document.to_string())
+}
+
+fn told(provider: Provider, entity: Entity, text: &str) -> Vec<plixo_webhooks::canonical::Event> {
     let eur: Currency = "EUR".parse().unwrap();
     let context = Context { account: None, currency: Some(eur) };
-    document::read(provider, entity, &std::fs::read(path).unwrap(), &context).unwrap()
+    document::read(provider, entity, text.as_bytes(), &context).unwrap()
+}
+
+pub(super) fn sample_of(name: &str) -> String {
+    let path = format!("{}/../../events/worker-erp/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(path).unwrap()
 }
 
 pub(super) fn notice(category: &str, id: &str, at: &str) -> Value {

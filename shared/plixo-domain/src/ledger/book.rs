@@ -11,7 +11,7 @@ use crate::audit::Object;
 use crate::id::{CustomerId, EndpointId, InvoiceId, LinkId, MemberId, PaymentId, SourceId};
 use crate::people::{Member, MemberPointer, UserId, UserOrganisation};
 use crate::reference::ReferenceKey;
-use crate::source::{DataSource, SourceName};
+use crate::source::{DataSource, SourceName, SourceProgress};
 use crate::webhook::{EventKey, ExternalRef, WebhookEndpoint, WebhookEvent};
 
 /// The name of a row within its organisation.
@@ -51,6 +51,8 @@ pub enum RowKey {
     DataSource(SourceId),
     /// Which data source reads a provider's account.
     SourceName(ExternalRef),
+    /// How far a data source was read.
+    SourceProgress(SourceId),
     /// A person's membership.
     Member(UserId),
     /// Which person a member is.
@@ -104,6 +106,8 @@ pub enum Row {
     DataSource(DataSource),
     /// Which data source reads a provider's account.
     SourceName(SourceName),
+    /// How far a data source was read.
+    SourceProgress(SourceProgress),
     /// A person's membership.
     Member(Member),
     /// Which person a member is.
@@ -188,6 +192,7 @@ kept! {
     WebhookEvent named EventKey as |it| it.key.clone();
     DataSource named SourceId as |it| it.id;
     SourceName named ExternalRef as |it| it.account.clone();
+    SourceProgress named SourceId as |it| it.source;
     Member named UserId as |it| it.user;
     MemberPointer named MemberId as |it| it.id;
     UserOrganisation named UserId as |it| it.user;

@@ -1,5 +1,6 @@
 //! The double of the local stack, which is held to the providers' documentation by tests of its own.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
@@ -134,11 +135,18 @@ fn changes_of_all_three_are_read_to_their_end() {
         for n in 0..150 {
             double.put(kind, &invoice(kind, &format!("i-{n}"), &at(n)));
         }
-        let since = now() + SignedDuration::from_secs(20);
-        let answer = block_on(ask(&erp, kind, Entity::Invoice, Which::ChangedSince(since))).unwrap();
-        assert!((129..=130).contains(&answer.things.len()), "{kind:?}: {}", answer.things.len());
-        assert_eq!(answer.read_to, Some(now() + SignedDuration::from_secs(149)));
-        assert!(!answer.has_more);
+        let (mut since, mut found, mut reads) = (now() + SignedDuration::from_secs(20), BTreeSet::new(), 0);
+        loop {
+            let answer = block_on(ask(&erp, kind, Entity::Invoice, Which::ChangedSince(since))).unwrap();
+            found.extend(ids(&answer).into_iter().map(str::to_owned));
+            (since, reads) = (answer.read_to.unwrap(), reads + 1);
+            if !answer.has_more {
+                break;
+            }
+        }
+        let most = if kind == SourceKind::Quickbooks { 1 } else { 2 };
+        assert_eq!((found.len(), reads), (130, most), "{kind:?}");
+        assert_eq!(since, now() + SignedDuration::from_secs(149));
     }
 }
 

@@ -1132,7 +1132,6 @@ impl Make<'_> {
             place: place.map(|it| ((self.text)("contoso.com"), (self.text)(it))),
             connected_at: moment(),
             refused_at,
-            read_up_to: refused_at.is_none().then(moment),
         };
         let sources = vec![
             source("xero", "Books", None, None),
