@@ -33,7 +33,7 @@ SUPPRESSIONS = (
     Suppression(
         "CKV_AWS_27",
         (
-            "CashQueue", "CashDeadLetterQueue", "ErpEventsQueue", "ErpEventsDeadLetterQueue", "StripeEventsQueue", "StripeEventsDeadLetterQueue", "TotalsDeadLetterQueue",
+            "CashQueue", "UpkeepQueue", "CashDeadLetterQueue", "UpkeepDeadLetterQueue", "ErpEventsQueue", "ErpEventsDeadLetterQueue", "StripeEventsQueue", "StripeEventsDeadLetterQueue", "TotalsDeadLetterQueue",
             "PortalLinksDeadLetterQueue",
         ),
         "It knows KMS keys only. Queues use SQS's own encryption, which costs no KMS call per message; our rule "
@@ -76,12 +76,12 @@ SUPPRESSIONS = (
         "and keep, and no boundary.",
     ),
     Suppression(
-        "ES1001", ("WorkerCashCash", "WorkerErpErpEvents", "WorkerStripeStripeEvents"),
+        "ES1001", ("WorkerCashCash", "WorkerErpUpkeep", "WorkerErpErpEvents", "WorkerStripeStripeEvents"),
         "Failure destinations are for streams; a queue's failed messages go where its redrive policy says.",
     ),
     Suppression(
         "ES6000",
-        ("CashDeadLetterQueue", "ErpEventsDeadLetterQueue", "StripeEventsDeadLetterQueue", "TotalsDeadLetterQueue", "PortalLinksDeadLetterQueue"),
+        ("CashDeadLetterQueue", "UpkeepDeadLetterQueue", "ErpEventsDeadLetterQueue", "StripeEventsDeadLetterQueue", "TotalsDeadLetterQueue", "PortalLinksDeadLetterQueue"),
         "A dead-letter queue is where redriving ends.",
     ),
     Suppression(

@@ -29,9 +29,10 @@ class Keyboard:
         raise AssertionError(f"{key} does not lead to {focus}: {self.shown}")
 
     def suggestion(self):
-        """What the first suggestion's button says; it has the focus already, or is the next thing that can have it."""
-        if not self.shown.focus.startswith("Apply to "):
-            self.shown = self.browser.keys("Tab")
+        """What the first suggestion's button says; it has the focus already, or comes after its invoices, which are links."""
+        for _ in range(4):
+            if not self.shown.focus.startswith("Apply to "):
+                self.shown = self.browser.keys("Tab")
         return self.shown.focus
 
     def type(self, text):
