@@ -506,7 +506,7 @@ def _runner(stack: Stack, schedule: dict) -> tuple[str | None, str | None]:
     return stack.target(target.get("RoleArn"), "AWS::IAM::Role"), stack.target(target.get("Arn"), "AWS::Lambda::Function")
 
 
-@rule("schedule-runs", "a schedule runs its function and may do nothing else; what did not run is not made good hours later, at a worse time")
+@rule("schedule-runs", "a schedule runs its function and may do nothing else; the next run makes good what one could not")
 def schedule_runs(stack: Stack) -> Objections:
     for name, p in stack.of("AWS::Scheduler::Schedule"):
         role, function = _runner(stack, p)
