@@ -68,7 +68,7 @@ impl Asked {
         erp: &E,
         until: tokio::time::Instant,
         now: Timestamp,
-    ) -> (Answers<HashMap<String, Fetched>>, Answers<Vec<canonical::Event>>) {
+    ) -> (Answers<HashMap<String, Fetched>>, Answers<(Timestamp, Vec<canonical::Event>)>) {
         let (mut things, mut changes) = (Vec::new(), Vec::new());
         for (group, ids) in &self.ids {
             let ids: Vec<_> = ids.iter().cloned().collect();
@@ -77,7 +77,7 @@ impl Asked {
         }
         for (group, since) in &self.since {
             let answer = ask(erp, group, plixo_erp::Which::ChangedSince(*since), until, now).await;
-            changes.push((group.clone(), answer.map(changed)));
+            changes.push((group.clone(), answer.map(|answer| (*since, changed(answer)))));
         }
         (things, changes)
     }
@@ -135,9 +135,10 @@ pub(crate) async fn all<T: Tables, K: KeyService, E: ReadErp>(
                 Some(Err(error)) => failed_of(it, &group, error, &mut refused),
                 None => Fetched::Waits("it was not asked for".to_owned()),
             },
-            (Sorted::Ask(group), Which::ChangedSince(_)) => match changes.get_mut(&group) {
-                // The first notice brings all of it, and the others of the batch nothing more.
-                Some(Ok(events)) => Fetched::Read(std::mem::take(events)),
+            (Sorted::Ask(group), Which::ChangedSince(since)) => match changes.get_mut(&group) {
+                // The notice that reaches back the furthest brings all of it, and the others of the batch nothing more.
+                Some(Ok((earliest, events))) if since == earliest => Fetched::Read(std::mem::take(events)),
+                Some(Ok(_)) => Fetched::Read(Vec::new()),
                 Some(Err(error)) => failed_of(it, &group, error, &mut refused),
                 None => Fetched::Waits("it was not asked for".to_owned()),
             },

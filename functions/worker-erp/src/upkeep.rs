@@ -25,12 +25,13 @@ use tokio::time::Instant;
 use crate::fetch::note_refused;
 use crate::{name, of_document};
 
-/// After how long no further question is begun, and by when one has to be answered.
+/// After how long no further question is begun.
 const ASKING: Duration = Duration::from_secs(10);
-const ANSWERED: Duration = Duration::from_secs(14);
+/// How long an answer may take, so that one that is slow leaves time for others.
+const ANSWER: Duration = Duration::from_secs(4);
 /// How long after its begin a message begins no further document: it may take 20 s.
 const BUDGET: Duration = Duration::from_secs(17);
-/// How far back the next reading begins: clocks differ, and what is written at a provider is shown a little later.
+/// How far back the next reading begins.
 const OVERLAP: SignedDuration = SignedDuration::from_mins(10);
 /// How many endpoints are read at once, to find a source's.
 const ENDPOINTS: usize = 100;
@@ -92,7 +93,7 @@ impl<T: Tables, K: KeyService, Q: SendMessage, E: ReadErp, V: ReadSecret> Keeper
         let of = Of { org: &org, source: &source.id, kind: source.kind, account: &source.account };
         let mut errors = Vec::new();
         if source.kind == SourceKind::BusinessCentral {
-            errors.extend(self.subscribe(of, &endpoint, begun + ASKING, now).await.err());
+            errors.extend(self.subscribe(of, &endpoint, now).await.err());
         }
         let envelope = Arc::new(Envelope {
             v: Envelope::VERSION,
@@ -111,18 +112,30 @@ impl<T: Tables, K: KeyService, Q: SendMessage, E: ReadErp, V: ReadSecret> Keeper
             |kind: &str| progress.and_then(|it| it.read_to.get(kind)).copied().unwrap_or(made_at(&source.id));
         let mut kinds: Vec<_> =
             kinds(source.kind).iter().map(|(it, kind)| (since(kind), *it, *kind)).collect();
-        // What is the furthest behind comes first, so that none is starved by another.
-        kinds.sort_by_key(|(since, ..)| *since);
-        let mut is_behind = false;
+        // Each comes first every few hours, so that none is starved by another.
+        let hour = usize::try_from(now.as_second() / 3_600).unwrap_or(0);
+        let first = hour.checked_rem(kinds.len()).unwrap_or(0);
+        kinds.rotate_left(first);
+        let (mut is_behind, mut stopped) = (false, None);
         for (since, entity, kind) in kinds {
             let reading = Reading { of, entity, kind, envelope: &envelope, begun, now };
-            match self.catch_up(&reading, upkeep, since, line).await? {
-                Ok(all) => is_behind |= !all,
-                Err(error) => errors.push(error),
+            match self.catch_up(&reading, upkeep, since, line).await {
+                Ok(Ok(all)) => is_behind |= !all,
+                Ok(Err(error)) => errors.push(error),
+                Err(error) => stopped = stopped.or(Some(error)),
             }
         }
-        line.outcome = if is_behind { "behind" } else { "kept_up" };
+        if let Some(error) = stopped {
+            let passes = matches!(error, TaskError::Retryable(_));
+            line.outcome = if passes { "unavailable" } else { "store_refused" };
+            return Err(error);
+        }
+        line.outcome = "kept_up";
         let Some(error) = errors.into_iter().max_by_key(|error| matches!(error, ErpError::Refused(_))) else {
+            if is_behind {
+                line.outcome = "behind";
+                return Err(TaskError::Retryable("there is more than a message has time for".to_owned()));
+            }
             return Ok(());
         };
         // An hour later it is tried again.
@@ -155,7 +168,7 @@ impl<T: Tables, K: KeyService, Q: SendMessage, E: ReadErp, V: ReadSecret> Keeper
         let Reading { of, entity, kind, envelope, begun, now } = *reading;
         while begun.elapsed() < ASKING {
             let ask = Ask { of, entity, which: Which::ChangedSince(since) };
-            let answer = tokio::time::timeout_at(begun + ANSWERED, self.erp.read(&ask, now)).await;
+            let answer = tokio::time::timeout(ANSWER, self.erp.read(&ask, now)).await;
             let answer = match answer {
                 Ok(Ok(answer)) => answer,
                 Ok(Err(error)) => return Ok(Err(error)),
@@ -163,20 +176,19 @@ impl<T: Tables, K: KeyService, Q: SendMessage, E: ReadErp, V: ReadSecret> Keeper
             };
             let redacted = line.cards_redacted.unwrap_or(0) + answer.cards_redacted;
             line.cards_redacted = Some(redacted).filter(|count| *count > 0);
-            let read_to = if answer.has_more { answer.read_to } else { now.checked_sub(OVERLAP).ok() };
-            let (times, tasks) = tasks(envelope, kind, answer.things, since);
+            let (times, tasks) = tasks(envelope, kind, answer.things, (since, now));
             let (done, worked) = self.worker.work_through(&tasks, begun + BUDGET, line).await;
             line.items = Some(line.items.unwrap_or(0) + done);
-            let read_to = times.get(done).copied().or(read_to).unwrap_or(since);
-            let gets_on = read_to > since;
-            if gets_on {
-                self.note(upkeep, kind, read_to, now).await.map_err(|error| failed(&error, line))?;
-                since = read_to;
+            let read_to = answer.read_to.filter(|_| answer.has_more).unwrap_or(now);
+            let recorded_to = times.get(done).map_or(read_to, |first| read_to.min(*first));
+            // Clocks differ, and what is written at a provider is shown a little later.
+            let settled = now.checked_sub(OVERLAP).unwrap_or(since).min(recorded_to);
+            if settled > since {
+                self.note(upkeep, kind, settled, now).await.map_err(|error| failed(&error, line))?;
             }
-            if let Err(error) = worked {
-                line.outcome = "unavailable";
-                return Err(error);
-            }
+            worked?;
+            let gets_on = recorded_to > since;
+            since = since.max(recorded_to);
             if !answer.has_more || done < tasks.len() || !gets_on {
                 return Ok(Ok(!answer.has_more && done == tasks.len()));
             }
@@ -194,17 +206,11 @@ impl<T: Tables, K: KeyService, Q: SendMessage, E: ReadErp, V: ReadSecret> Keeper
     }
 
     /// Has Business Central tell of changes at the endpoint.
-    async fn subscribe(
-        &self,
-        of: Of<'_>,
-        endpoint: &EndpointId,
-        until: Instant,
-        now: Timestamp,
-    ) -> Result<(), ErpError> {
+    async fn subscribe(&self, of: Of<'_>, endpoint: &EndpointId, now: Timestamp) -> Result<(), ErpError> {
         let secret = self.secret(of.org, endpoint, now).await?;
         let url = format!("{}/webhooks/erp/{endpoint}", self.receivers.base_url);
         let wanted = Wanted { url: &url, client_state: &secret };
-        let kept = tokio::time::timeout_at(until, self.erp.keep_subscribed(of, &wanted, now)).await;
+        let kept = tokio::time::timeout(ANSWER, self.erp.keep_subscribed(of, &wanted, now)).await;
         kept.map_or_else(
             |_| Err(ErpError::Unavailable("there was no time left".to_owned())),
             |it| it.map(drop),
@@ -314,7 +320,7 @@ fn tasks(
     envelope: &Arc<Envelope>,
     kind: &str,
     things: Vec<Thing>,
-    since: Timestamp,
+    (since, now): (Timestamp, Timestamp),
 ) -> (Vec<Timestamp>, Vec<Task>) {
     let mut all = Vec::new();
     for thing in things {
@@ -325,9 +331,9 @@ fn tasks(
                 let news = of_document(envelope.provider, event);
                 Some((at, (event_id, kind, fingerprint, news)))
             })),
-            // It does not say how new it is. As long as it is read since this time, it is the same failure.
+            // It does not say how new it is. On one day it is the same failure.
             Err(error) => {
-                let text = format!("{kind}:{}:{since}", thing.id);
+                let text = format!("{kind}:{}:{:.10}:{error}", thing.id, now.to_string());
                 let fingerprint = Fingerprint(sha256(text.as_bytes()));
                 let news = News::Unusable(error.to_string());
                 let named = external_id(&text);

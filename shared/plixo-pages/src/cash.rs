@@ -193,7 +193,7 @@ impl CashPayment {
         self.suggestions.as_ref().is_none_or(|it| it.rows.is_empty())
     }
 
-    /// Whether the first suggestion has the focus. What is less sure is read before a key applies it.
+    /// Whether the first suggestion has the focus. What is less sure is applied by a key of its own only.
     fn is_sure(&self) -> bool {
         self.suggestions.as_ref().and_then(|it| it.rows.first()).is_some_and(Suggestion::is_sure)
     }

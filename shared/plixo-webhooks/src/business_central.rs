@@ -223,6 +223,8 @@ fn invoice(
         credits: Vec::new(),
     };
     let record = (paid.amount > 0).then_some(record);
+    // A part payment leaves the time of the last change as it was.
+    let version = Version { sequence: u64::try_from(paid.amount).unwrap_or(0), ..version };
     events.push(canonical::Event::PaymentRecorded(Payment { id: settled, version, record }));
     Ok(())
 }

@@ -144,7 +144,7 @@ impl<T: Tables, K: KeyService, Q: SendMessage> Worker<T, K, Q> {
             // What was known before is no news.
             if let Some(why) = &recorded {
                 own.error = Some(why.clone());
-                own.level = Level::Error;
+                (own.level, own.metrics.errors) = (Level::Error, 1);
             }
             if recorded.is_some() || own.outcome == "applied" {
                 own.emit();
@@ -223,7 +223,9 @@ impl<T: Tables, K: KeyService, Q: SendMessage> Worker<T, K, Q> {
                 Ok(Entry { outcome, audit, why }) => {
                     if audit.is_empty() {
                         // It may have come again because the queue for cash did not take what followed from it.
-                        self.tell_cash(repeated(task, &book)).await?;
+                        if outcome == "duplicate" {
+                            self.tell_cash(repeated(task, &book)).await?;
+                        }
                         return Ok(Done::As(outcome, why));
                     }
                     let (payload, follows) = (task.payload(&book), cash_tasks(&task.org(), &book));
@@ -332,7 +334,7 @@ fn enter(task: &Task, book: &mut Book, now: Timestamp) -> Result<Entry, Unread> 
         (None, None) => (EventStatus::Ignored, "ignored"),
     };
     // Of a document that was only looked at, no delivery is kept, and that nothing is new about it is nothing to record.
-    let is_no_news = task.text.is_none() && status == EventStatus::Superseded;
+    let is_no_news = task.text.is_none() && status == EventStatus::Superseded && !failed_before;
     if is_no_news || (failed_before && status == EventStatus::Failed) {
         return Ok(Entry { outcome, audit: Vec::new(), why });
     }

@@ -116,10 +116,8 @@ fn a_document_that_cannot_be_used_holds_up_none_and_is_recorded_once() {
     }
     let events = world.events();
     let failed: Vec<_> = events.iter().filter(|event| event.status == EventStatus::Failed).collect();
-    // It was there when the second reading began, ten minutes before the first one ended.
-    assert!(failed.iter().all(|event| event.kind == "customer.changed"));
-    assert_eq!(failed.len(), 2, "{failed:?}");
-    assert_eq!(world.run(&[upkeep(&world, &xero)]), BatchResponse::default());
+    assert_eq!(failed.len(), 1, "{failed:?}");
+    assert_eq!(failed[0].kind, "customer.changed");
     assert_eq!(balance(&world), Some(12_950));
     assert!(read_to(&world, &xero).is_some());
 }
@@ -208,7 +206,11 @@ fn what_is_more_than_a_page_is_read_page_by_page() {
                 "{id} of pages of {page}"
             );
         }
-        assert!(read_to(&world, &central).is_some());
+        let noted = read_to(&world, &central).unwrap();
+        assert!(
+            noted < present() - jiff::SignedDuration::from_mins(9),
+            "what is shown late is read again: {noted}"
+        );
     }
 }
 
@@ -222,8 +224,12 @@ fn what_the_store_cannot_hold_is_not_passed_over() {
     let item = frame.into_iter().map(|(name, value)| (name.to_owned(), value)).chain([row]).collect();
     let odd = Write { key: key.clone(), item: Some(item), guard: Guard::Absent };
     block_on(world.tables.write_all(vec![odd])).unwrap();
-    assert_eq!(world.run(&[upkeep(&world, &xero)]).failed().count(), 1);
-    assert_eq!(read_to(&world, &xero), None);
+    for _ in 0..2 {
+        assert_eq!(world.run(&[upkeep(&world, &xero)]).failed().count(), 1);
+        assert_eq!(read_to(&world, &xero), None);
+        // Other kinds of things are none the worse for it.
+        assert_eq!(world.row::<SourceProgress>(&xero).unwrap().read_to.len(), 3);
+    }
     let mended = Write { key, item: None, guard: Guard::Version(1) };
     block_on(world.tables.write_all(vec![mended])).unwrap();
     assert_eq!(world.run(&[upkeep(&world, &xero)]), BatchResponse::default());
