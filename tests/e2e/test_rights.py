@@ -270,7 +270,7 @@ def needs(right):
     """Whom the work for a right needs."""
     needed = NEEDS.get(function_of(right), set())
     needed = needed | ({"WebhookErp", "WorkerErp"} if LATE.match(right) else set())
-    return needed | ({"ApiAuth", "ApiWebhooks"} if OF_SOURCES.match(right) else set())
+    return needed | ({"ApiAuth", "ApiWebhooks", "JobDataSources"} if OF_SOURCES.match(right) else set())
 
 
 def together(one, other):
