@@ -36,7 +36,7 @@ impl<T: Tables, Q: SendMessage> Job<T, Q> {
     /// Sends a message for each data source that its provider does not refuse. It may be done again at any time.
     pub async fn run(&self, mut line: Line) -> (Result<(), TaskError>, Line) {
         line.outcome = "sent";
-        let (sent, result) = self.send_all(&line.request_id).await;
+        let (sent, result) = self.send_all().await;
         line.items = Some(sent);
         if result.is_err() {
             line.outcome = "unavailable";
@@ -44,7 +44,7 @@ impl<T: Tables, Q: SendMessage> Job<T, Q> {
         (result, line)
     }
 
-    async fn send_all(&self, request_id: &str) -> (usize, Result<(), TaskError>) {
+    async fn send_all(&self) -> (usize, Result<(), TaskError>) {
         let (mut sent, mut next) = (0, Some(jobs::Upkeep::START));
         while let Some(from) = next {
             let (sources, further) = match jobs::data_sources(&self.tables, from, PAGE).await {
@@ -52,7 +52,7 @@ impl<T: Tables, Q: SendMessage> Job<T, Q> {
                 Err(error) => return (sent, Err(TaskError::Retryable(error.to_string()))),
             };
             let count = sources.len();
-            let messages = stream::iter(sources).map(|source| self.send(source, request_id));
+            let messages = stream::iter(sources).map(|source| self.send(source));
             let done = messages.buffer_unordered(AT_ONCE).try_collect::<()>().await;
             if let Err(error) = done {
                 return (sent, Err(TaskError::Retryable(error.to_string())));
@@ -62,8 +62,8 @@ impl<T: Tables, Q: SendMessage> Job<T, Q> {
         (sent, Ok(()))
     }
 
-    async fn send(&self, (org, source): (OrgId, SourceId), request_id: &str) -> Result<(), AwsError> {
-        let upkeep = Upkeep { v: Upkeep::VERSION, org, source, request_id: request_id.to_owned() };
+    async fn send(&self, (org, source): (OrgId, SourceId)) -> Result<(), AwsError> {
+        let upkeep = Upkeep { v: Upkeep::VERSION, org, source };
         let unwritten =
             |_| AwsError::Refused { service: "SQS", cause: "a message has no JSON form".to_owned() };
         let body = serde_json::to_string(&upkeep).map_err(unwritten)?;

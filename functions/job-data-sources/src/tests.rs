@@ -48,15 +48,14 @@ fn tables(orgs: u8, faults: &Faults) -> (FakeTables, BTreeSet<(OrgId, SourceId)>
 fn told(queue: &FakeQueue) -> Vec<(OrgId, SourceId)> {
     let upkeep = |(body, attribute): (String, String)| {
         let upkeep: Upkeep = serde_json::from_str(&body).unwrap();
-        assert_eq!((upkeep.v, attribute.as_str(), upkeep.request_id.as_str()), (1, "upkeep", "r1"));
+        assert_eq!((upkeep.v, attribute.as_str()), (1, "upkeep"));
         (upkeep.org, upkeep.source)
     };
     queue.sent().into_iter().map(upkeep).collect()
 }
 
 fn run(tables: &FakeTables, queue: &FakeQueue) -> (Result<(), TaskError>, Line) {
-    let line = Line { request_id: "r1".to_owned(), ..Line::default() };
-    block_on(Job::new(tables.clone(), queue.clone()).run(line))
+    block_on(Job::new(tables.clone(), queue.clone()).run(Line::default()))
 }
 
 #[test]

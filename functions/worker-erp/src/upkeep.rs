@@ -61,6 +61,8 @@ pub(crate) struct Keeper<'a, T, K, Q, E, V> {
 impl<T: Tables, K: KeyService, Q: SendMessage, E: ReadErp, V: ReadSecret> Keeper<'_, T, K, Q, E, V> {
     /// Keeps the source up that a message names.
     pub(crate) async fn run(&self, message: &Message, mut line: Line) -> (Result<(), TaskError>, Line) {
+        // Nobody's request told of it: what it changes is found by its message.
+        line.request_id.clone_from(&message.message_id);
         let done = match read(message) {
             Ok(upkeep) => self.keep_up(&upkeep, &mut line).await,
             Err(why) => {
@@ -74,7 +76,6 @@ impl<T: Tables, K: KeyService, Q: SendMessage, E: ReadErp, V: ReadSecret> Keeper
     async fn keep_up(&self, upkeep: &Upkeep, line: &mut Line) -> Result<(), TaskError> {
         let (org, now, begun) = (upkeep.org, line.timestamp, Instant::now());
         line.org = Some(org.to_string());
-        line.request_id.clone_from(&upkeep.request_id);
         line.source = Some(upkeep.source.to_string());
         let store = self.worker.store();
         let book = self.book(upkeep).await.map_err(|error| failed(&error, line))?;
@@ -102,7 +103,7 @@ impl<T: Tables, K: KeyService, Q: SendMessage, E: ReadErp, V: ReadSecret> Keeper
             provider: source.kind.provider(),
             event_id: None,
             received_at: now,
-            request_id: upkeep.request_id.clone(),
+            request_id: line.request_id.clone(),
             ip: None,
             user_agent: None,
             encoding: Encoding::Identity,
@@ -145,7 +146,7 @@ impl<T: Tables, K: KeyService, Q: SendMessage, E: ReadErp, V: ReadSecret> Keeper
             ErpError::Busy { .. } | ErpError::Unavailable(_) => "waits",
             ErpError::Refused(_) => {
                 // Where it cannot be noted now, the next message that is refused notes it.
-                let _ = note_refused(store, (org, source.id), &upkeep.request_id, now).await;
+                let _ = note_refused(store, (org, source.id), &line.request_id, now).await;
                 "refused"
             }
             ErpError::NoSource => "not_connected",

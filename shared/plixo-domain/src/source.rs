@@ -112,8 +112,6 @@ pub struct Upkeep {
     pub org: OrgId,
     /// The source.
     pub source: SourceId,
-    /// The run of the job that asks for it.
-    pub request_id: String,
 }
 
 impl Upkeep {

@@ -7,7 +7,7 @@ use plixo_domain::ledger::Book;
 use plixo_domain::money::Currency;
 use plixo_domain::source::{DataSource, SourceKind, SourceName};
 use plixo_erp::ErpError;
-use plixo_webhooks::canonical::Entity;
+use plixo_webhooks::canonical::{Entity, Event};
 use plixo_webhooks::document::{self, Context};
 
 use super::*;
@@ -311,4 +311,25 @@ fn a_source_that_is_slow_holds_up_no_other_and_many_collections_are_one_question
     assert_eq!(of_central, 1);
     let applied = world.events().into_iter().filter(|it| it.status == EventStatus::Applied).count();
     assert!(applied >= count, "{applied}");
+}
+
+#[test]
+fn one_thing_that_fails_keeps_none_of_the_others_up() {
+    let (world, xero, _) = connected();
+    let told = answer(Provider::Xero, Entity::Invoice, "xero.invoices");
+    let [Event::InvoiceUpserted(invoice), Event::PaymentRecorded(payment)] = told.as_slice() else {
+        panic!("{told:?}")
+    };
+    let odd = plixo_webhooks::canonical::Invoice {
+        id: "odd".parse().unwrap(),
+        number: Some("RE#1".to_owned()),
+        ..invoice.clone()
+    };
+    let told = vec![told[0].clone(), Event::InvoiceUpserted(odd), told[1].clone()];
+    let paid = of(Provider::Xero, payment.id.as_str());
+    world.erp.put(&xero, Entity::Invoice, INVOICE, now(), Ok(told));
+    let message = delivery(&world, 1, &[notice("INVOICE", INVOICE, "2026-03-04T10:15:30.902")]);
+    assert_eq!(world.run(&[message]).failed().count(), 1);
+    assert!(world.row::<Payment>(&paid).is_some(), "it comes after the one that fails");
+    assert!(world.events().iter().all(|event| event.kind != "invoice.update"), "not all of it is done");
 }

@@ -43,8 +43,7 @@ fn present() -> Timestamp {
 }
 
 fn upkeep(world: &World, source: &SourceId) -> Value {
-    let request_id = "run1".to_owned();
-    let upkeep = Upkeep { v: Upkeep::VERSION, org: world.org, source: *source, request_id };
+    let upkeep = Upkeep { v: Upkeep::VERSION, org: world.org, source: *source };
     let (name, value) = Upkeep::ATTRIBUTE;
     json!({"messageId": "u", "body": serde_json::to_string(&upkeep).unwrap(),
         "attributes": {"ApproximateReceiveCount": "1"},
@@ -69,6 +68,7 @@ fn what_was_missed_counts_once_however_often_it_is_read() {
     let events = world.events();
     assert_eq!(events.len(), invoices().len());
     assert!(events.iter().all(|event| event.key.endpoint == world.endpoint), "{events:?}");
+    assert!(world.audits().iter().all(|audit| audit["request_id"] == "u"), "its message");
     let noted = read_to(&world, &xero).unwrap();
     assert!(noted < before && noted > before - jiff::SignedDuration::from_mins(11), "{noted}");
     let dump = world.tables.dump();
@@ -150,9 +150,9 @@ fn without_an_endpoint_and_without_a_source_nothing_is_asked() {
     assert_eq!(world.run(&messages), BatchResponse::default());
     let (mut foreign, mut newer) = (upkeep(&world, &xero), upkeep(&world, &xero));
     let org: OrgId = Ids::new(now(), [4; 10]).make();
-    foreign["body"] = json!({"v": 1, "org": org, "source": xero, "request_id": "r"}).to_string().into();
+    foreign["body"] = json!({"v": 1, "org": org, "source": xero}).to_string().into();
     assert_eq!(world.run(&[foreign]), BatchResponse::default());
-    newer["body"] = json!({"v": 2, "org": world.org, "source": xero, "request_id": "r"}).to_string().into();
+    newer["body"] = json!({"v": 2, "org": world.org, "source": xero}).to_string().into();
     assert_eq!(world.run(&[newer]).failed().count(), 1);
     assert!(world.erp.asked().is_empty() && world.events().is_empty());
 }
