@@ -424,6 +424,28 @@ fn with_an_altered_list_the_first_event_of_it_is_named() {
     assert_eq!(finding(&both), Finding::Unsealed { first: Some(one) });
 }
 
+#[test]
+fn what_is_no_event_is_named_by_its_line() {
+    let events = &ORIGINALS[0][1].events;
+    let (one, two, last) = (id_of(&events[0]), id_of(&events[1]), events.len());
+    let finding = |tamper: &dyn Fn(&mut Sealed)| {
+        let mut log = ORIGINALS[0].clone();
+        tamper(&mut log[1]);
+        verify(&log).unwrap_err().finding
+    };
+    let line = || b"{}".to_vec();
+    let after_the_last = Finding::NoEvent(u64::try_from(last).unwrap() + 1);
+    assert_eq!(finding(&|span| span.events.push(line())), after_the_last);
+    assert_eq!(finding(&|span| span.events.insert(1, line())), Finding::NoEvent(2));
+    // In an event's place it is that event, altered.
+    assert_eq!(finding(&|span| span.events[1] = line()), Finding::Altered(two));
+    let with_list = |span: &mut Sealed| {
+        span.list[2 * Entry::LEN - 1] ^= 1;
+        span.events.insert(0, line());
+    };
+    assert_eq!(finding(&with_list), Finding::Unsealed { first: Some(one) });
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(3_000))]
 

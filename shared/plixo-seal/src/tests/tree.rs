@@ -157,6 +157,21 @@ fn every_small_tree_is_as_defined_and_every_proof_of_it_holds() {
     }
 }
 
+/// A root does not tell its tree's size, so a proof must be as long as the size asks for.
+#[test]
+fn a_proof_of_another_size_does_not_hold() {
+    let leaves = numbered(8);
+    let root = |size: usize| defined(&leaves[..size]);
+    let inclusion = |size: usize, index| inclusion_proof(&leaves[..size], index).unwrap();
+    let consistency = |before, size: usize| consistency_proof(&leaves[..size], before).unwrap();
+    assert!(verify_inclusion(&leaves[7], 7, 8, &root(8), &inclusion(8, 7)));
+    assert!(!verify_inclusion(&leaves[7], 3, 4, &root(8), &inclusion(8, 7)));
+    assert!(!verify_inclusion(&leaves[0], 0, 8, &root(4), &inclusion(4, 0)));
+    assert!(verify_consistency((7, &root(7)), (8, &root(8)), &consistency(7, 8)));
+    assert!(!verify_consistency((3, &root(7)), (4, &root(8)), &consistency(7, 8)));
+    assert!(!verify_consistency((2, &root(2)), (8, &root(4)), &consistency(2, 4)));
+}
+
 proptest! {
     #[test]
     fn a_range_is_stored_and_grows_on(size in 0_usize..300, more in 0_usize..20) {
@@ -167,7 +182,9 @@ proptest! {
         leaves[size..].iter().for_each(|leaf| grown.push(*leaf));
         prop_assert_eq!(grown.root(), defined(&leaves));
         prop_assert!(Range::from_bytes(&stored[..stored.len() - 1]).is_none());
-        prop_assert!(Range::from_bytes(&[stored.as_slice(), &[0; 32]].concat()).is_none());
+        for more in [1, 32] {
+            prop_assert!(Range::from_bytes(&[stored.as_slice(), &vec![0; more]].concat()).is_none());
+        }
     }
 
     #[test]
