@@ -1,0 +1,19 @@
+#![doc = include_str!("../README.md")]
+
+mod chain;
+mod checkpoint;
+mod entry;
+mod note;
+mod proof;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod verify;
+
+pub use chain::{Head, SealError};
+pub use checkpoint::{Checkpoint, CheckpointError, Span};
+pub use entry::Entry;
+pub use note::{KeyError, Note, NoteError, PublicKey, SignError, Signer};
+pub use proof::{consistency_proof, inclusion_proof, verify_consistency, verify_inclusion};
+pub use tree::{Hash, Range, leaf_hash, node_hash};
+pub use verify::{Fault, Finding, Verifier};
