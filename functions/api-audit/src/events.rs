@@ -154,7 +154,9 @@ enum OutcomeShape {
 
 impl EventShape {
     fn new(event: AuditEvent, emails: &HashMap<String, String>) -> Self {
-        let AuditEvent { id, at, actor, ip, user_agent, action, object, outcome, fields, request_id } = event;
+        // What stays sealed went with its customer.
+        let (ip, user_agent) = (event.ip().map(str::to_owned), event.user_agent().map(str::to_owned));
+        let AuditEvent { id, at, actor, action, object, outcome, fields, request_id, .. } = event;
         let Actor { kind, id: who, role } = actor;
         let actor = ActorShape { kind, email: emails.get(&who).cloned(), id: who, role };
         Self { id, at, actor, ip, user_agent, action, object, outcome, fields, request_id }
@@ -191,6 +193,7 @@ pub(crate) async fn list<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> R
         None => store.audit(org, span, after, limit, wanted).await,
     };
     let AuditPage { events, next } = read.map_err(Refusal::from)?;
+    let events = store.open_origins(org, events, now).await.map_err(Refusal::from)?;
     let emails =
         if query.expand.has(&OfEvents::Actors) { emails(staff, &events).await? } else { HashMap::new() };
     let (next_cursor, looked_back_to_on) = match next {

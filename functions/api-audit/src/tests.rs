@@ -148,8 +148,8 @@ fn event(ids: &mut Ids, at: Timestamp) -> AuditEvent {
         id: ids.make(),
         at,
         actor: Actor { kind: ActorKind::Provider, id: "whe_1".to_owned(), role: None },
-        ip: None,
-        user_agent: None,
+        origin: Private::default(),
+        customer: None,
         action: "payment.create".to_owned(),
         object: Object::new("payment", "pay_1"),
         outcome: Outcome::Allowed,
@@ -298,7 +298,7 @@ fn what_was_done_to_a_thing_is_found_however_long_ago_and_however_often_it_was_r
     world.write(&[1, 2, 3]);
     let before = world.faults.calls();
     let body = world.get("object=inv_1&changes=true&limit=100").body;
-    assert_eq!(world.faults.calls() - before, 3, "who asks, one query, the audit event");
+    assert_eq!(world.faults.calls() - before, 4, "who asks, one query, the data key, the audit event");
     let ids: Vec<_> = body["data"].as_array().unwrap().iter().map(|it| text(&it["id"])).collect();
     assert_eq!(ids, in_order(changes.clone()));
     assert!(body["next_cursor"].is_null() && body["looked_back_to_on"].is_null(), "{body}");

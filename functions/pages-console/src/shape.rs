@@ -2,12 +2,14 @@
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use plixo_domain::audit::{Actor, AuditEvent, Object, Outcome};
+use plixo_domain::audit::{Actor, AuditEvent, Object, Origin, Outcome};
 use plixo_domain::id::{
     AllocationId, AuditId, CustomerId, EndpointId, EventId, InvoiceId, LinkId, MemberId, OrgId, PaymentId,
     SourceId,
 };
-use plixo_domain::ledger::{AllocationOrder, InvoiceStatus, Line, LinkState, PaymentStatus, Residency};
+use plixo_domain::ledger::{
+    AllocationOrder, InvoiceStatus, Line, LinkState, PaymentStatus, Private, Residency,
+};
 use plixo_domain::money::{Currency, Money};
 use plixo_domain::people::{MemberState, Role};
 use plixo_domain::secret::Secret;
@@ -334,6 +336,9 @@ impl Logged {
     pub(crate) fn split(self) -> (AuditEvent, Option<String>) {
         let Self { id, at, actor, ip, user_agent, action, object, outcome, fields, request_id } = self;
         let LoggedActor { actor, email } = actor;
-        (AuditEvent { id, at, actor, ip, user_agent, action, object, outcome, fields, request_id }, email)
+        let (origin, customer) = (Private::Plain(Origin { ip, user_agent }), None);
+        let event =
+            AuditEvent { id, at, actor, origin, customer, action, object, outcome, fields, request_id };
+        (event, email)
     }
 }

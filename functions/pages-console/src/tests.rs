@@ -209,8 +209,8 @@ impl World {
             id: Ids::new(at, seed).make(),
             at,
             actor: Actor { kind: ActorKind::Provider, id: "whe_1".to_owned(), role: None },
-            ip: None,
-            user_agent: None,
+            origin: Private::default(),
+            customer: None,
             action: action.to_owned(),
             object: Object::new("invoice", invoice),
             outcome: Outcome::Allowed,
@@ -225,7 +225,7 @@ impl World {
         let dump = self.tables.dump();
         let audit = dump.iter().filter(|(key, _)| key.table == Table::Audit);
         let actions = audit.map(|(_, item)| {
-            let event: AuditEvent = serde_json::from_str(item["row"].as_s().unwrap()).unwrap();
+            let event = plixo_store::to_audit_event(item).unwrap();
             event.action
         });
         actions.filter(|own| own == action).count()

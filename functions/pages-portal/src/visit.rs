@@ -1,12 +1,14 @@
 //! One request of a payer.
 
+use std::sync::OnceLock;
+
 use jiff::Timestamp;
 use plixo_aws::secrets::ReadSecret;
 use plixo_aws::ses::SendEmail;
-use plixo_domain::audit::{Actor, ActorKind, AuditEvent, Object, Outcome};
-use plixo_domain::id::Ids;
+use plixo_domain::audit::{Actor, ActorKind, AuditEvent, Object, Origin, Outcome};
+use plixo_domain::id::{CustomerId, Ids};
 use plixo_domain::ledger::{
-    Book, Invoice, Kept, LinkState, Organisation, PortalLink, RowKey, StripeAccount, Unread,
+    Book, Invoice, Kept, LinkState, Organisation, PortalLink, Private, RowKey, StripeAccount, Unread,
 };
 use plixo_envelope::KeyService;
 use plixo_lambda::http::{Request, Response};
@@ -80,12 +82,14 @@ pub(crate) struct Visit<'a, T, K, V, C, M> {
     pub(crate) line: Line,
     pub(crate) now: Timestamp,
     pub(crate) language: Language,
+    /// Whose person it is, once the invoice was read.
+    customer: OnceLock<CustomerId>,
 }
 
 impl<'a, T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Visit<'a, T, K, V, C, M> {
     pub(crate) fn new(portal: &'a Portal<T, K, V, C, M>, request: &'a Request, line: Line) -> Self {
         let (now, language) = (line.timestamp, Language::accepted(request.header("accept-language")));
-        Self { portal, request, line, now, language }
+        Self { portal, request, line, now, language, customer: OnceLock::new() }
     }
 
     /// What the token in the path names.
@@ -125,6 +129,9 @@ impl<'a, T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Vis
         let mut book = Book::default();
         let rows = self.portal.store.read(&claims.org, names).await?;
         rows.into_iter().for_each(|(name, stored)| book.learn(name, stored));
+        if let Some(invoice) = book.get::<Invoice>(&claims.invoice)? {
+            self.customer.get_or_init(|| invoice.customer_id);
+        }
         Ok(book)
     }
 
@@ -197,12 +204,18 @@ impl<'a, T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Vis
     ) -> Result<bool, Failed> {
         let mut ids = Ids::drawn(self.now, self.drawn()?);
         let actor = payer(claims);
+        // Of whom nothing is known, nothing is kept that could not be taken away with them.
+        let customer = self.customer.get().copied();
+        let origin = customer.map_or_else(Origin::default, |_| Origin {
+            ip: self.request.ip().map(str::to_owned),
+            user_agent: self.request.user_agent(),
+        });
         let event = |(action, object, outcome, fields): &(&str, Object, Outcome, &[&str])| AuditEvent {
             id: ids.make(),
             at: self.now,
             actor: actor.clone(),
-            ip: self.request.ip().map(str::to_owned),
-            user_agent: self.request.user_agent(),
+            origin: Private::Plain(origin.clone()),
+            customer,
             action: (*action).to_owned(),
             object: object.clone(),
             outcome: *outcome,

@@ -11,7 +11,7 @@ use plixo_domain::audit::{Actor, ActorKind, AuditEvent, Outcome};
 use plixo_domain::id::{Ids, InvoiceId, OrgId};
 use plixo_domain::ledger::staff::{Stopped, allocate};
 use plixo_domain::ledger::{
-    Book, CashTask, CashTaskOf, Invoice, Kept, Organisation, Payment, PaymentPointer, Row, RowKey,
+    Book, CashTask, CashTaskOf, Invoice, Kept, Organisation, Payment, PaymentPointer, Private, Row, RowKey,
 };
 use plixo_domain::webhook::ExternalRef;
 use plixo_envelope::KeyService;
@@ -242,8 +242,8 @@ fn audit(book: &Book, by: &Actor, ids: &mut Ids, line: &Line) -> Vec<AuditEvent>
         id: ids.make(),
         at,
         actor: by.clone(),
-        ip: None,
-        user_agent: None,
+        origin: Private::default(),
+        customer: None,
         action: "allocation.create".to_owned(),
         object,
         outcome: Outcome::Allowed,

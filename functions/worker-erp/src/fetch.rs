@@ -7,7 +7,7 @@ use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use plixo_domain::audit::{Actor, ActorKind, AuditEvent, Object, Outcome};
 use plixo_domain::id::{Ids, OrgId, SourceId};
-use plixo_domain::ledger::{Book, InvoiceRef, Kept, Payment, Row, RowKey, Witness};
+use plixo_domain::ledger::{Book, InvoiceRef, Kept, Payment, Private, Row, RowKey, Witness};
 use plixo_domain::source::{DataSource, SourceKind, SourceName};
 use plixo_domain::webhook::{EventKey, EventStatus, ExternalId, ExternalRef, Provider};
 use plixo_envelope::KeyService;
@@ -261,8 +261,8 @@ pub(crate) async fn note_refused<T: Tables, K: KeyService>(
         id: Ids::drawn(now, hash).make(),
         at: now,
         actor: Actor { kind: ActorKind::Function, id: crate::FUNCTION.to_owned(), role: None },
-        ip: None,
-        user_agent: None,
+        origin: Private::default(),
+        customer: None,
         action: "data_source.refuse".to_owned(),
         object: Object::new("data_source", source),
         outcome: Outcome::Allowed,

@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use plixo_aws::secrets::ReadSecret;
 use plixo_domain::audit::{Actor, ActorKind, AuditEvent, Object, Outcome};
 use plixo_domain::id::{Ids, InvoiceId, LinkId, OrgId};
-use plixo_domain::ledger::{Book, Countable, Invoice, Kept, PortalLink, Row, end_checkout, settle_link};
+use plixo_domain::ledger::{
+    Book, Countable, Invoice, Kept, PortalLink, Private, Row, end_checkout, settle_link,
+};
 use plixo_envelope::KeyService;
 use plixo_lambda::batch::{BatchResponse, TaskError};
 use plixo_lambda::line::{Level, Line};
@@ -197,8 +199,8 @@ impl<T: Tables, K: KeyService, V: ReadSecret, C: Checkout> Worker<T, K, V, C> {
             id: ids.make(),
             at,
             actor: actor.clone(),
-            ip: None,
-            user_agent: None,
+            origin: Private::default(),
+            customer: None,
             action: (*action).to_owned(),
             object: object.clone(),
             outcome: Outcome::Allowed,

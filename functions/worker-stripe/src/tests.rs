@@ -4,7 +4,6 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
-use plixo_domain::audit::AuditEvent;
 use plixo_domain::id::{CustomerId, EndpointId, Ids, InvoiceId, OrgId};
 use plixo_domain::ledger::{
     Book, Customer, Invoice, InvoiceBody, InvoiceState, InvoiceStatus, Kept, Payment, PaymentStatus,
@@ -170,7 +169,7 @@ impl Stack {
         let dump = self.tables.dump();
         let audits = dump.iter().filter(|(key, _)| key.table == Table::Audit);
         let object = |(_, item): (&_, &plixo_store::Item)| {
-            let event: AuditEvent = serde_json::from_str(item["row"].as_s().unwrap()).unwrap();
+            let event = plixo_store::to_audit_event(item).unwrap();
             (event.request_id, event.object)
         };
         let objects: Vec<_> = audits.map(object).collect();

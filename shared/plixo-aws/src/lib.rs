@@ -15,6 +15,8 @@ pub mod mac;
 pub mod secrets;
 #[cfg(feature = "ses")]
 pub mod ses;
+#[cfg(feature = "sign")]
+pub mod sign;
 #[cfg(feature = "sqs")]
 pub mod sqs;
 

@@ -5,10 +5,11 @@ use std::fmt::Display;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::id::AuditId;
+use crate::id::{AuditId, CustomerId};
+use crate::ledger::Private;
 
 /// One entry of an organisation's audit log. It holds ids and the names of fields, never their values.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditEvent {
     /// Its id, a UUIDv7 of `at`.
     pub id: AuditId,
@@ -16,12 +17,10 @@ pub struct AuditEvent {
     pub at: Timestamp,
     /// Who.
     pub actor: Actor,
-    /// From which address, as the gateway saw it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ip: Option<String>,
-    /// With which user agent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub user_agent: Option<String>,
+    /// From where. Kept sealed, unless it is a provider's.
+    pub origin: Private<Origin>,
+    /// Whose person acted, if it was a payer: with this customer's key goes `origin`.
+    pub customer: Option<CustomerId>,
     /// What was done: a noun and a verb, `payment.record`.
     pub action: String,
     /// To what.
@@ -29,7 +28,6 @@ pub struct AuditEvent {
     /// How it ended.
     pub outcome: Outcome,
     /// Of a change: the names of the changed fields.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<String>,
     /// The request or message that asked for it.
     pub request_id: String,
@@ -41,6 +39,56 @@ impl AuditEvent {
     pub fn is_change(&self) -> bool {
         !self.fields.is_empty()
     }
+
+    /// From which address, if that is known and opened.
+    #[must_use]
+    pub fn ip(&self) -> Option<&str> {
+        if let Private::Plain(origin) = &self.origin { origin.ip.as_deref() } else { None }
+    }
+
+    /// With which user agent, if that is known and opened.
+    #[must_use]
+    pub fn user_agent(&self) -> Option<&str> {
+        if let Private::Plain(origin) = &self.origin { origin.user_agent.as_deref() } else { None }
+    }
+}
+
+/// From where somebody acted.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Origin {
+    /// The address, as the gateway saw it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ip: Option<String>,
+    /// The user agent, as the caller gave it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_agent: Option<String>,
+}
+
+/// How far an organisation's log is sealed: what the next checkpoint is made from. It need not be protected: a checkpoint's
+/// signature is over the root of what is here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditSeal {
+    /// Until when, itself not included.
+    pub to: Timestamp,
+    /// How many events are sealed.
+    pub size: u64,
+    /// The last checkpoint, a signed note.
+    pub note: String,
+    /// The tree of all events, as far as it is needed to go on: a range of `plixo-seal`, in bytes.
+    pub range: Vec<u8>,
+    /// The youngest spans that were not empty. What was written too late for one of them is told from what is in its list.
+    pub recent: Vec<SealedSpan>,
+    /// When the last checkpoint was made.
+    pub sealed_at: Timestamp,
+}
+
+/// A span of time that is sealed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SealedSpan {
+    /// Until when, itself not included.
+    pub to: Timestamp,
+    /// The name of the object with its list.
+    pub list: String,
 }
 
 /// Who acted.

@@ -108,7 +108,7 @@ impl BatchResponse {
 
 /// How long a message may take. It is less than workers' `Timeout` by what a batch reads beforehand, so that a batch with
 /// one slow message is not lost as a whole.
-const BUDGET: Duration = Duration::from_secs(20);
+pub(crate) const BUDGET: Duration = Duration::from_secs(20);
 
 /// Runs all messages of a batch, side by side. `handle` does one message and fills in its line.
 pub async fn run<F, A>(function: &'static str, batch: &Batch, handle: F) -> BatchResponse
@@ -145,7 +145,7 @@ where
 {
     let handle = &handle;
     let work = |(n, (blank, items)): (usize, (Line, Vec<&'a str>))| async move {
-        let done = one(blank, |line| handle(n, line)).await;
+        let done = one(blank, BUDGET, |line| handle(n, line)).await;
         if done.is_ok() { Vec::new() } else { items }
     };
     let failed = join_all(works.enumerate().map(work)).await.into_iter().flatten();
@@ -154,7 +154,11 @@ where
 }
 
 /// Runs one piece of work, with its line written.
-pub(crate) async fn one<A>(blank: Line, handle: impl FnOnce(Line) -> A) -> Result<(), TaskError>
+pub(crate) async fn one<A>(
+    blank: Line,
+    budget: Duration,
+    handle: impl FnOnce(Line) -> A,
+) -> Result<(), TaskError>
 where
     A: Future<Output = (Result<(), TaskError>, Line)>,
 {
@@ -163,13 +167,13 @@ where
     let blank = Line { timestamp: at, embedded, ..blank };
     let spare = blank.clone();
     // Boxed, because what wraps it moves it on, and the future of an AWS call is some 10 KB.
-    let work = AssertUnwindSafe(async { tokio::time::timeout(BUDGET, Box::pin(handle(blank))).await });
+    let work = AssertUnwindSafe(async { tokio::time::timeout(budget, Box::pin(handle(blank))).await });
     let work = work.catch_unwind();
     let (done, aws_calls) = plixo_aws::calls::counted(work).await;
     let (result, mut line) = match done {
         Ok(Ok(done)) => done,
         Ok(Err(_)) => {
-            let error = TaskError::Retryable(format!("it was not done within {} s", BUDGET.as_secs()));
+            let error = TaskError::Retryable(format!("it was not done within {} s", budget.as_secs()));
             (Err(error), Line { outcome: "out_of_time", ..spare })
         }
         Err(_) => {

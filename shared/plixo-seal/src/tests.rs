@@ -12,7 +12,8 @@ use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
 use jiff::Timestamp;
-use plixo_domain::id::Ids;
+use plixo_domain::id::{AuditId, Ids};
+use serde_json::json;
 
 use super::*;
 
@@ -63,20 +64,13 @@ fn span(number: i64) -> Span {
 
 /// The text of an event of that hour as the store writes it.
 fn event(number: i64, ids: &mut Ids, what: usize) -> String {
-    use plixo_domain::audit::{Actor, ActorKind, AuditEvent, Object, Outcome};
-    let event = AuditEvent {
-        id: ids.make(),
-        at: hour(number),
-        actor: Actor { kind: ActorKind::Function, id: "worker-stripe".to_owned(), role: None },
-        ip: None,
-        user_agent: Some("é".to_owned()),
-        action: "payment.record".to_owned(),
-        object: Object::new("payment", what),
-        outcome: Outcome::Allowed,
-        fields: vec!["amount".to_owned()],
-        request_id: format!("request-{what}"),
-    };
-    serde_json::to_string(&event).unwrap()
+    let (id, at): (AuditId, _) = (ids.make(), hour(number));
+    json!({
+        "id": id, "at": at, "actor": {"kind": "provider", "id": "whe_1"}, "user_agent": "é", "action": "payment.record",
+        "object": {"kind": "payment", "id": what.to_string()}, "outcome": "allowed", "fields": ["amount"],
+        "request_id": format!("request-{what}"),
+    })
+    .to_string()
 }
 
 fn entries(events: &[impl AsRef<[u8]>]) -> Vec<Entry> {

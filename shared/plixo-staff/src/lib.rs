@@ -11,9 +11,9 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 use plixo_authz::{Action, Authz, Principal, Resource};
-use plixo_domain::audit::{Actor, ActorKind, AuditEvent, Object, Outcome};
+use plixo_domain::audit::{Actor, ActorKind, AuditEvent, Object, Origin, Outcome};
 use plixo_domain::id::{Ids, OrgId};
-use plixo_domain::ledger::{Book, Organisation, RowKey};
+use plixo_domain::ledger::{Book, Organisation, Private, RowKey};
 use plixo_domain::people::{Member, MemberState, UserId, come_in};
 use plixo_envelope::KeyService;
 use plixo_store::{Entropy, Store, Tables};
@@ -227,12 +227,13 @@ fn audit(
     outcome: Outcome,
     fields: &[&'static str],
 ) -> AuditEvent {
+    let ip = caller.ip.map(|ip| ip.to_string());
     AuditEvent {
         id: ids.make(),
         at: caller.now,
         actor,
-        ip: caller.ip.map(|ip| ip.to_string()),
-        user_agent: caller.user_agent.clone(),
+        origin: Private::Plain(Origin { ip, user_agent: caller.user_agent.clone() }),
+        customer: None,
         action: action.to_owned(),
         object,
         outcome,

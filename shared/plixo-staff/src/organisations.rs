@@ -107,7 +107,7 @@ impl<T: Tables, K: KeyService> Desk<T, K> {
             (org.id, audit(caller, by, &mut ids, "organisation.list", object, Outcome::Allowed, &[]))
         };
         let events: Vec<_> = orgs.iter().map(event).collect();
-        self.store.append(&events).await?;
+        self.store.append(&events, *now).await?;
         let next_cursor = next.map(|place| written(hash(&place), &place));
         Ok(Own { orgs, next_cursor, unreadable })
     }

@@ -25,6 +25,7 @@ fn deed_of((action, name): (Action, &'static str), object: &Object) -> Deed {
 struct Office {
     desk: TestDesk,
     tables: FakeTables,
+    kms: FakeKms,
     org: OrgId,
     members: Vec<Member>,
 }
@@ -90,7 +91,7 @@ fn open(tables: &FakeTables, kms: &FakeKms, seed: u8, settings: Settings) -> Off
         desk.store.create_data_key(&org, kms).await.unwrap();
         desk.store.commit(&org, &book, None, &[], now()).await.unwrap();
     });
-    Office { desk, tables: tables.clone(), org, members }
+    Office { desk, tables: tables.clone(), kms: kms.clone(), org, members }
 }
 
 fn office(settings: Settings) -> Office {
@@ -135,7 +136,7 @@ impl Office {
         let events = dump
             .iter()
             .filter(|(key, _)| of_org(key))
-            .map(|(_, item)| serde_json::from_str(item["row"].as_s().unwrap()).unwrap());
+            .map(|(_, item)| plixo_store::to_audit_event(item).unwrap());
         events.collect()
     }
 
@@ -437,9 +438,10 @@ fn that_somebody_came_in_is_noted_when_it_can_be() {
     for fault in [Fault::Refuses, Fault::LosesAnswer] {
         let faults = Faults::default();
         let tables = office.tables.fork(faults.clone());
-        let store = Store::new(tables.clone(), FakeKms::default(), plixo_testing::entropy);
+        let store = Store::new(tables.clone(), office.kms.clone(), plixo_testing::entropy);
         let desk = Desk::new(store, Authz::new().unwrap(), plixo_testing::entropy);
-        faults.plan(1, fault);
+        // After the rows and the data key.
+        faults.plan(2, fault);
         let deed = deed_of(READ, &Object::new("organisation", office.org));
         for _ in 0..2 {
             let visit = block_on(desk.enter(&caller(&viewer), &office.org, &deed, Vec::new())).unwrap();

@@ -6,9 +6,10 @@
 
 use futures::future::try_join_all;
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use plixo_domain::audit::AuditEvent;
-use plixo_domain::id::{OrgId, bytes_of};
+use plixo_domain::id::{AuditId, OrgId, bytes_of, from_bytes, made_at};
 use plixo_envelope::KeyService;
 
 use crate::error::StoreError;
@@ -199,6 +200,65 @@ impl<T: Tables, K: KeyService> Store<T, K> {
         }
     }
 
+    /// The texts of audit events as they are stored, byte for byte, in the order of their ids: at most some `limit` of those that
+    /// happened in the span and come after the id `after`, which is of it; and whether those are the last.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn audit_texts(
+        &self,
+        org: &OrgId,
+        span: AuditSpan,
+        after: Option<&AuditId>,
+        limit: usize,
+    ) -> Result<(Vec<(AuditId, String)>, bool), StoreError> {
+        let from = after.map_or(span.from, made_at).max(span.from);
+        let (first, last) = (id_at(from, 0), id_before(span.to));
+        let first = after.filter(|after| **after > first).map_or(first, |after| *after);
+        let day = keys::day(from);
+        let piece = limit / usize::from(AUDIT_SHARDS) + 4;
+        let part = |shard| {
+            self.tables.items(Range {
+                table: Table::Audit,
+                index: Index::Primary,
+                partition: keys::audit_partition(org, day, shard),
+                from: Some(first.to_string()),
+                to: Some(last.to_string()),
+                descending: false,
+                // One more, because the range may begin with the place itself.
+                limit: piece.saturating_add(1),
+            })
+        };
+        let parts = try_join_all((0..AUDIT_SHARDS).map(part)).await?;
+        // Beyond the last one read of a partition of which there may be more, what was read of another may not be the next one.
+        let unfinished = parts.iter().filter(|read| read.len() > piece);
+        let ceiling = unfinished.filter_map(|read| read.last().map(|(id, _)| id.clone())).min();
+        let mut texts = Vec::new();
+        for (id, item) in parts.into_iter().flatten() {
+            if ceiling.as_ref().is_none_or(|ceiling| id <= *ceiling) {
+                let id =
+                    id.parse().map_err(|_| StoreError::Corrupt("an audit event without an id".to_owned()))?;
+                if Some(&id) != after {
+                    texts.push((id, items::text(&item)?.to_owned()));
+                }
+            }
+        }
+        texts.sort_unstable_by_key(|(id, _)| *id);
+        let next_day = day.tomorrow().ok().and_then(|day| day.to_zoned(TimeZone::UTC).ok());
+        let next_day = next_day.map(|day| day.timestamp()).filter(|day| *day < span.to);
+        match (ceiling, next_day) {
+            (Some(_), _) => Ok((texts, false)),
+            (None, None) => Ok((texts, true)),
+            (None, Some(from)) => {
+                // At most one more round: a day without events is read once.
+                let rest = AuditSpan { from, ..span };
+                let (more, is_last) = Box::pin(self.audit_texts(org, rest, None, limit)).await?;
+                texts.extend(more);
+                Ok((texts, is_last))
+            }
+        }
+    }
+
     /// The next events of several partitions, the latest first, and whether they end with them.
     async fn round(
         &self,
@@ -233,6 +293,20 @@ impl<T: Tables, K: KeyService> Store<T, K> {
         round.sort_unstable_by(|(one, _), (other, _)| other.cmp(one));
         Ok((round, floor.is_none()))
     }
+}
+
+/// The lowest id of that millisecond, or with 255 the highest.
+fn id_at(at: Timestamp, rest: u8) -> AuditId {
+    let [_, _, millis @ ..] = at.as_millisecond().max(0).to_be_bytes();
+    let mut bytes = [rest; 16];
+    bytes.iter_mut().zip(millis).for_each(|(to, from)| *to = from);
+    from_bytes(bytes)
+}
+
+/// An id that no id of that millisecond or later is below, and all before are.
+fn id_before(to: Timestamp) -> AuditId {
+    let before = to.saturating_sub(SignedDuration::from_millis(1)).unwrap_or(to);
+    id_at(before, 255)
 }
 
 /// The longest from when an event's work came, which is its id's time, to when it was written: 4 days in the queue, and 14 among

@@ -7,8 +7,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use plixo_domain::answer::{Answer, AnswerKey};
-use plixo_domain::audit::{Actor, AuditEvent};
-use plixo_domain::id::{AllocationId, CustomerId, InvoiceId, MemberId, PaymentId, bytes_of};
+use plixo_domain::audit::{Actor, ActorKind, AuditEvent, AuditSeal, Object, Origin, Outcome, SealedSpan};
+use plixo_domain::id::{AllocationId, AuditId, CustomerId, InvoiceId, MemberId, PaymentId, bytes_of};
 use plixo_domain::ledger::{
     Allocation, Asked, Checkout, Choice, Claim, Customer, DisputeState, Invoice, InvoiceBody, InvoiceState,
     InvoiceStatus, Link, Logo, LogoHash, Payer, PayerHash, Payment, PaymentStatus, Personal, Private,
@@ -166,6 +166,41 @@ struct AnswerItem {
     at: Timestamp,
 }
 
+/// An audit event. Its text is what is sealed of it: the order of the fields is the order of the text.
+#[serde_as]
+#[skip_serializing_none]
+#[derive(Serialize, Deserialize)]
+struct AuditItem {
+    id: AuditId,
+    at: Timestamp,
+    actor: Actor,
+    /// A provider's, which is no person's.
+    ip: Option<String>,
+    user_agent: Option<String>,
+    customer: Option<CustomerId>,
+    #[serde_as(as = "Option<Base64>")]
+    origin: Option<Vec<u8>>,
+    action: String,
+    object: Object,
+    outcome: Outcome,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    fields: Vec<String>,
+    request_id: String,
+}
+
+#[serde_as]
+#[derive(Serialize, Deserialize)]
+struct AuditSealItem {
+    to: Timestamp,
+    size: u64,
+    note: String,
+    #[serde_as(as = "Base64")]
+    range: Vec<u8>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    recent: Vec<SealedSpan>,
+    sealed_at: Timestamp,
+}
+
 /// Draws 32 bytes from a cryptographic random generator; `None` if it fails.
 pub type Entropy = fn() -> Option<[u8; 32]>;
 
@@ -184,6 +219,21 @@ impl Sealer<'_> {
     pub(crate) fn seal(&self, place: &Place<'_>, plain: &[u8]) -> Result<Vec<u8>, StoreError> {
         let sealed = self.keys.keys().seal(place, plain, self.salt()?)?;
         Ok(sealed.into_bytes())
+    }
+
+    /// Seals from where somebody acted: under the customer's own key if it was a payer.
+    fn origin(
+        &self,
+        event: &AuditEvent,
+        origin: &Origin,
+        customers: &CustomerKeys,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        let (id, plain) = (event.id.to_string(), json(origin)?);
+        let place = Place { record: &id, field: "origin" };
+        let Some(customer) = &event.customer else { return self.seal(&place, &plain).map(Some) };
+        let Some(key) = customers.get(customer) else { return Ok(None) };
+        let key = only(self.keys.open_customer_key(&customer.to_string(), &Sealed::try_from(key.clone())?)?);
+        Ok(Some(key.seal(&place, &plain, self.salt()?)?.into_bytes()))
     }
 
     fn customer(&self, customer: &Customer) -> Result<CustomerItem, StoreError> {
@@ -295,6 +345,10 @@ pub(crate) fn open_personal(keys: &OrganisationKeys, customer: &Customer) -> Res
     Ok(open("personal", &customer.personal)?.or(told))
 }
 
+fn no_sealer() -> StoreError {
+    StoreError::Corrupt("a plain field and no key to seal it".to_owned())
+}
+
 fn no_key() -> StoreError {
     StoreError::Corrupt("a customer without its key".to_owned())
 }
@@ -313,8 +367,7 @@ pub(crate) fn needs_key(row: &Row) -> bool {
 
 /// The item of a row. Without a sealer, nothing in it may be plain.
 pub(crate) fn of_row(row: &Row, version: u64, sealer: Option<&Sealer<'_>>) -> Result<Item, StoreError> {
-    let sealer =
-        || sealer.ok_or_else(|| StoreError::Corrupt("a plain field and no key to seal it".to_owned()));
+    let sealer = || sealer.ok_or_else(no_sealer);
     let (kind, item) = match row {
         Row::Organisation(row) => ("organisation", item(row)?),
         // Everybody may see it, so it is not sealed.
@@ -336,6 +389,10 @@ pub(crate) fn of_row(row: &Row, version: u64, sealer: Option<&Sealer<'_>>) -> Re
         Row::UserOrganisation(row) => ("user_organisation", item(row)?),
         Row::Founding(row) => ("founding", item(row)?),
         Row::Totals(row) => ("totals", item(row)?),
+        Row::AuditSeal(row) => {
+            let AuditSeal { to, size, note, range, recent, sealed_at } = row.clone();
+            ("audit_seal", item(&AuditSealItem { to, size, note, range, recent, sealed_at })?)
+        }
         Row::Counted(row) => ("counted", item(row)?),
         Row::Member(row) => {
             let email = match &row.email {
@@ -442,10 +499,95 @@ pub(crate) fn to_named_row(name: &RowKey, stored: &Item) -> Result<(Row, u64), S
     }
 }
 
-/// An audit event.
-pub(crate) fn to_audit_event(stored: &Item) -> Result<AuditEvent, StoreError> {
+/// Customers' own data keys, wrapped. Those of whom nothing private is left have none.
+pub(crate) type CustomerKeys = BTreeMap<CustomerId, Vec<u8>>;
+
+/// From where somebody acted, if that is to be sealed: not a provider's address, which is no person's.
+pub(crate) fn private_origin(event: &AuditEvent) -> Option<&Origin> {
+    match &event.origin {
+        Private::Plain(origin) if *origin != Origin::default() && event.actor.kind != ActorKind::Provider => {
+            Some(origin)
+        }
+        _ => None,
+    }
+}
+
+/// The item of an audit event.
+pub(crate) fn of_audit_event(
+    event: &AuditEvent,
+    customers: &CustomerKeys,
+    sealer: Option<&Sealer<'_>>,
+) -> Result<Item, StoreError> {
+    let private = private_origin(event);
+    let (plain, origin) = match &event.origin {
+        Private::Sealed(sealed) => (Origin::default(), Some(sealed.clone())),
+        Private::Plain(origin) => match private {
+            Some(private) => {
+                (Origin::default(), sealer.ok_or_else(no_sealer)?.origin(event, private, customers)?)
+            }
+            None => (origin.clone(), None),
+        },
+    };
+    let AuditEvent { id, at, actor, customer, action, object, outcome, fields, request_id, .. } =
+        event.clone();
+    let Origin { ip, user_agent } = plain;
+    let stored = AuditItem {
+        id,
+        at,
+        actor,
+        ip,
+        user_agent,
+        customer,
+        origin,
+        action,
+        object,
+        outcome,
+        fields,
+        request_id,
+    };
+    Ok(framed(item(&stored)?, "audit_event", 1))
+}
+
+/// The audit event of a stored item, with its origin as it is stored.
+///
+/// # Errors
+/// [`StoreError::Corrupt`].
+pub fn to_audit_event(stored: &Item) -> Result<AuditEvent, StoreError> {
     is_readable(stored)?;
-    from_item(stored)
+    let stored: AuditItem = from_item(stored)?;
+    let AuditItem {
+        id,
+        at,
+        actor,
+        ip,
+        user_agent,
+        customer,
+        origin,
+        action,
+        object,
+        outcome,
+        fields,
+        request_id,
+    } = stored;
+    let origin = origin.map_or(Private::Plain(Origin { ip, user_agent }), Private::Sealed);
+    Ok(AuditEvent { id, at, actor, origin, customer, action, object, outcome, fields, request_id })
+}
+
+/// Opens from where somebody acted; `None` where the customer's key is gone.
+pub(crate) fn open_origin(
+    keys: &OrganisationKeys,
+    event: &AuditEvent,
+    sealed: &[u8],
+    customers: &CustomerKeys,
+) -> Result<Option<Origin>, StoreError> {
+    let id = event.id.to_string();
+    let place = Place { record: &id, field: "origin" };
+    let Some(customer) = &event.customer else {
+        return open(keys, &place, sealed).and_then(|plain| from_json(&plain)).map(Some);
+    };
+    let Some(key) = customers.get(customer) else { return Ok(None) };
+    let key = only(keys.open_customer_key(&customer.to_string(), &Sealed::try_from(key.clone())?)?);
+    from_json(&key.open(&place, &Sealed::try_from(sealed.to_vec())?)?).map(Some)
 }
 
 fn is_readable(stored: &Item) -> Result<(), StoreError> {
@@ -485,6 +627,10 @@ pub(crate) fn to_row(stored: &Item) -> Result<(Row, u64), StoreError> {
         "user_organisation" => Row::UserOrganisation(from_item(stored)?),
         "founding" => Row::Founding(from_item(stored)?),
         "totals" => Row::Totals(from_item(stored)?),
+        "audit_seal" => {
+            let AuditSealItem { to, size, note, range, recent, sealed_at } = from_item(stored)?;
+            Row::AuditSeal(AuditSeal { to, size, note, range, recent, sealed_at })
+        }
         "counted" => Row::Counted(from_item(stored)?),
         "member" => {
             let MemberItem { id, user, role, state, email } = from_item(stored)?;
@@ -586,6 +732,12 @@ pub(crate) fn item(value: &impl Serialize) -> Result<Item, StoreError> {
     let mut item = Item::with_capacity(14);
     item.insert(ROW.to_owned(), AttributeValue::S(row));
     Ok(item)
+}
+
+/// The text that an item holds.
+pub(crate) fn text(item: &Item) -> Result<&str, StoreError> {
+    let text = item.get(ROW).and_then(|row| row.as_s().ok());
+    text.map(String::as_str).ok_or_else(|| StoreError::Corrupt("an item without its row".to_owned()))
 }
 
 /// The value that an item holds. The error names no value.

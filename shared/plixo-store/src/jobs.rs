@@ -3,7 +3,7 @@
 use plixo_domain::id::{OrgId, SourceId};
 
 use crate::StoreError;
-use crate::keys::{self, UPKEEP_PARTS};
+use crate::keys::{self, ORGANISATION_PARTS, UPKEEP_PARTS};
 use crate::tables::{Index, Range, Table, Tables};
 
 /// Where reading of the data sources goes on.
@@ -49,4 +49,52 @@ pub async fn data_sources<T: Tables>(
     let named = |key| keys::source_at(key).ok_or_else(|| StoreError::Corrupt("a list of sources".to_owned()));
     let sources = places.iter().map(|(_, key)| named(key)).collect::<Result<_, _>>()?;
     Ok((sources, next))
+}
+
+/// Where reading of the organisations goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Organisations {
+    part: u8,
+    after: Option<String>,
+}
+
+impl Organisations {
+    /// At the first one.
+    pub const START: Self = Self { part: 0, after: None };
+}
+
+/// All organisations, as far as lists know by now: up to `limit` of them, and where the others are; `None` at the end.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn organisations<T: Tables>(
+    tables: &T,
+    from: Organisations,
+    limit: usize,
+) -> Result<(Vec<OrgId>, Option<Organisations>), StoreError> {
+    let Organisations { part, after } = from;
+    let range = Range {
+        table: Table::Ledger,
+        index: Index::ByState,
+        partition: keys::organisations_partition(part),
+        from: after.clone(),
+        to: None,
+        descending: false,
+        // The range begins with the place itself.
+        limit: limit.saturating_add(1),
+    };
+    let mut places = tables.range(range).await?;
+    places.retain(|(at, _)| Some(at) != after.as_ref());
+    places.truncate(limit);
+    let next = match places.last() {
+        Some((at, _)) if places.len() >= limit => Some(Organisations { part, after: Some(at.clone()) }),
+        _ => Some(part + 1)
+            .filter(|part| *part < ORGANISATION_PARTS)
+            .map(|part| Organisations { part, after: None }),
+    };
+    let named = |(at, _): &(String, _)| {
+        at.parse().map_err(|_| StoreError::Corrupt("a list of organisations".to_owned()))
+    };
+    let orgs = places.iter().map(named).collect::<Result<_, _>>()?;
+    Ok((orgs, next))
 }

@@ -24,6 +24,9 @@ pub const AUDIT_SHARDS: u8 = 16;
 /// Over how many partitions the data sources of all organisations are spread.
 pub(crate) const UPKEEP_PARTS: u8 = 16;
 
+/// Over how many partitions all organisations are spread.
+pub(crate) const ORGANISATION_PARTS: u8 = 16;
+
 fn key(table: Table, pk: String, sk: &str) -> Key {
     Key { table, pk, sk: sk.to_owned() }
 }
@@ -75,6 +78,7 @@ pub fn row(org: &OrgId, name: &RowKey) -> Key {
         RowKey::Founding(AnswerKey(hash)) => key(Table::People, format!("founding#{hash}"), "founding"),
         RowKey::Answer(AnswerKey(hash)) => key(Table::Ledger, format!("{org}#answer#{hash}"), "answer"),
         RowKey::Totals => key(Table::Ledger, org.to_string(), "totals"),
+        RowKey::AuditSeal => key(Table::Ledger, org.to_string(), "audit-seal"),
         RowKey::Counted(of) => Key { sk: "counted".to_owned(), ..row(org, &of.row()) },
     }
 }
@@ -282,7 +286,19 @@ pub(crate) fn places(org: &OrgId, row: &Row) -> impl Iterator<Item = (String, At
         ]
     };
     let places = lists(row).into_iter().map(of_list).chain(upkeep_place(row));
-    places.flat_map(attributes)
+    places.chain(organisation_place(row)).flat_map(attributes)
+}
+
+/// Where an organisation stands among all of them.
+fn organisation_place(row: &Row) -> Option<(Index, String, String)> {
+    let Row::Organisation(organisation) = row else { return None };
+    let [.., last] = bytes_of(&organisation.id);
+    Some((Index::ByState, organisations_partition(last % ORGANISATION_PARTS), organisation.id.to_string()))
+}
+
+/// One of the partitions of all organisations.
+pub(crate) fn organisations_partition(part: u8) -> String {
+    format!("jobs#organisations#{part:02}")
 }
 
 /// Where a row stands among those of all organisations that are to be kept up.

@@ -13,7 +13,7 @@ pub mod tables;
 
 pub use audit::{AuditNext, AuditPage, AuditSpan};
 pub use error::{CommitError, StoreError};
-pub use items::Entropy;
+pub use items::{Entropy, to_audit_event};
 pub use keys::List;
 pub use pause::pause;
 pub use store::{Listed, Page, Payload, Store, StoredRow};

@@ -1,10 +1,12 @@
 //! Read rows, commit what a book changed.
 
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
+use futures::future::try_join_all;
 use jiff::{Span, Timestamp};
 use plixo_domain::answer::{ANSWER_HOURS, Answer};
 use plixo_domain::audit::AuditEvent;
@@ -15,15 +17,15 @@ use plixo_domain::ledger::{
 use plixo_domain::people::{Member, UserId};
 use plixo_domain::webhook::{EventKey, Fingerprint};
 use plixo_envelope::{
-    KeyFailure, KeyId, KeyRef, KeyService, Keyring, Limits, OrganisationKeys, Place, Sealed, WrappedKey,
-    WrappedKeys,
+    KeyFailure, KeyId, KeyRef, KeyService, Keyring, Limits, MAX_AGE, OrganisationKeys, Place, Sealed,
+    WrappedKey, WrappedKeys,
 };
 use serde::{Deserialize, Serialize};
 use serde_with::base64::Base64;
 use serde_with::serde_as;
 
 use crate::error::{CommitError, StoreError};
-use crate::items::{self, Entropy, Sealer};
+use crate::items::{self, CustomerKeys, Entropy, Sealer};
 use crate::keys::{self, List};
 use crate::people::{self, Standing};
 use crate::tables::{Guard, Index, Item, Key, Range, Table, Tables, Write, WriteError};
@@ -72,6 +74,8 @@ const PAYLOAD_DAYS: i64 = 30;
 const PIECE: usize = 380_000;
 /// What a transaction holds.
 const MAX_WRITES: usize = 100;
+/// How many customers' keys are kept in memory: some 200 KB.
+const MAX_REMEMBERED: usize = 1_000;
 /// More than any webhook body is.
 const MAX_PAYLOAD: usize = 2 << 20;
 
@@ -81,6 +85,23 @@ pub struct Store<T, K> {
     pub(crate) tables: T,
     keyring: Keyring<K>,
     entropy: Entropy,
+    remembered: Mutex<Remembered>,
+}
+
+/// Customers' wrapped keys, for sealing.
+type Remembered = BTreeMap<(OrgId, CustomerId), Kept>;
+
+#[derive(Debug)]
+struct Kept {
+    at: Timestamp,
+    key: Vec<u8>,
+}
+
+impl Kept {
+    fn fresh(&self, now: Timestamp) -> Option<Vec<u8>> {
+        let age = self.at.duration_until(now).unsigned_abs();
+        (age < MAX_AGE).then(|| self.key.clone())
+    }
 }
 
 #[serde_as]
@@ -110,7 +131,12 @@ const EXPIRES_AT: &str = "expires_at";
 impl<T: Tables, K: KeyService> Store<T, K> {
     /// A store on these tables, whose organisations' keys `service` unwraps.
     pub fn new(tables: T, service: K, entropy: Entropy) -> Self {
-        Self { tables, keyring: Keyring::new(service, Limits::default()), entropy }
+        Self {
+            tables,
+            keyring: Keyring::new(service, Limits::default()),
+            entropy,
+            remembered: Mutex::default(),
+        }
     }
 
     /// The rows of those names, each with its version; `None` where there is none.
@@ -358,8 +384,11 @@ impl<T: Tables, K: KeyService> Store<T, K> {
         audit: &[AuditEvent],
         now: Timestamp,
     ) -> Result<(), CommitError> {
-        let needs_key = payload.is_some() || book.changes().any(|(_, row, _)| items::needs_key(row));
-        let writes = |sealer: Option<&Sealer<'_>>| writes(org, book, payload, audit, sealer);
+        let needs_key = payload.is_some()
+            || book.changes().any(|(_, row, _)| items::needs_key(row))
+            || audit.iter().any(|event| items::private_origin(event).is_some());
+        let customers = self.customer_keys_to_seal(org, audit, now).await?;
+        let writes = |sealer: Option<&Sealer<'_>>| writes(org, book, payload, (audit, &customers), sealer);
         let writes = if needs_key {
             self.with_keys(org, now, |keys| writes(Some(&Sealer { keys, entropy: self.entropy }))).await?
         } else {
@@ -415,13 +444,94 @@ impl<T: Tables, K: KeyService> Store<T, K> {
     ///
     /// # Errors
     /// [`CommitError`].
-    pub async fn append(&self, events: &[(OrgId, AuditEvent)]) -> Result<(), CommitError> {
+    pub async fn append(&self, events: &[(OrgId, AuditEvent)], now: Timestamp) -> Result<(), CommitError> {
         if events.is_empty() {
             return Ok(());
         }
-        let writes: Result<_, StoreError> =
-            events.iter().map(|(org, event)| audit_write(org, event)).collect();
-        Ok(self.tables.write_all(writes?).await?)
+        // Those of several organisations are fetched at once.
+        let write = async |(org, event): &(OrgId, AuditEvent)| {
+            let (events, none) = (std::slice::from_ref(event), Book::default());
+            let seal = |keys: &OrganisationKeys| {
+                let sealer = Sealer { keys, entropy: self.entropy };
+                writes(org, &none, None, (events, &CustomerKeys::new()), Some(&sealer))
+            };
+            if items::private_origin(event).is_some() {
+                self.with_keys(org, now, seal).await
+            } else {
+                writes(org, &none, None, (events, &CustomerKeys::new()), None)
+            }
+        };
+        let writes = try_join_all(events.iter().map(write)).await?.concat();
+        Ok(self.tables.write_all(writes).await?)
+    }
+
+    /// [`Store::customer_keys`], from memory for up to 5 minutes. Of a customer that was erased meanwhile, what is sealed under
+    /// its key from memory opens for nobody.
+    async fn customer_keys_to_seal(
+        &self,
+        org: &OrgId,
+        audit: &[AuditEvent],
+        now: Timestamp,
+    ) -> Result<CustomerKeys, StoreError> {
+        let customers: BTreeSet<_> = audit.iter().filter_map(|event| event.customer).collect();
+        let known = |cached: &Remembered| {
+            let known = customers.iter().filter_map(|of| Some((*of, cached.get(&(*org, *of))?.fresh(now)?)));
+            known.collect::<CustomerKeys>()
+        };
+        let cached = known(&self.remembered.lock().unwrap_or_else(PoisonError::into_inner));
+        if cached.len() == customers.len() {
+            return Ok(cached);
+        }
+        let found = self.customer_keys(org, audit).await?;
+        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        remembered.retain(|_, kept| kept.fresh(now).is_some());
+        if remembered.len() < MAX_REMEMBERED {
+            let kept = |(of, key): (&CustomerId, &Vec<u8>)| ((*org, *of), Kept { at: now, key: key.clone() });
+            remembered.extend(found.iter().map(kept));
+        }
+        Ok(found)
+    }
+
+    /// The wrapped keys of the customers whose people acted, as far as they have one.
+    async fn customer_keys(&self, org: &OrgId, audit: &[AuditEvent]) -> Result<CustomerKeys, StoreError> {
+        let customers: BTreeSet<_> = audit.iter().filter_map(|event| event.customer).collect();
+        let rows = self.read(org, customers.into_iter().map(RowKey::Customer).collect()).await?;
+        let key = |(_, row): StoredRow| match row {
+            Some((Row::Customer(customer), _)) => Some((customer.id, customer.key?)),
+            _ => None,
+        };
+        Ok(rows.into_iter().filter_map(key).collect())
+    }
+
+    /// Audit events with their origins opened; sealed stay those whose customer's key is gone.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn open_origins(
+        &self,
+        org: &OrgId,
+        mut events: Vec<AuditEvent>,
+        now: Timestamp,
+    ) -> Result<Vec<AuditEvent>, StoreError> {
+        let is_sealed = |event: &AuditEvent| matches!(event.origin, Private::Sealed(_));
+        if !events.iter().any(is_sealed) {
+            return Ok(events);
+        }
+        let customers = self.customer_keys(org, &events).await?;
+        let open = |keys: &OrganisationKeys| {
+            let opened = events.iter().map(|event| match &event.origin {
+                Private::Sealed(sealed) => items::open_origin(keys, event, sealed, &customers),
+                Private::Plain(_) => Ok(None),
+            });
+            opened.collect::<Result<Vec<_>, _>>()
+        };
+        let opened = self.with_keys(org, now, open).await?;
+        for (event, opened) in events.iter_mut().zip(opened) {
+            if let Some(origin) = opened {
+                event.origin = Private::Plain(origin);
+            }
+        }
+        Ok(events)
     }
 
     /// Writes what makes an organisation: its data key, its first rows and the audit events, all or nothing.
@@ -440,7 +550,7 @@ impl<T: Tables, K: KeyService> Store<T, K> {
         // What is sealed under the key is stored together with it, or not at all.
         let keys = wrapped.unlock(service, &org.to_string()).await.map_err(StoreError::from)?;
         let sealer = Sealer { keys: &keys, entropy: self.entropy };
-        let mut writes = writes(org, book, None, audit, Some(&sealer))?;
+        let mut writes = writes(org, book, None, (audit, &CustomerKeys::new()), Some(&sealer))?;
         writes.push(data_key_write(org, wrapped)?);
         Ok(self.tables.write_all(writes).await?)
     }
@@ -622,8 +732,13 @@ fn data_key_write(org: &OrgId, wrapped: WrappedKeys) -> Result<Write, StoreError
     Ok(Write { key: keys::data_key(org), item: Some(item), guard: Guard::Absent })
 }
 
-fn audit_write(org: &OrgId, event: &AuditEvent) -> Result<Write, StoreError> {
-    let mut item = items::framed(items::item(event)?, "audit_event", 1);
+fn audit_write(
+    org: &OrgId,
+    event: &AuditEvent,
+    customers: &CustomerKeys,
+    sealer: Option<&Sealer<'_>>,
+) -> Result<Write, StoreError> {
+    let mut item = items::of_audit_event(event, customers, sealer)?;
     item.extend(keys::audit_places(org, event));
     Ok(Write { key: keys::audit(org, event), item: Some(item), guard: Guard::Absent })
 }
@@ -645,7 +760,7 @@ fn writes(
     org: &OrgId,
     book: &Book,
     payload: Option<Payload<'_>>,
-    audit: &[AuditEvent],
+    (audit, customers): (&[AuditEvent], &CustomerKeys),
     sealer: Option<&Sealer<'_>>,
 ) -> Result<Vec<Write>, StoreError> {
     let mut writes = Vec::new();
@@ -668,7 +783,7 @@ fn writes(
         writes.extend(pieces(org, &payload, sealer)?);
     }
     for event in audit {
-        writes.push(audit_write(org, event)?);
+        writes.push(audit_write(org, event, customers, sealer)?);
     }
     Ok(writes)
 }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
+mod audit;
 pub mod contract;
 mod directory;
 mod erp;
@@ -11,6 +12,7 @@ mod mint;
 mod people;
 mod stripe;
 
+pub use audit::audit_log;
 pub use directory::FakeDirectory;
 pub use erp::{AskedErp, FakeErp};
 pub use fakes::{FakeKms, FakeQueue, FakeTables, FakeVault, entropy};

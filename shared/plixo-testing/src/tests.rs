@@ -1,5 +1,5 @@
 use jiff::Timestamp;
-use plixo_domain::audit::{Actor, ActorKind};
+use plixo_domain::audit::{Actor, ActorKind, AuditEvent, Object, Origin, Outcome};
 use plixo_domain::id::{CustomerId, Ids, InvoiceId, LinkId, OrgId, from_bytes};
 use plixo_domain::ledger::{
     Book, Customer, Invoice, InvoiceBody, InvoiceState, Kept, LinkState, Opened, Personal, PortalLink,
@@ -7,11 +7,11 @@ use plixo_domain::ledger::{
 };
 use plixo_domain::money::Money;
 use plixo_store::{
-    AttributeValue, CommitError, Item, Key, List, Page, Store, StoreError, Table, Tables, keys,
+    AttributeValue, CommitError, Guard, Item, Key, List, Page, Store, StoreError, Table, Tables, Write, keys,
 };
 use serde_json::Value;
 
-use crate::{FakeKms, FakePeople, FakeTables, Fault, Faults, contract, entropy};
+use crate::{FakeKms, FakePeople, FakeTables, Fault, Faults, audit_log, contract, entropy};
 
 fn now() -> Timestamp {
     "2026-06-15T12:00:00Z".parse().unwrap()
@@ -264,5 +264,90 @@ fn an_item_of_a_newer_form_is_not_guessed_at() {
         let read = stack.store.read(&stack.org, vec![Invoice::key(&stack.invoice)]).await;
         assert!(matches!(read, Err(StoreError::Corrupt(_))), "{read:?}");
         assert!(stack.tables.dump().keys().all(|key| key.table == Table::Ledger));
+    });
+}
+
+fn acted(ids: &mut Ids, kind: ActorKind, customer: Option<CustomerId>) -> AuditEvent {
+    let origin = Origin { ip: Some("203.0.113.7".to_owned()), user_agent: Some("canary agent".to_owned()) };
+    AuditEvent {
+        id: ids.make(),
+        at: now(),
+        actor: Actor { kind, id: "who".to_owned(), role: None },
+        origin: Private::Plain(origin),
+        customer,
+        action: "invoice.read".to_owned(),
+        object: Object::new("invoice", "inv_1"),
+        outcome: Outcome::Allowed,
+        fields: Vec::new(),
+        request_id: "r".to_owned(),
+    }
+}
+
+#[test]
+fn from_where_people_acted_is_sealed_and_a_payers_goes_with_its_customer() {
+    block_on(async {
+        let Stack { tables, kms, store, org, other, customers, .. } = stack().await;
+        let mut ids = Ids::new(now(), [9; 10]);
+        let [one, two] = customers;
+        let kinds = [
+            (ActorKind::Member, None),
+            (ActorKind::Operator, None),
+            (ActorKind::Payer, Some(one)),
+            (ActorKind::Payer, Some(two)),
+        ];
+        let events: Vec<_> = kinds.into_iter().map(|(kind, of)| acted(&mut ids, kind, of)).collect();
+        store.commit(&org, &Book::default(), None, &events, now()).await.unwrap();
+        let elsewhere = acted(&mut ids, ActorKind::Member, None);
+        store.append(&[(other, elsewhere.clone())], now()).await.unwrap();
+        let stored = |org: OrgId| {
+            let of = format!("{org}#");
+            let own = tables.dump().into_iter();
+            own.filter(move |(key, _)| key.table == Table::Audit && key.pk.starts_with(&of))
+                .map(|(_, item)| item)
+        };
+        for item in stored(org).chain(stored(other)) {
+            let text = format!("{item:?}");
+            assert!(!text.contains("203.0.113.7") && !text.contains("canary"), "{text}");
+        }
+        let opened = |log: &[AuditEvent]| log.iter().filter(|it| it.ip().is_some()).count();
+        let log = audit_log(&tables, &kms, now()).await;
+        assert_eq!((log.len(), opened(&log)), (5, 5));
+        assert!(log.iter().all(|it| it.user_agent() == Some("canary agent")));
+
+        // The first customer's key goes, and with it what its payer left.
+        let key = keys::row(&org, &Customer::key(&one));
+        let gone = Write { key, item: None, guard: Guard::Version(1) };
+        tables.write_all(vec![gone]).await.unwrap();
+        let log = audit_log(&tables, &kms, now()).await;
+        assert_eq!((log.len(), opened(&log)), (5, 4));
+        // Nothing is written in the clear of one who has no key.
+        let late = acted(&mut ids, ActorKind::Payer, Some(one));
+        store.commit(&org, &Book::default(), None, &[late], now()).await.unwrap();
+        let log = audit_log(&tables, &kms, now()).await;
+        assert_eq!((log.len(), opened(&log)), (6, 4));
+        assert!(!stored(org).any(|item| format!("{item:?}").contains("canary")));
+
+        // What was moved to another event does not open.
+        let mut moved = plixo_store::to_audit_event(&stored(org).next().unwrap()).unwrap();
+        moved.id = ids.make();
+        assert!(store.open_origins(&org, vec![moved], now()).await.is_err());
+    });
+}
+
+#[test]
+fn from_where_a_provider_delivered_needs_no_key() {
+    block_on(async {
+        let tables = FakeTables::default();
+        let store = Store::new(tables.clone(), plixo_envelope::NoKeys, entropy);
+        let mut ids = Ids::new(now(), [9; 10]);
+        let (org, event) = (ids.make(), acted(&mut ids, ActorKind::Provider, None));
+        store.commit(&org, &Book::default(), None, std::slice::from_ref(&event), now()).await.unwrap();
+        let (_, item) = tables.dump().pop_first().unwrap();
+        assert_eq!(plixo_store::to_audit_event(&item).unwrap(), event);
+        let person = acted(&mut ids, ActorKind::Member, None);
+        assert!(
+            store.commit(&org, &Book::default(), None, &[person], now()).await.is_err(),
+            "and nothing plain"
+        );
     });
 }

@@ -6,14 +6,14 @@ use std::collections::{BTreeSet, HashMap};
 
 use jiff::Timestamp;
 use plixo_aws::sqs::SendMessage;
-use plixo_domain::audit::{Actor, ActorKind, AuditEvent, Object, Outcome};
+use plixo_domain::audit::{Actor, ActorKind, AuditEvent, Object, Origin, Outcome};
 use plixo_domain::id::{Ids, OrgId, bytes_of};
 use plixo_domain::ledger::staff::{StaffError, Stopped};
 use plixo_domain::ledger::{
-    Book, CashTask, CashTaskOf, InvoiceRef, Kept, Payment, Row, RowKey, Told, Unread, cash_tasks,
+    Book, CashTask, CashTaskOf, InvoiceRef, Kept, Payment, Private, Row, RowKey, Told, Unread, cash_tasks,
     tell_customer, tell_invoice, tell_payment,
 };
-use plixo_domain::webhook::{EventStatus, WebhookEvent};
+use plixo_domain::webhook::{Envelope, EventStatus, WebhookEvent};
 use plixo_envelope::KeyService;
 use plixo_lambda::batch::{self, Batch, BatchResponse, TaskError};
 use plixo_lambda::line::{Level, Line};
@@ -305,7 +305,7 @@ fn enter(task: &Task, book: &mut Book, now: Timestamp) -> Result<Entry, Unread> 
     let mut failed_before = false;
     if let Some(before) = book.get::<WebhookEvent>(&event.key)? {
         if before.fingerprint != task.fingerprint {
-            return conflicts(task, book, event, &mut ids, now);
+            return conflicts(task, book, event, now);
         }
         if before.status != EventStatus::Failed {
             return Ok(Entry { outcome: "duplicate", audit: Vec::new(), why: None });
@@ -340,7 +340,7 @@ fn enter(task: &Task, book: &mut Book, now: Timestamp) -> Result<Entry, Unread> 
     }
     event.status = status;
     event.applied_at = (status == EventStatus::Applied).then_some(now);
-    let mut audit = Audit { task, by, ids, now, events: Vec::new() };
+    let mut audit = Audit::new(task, by, now);
     audit.changes(book, told);
     if audit.events.is_empty() {
         let done = if status == EventStatus::Failed { Outcome::Failed } else { Outcome::Allowed };
@@ -372,19 +372,13 @@ fn reason(error: StaffError) -> String {
 }
 
 /// The id came before with other bytes: remember what came, and change nothing.
-fn conflicts(
-    task: &Task,
-    book: &mut Book,
-    mut event: WebhookEvent,
-    ids: &mut Ids,
-    now: Timestamp,
-) -> Result<Entry, Unread> {
+fn conflicts(task: &Task, book: &mut Book, mut event: WebhookEvent, now: Timestamp) -> Result<Entry, Unread> {
     event.key.conflict = Some(task.fingerprint);
     event.status = EventStatus::Conflict;
     if book.get::<WebhookEvent>(&event.key)?.is_some() {
         return Ok(Entry { outcome: "duplicate", audit: Vec::new(), why: None });
     }
-    let mut audit = Audit { task, by: actor(task), ids: ids.clone(), now, events: Vec::new() };
+    let mut audit = Audit::new(task, actor(task), now);
     audit.add(
         "webhook_event.record",
         Object::new("webhook_event", event.id),
@@ -416,7 +410,12 @@ struct Audit<'a> {
     events: Vec<AuditEvent>,
 }
 
-impl Audit<'_> {
+impl<'a> Audit<'a> {
+    fn new(task: &'a Task, by: Actor, now: Timestamp) -> Self {
+        // Their ids tell when they happened, whenever the message came: the log is sealed by that.
+        Self { task, by, ids: ids(task, now), now, events: Vec::new() }
+    }
+
     /// One event for each payment, invoice and customer that the book changed.
     fn changes(&mut self, book: &Book, told: Option<Told>) {
         let learned = if let Some(Told::Learned(fields)) = told { fields } else { Vec::new() };
@@ -440,12 +439,13 @@ impl Audit<'_> {
     }
 
     fn add(&mut self, action: &str, object: Object, outcome: Outcome, fields: Vec<&str>) {
+        let Envelope { ip, user_agent, .. } = Envelope::clone(&self.task.envelope);
         self.events.push(AuditEvent {
             id: self.ids.make(),
             at: self.now,
             actor: self.by.clone(),
-            ip: self.task.envelope.ip.clone(),
-            user_agent: self.task.envelope.user_agent.clone(),
+            origin: Private::Plain(Origin { ip, user_agent }),
+            customer: None,
             action: action.to_owned(),
             object,
             outcome,

@@ -7,7 +7,7 @@ use super::{
     Organisation, PayerHash, PayerHistory, Payment, PaymentPointer, PortalLink, StripeAccount, Totals,
 };
 use crate::answer::{Answer, AnswerKey, Founding};
-use crate::audit::Object;
+use crate::audit::{AuditSeal, Object};
 use crate::id::{CustomerId, EndpointId, InvoiceId, LinkId, MemberId, PaymentId, SourceId};
 use crate::people::{Member, MemberPointer, UserId, UserOrganisation};
 use crate::reference::ReferenceKey;
@@ -65,6 +65,8 @@ pub enum RowKey {
     Founding(AnswerKey),
     /// What is owed and was received, summed up.
     Totals,
+    /// How far the audit log is sealed.
+    AuditSeal,
     /// What a row last added to the totals.
     Counted(Countable),
 }
@@ -120,6 +122,8 @@ pub enum Row {
     Founding(Founding),
     /// What is owed and was received, summed up.
     Totals(Totals),
+    /// How far the audit log is sealed.
+    AuditSeal(AuditSeal),
     /// What a row last added to the totals.
     Counted(Counted),
 }
@@ -148,7 +152,8 @@ macro_rules! kept {
                 (Self::Organisation, Row::Organisation(_))
                 | (Self::Logo, Row::Logo(_))
                 | (Self::StripeAccount, Row::StripeAccount(_))
-                | (Self::Totals, Row::Totals(_)) => true,
+                | (Self::Totals, Row::Totals(_))
+                | (Self::AuditSeal, Row::AuditSeal(_)) => true,
                 $((Self::$kind(name), Row::$kind(row)) => row.name() == *name,)*
                 _ => false,
             }
@@ -223,7 +228,7 @@ macro_rules! kept_once {
     )*};
 }
 
-kept_once!(Organisation Logo StripeAccount Totals);
+kept_once!(Organisation Logo StripeAccount Totals AuditSeal);
 
 /// A row was asked for that nobody has read yet: read it, and ask again.
 #[derive(Debug, Clone, PartialEq, Eq)]

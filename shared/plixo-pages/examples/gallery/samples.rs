@@ -4,9 +4,9 @@
 
 use jiff::Timestamp;
 use jiff::civil::{Date, date};
-use plixo_domain::audit::{Actor, ActorKind, AuditEvent, Object, Outcome};
+use plixo_domain::audit::{Actor, ActorKind, AuditEvent, Object, Origin, Outcome};
 use plixo_domain::id::Ids;
-use plixo_domain::ledger::{InvoiceStatus, LinkState, PaymentStatus, Residency};
+use plixo_domain::ledger::{InvoiceStatus, LinkState, PaymentStatus, Private, Residency};
 use plixo_domain::money::{Currency, Money};
 use plixo_domain::people::{MemberState, Role};
 use plixo_domain::secret::Secret;
@@ -1319,9 +1319,12 @@ impl Make<'_> {
                         id: (self.text)("mem_01kajw7k2pfh8b6q1yq3m9t5zr"),
                         role: role.map(str::to_owned),
                     },
-                    ip: role.map(|_| (self.text)("2001:db8:85a3::8a2e:370:7334")),
-                    user_agent: role
-                        .map(|_| (self.text)("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36")),
+                    origin: Private::Plain(Origin {
+                        ip: role.map(|_| (self.text)("2001:db8:85a3::8a2e:370:7334")),
+                        user_agent: role
+                            .map(|_| (self.text)("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36")),
+                    }),
+                    customer: None,
                     action: (self.text)(action),
                     object: Object::new(&(self.text)(object), (self.text)("inv_01kajw7k2pfh8b6q1yq3m9t5zr")),
                     outcome,

@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 
 use plixo_domain::audit::{Actor, ActorKind, Object, Outcome};
 use plixo_domain::id::Ids;
+use plixo_domain::ledger::Private;
 use plixo_domain::webhook::{ExternalRef, Provider};
 use proptest::prelude::*;
 
@@ -57,8 +58,8 @@ fn keys_are_what_they_were() {
             id: ids(3).make(),
             at: "2026-11-21T23:59:59.999Z".parse().unwrap(),
             actor: Actor { kind: ActorKind::Provider, id: "whe".into(), role: None },
-            ip: None,
-            user_agent: None,
+            origin: Private::default(),
+            customer: None,
             action: "payment.create".into(),
             object: Object::new("payment", "pay"),
             outcome: Outcome::Allowed,
@@ -102,8 +103,8 @@ fn an_audit_event_stands_with_what_it_is_about_unless_that_is_the_organisation()
             id: ids(3).make(),
             at: "2026-11-21T23:59:59.999Z".parse().unwrap(),
             actor: Actor { kind: ActorKind::Member, id: "mem".into(), role: None },
-            ip: None,
-            user_agent: None,
+            origin: Private::default(),
+            customer: None,
             action: "invoice.update".into(),
             object,
             outcome: Outcome::Allowed,
