@@ -139,6 +139,11 @@ impl<T: Tables, K: KeyService> Store<T, K> {
         }
     }
 
+    /// The tables, for jobs.
+    pub fn tables(&self) -> &T {
+        &self.tables
+    }
+
     /// The rows of those names, each with its version; `None` where there is none.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ mod fakes;
 mod faults;
 mod mail;
 mod mint;
+mod objects;
 mod people;
 mod stripe;
 
@@ -19,6 +20,7 @@ pub use fakes::{FakeKms, FakeQueue, FakeTables, FakeVault, entropy};
 pub use faults::{Fault, Faults};
 pub use mail::FakeMail;
 pub use mint::Mint;
+pub use objects::FakeBucket;
 pub use people::FakePeople;
 pub use stripe::{FakeSession, FakeStripe};
 
