@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod audit;
 mod demo;
 mod operator;
 mod password;
@@ -16,6 +17,9 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// The audit log.
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Demo organisations, for a stack that nobody relies on.
     #[command(subcommand)]
     Demo(demo::Command),
@@ -30,6 +34,7 @@ enum Command {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     let answer = match Cli::parse().command {
+        Command::Audit(command) => audit::run(command).await?,
         Command::Demo(command) => demo::run(command).await?,
         Command::Operator(command) => operator::run(command).await?,
         Command::Totals(command) => totals::run(command).await?,

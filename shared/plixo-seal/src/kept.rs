@@ -7,7 +7,7 @@ use crate::entry::Entry;
 use crate::tree::{Hash, Range};
 
 /// A span's entries with the tree of the whole log at its end, from which whoever trusts the checkpoint can go on. It never
-/// changes: it is named by the tree's size and root.
+/// changes: it is named by where the span begins and by the tree's size and root, which together tell all of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct List {
     /// The tree, with the span's entries in it.
@@ -60,7 +60,7 @@ pub fn checkpoint_name(org: &OrgId, from: jiff::Timestamp) -> String {
 /// The name of a checkpoint's list, if its span is not empty.
 #[must_use]
 pub fn list_name(org: &OrgId, checkpoint: &Checkpoint) -> String {
-    let Checkpoint { size, root: Hash(root), .. } = checkpoint;
+    let Checkpoint { size, root: Hash(root), span, .. } = checkpoint;
     let root: String = root.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{org}/lists/{size}-{root}")
+    format!("{org}/lists/{}/{size}-{root}", span.from)
 }

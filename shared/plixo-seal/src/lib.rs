@@ -3,6 +3,7 @@
 mod chain;
 mod checkpoint;
 mod entry;
+mod file;
 mod kept;
 mod note;
 mod proof;
@@ -14,6 +15,7 @@ mod verify;
 pub use chain::{Head, SealError};
 pub use checkpoint::{Checkpoint, CheckpointError, Span};
 pub use entry::Entry;
+pub use file::{NotVerified, Verified, verify_file, write_span, write_unsealed};
 pub use kept::{List, checkpoint_name, list_name};
 pub use note::{KeyError, Note, NoteError, PublicKey, SignError, Signer};
 pub use proof::{consistency_proof, inclusion_proof, verify_consistency, verify_inclusion};

@@ -1,4 +1,5 @@
 mod chain;
+mod file;
 mod note;
 mod tamper;
 mod tree;

@@ -11,6 +11,7 @@ mod mail;
 mod mint;
 mod objects;
 mod people;
+mod signer;
 mod stripe;
 
 pub use audit::audit_log;
@@ -22,6 +23,7 @@ pub use mail::FakeMail;
 pub use mint::Mint;
 pub use objects::FakeBucket;
 pub use people::FakePeople;
+pub use signer::FakeSigner;
 pub use stripe::{FakeSession, FakeStripe};
 
 #[cfg(test)]
