@@ -216,11 +216,11 @@ def expanded(template: dict, code: dict[str, str], without: list[str]) -> dict:
     return template
 
 
-def rights(path: pathlib.Path) -> list[str]:
-    """The functions' rights, as `without` takes them."""
+def planned(path: pathlib.Path) -> dict:
+    """The template as it would be deployed, of code that need not be there."""
     template = templates.load(path)
     code = {name: f"s3://code/{package}" for name, package in templates.packages(template).items()}
-    return templates.rights(expanded(template, code, []))
+    return expanded(template, code, [])
 
 
 @contextlib.contextmanager
