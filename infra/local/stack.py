@@ -168,7 +168,8 @@ def started(args: argparse.Namespace, needs: Needs) -> Iterator[Stack]:
         if data:
             (data / "port").write_text(str(aws.port))
         with step("packing and uploading the functions"):
-            code = deploy.upload(aws, needs.packages, needs.binaries)
+            (scratch / "code").mkdir()
+            code = deploy.upload(aws, needs.packages, needs.binaries, scratch / "code")
         with step(f"deploying {args.template.name}"):
             template = expanded(needs.template, code, args.without)
             told = parameters() | addresses(aws.base_url, seller.address(needs.stripe), template, seller.address(needs.erps))
