@@ -41,6 +41,7 @@ class Stack:
         self.base_url = self.json["base_url"]
         self.resources = SimpleNamespace(**self.json["resources"])
         self.orgs = self.json["orgs"]
+        self.clients = {}
 
     def close(self):
         self.process.stdin.close()
@@ -48,8 +49,12 @@ class Stack:
 
     def aws(self, service):
         env = self.json["env"]
-        return boto3.client(service, endpoint_url=self.json["aws_endpoint_url"], region_name=self.json["region"],
-                            aws_access_key_id=env["AWS_ACCESS_KEY_ID"], aws_secret_access_key=env["AWS_SECRET_ACCESS_KEY"])
+        if service not in self.clients:
+            # Of a session of its own: the one that all share is not for threads.
+            self.clients[service] = boto3.session.Session().client(
+                service, endpoint_url=self.json["aws_endpoint_url"], region_name=self.json["region"],
+                aws_access_key_id=env["AWS_ACCESS_KEY_ID"], aws_secret_access_key=env["AWS_SECRET_ACCESS_KEY"])
+        return self.clients[service]
 
     def plixoctl(self, *arguments):
         """The end of an operators' command."""
@@ -65,11 +70,14 @@ class Stack:
     def invoice(self, org, invoice_id):
         return self.ledger(org, "--invoice", invoice_id)["invoices"][0]
 
+    def log(self, function):
+        """The text of a function's log so far, up to the last whole line."""
+        file = self.dir / "logs" / f"{function}.log"
+        return file.read_text().rpartition("\n")[0] if file.exists() else ""
+
     def lines(self, function):
         """The function's log lines so far."""
-        file = self.dir / "logs" / f"{function}.log"
-        whole = file.read_text().rpartition("\n")[0] if file.exists() else ""
-        return [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
+        return [json.loads(line) for line in self.log(function).splitlines() if line.startswith("{")]
 
     def worked(self, event_id):
         """The worker's line that ended an event."""

@@ -150,9 +150,10 @@ def wrong_packages() -> str | None:
 
 def list_rights(args: argparse.Namespace) -> None:
     """`rights`."""
-    from .stack import rights
+    from .stack import planned
+    from .template import rights
 
-    for right in rights(args.template):
+    for right in rights(planned(args.template)):
         say(right)
 
 

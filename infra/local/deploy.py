@@ -5,6 +5,8 @@ import hashlib
 import io
 import json
 import pathlib
+import shlex
+import shutil
 import time
 import zipfile
 
@@ -17,10 +19,12 @@ BUCKET = "plixo-local-artifacts"
 DEPLOY_SECONDS = 60
 
 
-def upload(aws: Aws, packages: dict[str, str], binaries: dict[str, pathlib.Path]) -> dict[str, str]:
-    """Puts each function's binary into S3 as a zip with `bootstrap`, and gives their URIs by the function's logical id.
+def upload(aws: Aws, packages: dict[str, str], binaries: dict[str, pathlib.Path], code: pathlib.Path) -> dict[str, str]:
+    """Puts each function into S3 as a zip with `bootstrap`, and gives their URIs by the function's logical id.
 
-    The key is the binary's hash: an unchanged function is not redeployed.
+    That is a script that becomes the binary, which is kept in `code`: zips of binaries would be a gigabyte, packed, sent, kept
+    in the emulator's memory and hashed with each execution that begins. The key is the script's hash, and what is kept is named
+    by its size and time: an unchanged function is not redeployed, and one that is built meanwhile stays as it is.
     """
     s3 = aws.client("s3")
     with contextlib.suppress(s3.exceptions.BucketAlreadyOwnedByYou):
@@ -28,20 +32,30 @@ def upload(aws: Aws, packages: dict[str, str], binaries: dict[str, pathlib.Path]
     present = {entry["Key"] for entry in s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])}
     keys = {}
     for name, package in packages.items():
-        binary = binaries[package].read_bytes()
-        keys[name] = f"{package}/{hashlib.sha256(binary).hexdigest()}.zip"
+        script = f"#!/bin/sh\nexec {shlex.quote(str(_kept(binaries[package], code)))}\n".encode()
+        keys[name] = f"{package}/{hashlib.sha256(script).hexdigest()}.zip"
         if keys[name] not in present:
-            s3.put_object(Bucket=BUCKET, Key=keys[name], Body=_zipped(binary))
+            s3.put_object(Bucket=BUCKET, Key=keys[name], Body=_zipped(script))
     return {name: f"s3://{BUCKET}/{key}" for name, key in keys.items()}
 
 
-def _zipped(binary: bytes) -> bytes:
+def _kept(binary: pathlib.Path, code: pathlib.Path) -> pathlib.Path:
+    known = binary.stat()
+    kept = code / f"{binary.name}-{known.st_size}-{known.st_mtime_ns}"
+    try:
+        # Builds replace a binary, and write into none.
+        kept.hardlink_to(binary)
+    except OSError:
+        shutil.copy(binary, kept)
+    return kept
+
+
+def _zipped(bootstrap: bytes) -> bytes:
     entry = zipfile.ZipInfo("bootstrap")
     entry.external_attr = 0o755 << 16
     with io.BytesIO() as target:
-        # Stored, not compressed: that would cost a second or two, and save nothing here.
         with zipfile.ZipFile(target, "w") as archive:
-            archive.writestr(entry, binary)
+            archive.writestr(entry, bootstrap)
         return target.getvalue()
 
 

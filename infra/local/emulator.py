@@ -170,9 +170,17 @@ def mend(logs: pathlib.Path) -> None:
 
     lambda_runtime.ProvidedWorker._pump_output = copying_pump
 
-    # It tells functions that every sender is 127.0.0.1.
+    # It tells functions that every sender is 127.0.0.1, and where one environment of a function does not start, ends them all.
     invoke = lambda_runtime.ProvidedWorker.invoke
-    lambda_runtime.ProvidedWorker.invoke = lambda worker, event, *rest, **named: invoke(worker, from_sender(event), *rest, **named)
+
+    def invoked_alone(worker, event, *rest, **named):
+        try:
+            return invoke(worker, from_sender(event), *rest, **named)
+        except Exception as error:
+            kind = getattr(error, "error_type", "") or "Runtime.Unknown"
+            return {"status": "error", "error": str(error), "error_payload": {"errorMessage": str(error), "errorType": kind}}
+
+    lambda_runtime.ProvidedWorker.invoke = invoked_alone
 
     # It knows no condition keys of KMS, so that a policy which asks for an encryption context allows nothing.
     keys_of_tags = iam_actions.request_tag_context

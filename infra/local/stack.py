@@ -168,7 +168,8 @@ def started(args: argparse.Namespace, needs: Needs) -> Iterator[Stack]:
         if data:
             (data / "port").write_text(str(aws.port))
         with step("packing and uploading the functions"):
-            code = deploy.upload(aws, needs.packages, needs.binaries)
+            (scratch / "code").mkdir()
+            code = deploy.upload(aws, needs.packages, needs.binaries, scratch / "code")
         with step(f"deploying {args.template.name}"):
             template = expanded(needs.template, code, args.without)
             told = parameters() | addresses(aws.base_url, seller.address(needs.stripe), template, seller.address(needs.erps))
@@ -216,11 +217,11 @@ def expanded(template: dict, code: dict[str, str], without: list[str]) -> dict:
     return template
 
 
-def rights(path: pathlib.Path) -> list[str]:
-    """The functions' rights, as `without` takes them."""
+def planned(path: pathlib.Path) -> dict:
+    """The template as it would be deployed, of code that need not be there."""
     template = templates.load(path)
     code = {name: f"s3://code/{package}" for name, package in templates.packages(template).items()}
-    return templates.rights(expanded(template, code, []))
+    return expanded(template, code, [])
 
 
 @contextlib.contextmanager

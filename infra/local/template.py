@@ -12,9 +12,14 @@ import json
 import pathlib
 import re
 import types
+from collections.abc import Callable
 
+from samtranslator.open_api import open_api
 from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
+
+# The transform copies the whole OpenAPI document twice for each route, which takes seconds; in place comes to the same.
+open_api._deepcopy = lambda document: document
 
 SECRET = "AWS::SecretsManager::Secret"
 ROTATION = "AWS::SecretsManager::RotationSchedule"
@@ -228,28 +233,68 @@ def without(template: dict, right: str) -> dict:
     """The template in which a function's role lacks one right: `FUNCTION:ACTION`, or `FUNCTION:ACTION@RESOURCE` for the
     action on that resource only (a logical id, or the text as `rights` shows it).
     """
-    function, _, rest = right.partition(":")
-    action, _, target = rest.partition("@")
+    function, action, target = parts(right)
     template = copy.deepcopy(template)
-    taken = False
-    for policy in _policies(template, function):
-        kept = []
-        for statement in policy["PolicyDocument"]["Statement"]:
-            actions = _list(statement["Action"])
-            hit = [t for t in _list(statement["Resource"]) if not target or _named(t) == target]
-            if statement["Effect"] != "Allow" or action not in actions or not hit:
-                kept.append(statement)
-                continue
-            taken = True
-            if others := [a for a in actions if a != action]:
-                kept.append({**statement, "Action": others})
-            if elsewhere := [t for t in _list(statement["Resource"]) if t not in hit]:
-                kept.append({**statement, "Action": action, "Resource": elsewhere})
-        policy["PolicyDocument"]["Statement"] = kept
-    if not taken:
-        raise TemplateError(f"{right}: no such right; there are\n  " + "\n  ".join(rights(template)))
+    for policy in _having(template, right):
+        document = policy["PolicyDocument"]
+        document["Statement"] = _less(document["Statement"], action, lambda resource: target in ("", _named(resource)))
     _drop_empty(template, function)
     return template
+
+
+def deployed_without(template: dict, right: str, deployed: dict[str, dict]) -> dict[str, dict]:
+    """What is left of a role's policies without one right, as `without` takes it: of those that give it, the documents as
+    they are deployed, by the policies' names.
+    """
+    _, action, target = parts(right)
+    left = {}
+    for policy in _having(template, right):
+        document = deployed[policy["PolicyName"]]
+        # Deployed, a statement names its resources in the same order by their ARNs.
+        meant = {
+            arn
+            for written, live in zip(policy["PolicyDocument"]["Statement"], document["Statement"], strict=True)
+            for resource, arn in zip(_list(written["Resource"]), _list(live["Resource"]), strict=True)
+            if target in ("", _named(resource))
+        }
+        left[policy["PolicyName"]] = {**document, "Statement": _less(document["Statement"], action, meant.__contains__)}
+    return left
+
+
+def parts(right: str) -> tuple[str, str, str]:
+    """Function, action and resource of a right; the last is empty where it is not told."""
+    function, _, rest = right.partition(":")
+    action, _, target = rest.partition("@")
+    return function, action, target
+
+
+def _having(template: dict, right: str) -> list[dict]:
+    """The policies that give a right."""
+    function, action, target = parts(right)
+
+    def gives(statement: dict) -> bool:
+        meant = any(target in ("", _named(resource)) for resource in _list(statement["Resource"]))
+        return statement["Effect"] == "Allow" and action in _list(statement["Action"]) and meant
+
+    found = [p for p in _policies(template, function) if any(map(gives, p["PolicyDocument"]["Statement"]))]
+    if not found:
+        raise TemplateError(f"{right}: no such right; there are\n  " + "\n  ".join(rights(template)))
+    return found
+
+
+def _less(statements: list[dict], action: str, meant: Callable[[object], bool]) -> list[dict]:
+    """The statements without that action on the resources that are meant."""
+    kept = []
+    for statement in statements:
+        actions, resources = _list(statement["Action"]), _list(statement["Resource"])
+        if statement["Effect"] != "Allow" or action not in actions or not any(map(meant, resources)):
+            kept.append(statement)
+            continue
+        if others := [a for a in actions if a != action]:
+            kept.append({**statement, "Action": others})
+        if elsewhere := [resource for resource in resources if not meant(resource)]:
+            kept.append({**statement, "Action": action, "Resource": elsewhere})
+    return kept
 
 
 def _role(template: dict, function: str) -> dict:

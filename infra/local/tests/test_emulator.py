@@ -2,10 +2,14 @@
 
 import io
 import json
+import os
+import sys
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from infra.local import emulator
+from infra.local import aws, emulator
 
 
 @pytest.fixture(name="front")
@@ -76,3 +80,41 @@ def test_lines_are_passed_on_and_kept(tmp_path):
         assert b"".join(iter(stream.readline, b"")) == text
         stream.close()
     assert log.read_bytes() == b"one\ntwo\nthree\n"
+
+
+# A function whose first environment alone starts, and answers once nobody holds the other end of a pipe.
+FUNCTION = """#!{python}
+import os, urllib.request
+os.mkdir("{place}/first")
+api = f"http://{{os.environ['AWS_LAMBDA_RUNTIME_API']}}/2018-06-01/runtime/invocation"
+with urllib.request.urlopen(f"{{api}}/next") as asked:
+    invocation = asked.headers["lambda-runtime-aws-request-id"]
+open("{place}/pipe").read()
+urllib.request.urlopen(f"{{api}}/{{invocation}}/response", b'"done"').close()
+"""
+
+
+def test_an_environment_that_does_not_start_ends_no_other(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    entry, code = zipfile.ZipInfo("bootstrap"), io.BytesIO()
+    entry.external_attr = 0o755 << 16
+    with zipfile.ZipFile(code, "w") as archive:
+        archive.writestr(entry, FUNCTION.format(python=sys.executable, place=tmp_path))
+    with aws.running(aws.listen(0), aws.listen(0), tmp_path, tmp_path / "run", None) as running, ThreadPoolExecutor() as pool:
+        trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        role = running.client("iam").create_role(
+            RoleName="starts", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+        )
+        functions = running.client("lambda")
+        functions.create_function(
+            FunctionName="starts", Runtime="provided.al2023", Handler="bootstrap", Role=role["Role"]["Arn"], Timeout=30,
+            Code={"ZipFile": code.getvalue()}, LoggingConfig={"LogGroup": "/plixo/starts", "LogFormat": "JSON"},
+        )
+        functions.get_waiter("function_active_v2").wait(FunctionName="starts", WaiterConfig={"Delay": 1})
+        first = pool.submit(functions.invoke, FunctionName="starts")
+        # It opens once the first environment is at work.
+        with (tmp_path / "pipe").open("w"):
+            second = functions.invoke(FunctionName="starts")
+        assert "exited during init" in json.load(second["Payload"])["errorMessage"] and second["FunctionError"]
+        answer = first.result()
+        assert (json.load(answer["Payload"]), answer.get("FunctionError")) == ("done", None)

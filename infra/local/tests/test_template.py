@@ -219,6 +219,27 @@ def test_a_right_can_be_taken_away_on_all_resources(expanded):
     assert "Receiver:dynamodb:BatchGetItem@Ledger" in templates.rights(less)
 
 
+def test_a_right_is_taken_away_from_what_is_deployed(expanded):
+    def arn(resource):
+        return "arn:of:" + (resource.get("Fn::Sub") or resource["Fn::GetAtt"][0])
+
+    [policy] = expanded["Resources"]["ReceiverRole"]["Properties"]["Policies"]
+    several, one = policy["PolicyDocument"]["Statement"]
+    live = [several | {"Resource": [*map(arn, several["Resource"])]}, one | {"Resource": arn(one["Resource"])}]
+    for right in templates.rights(expanded):
+        _, action, target = templates.parts(right)
+        left = templates.deployed_without(expanded, right, {"receiver": {"Version": "2012-10-17", "Statement": live}})
+        assert left.keys() == {"receiver"} and left["receiver"]["Version"] == "2012-10-17"
+        assert allowed(left["receiver"]["Statement"]) == allowed(live) - {(action, f"arn:of:{target}")}
+
+
+def allowed(statements: list[dict]) -> set[tuple[str, str]]:
+    def several(value):
+        return value if isinstance(value, list) else [value]
+
+    return {(action, arn) for it in statements for action in several(it["Action"]) for arn in several(it["Resource"])}
+
+
 def test_a_policy_without_statements_is_dropped(expanded):
     for right in templates.rights(expanded):
         expanded = templates.without(expanded, right)
@@ -232,6 +253,8 @@ def test_a_policy_without_statements_is_dropped(expanded):
 def test_a_right_that_is_not_there_is_refused(expanded, right):
     with pytest.raises(templates.TemplateError):
         templates.without(expanded, right)
+    with pytest.raises(templates.TemplateError):
+        templates.deployed_without(expanded, right, {})
 
 
 def test_a_reference_to_a_secret_asks_for_its_arn():
