@@ -1,4 +1,4 @@
-"""The contract of the tables and of people, on the local stack and on Amazon's own DynamoDB Local."""
+"""The contract of the tables, of people and of buckets, on the local stack and on Amazon's own DynamoDB Local."""
 
 import contextlib
 import http.client
@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import subprocess
+import urllib.request
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -32,6 +33,15 @@ def hold(env):
 
 def test_the_local_stack_holds_the_contract(stack):
     hold(stack.json["env"])
+
+
+def test_a_bucket_of_the_local_stack_holds_the_contract(stack):
+    s3, bucket, key = stack.aws("s3"), f"contract-{uuid.uuid4().hex}", uuid.uuid4().hex
+    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    address = run({**stack.json["env"], "BUCKET": bucket}, "objects", key).strip()
+    with urllib.request.urlopen(address, timeout=5) as answer:
+        assert answer.read() == b"there" and answer.headers["content-disposition"] == 'attachment; filename="file.csv"'
+    assert not s3.list_multipart_uploads(Bucket=bucket).get("Uploads")
 
 
 @pytest.fixture

@@ -11,6 +11,8 @@ pub mod jwks;
 pub mod kms;
 #[cfg(feature = "mac")]
 pub mod mac;
+#[cfg(feature = "s3")]
+pub mod s3;
 #[cfg(feature = "secrets")]
 pub mod secrets;
 #[cfg(feature = "ses")]

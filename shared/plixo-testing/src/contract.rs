@@ -1,8 +1,11 @@
-//! What every implementation of the store's ports must do.
+//! What every implementation of the store's ports, and of the port to a bucket, must do.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use plixo_aws::AwsError;
+use plixo_aws::s3::{LEAST_PART, Objects, Upload};
 use plixo_domain::people::UserId;
 use plixo_store::people::{Counted, Counter, OthersEnded, Pending, People, Tries};
 use plixo_store::{AttributeValue, Guard, Index, Item, Key, Range, Table, Tables, Write, WriteError};
@@ -443,4 +446,79 @@ async fn a_session_has_shown_both_factors_once_it_is_noted(people: &impl People,
     people.note_two_factor(run, at(10)).await.unwrap();
     assert_eq!((shown(run, 9).await, shown(run, 10).await), (true, false));
     assert!(!shown(&format!("{run}2"), 0).await);
+}
+
+/// Runs the whole suite on a bucket that may hold other things. `run` is a word that no other run used.
+pub async fn objects(objects: &impl Objects, run: &str) {
+    an_object_comes_back_as_it_was_put(objects, run).await;
+    only_the_first_is_put_where_there_is_none(objects, run).await;
+    what_is_taken_away_is_gone(objects, run).await;
+    an_upload_is_there_once_it_is_whole(objects, run).await;
+    parts_that_are_too_small_make_no_object(objects, run).await;
+    an_address_names_the_object_and_how_long_it_is_good(objects, run).await;
+}
+
+async fn an_object_comes_back_as_it_was_put(objects: &impl Objects, run: &str) {
+    let key = format!("{run}/whole");
+    assert_eq!(objects.get(&key).await.unwrap(), None);
+    for bytes in [vec![0, 255, 13, 10], Vec::new(), b"second".to_vec()] {
+        objects.put(&key, "application/octet-stream", bytes.clone()).await.unwrap();
+        assert_eq!(objects.get(&key).await.unwrap(), Some(bytes));
+    }
+}
+
+async fn only_the_first_is_put_where_there_is_none(objects: &impl Objects, run: &str) {
+    let key = format!("{run}/once");
+    assert!(objects.put_if_absent(&key, "text/plain", b"first".to_vec()).await.unwrap());
+    assert!(!objects.put_if_absent(&key, "text/plain", b"second".to_vec()).await.unwrap());
+    assert_eq!(objects.get(&key).await.unwrap(), Some(b"first".to_vec()));
+}
+
+async fn what_is_taken_away_is_gone(objects: &impl Objects, run: &str) {
+    let key = format!("{run}/gone");
+    objects.delete(&key).await.unwrap();
+    objects.put(&key, "text/plain", b"x".to_vec()).await.unwrap();
+    objects.delete(&key).await.unwrap();
+    assert_eq!(objects.get(&key).await.unwrap(), None);
+    assert!(objects.put_if_absent(&key, "text/plain", b"again".to_vec()).await.unwrap());
+}
+
+async fn an_upload_is_there_once_it_is_whole(objects: &impl Objects, run: &str) {
+    let (key, empty, dropped) = (format!("{run}/parts"), format!("{run}/empty"), format!("{run}/dropped"));
+    let mut upload = Upload::begin(objects, &key, "text/csv").await.unwrap();
+    let mut whole = Vec::new();
+    for byte in [b'a', b'b', b'c'] {
+        let some = vec![byte; LEAST_PART - 1];
+        upload.write(&some).await.unwrap();
+        whole.extend(some);
+        assert_eq!(objects.get(&key).await.unwrap(), None);
+    }
+    let length = u64::try_from(whole.len()).unwrap();
+    assert_eq!(upload.finish().await.unwrap(), length);
+    assert_eq!(objects.get(&key).await.unwrap(), Some(whole));
+    assert_eq!(Upload::begin(objects, &empty, "text/csv").await.unwrap().finish().await.unwrap(), 0);
+    assert_eq!(objects.get(&empty).await.unwrap(), Some(Vec::new()));
+    let mut upload = Upload::begin(objects, &dropped, "text/csv").await.unwrap();
+    upload.write(&vec![b'x'; LEAST_PART]).await.unwrap();
+    upload.abort().await;
+    assert_eq!(objects.get(&dropped).await.unwrap(), None);
+}
+
+async fn parts_that_are_too_small_make_no_object(objects: &impl Objects, run: &str) {
+    let key = format!("{run}/small");
+    let id = objects.begin_upload(&key, "text/csv").await.unwrap();
+    let first = objects.upload_part(&key, &id, 1, b"small".to_vec()).await.unwrap();
+    let last = objects.upload_part(&key, &id, 2, b"last".to_vec()).await.unwrap();
+    let done = objects.complete_upload(&key, &id, vec![first, last]).await;
+    assert!(matches!(done, Err(AwsError::Refused { .. })), "{done:?}");
+    objects.abort_upload(&key, &id).await.unwrap();
+    assert_eq!(objects.get(&key).await.unwrap(), None);
+}
+
+async fn an_address_names_the_object_and_how_long_it_is_good(objects: &impl Objects, run: &str) {
+    let address =
+        objects.presign(&format!("{run}/there"), "file.csv", Duration::from_secs(300)).await.unwrap();
+    let path = address.split('?').next().unwrap();
+    assert!(path.ends_with(&format!("{run}/there")), "{address}");
+    assert!(address.contains("X-Amz-Expires=300") && address.contains("file.csv"), "{address}");
 }

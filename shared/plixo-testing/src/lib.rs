@@ -8,6 +8,7 @@ mod fakes;
 mod faults;
 mod mail;
 mod mint;
+mod objects;
 mod people;
 mod stripe;
 
@@ -17,6 +18,7 @@ pub use fakes::{FakeKms, FakeQueue, FakeTables, FakeVault, entropy};
 pub use faults::{Fault, Faults};
 pub use mail::FakeMail;
 pub use mint::Mint;
+pub use objects::FakeBucket;
 pub use people::FakePeople;
 pub use stripe::{FakeSession, FakeStripe};
 

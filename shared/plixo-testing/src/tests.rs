@@ -11,7 +11,9 @@ use plixo_store::{
 };
 use serde_json::Value;
 
-use crate::{FakeKms, FakePeople, FakeTables, Fault, Faults, contract, entropy};
+use plixo_aws::s3::{LEAST_PART, Upload};
+
+use crate::{FakeBucket, FakeKms, FakePeople, FakeTables, Fault, Faults, contract, entropy};
 
 fn now() -> Timestamp {
     "2026-06-15T12:00:00Z".parse().unwrap()
@@ -30,6 +32,36 @@ fn the_fake_passes_the_contract() {
 fn the_fake_of_people_passes_the_contract() {
     let user = "0b6f2a6c-8e11-4b7e-9d55-5f1c6d3e0a3b".parse().unwrap();
     block_on(contract::people(&FakePeople::default(), "fake", &user));
+}
+
+#[test]
+fn the_fake_of_a_bucket_passes_the_contract() {
+    let bucket = FakeBucket::default();
+    block_on(contract::objects(&bucket, "fake"));
+    assert_eq!(bucket.unfinished(), 0);
+}
+
+#[test]
+fn an_upload_that_fails_anywhere_leaves_no_part_and_no_object() {
+    let faults = Faults::default();
+    let bucket = FakeBucket::new(faults.clone());
+    let upload = async || {
+        let mut upload = Upload::begin(&bucket, "key", "text/csv").await?;
+        for _ in 0..3 {
+            if let Err(error) = upload.write(&vec![b'x'; LEAST_PART]).await {
+                upload.abort().await;
+                return Err(error);
+            }
+        }
+        upload.finish().await
+    };
+    for n in 0..5 {
+        faults.plan(n, Fault::Refuses);
+        block_on(upload()).unwrap_err();
+        assert_eq!((bucket.dump().len(), bucket.unfinished()), (0, 0), "{n}");
+    }
+    faults.clear();
+    assert_eq!(block_on(upload()).unwrap(), 3 * 5 * 1024 * 1024);
 }
 
 struct Stack {
