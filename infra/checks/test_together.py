@@ -22,6 +22,7 @@ ADAPTERS = {
     ("plixo-aws", "kms"): ("kms", "shared/plixo-aws/src/kms.rs"),
     ("plixo-aws", "mac"): ("kms", "shared/plixo-aws/src/mac.rs"),
     ("plixo-aws", "ses"): ("ses", "shared/plixo-aws/src/ses.rs"),
+    ("plixo-aws", "s3"): ("s3", "shared/plixo-aws/src/s3.rs"),
     ("plixo-aws", "secrets"): ("secretsmanager", "shared/plixo-aws/src/secrets.rs"),
     ("plixo-aws", "sqs"): ("sqs", "shared/plixo-aws/src/sqs.rs"),
     ("plixo-store", None): ("dynamodb", "shared/plixo-store/src/dynamo.rs", "shared/plixo-store/src/people.rs"),
@@ -186,7 +187,7 @@ def test_each_right_has_a_call_and_each_adapter_a_right(function):
 
 @each_function
 def test_what_is_at_rest_is_opened_through_its_service(function):
-    via = {"secretsmanager", "dynamodb"} & {action.partition(":")[0] for action, _, _ in rights(function)}
+    via = {"secretsmanager", "dynamodb", "s3"} & {action.partition(":")[0] for action, _, _ in rights(function)}
     role = STACK.target(STACK.properties(function)["Role"], "AWS::IAM::Role")
     services = {
         service["Fn::Sub"].partition(".")[0]

@@ -116,6 +116,20 @@ where
     F: Fn(usize, Line) -> A,
     A: Future<Output = (Result<(), TaskError>, Line)>,
 {
+    run_within(BUDGET, function, batch, handle).await
+}
+
+/// [`run`], where a message may take that long.
+pub async fn run_within<F, A>(
+    budget: Duration,
+    function: &'static str,
+    batch: &Batch,
+    handle: F,
+) -> BatchResponse
+where
+    F: Fn(usize, Line) -> A,
+    A: Future<Output = (Result<(), TaskError>, Line)>,
+{
     let at = clock::now();
     let works = batch.records.iter().map(|message| {
         let sent: Option<i64> = message.attributes.sent_timestamp.parse().ok();
@@ -131,7 +145,7 @@ where
         blank.metrics.requests = 1;
         (blank, vec![message.message_id.as_str()])
     });
-    side_by_side(works, handle).await
+    side_by_side_within(budget, works, handle).await
 }
 
 /// Runs pieces of work side by side: of each its blank line, and the items of the batch that are handed out again if it fails.
@@ -143,9 +157,21 @@ where
     F: Fn(usize, Line) -> A,
     A: Future<Output = (Result<(), TaskError>, Line)>,
 {
+    side_by_side_within(BUDGET, works, handle).await
+}
+
+async fn side_by_side_within<'a, F, A>(
+    budget: Duration,
+    works: impl Iterator<Item = (Line, Vec<&'a str>)>,
+    handle: F,
+) -> BatchResponse
+where
+    F: Fn(usize, Line) -> A,
+    A: Future<Output = (Result<(), TaskError>, Line)>,
+{
     let handle = &handle;
     let work = |(n, (blank, items)): (usize, (Line, Vec<&'a str>))| async move {
-        let done = one(blank, |line| handle(n, line)).await;
+        let done = one_within(budget, blank, |line| handle(n, line)).await;
         if done.is_ok() { Vec::new() } else { items }
     };
     let failed = join_all(works.enumerate().map(work)).await.into_iter().flatten();
@@ -158,18 +184,25 @@ pub(crate) async fn one<A>(blank: Line, handle: impl FnOnce(Line) -> A) -> Resul
 where
     A: Future<Output = (Result<(), TaskError>, Line)>,
 {
+    one_within(BUDGET, blank, handle).await
+}
+
+async fn one_within<A>(budget: Duration, blank: Line, handle: impl FnOnce(Line) -> A) -> Result<(), TaskError>
+where
+    A: Future<Output = (Result<(), TaskError>, Line)>,
+{
     let (began, at) = (clock::instant(), clock::now());
     let embedded = Embedded { timestamp: at.as_millisecond() };
     let blank = Line { timestamp: at, embedded, ..blank };
     let spare = blank.clone();
     // Boxed, because what wraps it moves it on, and the future of an AWS call is some 10 KB.
-    let work = AssertUnwindSafe(async { tokio::time::timeout(BUDGET, Box::pin(handle(blank))).await });
+    let work = AssertUnwindSafe(async { tokio::time::timeout(budget, Box::pin(handle(blank))).await });
     let work = work.catch_unwind();
     let (done, aws_calls) = plixo_aws::calls::counted(work).await;
     let (result, mut line) = match done {
         Ok(Ok(done)) => done,
         Ok(Err(_)) => {
-            let error = TaskError::Retryable(format!("it was not done within {} s", BUDGET.as_secs()));
+            let error = TaskError::Retryable(format!("it was not done within {} s", budget.as_secs()));
             (Err(error), Line { outcome: "out_of_time", ..spare })
         }
         Err(_) => {
