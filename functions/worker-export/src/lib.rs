@@ -189,7 +189,7 @@ impl<T: Tables, K: KeyService, O: Objects> Worker<T, K, O> {
                 outcome: Outcome::Allowed,
                 fields: vec!["status"],
             }
-        }))
+        })))
     }
 
     /// Notes how it ended, if this attempt is still the one.

@@ -138,11 +138,21 @@ impl World {
         id
     }
 
-    fn take(&self, id: &ExportId, receive_count: u32, at: Timestamp) -> (Result<(), TaskError>, &'static str) {
+    fn take(
+        &self,
+        id: &ExportId,
+        receive_count: u32,
+        at: Timestamp,
+    ) -> (Result<(), TaskError>, &'static str) {
         block_on(self.taking(id, receive_count, at))
     }
 
-    async fn taking(&self, id: &ExportId, count: u32, at: Timestamp) -> (Result<(), TaskError>, &'static str) {
+    async fn taking(
+        &self,
+        id: &ExportId,
+        count: u32,
+        at: Timestamp,
+    ) -> (Result<(), TaskError>, &'static str) {
         let body = serde_json::to_string(&ExportTask::new(self.org, *id)).unwrap();
         let message: Message = serde_json::from_value(json!({"messageId": "m1", "body": body})).unwrap();
         let (message_id, receive_count) = (Some("m1".to_owned()), Some(count));
@@ -178,7 +188,8 @@ impl World {
     fn audited(&self, action: &str) -> Vec<AuditEvent> {
         let dump = self.tables.dump();
         let items = dump.iter().filter(|(key, _)| key.table == Table::Audit);
-        let events = items.map(|(_, item)| serde_json::from_str::<AuditEvent>(item["row"].as_s().unwrap()).unwrap());
+        let events =
+            items.map(|(_, item)| serde_json::from_str::<AuditEvent>(item["row"].as_s().unwrap()).unwrap());
         events.filter(|event| event.action == action).collect()
     }
 }
@@ -343,7 +354,11 @@ fn what_does_not_succeed_fails_in_the_end_and_says_so() {
 #[test]
 fn messages_of_others_are_poison() {
     let world = World::new();
-    for body in ["{}", "no JSON", r#"{"v":2,"org":"org_01h2xcejqtf2nbrexx3vqjhp41","export":"exp_01h2xcejqtf2nbrexx3vqjhp41"}"#] {
+    for body in [
+        "{}",
+        "no JSON",
+        r#"{"v":2,"org":"org_01h2xcejqtf2nbrexx3vqjhp41","export":"exp_01h2xcejqtf2nbrexx3vqjhp41"}"#,
+    ] {
         let message: Message = serde_json::from_value(json!({"messageId": "m1", "body": body})).unwrap();
         let (done, line) = block_on(world.worker().take(&message, Line::default()));
         assert!(matches!(done, Err(TaskError::Permanent(_))) && line.outcome == "poison", "{body}");
