@@ -30,7 +30,7 @@ NOT_ASKED_HERE = {
 }
 # What the console's log does not tell of, for it is told in the line of an API that it asks in process, and what was asked is done.
 # An address of a file is signed without it, and a part of a file is taken away only where the rest of it fails.
-NOT_TRIED = {"PagesConsole:sqs:SendMessage@CashQueue", *(right for right in RIGHTS if re.match("(ApiExports:s3:GetObject|WorkerExport:s3:Abort)", right))}
+NOT_TRIED = {"PagesConsole:sqs:SendMessage@CashQueue", *(right for right in RIGHTS if re.match("(ApiExports|PagesConsole):s3:GetObject|WorkerExport:s3:Abort|PagesConsole:sqs:SendMessage@Export", right))}
 
 
 def kebab(function):

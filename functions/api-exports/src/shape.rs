@@ -17,8 +17,8 @@ pub(crate) struct ExportShape {
     #[schema(value_type = String)]
     id: ExportId,
     #[serde(flatten)]
-    #[schema(inline)]
-    scope: ScopeShape,
+    #[schema(inline, value_type = ScopeWords)]
+    scope: Scope,
     #[schema(value_type = FormatWord)]
     format: Format,
     /// Which columns, in which order; none of the audit log as JSON, which has each event whole.
@@ -71,13 +71,6 @@ pub(crate) struct ExportShape {
 }
 
 /// Of what, and what narrows it.
-#[derive(Debug, Serialize, ToSchema)]
-struct ScopeShape {
-    #[serde(flatten)]
-    #[schema(inline, value_type = ScopeWords)]
-    scope: Scope,
-}
-
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "its schema is what is used")]
 struct ScopeWords {
@@ -154,7 +147,7 @@ impl ExportShape {
         let approved_by = approved.map(|it| it.by.member);
         Self {
             id: export.id,
-            scope: ScopeShape { scope: export.scope.clone() },
+            scope: export.scope.clone(),
             format: export.format,
             columns: export.columns.clone(),
             asked_rows: export.counted.map(|it| AskedRows { rows: it.rows, or_more: it.or_more }),
