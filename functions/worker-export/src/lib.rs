@@ -34,7 +34,7 @@ const LEASE: SignedDuration = SignedDuration::from_secs(360);
 /// How often a change is done anew because somebody else changed a row meanwhile.
 const TRIES: u32 = 8;
 /// How often more rows turn out to be needed.
-const READS: u32 = 3;
+const READS: u32 = 4;
 /// How often the queue hands a message out.
 const ATTEMPTS: u32 = 5;
 

@@ -340,8 +340,8 @@ fn what_does_not_succeed_fails_in_the_end_and_says_so() {
     world.customer("One");
     let id = world.export(Scope::Customers(NoFilter {}), Format::Csv, &["name"]);
     for attempt in 1..=5 {
-        // To begin takes three calls and a transaction; then the upload is begun.
-        world.faults.plan(3, Fault::Refuses);
+        // To begin takes three reads and a transaction; then the upload is begun.
+        world.faults.plan(4, Fault::Refuses);
         let (done, outcome) = world.take(&id, attempt, later(i64::from(attempt) * 30));
         assert!(done.is_err(), "{attempt}: {outcome}");
     }
