@@ -70,6 +70,10 @@ bench-cash: ## measure automatic cash application on the corpus, hold the goals
 bench-worker-cash: ## measure what a matched payment costs among 100,000 open invoices
 	cargo run --quiet --locked --release -p worker-cash --example costs
 
+.PHONY: bench-worker-export
+bench-worker-export: ## measure the memory of an export of 100,000 rows
+	cargo run --quiet --locked --release -p worker-export --example memory
+
 .PHONY: openapi
 openapi: ## write docs/openapi.json as the handlers say it
 	cargo run --quiet --locked -p pages-docs --example openapi > docs/openapi.json.new

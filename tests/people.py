@@ -169,3 +169,10 @@ def scanned(svg):
 def member(stack, role, org=0):
     """Somebody of that role."""
     return next(who for who in stack.orgs[org]["members"] if who["role"] == role)
+
+
+def seal(stack):
+    """Has the audit log sealed up to this second, now; whether all of it was."""
+    until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    answer = stack.aws("lambda").invoke(FunctionName=stack.resources.JobAuditSeal, Payload=json.dumps({"seal_until": until}).encode())
+    return "FunctionError" not in answer

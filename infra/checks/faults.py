@@ -157,7 +157,7 @@ AWS_KEY = "".join(["AK", "IA", "QX3RJ7L2VNT5KWZP"])
 
 # Kinds of resources that later parts bring.
 BUCKET = {
-    "ExportsBucket": {
+    "SampleBucket": {
         "Type": "AWS::S3::Bucket",
         "DeletionPolicy": "Retain",
         "UpdateReplacePolicy": "Retain",
@@ -184,10 +184,10 @@ BUCKET = {
             "VersioningConfiguration": {"Status": "Enabled"},
         },
     },
-    "ExportsBucketPolicy": {
+    "SampleBucketPolicy": {
         "Type": "AWS::S3::BucketPolicy",
         "Properties": {
-            "Bucket": {"Ref": "ExportsBucket"},
+            "Bucket": {"Ref": "SampleBucket"},
             "PolicyDocument": {
                 "Version": "2012-10-17",
                 "Statement": [
@@ -196,7 +196,7 @@ BUCKET = {
                         "Effect": "Deny",
                         "Principal": {"AWS": "*"},
                         "Action": "s3:*",
-                        "Resource": [arn("ExportsBucket"), {"Fn::Sub": "${ExportsBucket.Arn}/*"}],
+                        "Resource": [arn("SampleBucket"), {"Fn::Sub": "${SampleBucket.Arn}/*"}],
                         "Condition": {"Bool": {"aws:SecureTransport": "false"}},
                     }
                 ],
@@ -287,15 +287,15 @@ FAULTS = [
           {"W3037 WorkerStripeRole"}),
     Fault("directory deleted with its stack", drop_attributes("UserPool", "DeletionPolicy"),
           {"I3011 UserPool", "W3011 UserPool", "retained UserPool"}),
-    Fault("bucket public", all_of(add(BUCKET), drop("ExportsBucket.PublicAccessBlockConfiguration")),
-          {"CKV_AWS_53 ExportsBucket", "CKV_AWS_54 ExportsBucket", "CKV_AWS_55 ExportsBucket",
-           "CKV_AWS_56 ExportsBucket"}),
-    Fault("bucket without versions", all_of(add(BUCKET), drop("ExportsBucket.VersioningConfiguration")),
-          {"CKV_AWS_21 ExportsBucket"}),
-    Fault("bucket without access log", all_of(add(BUCKET), drop("ExportsBucket.LoggingConfiguration")),
-          {"CKV_AWS_18 ExportsBucket"}),
-    Fault("bucket over plain HTTP", all_of(add(BUCKET), remove("ExportsBucketPolicy")),
-          {"bucket-tls-only ExportsBucket"}),
+    Fault("bucket public", all_of(add(BUCKET), drop("SampleBucket.PublicAccessBlockConfiguration")),
+          {"CKV_AWS_53 SampleBucket", "CKV_AWS_54 SampleBucket", "CKV_AWS_55 SampleBucket",
+           "CKV_AWS_56 SampleBucket"}),
+    Fault("bucket without versions", all_of(add(BUCKET), drop("SampleBucket.VersioningConfiguration")),
+          {"CKV_AWS_21 SampleBucket"}),
+    Fault("bucket without access log", all_of(add(BUCKET), drop("SampleBucket.LoggingConfiguration")),
+          {"CKV_AWS_18 SampleBucket"}),
+    Fault("bucket over plain HTTP", all_of(add(BUCKET), remove("SampleBucketPolicy")),
+          {"bucket-tls-only SampleBucket"}),
     Fault("log kept for ever", drop("WorkerStripeLogs.RetentionInDays"),
           {"CKV_AWS_66 WorkerStripeLogs", "function-logs WorkerStripeLogs"}),
     Fault("log under AWS's key", drop("WorkerStripeLogs.KmsKeyId"),
@@ -320,13 +320,13 @@ OWN_FAULTS = [
     Fault("alarms in the clear", drop("AlarmTopic.KmsMasterKeyId"), {"encrypted AlarmTopic"}),
     Fault("table under another's key", put("LedgerTable.SSESpecification.KMSMasterKeyId", "alias/aws/dynamodb"),
           {"encrypted LedgerTable"}),
-    Fault("bucket under AWS's key", all_of(add(BUCKET), drop("ExportsBucket.BucketEncryption")),
-          {"encrypted ExportsBucket"}),
+    Fault("bucket under AWS's key", all_of(add(BUCKET), drop("SampleBucket.BucketEncryption")),
+          {"encrypted SampleBucket"}),
     Fault("objects over plain HTTP",
-          all_of(add(BUCKET), put("ExportsBucketPolicy.PolicyDocument.Statement.0.Resource", arn("ExportsBucket"))),
-          {"bucket-tls-only ExportsBucket"}),
-    Fault("bucket with access lists", all_of(add(BUCKET), drop("ExportsBucket.OwnershipControls")),
-          {"bucket-owner-enforced ExportsBucket"}),
+          all_of(add(BUCKET), put("SampleBucketPolicy.PolicyDocument.Statement.0.Resource", arn("SampleBucket"))),
+          {"bucket-tls-only SampleBucket"}),
+    Fault("bucket with access lists", all_of(add(BUCKET), drop("SampleBucket.OwnershipControls")),
+          {"bucket-owner-enforced SampleBucket"}),
     Fault("key gone in a week", put("EnvelopeKey.PendingWindowInDays", 7), {"key-kept EnvelopeKey"}),
     Fault("key to delete", without_statement("StorageKey.KeyPolicy.Statement", "NeverDeleted"),
           {"key-kept StorageKey"}),

@@ -2,8 +2,8 @@
 
 The emulator deploys plain CloudFormation, with gaps that are closed here: functions' code must already be in S3; the
 routes of an HTTP API, which the SAM transform writes into the OpenAPI `Body` of `AWS::ApiGatewayV2::Api`, must be
-resources of their own; a reference to a secret must ask for its ARN, for it gives the name; and a secret's rotation must
-be switched on by API.
+resources of their own; a reference to a secret must ask for its ARN, for it gives the name; a secret's rotation must
+be switched on by API; and it speaks plain HTTP, which buckets refuse.
 """
 
 import copy
@@ -22,6 +22,8 @@ from samtranslator.yaml_helper import yaml_parse
 open_api._deepcopy = lambda document: document
 
 SECRET = "AWS::SecretsManager::Secret"
+BUCKET_POLICY = "AWS::S3::BucketPolicy"
+PLAIN_HTTP = {"Bool": {"aws:SecureTransport": "false"}}
 ROTATION = "AWS::SecretsManager::RotationSchedule"
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch")
 ANY_METHOD = "x-amazon-apigateway-any-method"
@@ -60,7 +62,7 @@ def expand(template: dict, code: dict[str, str], parameters: dict[str, str]) -> 
     # The loader is for managed policies by short name; the template writes its statements out.
     expanded = transform(template, parameters, types.SimpleNamespace(load=dict))
     expanded.pop("Transform", None)
-    return by_arn(explicit_routes(expanded))
+    return over_plain_http(by_arn(explicit_routes(expanded)))
 
 
 def by_arn(template: dict) -> dict:
@@ -80,6 +82,15 @@ def by_arn(template: dict) -> dict:
         return value
 
     return told(template)
+
+
+def over_plain_http(template: dict) -> dict:
+    """The template whose buckets take what comes over plain HTTP: the emulator, which listens on this machine only, has no TLS."""
+    for resource in template["Resources"].values():
+        if resource["Type"] == BUCKET_POLICY:
+            policy = resource["Properties"]["PolicyDocument"]
+            policy["Statement"] = [s for s in policy["Statement"] if s.get("Condition") != PLAIN_HTTP]
+    return template
 
 
 def explicit_routes(template: dict) -> dict:

@@ -15,6 +15,7 @@ use plixo_envelope::NoKeys;
 use plixo_lambda::batch::TaskError;
 use plixo_lambda::clock;
 use plixo_lambda::line::Line;
+use plixo_seal::hour_of;
 use plixo_store::jobs::{self, Organisations};
 use plixo_store::{Store, Tables};
 use serde::Deserialize;
@@ -78,7 +79,7 @@ impl<T: Tables, O: Objects, S: Sign> Job<T, O, S> {
                 return (0, Err(TaskError::Permanent(why)));
             }
             Some(until) => until,
-            None => seal::hour_of(now.saturating_sub(GRACE).unwrap_or(now)),
+            None => hour_of(now.saturating_sub(GRACE).unwrap_or(now)),
         };
         let key = match self.signer.public_key().await {
             Ok(key) => key,

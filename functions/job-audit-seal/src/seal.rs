@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Display;
 
-use jiff::{SignedDuration, Timestamp, Unit};
+use jiff::{SignedDuration, Timestamp};
 use plixo_aws::AwsError;
 use plixo_aws::s3::Objects;
 use plixo_aws::sign::Sign;
@@ -11,15 +11,13 @@ use plixo_domain::audit::{AuditSeal, SealedSpan};
 use plixo_domain::id::{AuditId, OrgId, made_at};
 use plixo_domain::ledger::{Book, RowKey};
 use plixo_seal::{
-    Checkpoint, Entry, Head, List, Note, PublicKey, Range, SignError, Signer, Span, checkpoint_name,
-    list_name,
+    Checkpoint, Entry, Head, LATEST, List, Note, PublicKey, Range, SignError, Signer, Span, beginning,
+    checkpoint_name, hour_of, list_name,
 };
 use plixo_store::{AuditSpan, CommitError, Tables};
 
 use crate::Job;
 
-/// How far back an event is looked for that was written too late for its hour: longer than any function works.
-const LATEST: SignedDuration = SignedDuration::from_mins(20);
 /// How many events are read at once.
 const PIECE: usize = 2_000;
 
@@ -32,11 +30,6 @@ impl<S: Sign> Signer for Signing<'_, S> {
     async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, AwsError> {
         self.0.sign(message).await
     }
-}
-
-/// The beginning of the hour.
-pub(crate) fn hour_of(at: Timestamp) -> Timestamp {
-    at.round(jiff::TimestampRound::new().smallest(Unit::Hour).mode(jiff::RoundMode::Floor)).unwrap_or(at)
 }
 
 /// Where an organisation's log stands.
@@ -62,7 +55,7 @@ impl<T: Tables, O: Objects, S: Sign> Job<T, O, S> {
             let key = PublicKey::new(&origin, key).map_err(text)?;
             let mut log = self.log(org, &origin, &key).await?;
             loop {
-                let from = log.head.sealed_to().unwrap_or_else(|| hour_of(made_at(org)));
+                let from = log.head.sealed_to().unwrap_or_else(|| beginning(org));
                 if from >= until {
                     return Ok(());
                 }
@@ -180,7 +173,7 @@ impl<T: Tables, O: Objects, S: Sign> Job<T, O, S> {
         let (mut entries, mut after) = (Vec::new(), None);
         loop {
             let (texts, is_last) =
-                self.store.audit_texts(org, span, after.as_ref(), PIECE).await.map_err(text)?;
+                self.store.audit_in_order(org, span, after.as_ref(), PIECE).await.map_err(text)?;
             after = texts.last().map(|(id, _)| *id).or(after);
             for (id, event) in texts.iter().filter(|(id, _)| !known.contains(id)) {
                 let entry = Entry::of(event.as_bytes()).filter(|entry| entry.id == *id);

@@ -3,9 +3,9 @@ use std::pin::pin;
 
 use futures::future::{Either, join, select};
 use plixo_domain::audit::{Actor, ActorKind, AuditEvent, Object, Outcome};
-use plixo_domain::id::{AuditId, Ids, made_at};
+use plixo_domain::id::{AuditId, Ids};
 use plixo_domain::ledger::{Book, Organisation, Private, Residency, Settings};
-use plixo_seal::{Head, List, PublicKey, Verifier, checkpoint_name, list_name};
+use plixo_seal::{Head, List, PublicKey, Verifier, beginning, checkpoint_name, list_name};
 use plixo_testing::{FakeBucket, FakeSigner, FakeTables, Fault, Faults, entropy};
 use proptest::prelude::*;
 
@@ -121,7 +121,7 @@ impl World {
         }
         let bucket = self.bucket.dump();
         let mut verifier = Verifier::new(Head::new(&origin).unwrap(), vec![key]);
-        let (mut from, mut size, mut spans) = (seal::hour_of(made_at(org)), 0, Vec::new());
+        let (mut from, mut size, mut spans) = (beginning(org), 0, Vec::new());
         while let Some(note) = bucket.get(&checkpoint_name(org, from)) {
             let text = plixo_seal::Note::parse(note).unwrap().text().to_owned();
             let checkpoint: plixo_seal::Checkpoint = text.parse().unwrap();

@@ -148,7 +148,7 @@ pub(crate) async fn list(visit: &Visit<'_>) -> Result<Response, Failed> {
 }
 
 /// When a day begins that was typed, or the day after that.
-fn begin(day: &str, later: i64, field: &str, errors: &mut Errors) -> String {
+pub(crate) fn begin(day: &str, later: i64, field: &str, errors: &mut Errors) -> String {
     if day.is_empty() {
         return String::new();
     }

@@ -1,6 +1,6 @@
 //! What was done, told on the page that comes next. A code stands in its address, never a sentence.
 
-const SENTENCES: [(&str, &str); 28] = [
+const SENTENCES: [(&str, &str); 31] = [
     ("invoice", "The draft is saved."),
     ("finalized", "The invoice is finalized: it is owed from now on."),
     ("voided", "The invoice is void."),
@@ -30,6 +30,9 @@ const SENTENCES: [(&str, &str); 28] = [
     ),
     ("source-gone", "The data source is disconnected: Plixo has its credentials no more."),
     ("replayed", "The event is on its way again. Look at it in a few seconds."),
+    ("export", "The export is requested: a Controller other than you approves it."),
+    ("export-approved", "The export is approved. Its file is there in a moment."),
+    ("export-rejected", "The export is rejected."),
     ("password", "Your password is changed."),
     ("totp", "Your second factor is set up."),
 ];

@@ -4,6 +4,7 @@ mod audit;
 mod cash;
 mod customers;
 mod done;
+mod exports;
 mod fields;
 mod integrations;
 mod invoices;
@@ -32,7 +33,7 @@ use visit::{Failed, Visit};
 pub const FUNCTION: &str = "pages-console";
 
 /// The routes that it answers, as the gateway names them.
-pub const ROUTES: [&str; 35] = [
+pub const ROUTES: [&str; 40] = [
     "GET /",
     "GET /assets/{file}",
     "GET /orgs",
@@ -68,6 +69,11 @@ pub const ROUTES: [&str; 35] = [
     "GET /orgs/{org}/webhook-events/{id}",
     "POST /orgs/{org}/webhook-events/{id}",
     "GET /orgs/{org}/audit",
+    "GET /orgs/{org}/exports",
+    "POST /orgs/{org}/exports",
+    "GET /orgs/{org}/exports/{id}",
+    "POST /orgs/{org}/exports/{id}",
+    "GET /orgs/{org}/exports/{id}/download",
 ];
 
 type Api = Box<dyn Fn(Request, Line) -> LocalBoxFuture<'static, (Response, Line)>>;
@@ -179,6 +185,9 @@ impl Visit<'_> {
             "/webhook-events" => integrations::events(self).await,
             "/webhook-events/{id}" => integrations::event(self).await,
             "/audit" => audit::list(self).await,
+            "/exports" => exports::list(self).await,
+            "/exports/{id}" => exports::show(self).await,
+            "/exports/{id}/download" => exports::download(self).await,
             _ => Err(Failed::NOT_FOUND),
         }
     }
@@ -197,6 +206,8 @@ impl Visit<'_> {
             "/settings" => organisations::change_settings(self, form).await,
             "/integrations" => integrations::act(self, form).await,
             "/webhook-events/{id}" => integrations::replay(self, form).await,
+            "/exports" => exports::request(self, form).await,
+            "/exports/{id}" => exports::decide(self, form).await,
             _ => Err(Failed::NOT_FOUND),
         }
     }

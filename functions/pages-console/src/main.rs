@@ -7,7 +7,9 @@ use api_webhooks::Outside;
 use pages_console::{Console, FUNCTION};
 use plixo_authz::Authz;
 use plixo_aws::config::{self, Patience};
-use plixo_aws::{cognito::UserPool, kms::Kms, mac::MacKey, secrets::Vault, ses::Mailer, sqs::Queue};
+use plixo_aws::{
+    cognito::UserPool, kms::Kms, mac::MacKey, s3::Bucket, secrets::Vault, ses::Mailer, sqs::Queue,
+};
 use plixo_erp::{Erp, Urls};
 use plixo_lambda::env::Env;
 use plixo_lambda::{Error, entropy, http};
@@ -32,6 +34,7 @@ async fn main() -> Result<(), Error> {
     let (stripe, cash) = (env.required("STRIPE_API_URL"), env.required("CASH_QUEUE_URL"));
     let (sources, urls) = (env.required("DATA_SOURCES_PREFIX"), Urls::read(|name| env.required(name)));
     let (base_url, residency) = (env.optional("BASE_URL"), env.required("RESIDENCY"));
+    let (exports_queue, exports_bucket) = (env.required("EXPORT_QUEUE_URL"), env.required("EXPORTS_BUCKET"));
     env.complete()?;
 
     let config = config::of_function(Patience::SENDER_WAITS).await;
@@ -72,6 +75,11 @@ async fn main() -> Result<(), Error> {
     let organisations = kept(api_organisations::Api::new(Arc::clone(&desk), kms, people, place, &*key?));
     let links = kept(api_portal_links::Api::new(Arc::clone(&desk), payers));
     let webhooks = kept(api_webhooks::Api::new(Arc::clone(&desk), outside));
+    let files = api_exports::Outside {
+        queue: Queue::new(&config, exports_queue),
+        bucket: Bucket::new(&config, exports_bucket),
+    };
+    let exports = kept(api_exports::Api::new(Arc::clone(&desk), files));
     let audit = kept(api_audit::Api::new(desk));
     let console = &Console::new(entropy::bytes_32)
         .asking(&api_ledger::ROUTES, move |it, line| async move { ledger.handle(&it, line).await })
@@ -81,6 +89,7 @@ async fn main() -> Result<(), Error> {
         )
         .asking(&api_portal_links::ROUTES, move |it, line| async move { links.handle(&it, line).await })
         .asking(&api_webhooks::ROUTES, move |it, line| async move { webhooks.handle(&it, line).await })
+        .asking(&api_exports::ROUTES, move |it, line| async move { exports.handle(&it, line).await })
         .asking(&[api_audit::ROUTE], move |it, line| async move { audit.handle(&it, line).await });
     http::serve(FUNCTION, "none", |request, line| async move { console.handle(&request, line).await }).await
 }

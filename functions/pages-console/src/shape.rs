@@ -3,9 +3,10 @@
 use jiff::Timestamp;
 use jiff::civil::Date;
 use plixo_domain::audit::{Actor, AuditEvent, Object, Origin, Outcome};
+use plixo_domain::export::ExportStatus;
 use plixo_domain::id::{
-    AllocationId, AuditId, CustomerId, EndpointId, EventId, InvoiceId, LinkId, MemberId, OrgId, PaymentId,
-    SourceId,
+    AllocationId, AuditId, CustomerId, EndpointId, EventId, ExportId, InvoiceId, LinkId, MemberId, OrgId,
+    PaymentId, SourceId,
 };
 use plixo_domain::ledger::{
     AllocationOrder, InvoiceStatus, Line, LinkState, PaymentStatus, Private, Residency,
@@ -341,4 +342,30 @@ impl Logged {
             AuditEvent { id, at, actor, origin, customer, action, object, outcome, fields, request_id };
         (event, email)
     }
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Export {
+    pub(crate) id: ExportId,
+    pub(crate) kind: String,
+    pub(crate) filter: BTreeMap<String, String>,
+    pub(crate) format: String,
+    pub(crate) columns: Vec<String>,
+    pub(crate) asked_rows: Option<AskedRows>,
+    pub(crate) rows: Option<u64>,
+    pub(crate) size_bytes: Option<u64>,
+    pub(crate) status: ExportStatus,
+    pub(crate) failure: Option<String>,
+    pub(crate) digest: String,
+    pub(crate) requested_by_email: Option<String>,
+    pub(crate) requested_at: Timestamp,
+    pub(crate) approved_by_email: Option<String>,
+    pub(crate) approved_at: Option<Timestamp>,
+    pub(crate) expires_at: Option<Timestamp>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct AskedRows {
+    pub(crate) rows: u64,
+    pub(crate) or_more: bool,
 }

@@ -1,4 +1,5 @@
 mod cash;
+mod exports;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,7 +16,8 @@ use plixo_portal::links::LinkKeys;
 use plixo_staff::Desk;
 use plixo_store::{Store, Table};
 use plixo_testing::{
-    FakeDirectory, FakeErp, FakeKms, FakeMail, FakeQueue, FakeStripe, FakeTables, FakeVault, Faults, entropy,
+    FakeBucket, FakeDirectory, FakeErp, FakeKms, FakeMail, FakeQueue, FakeStripe, FakeTables, FakeVault,
+    Faults, entropy,
 };
 use serde_json::json;
 
@@ -159,6 +161,8 @@ fn world_that_requires_two_factors(require_two_factor: bool) -> World {
     let links = kept(api_portal_links::Api::new(Arc::clone(&desk), payers));
     let webhooks = kept(api_webhooks::Api::new(Arc::clone(&desk), outside));
     let audit = kept(api_audit::Api::new(Arc::clone(&desk)));
+    let files = api_exports::Outside { queue: FakeQueue::default(), bucket: FakeBucket::default() };
+    let exports = kept(api_exports::Api::new(Arc::clone(&desk), files));
     let suggested = cash::Suggested::default();
     let told = suggested.clone();
     let console = Console::new(entropy)
@@ -173,6 +177,7 @@ fn world_that_requires_two_factors(require_two_factor: bool) -> World {
         )
         .asking(&api_portal_links::ROUTES, move |it, line| async move { links.handle(&it, line).await })
         .asking(&api_webhooks::ROUTES, move |it, line| async move { webhooks.handle(&it, line).await })
+        .asking(&api_exports::ROUTES, move |it, line| async move { exports.handle(&it, line).await })
         .asking(&[api_audit::ROUTE], move |it, line| async move { audit.handle(&it, line).await });
     World {
         faults,

@@ -170,6 +170,8 @@ pub(crate) fn membership(org: &Organisation) -> Membership {
             manage_integrations: may("manage_integrations"),
             manage_organisation: may("manage_organisation"),
             read_audit: may("read_audit"),
+            request_exports: may("request_export"),
+            approve_exports: may("approve_export"),
         },
         has_others: true,
     }
@@ -257,6 +259,13 @@ impl Ask<'_> {
     /// Whether it was done.
     pub(crate) async fn tell(self) -> Result<(), Problem> {
         ask::done(&self.answer().await)
+    }
+
+    /// Where it leads.
+    pub(crate) async fn location(self) -> Result<String, Problem> {
+        let answer = self.answer().await;
+        ask::done(&answer)?;
+        answer.header("location").map(str::to_owned).ok_or_else(Problem::internal)
     }
 
     async fn answer(self) -> Response {

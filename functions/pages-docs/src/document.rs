@@ -12,6 +12,7 @@ pub(crate) fn whole() -> String {
         api_portal_links::Document::openapi(),
         api_webhooks::Document::openapi(),
         api_audit::Document::openapi(),
+        api_exports::Document::openapi(),
     ] {
         document.merge(part);
     }

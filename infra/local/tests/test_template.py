@@ -265,6 +265,14 @@ def test_a_reference_to_a_secret_asks_for_its_arn():
     assert told == [arn, {"Fn::Sub": "${Keys.Id}/${Other}"}, arn, {"Ref": "Other"}]
 
 
+def test_buckets_take_what_comes_over_plain_http_and_refuse_the_rest_as_before():
+    plain = {"Sid": "OnlyByTls", "Effect": "Deny", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
+    other = {"Sid": "Other", "Effect": "Deny", "Condition": {"Null": {"x": "false"}}}
+    policy = {"Type": "AWS::S3::BucketPolicy", "Properties": {"PolicyDocument": {"Statement": [plain, other]}}}
+    told = templates.over_plain_http({"Resources": {"Policy": policy}})["Resources"]["Policy"]
+    assert told["Properties"]["PolicyDocument"]["Statement"] == [other]
+
+
 def test_rotations_are_taken_out_and_told():
     schedule = {
         "SecretId": {"Fn::GetAtt": ["Keys", "Id"]},

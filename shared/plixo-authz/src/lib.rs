@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use cedar_policy::{Authorizer, Context, Decision, Entities, ParseErrors, PolicySet, Request, Response};
 use plixo_domain::id::{MemberId, OrgId};
-use plixo_domain::people::{MemberState, Role};
+use plixo_domain::people::{Member, MemberState, Role};
 
 pub use action::Action;
 use entities::Types;
@@ -26,6 +26,14 @@ pub struct Principal {
     pub role: Role,
     /// Whether the person has come in yet.
     pub state: MemberState,
+}
+
+impl Principal {
+    /// A member of that organisation.
+    #[must_use]
+    pub fn of(org: &OrgId, member: &Member) -> Self {
+        Self { member: member.id, org: *org, role: member.role, state: member.state }
+    }
 }
 
 /// What it would be done to.
@@ -83,6 +91,14 @@ impl Authz {
         self.decide(principal, action, resource).is_some_and(|response| {
             response.decision() == Decision::Allow && response.diagnostics().errors().next().is_none()
         })
+    }
+
+    /// Whether the policies let `principal` ask for an export, and have it: of the audit log only who may read that.
+    #[must_use]
+    pub fn lets_export(&self, principal: &Principal, is_audit: bool) -> bool {
+        let read = if is_audit { Action::ReadAudit } else { Action::ReadLedger };
+        let all = [Action::RequestExport, read];
+        all.into_iter().all(|action| self.allows(principal, action, &Resource::Organisation(principal.org)))
     }
 
     fn decide(&self, principal: &Principal, action: Action, resource: &Resource) -> Option<Response> {

@@ -40,6 +40,8 @@ ids! {
     SourceId Source "src";
     /// An audit event.
     AuditId Audit "aud";
+    /// An export.
+    ExportId Export "exp";
 }
 
 /// Makes the ids of one piece of work. The same time and seed give the same ids in the same order, so work that is done

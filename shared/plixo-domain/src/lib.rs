@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod audit;
+pub mod export;
 pub mod id;
 pub mod ledger;
 pub mod money;

@@ -116,6 +116,20 @@ where
     F: Fn(usize, Line) -> A,
     A: Future<Output = (Result<(), TaskError>, Line)>,
 {
+    run_within(BUDGET, function, batch, handle).await
+}
+
+/// [`run`], where a message may take that long.
+pub async fn run_within<F, A>(
+    budget: Duration,
+    function: &'static str,
+    batch: &Batch,
+    handle: F,
+) -> BatchResponse
+where
+    F: Fn(usize, Line) -> A,
+    A: Future<Output = (Result<(), TaskError>, Line)>,
+{
     let at = clock::now();
     let works = batch.records.iter().map(|message| {
         let sent: Option<i64> = message.attributes.sent_timestamp.parse().ok();
@@ -131,7 +145,7 @@ where
         blank.metrics.requests = 1;
         (blank, vec![message.message_id.as_str()])
     });
-    side_by_side(works, handle).await
+    side_by_side_within(budget, works, handle).await
 }
 
 /// Runs pieces of work side by side: of each its blank line, and the items of the batch that are handed out again if it fails.
@@ -143,9 +157,21 @@ where
     F: Fn(usize, Line) -> A,
     A: Future<Output = (Result<(), TaskError>, Line)>,
 {
+    side_by_side_within(BUDGET, works, handle).await
+}
+
+async fn side_by_side_within<'a, F, A>(
+    budget: Duration,
+    works: impl Iterator<Item = (Line, Vec<&'a str>)>,
+    handle: F,
+) -> BatchResponse
+where
+    F: Fn(usize, Line) -> A,
+    A: Future<Output = (Result<(), TaskError>, Line)>,
+{
     let handle = &handle;
     let work = |(n, (blank, items)): (usize, (Line, Vec<&'a str>))| async move {
-        let done = one(blank, BUDGET, |line| handle(n, line)).await;
+        let done = one(blank, budget, |line| handle(n, line)).await;
         if done.is_ok() { Vec::new() } else { items }
     };
     let failed = join_all(works.enumerate().map(work)).await.into_iter().flatten();

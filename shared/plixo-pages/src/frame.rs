@@ -83,6 +83,10 @@ pub struct May {
     pub manage_organisation: bool,
     /// The audit log.
     pub read_audit: bool,
+    /// Ask for exports.
+    pub request_exports: bool,
+    /// Approve those of others.
+    pub approve_exports: bool,
 }
 
 /// The places of the navigation.
@@ -97,6 +101,7 @@ pub(crate) enum Section {
     Integrations,
     Events,
     Audit,
+    Exports,
     Settings,
 }
 
@@ -141,6 +146,7 @@ impl Membership {
             ),
             item(Section::Events, may.manage_integrations, "/webhook-events", "Webhook events", "events"),
             item(Section::Audit, may.read_audit, "/audit", "Audit log", "audit"),
+            item(Section::Exports, may.request_exports, "/exports", "Exports", "exports"),
             item(Section::Settings, may.manage_organisation, "/settings", "Settings", "settings"),
         ];
         let groups = [group("Ledger", ledger), group("Organisation", organisation)];

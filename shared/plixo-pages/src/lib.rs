@@ -7,6 +7,7 @@ mod audit;
 mod cash;
 mod chart;
 mod customers;
+mod exports;
 mod form;
 mod frame;
 mod integrations;
@@ -31,6 +32,7 @@ pub use cash::{
     UndoAllocation,
 };
 pub use customers::{CustomerForm, CustomerList, CustomerPage, CustomerRow};
+pub use exports::{ExportForm, ExportList, ExportPage, ExportRow};
 pub use form::{Choice, Errors, Paging};
 pub use frame::{Banner, Frame, May, Membership, Severity};
 pub use integrations::{

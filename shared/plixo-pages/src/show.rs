@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use plixo_domain::audit::{ActorKind, Outcome};
+use plixo_domain::export::ExportStatus;
 use plixo_domain::ledger::{AllocationOrder, InvoiceStatus, LinkState, PaymentStatus, Residency};
 use plixo_domain::money::Money;
 use plixo_domain::people::{MemberState, Role};
@@ -158,6 +159,49 @@ pub(crate) fn outcome(outcome: &Outcome) -> Mark {
         Outcome::Allowed => mark("Allowed", "check", Tone::Good),
         Outcome::Denied => mark("Denied", "slash", Tone::Warn),
         Outcome::Failed => mark("Failed", "cross", Tone::Bad),
+    }
+}
+
+pub(crate) fn export(status: &ExportStatus) -> Mark {
+    match status {
+        ExportStatus::PendingApproval => mark("Waits for approval", "ring", Tone::Warn),
+        ExportStatus::Approved => mark("Approved", "half", Tone::Info),
+        ExportStatus::Running => mark("Being written", "half", Tone::Info),
+        ExportStatus::Ready => mark("Ready", "check", Tone::Good),
+        ExportStatus::Rejected => mark("Rejected", "slash", Tone::Quiet),
+        ExportStatus::Expired => mark("Expired", "dashed", Tone::Quiet),
+        ExportStatus::Failed => mark("Failed", "cross", Tone::Bad),
+    }
+}
+
+/// Of what there are exports: the contract's words.
+pub(crate) fn export_kind(word: &str) -> &str {
+    match word {
+        "invoices" => "Invoices",
+        "payments" => "Payments",
+        "customers" => "Customers",
+        "audit" => "Audit log",
+        other => other,
+    }
+}
+
+/// The forms of files: the contract's words.
+pub(crate) fn export_format(word: &str) -> &str {
+    match word {
+        "csv" => "CSV",
+        "json" => "JSON",
+        other => other,
+    }
+}
+
+/// What narrows exports: the contract's words.
+pub(crate) fn export_filter(word: &str) -> &str {
+    match word {
+        "status" => "Status",
+        "customer_id" => "Customer",
+        "from" => "From",
+        "to" => "To",
+        other => other,
     }
 }
 

@@ -1,6 +1,7 @@
 //! How checkpoints and lists of entries are kept as objects.
 
-use plixo_domain::id::OrgId;
+use jiff::{SignedDuration, Timestamp};
+use plixo_domain::id::{OrgId, made_at};
 
 use crate::checkpoint::Checkpoint;
 use crate::entry::Entry;
@@ -51,9 +52,25 @@ impl List {
     }
 }
 
+/// How late an event may come: longer than any function works on what it writes of. Up to then it is sealed with the next span.
+pub const LATEST: SignedDuration = SignedDuration::from_mins(20);
+
+/// When the first span of an organisation's log begins: with the hour in which the organisation was made.
+#[must_use]
+pub fn beginning(org: &OrgId) -> Timestamp {
+    hour_of(made_at(org))
+}
+
+/// The beginning of the hour.
+#[must_use]
+pub fn hour_of(at: Timestamp) -> Timestamp {
+    let second = at.as_second();
+    Timestamp::from_second(second - second.rem_euclid(3_600)).unwrap_or(at)
+}
+
 /// The name of the checkpoint of the span that begins there. A log has one of each: the next begins where it ends.
 #[must_use]
-pub fn checkpoint_name(org: &OrgId, from: jiff::Timestamp) -> String {
+pub fn checkpoint_name(org: &OrgId, from: Timestamp) -> String {
     format!("{org}/checkpoints/{from}")
 }
 

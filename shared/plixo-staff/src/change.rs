@@ -208,7 +208,9 @@ impl<T: Tables, K: KeyService> Desk<T, K> {
                     break;
                 }
                 Err(Not::Refused(refusal)) => {
-                    self.record(caller, visit, deed, Outcome::Failed).await?;
+                    let denied = refusal == Refusal::Forbidden;
+                    let outcome = if denied { Outcome::Denied } else { Outcome::Failed };
+                    self.record(caller, visit, deed, outcome).await?;
                     return Err(refusal);
                 }
                 Err(Not::Unread(Unread(names))) => {

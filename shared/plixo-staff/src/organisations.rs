@@ -2,7 +2,7 @@
 
 use aws_lc_rs::hmac;
 use jiff::Timestamp;
-use plixo_authz::{Action, Resource};
+use plixo_authz::{Action, Principal, Resource};
 use plixo_domain::answer::Founding;
 use plixo_domain::audit::{Actor, ActorKind, Object, Outcome};
 use plixo_domain::id::{Ids, MemberId, OrgId};
@@ -54,6 +54,18 @@ impl<T: Tables, K: KeyService> Desk<T, K> {
         };
         let all = Action::ALL.iter().copied();
         all.filter(|action| self.authz.allows(&visit.principal(), *action, &resource(*action))).collect()
+    }
+
+    /// Whether a member of the organisation may do that, which is about one thing in it.
+    #[must_use]
+    pub fn lets(&self, org: &OrgId, member: &Member, action: Action, resource: &Resource) -> bool {
+        self.authz.allows(&Principal::of(org, member), action, resource)
+    }
+
+    /// Whether a member of the organisation may ask for an export, and have it: [`Authz::lets_export`].
+    #[must_use]
+    pub fn lets_export(&self, org: &OrgId, member: &Member, is_audit: bool) -> bool {
+        self.authz.lets_export(&Principal::of(org, member), is_audit)
     }
 
     /// The organisations that the caller is a member of, up to `limit`, each with its audit event. An organisation says from

@@ -16,7 +16,7 @@ use crate::error::StoreError;
 use crate::items;
 use crate::keys::{self, AUDIT_SHARDS};
 use crate::store::Store;
-use crate::tables::{Index, Range, Table, Tables};
+use crate::tables::{Index, Item, Range, Table, Tables};
 
 /// So many events are looked at for one part of the log.
 const EVENTS: usize = 1_000;
@@ -205,7 +205,7 @@ impl<T: Tables, K: KeyService> Store<T, K> {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn audit_texts(
+    pub async fn audit_in_order(
         &self,
         org: &OrgId,
         span: AuditSpan,
@@ -252,11 +252,56 @@ impl<T: Tables, K: KeyService> Store<T, K> {
             (None, Some(from)) => {
                 // At most one more round: a day without events is read once.
                 let rest = AuditSpan { from, ..span };
-                let (more, is_last) = Box::pin(self.audit_texts(org, rest, None, limit)).await?;
+                let (more, is_last) = Box::pin(self.audit_in_order(org, rest, None, limit)).await?;
                 texts.extend(more);
                 Ok((texts, is_last))
             }
         }
+    }
+
+    /// A part of an organisation's audit log as [`Self::audit`] reads it, each event with its stored text, byte for byte, and the
+    /// place of the next part; `None` at the end.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn audit_texts(
+        &self,
+        org: &OrgId,
+        span: AuditSpan,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<(Vec<(AuditEvent, String)>, Option<String>), StoreError> {
+        let piece = limit / usize::from(AUDIT_SHARDS) + 4;
+        let mut at = match after {
+            Some(place) => Place::parse(place)?,
+            None => Place { day: keys::day(span.to), before: None },
+        };
+        let mut texts = Vec::new();
+        while at.day >= keys::day(span.from) {
+            let partitions = (0..AUDIT_SHARDS).map(|shard| keys::audit_partition(org, at.day, shard));
+            let partitions: Vec<_> = partitions.collect();
+            loop {
+                let read = items::to_audit_text;
+                let (round, ends) =
+                    self.round_of(Index::Primary, &partitions, at.before.as_deref(), piece, read).await?;
+                for (id, text) in round {
+                    at.before = Some(id);
+                    if span.from <= text.0.at && text.0.at < span.to {
+                        texts.push(text);
+                    }
+                }
+                // A round is taken as a whole: it is bounded, and the place is that of its last event.
+                if texts.len() >= limit {
+                    return Ok((texts, Some(at.text())));
+                }
+                if ends {
+                    break;
+                }
+            }
+            let Ok(day) = at.day.yesterday() else { break };
+            at = Place { day, before: None };
+        }
+        Ok((texts, None))
     }
 
     /// The next events of several partitions, the latest first, and whether they end with them.
@@ -267,6 +312,18 @@ impl<T: Tables, K: KeyService> Store<T, K> {
         before: Option<&str>,
         piece: usize,
     ) -> Result<(Vec<(String, AuditEvent)>, bool), StoreError> {
+        self.round_of(index, partitions, before, piece, items::to_audit_event).await
+    }
+
+    /// [`Self::round`], each event as `read` reads it.
+    async fn round_of<E>(
+        &self,
+        index: Index,
+        partitions: &[String],
+        before: Option<&str>,
+        piece: usize,
+        read: fn(&Item) -> Result<E, StoreError>,
+    ) -> Result<(Vec<(String, E)>, bool), StoreError> {
         let part = |partition: &String| {
             self.tables.items(Range {
                 table: Table::Audit,
@@ -287,7 +344,7 @@ impl<T: Tables, K: KeyService> Store<T, K> {
         let mut round = Vec::new();
         for (id, item) in parts.into_iter().flatten() {
             if before != Some(id.as_str()) && floor.as_ref().is_none_or(|floor| id >= *floor) {
-                round.push((id, items::to_audit_event(&item)?));
+                round.push((id, read(&item)?));
             }
         }
         round.sort_unstable_by(|(one, _), (other, _)| other.cmp(one));

@@ -384,6 +384,7 @@ pub(crate) fn of_row(row: &Row, version: u64, sealer: Option<&Sealer<'_>>) -> Re
         Row::DataSource(row) => ("data_source", item(row)?),
         Row::SourceName(row) => ("source_name", item(row)?),
         Row::SourceProgress(row) => ("source_progress", item(row)?),
+        Row::Export(row) => ("export", item(row)?),
         Row::WebhookEvent(row) => ("webhook_event", item(row)?),
         Row::MemberPointer(row) => ("member_pointer", item(row)?),
         Row::UserOrganisation(row) => ("user_organisation", item(row)?),
@@ -590,6 +591,13 @@ pub(crate) fn open_origin(
     from_json(&key.open(&place, &Sealed::try_from(sealed.to_vec())?)?).map(Some)
 }
 
+/// An audit event with its text, as it is stored.
+pub(crate) fn to_audit_text(stored: &Item) -> Result<(AuditEvent, String), StoreError> {
+    let event = to_audit_event(stored)?;
+    let text = stored.get(ROW).and_then(|row| row.as_s().ok()).cloned().unwrap_or_default();
+    Ok((event, text))
+}
+
 fn is_readable(stored: &Item) -> Result<(), StoreError> {
     let form: u8 = number(stored, "v")?;
     if form > FORM {
@@ -623,6 +631,7 @@ pub(crate) fn to_row(stored: &Item) -> Result<(Row, u64), StoreError> {
         "data_source" => Row::DataSource(from_item(stored)?),
         "source_name" => Row::SourceName(from_item(stored)?),
         "source_progress" => Row::SourceProgress(from_item(stored)?),
+        "export" => Row::Export(from_item(stored)?),
         "member_pointer" => Row::MemberPointer(from_item(stored)?),
         "user_organisation" => Row::UserOrganisation(from_item(stored)?),
         "founding" => Row::Founding(from_item(stored)?),

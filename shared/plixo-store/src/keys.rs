@@ -6,6 +6,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use plixo_domain::answer::AnswerKey;
 use plixo_domain::audit::AuditEvent;
+use plixo_domain::export::{InvoiceFilter, Scope};
 use plixo_domain::id::{CustomerId, InvoiceId, OrgId, SourceId, bytes_of};
 use plixo_domain::ledger::{Countable, InvoiceStatus, PayerHash, Row, RowKey};
 use plixo_domain::money::Money;
@@ -70,6 +71,7 @@ pub fn row(org: &OrgId, name: &RowKey) -> Key {
             key(Table::Ledger, format!("{org}#{}#{}", of.provider.as_str(), of.id), "source-name")
         }
         RowKey::SourceProgress(id) => key(Table::Ledger, format!("{org}#{id}"), "progress"),
+        RowKey::Export(id) => key(Table::Ledger, format!("{org}#{id}"), "export"),
         RowKey::Member(user) => key(Table::Ledger, format!("{org}#{user}"), "member"),
         RowKey::MemberPointer(id) => key(Table::Ledger, format!("{org}#{id}"), "member-pointer"),
         // A person's organisations are found by the person.
@@ -177,9 +179,27 @@ pub enum List {
     WebhookEvents,
     /// All data sources.
     DataSources,
+    /// All exports.
+    Exports,
 }
 
 impl List {
+    /// The list that has the rows of an export, and perhaps more; the audit log is no list.
+    #[must_use]
+    pub fn of_export(scope: &Scope) -> Option<Self> {
+        Some(match scope {
+            Scope::Invoices(InvoiceFilter { status, customer_id, .. }) => match (status, customer_id) {
+                (None, None) => Self::Invoices,
+                (Some(status), None) => Self::InvoicesOf(*status),
+                (None, Some(customer)) => Self::InvoicesOfCustomer(*customer),
+                (Some(status), Some(customer)) => Self::InvoicesOfCustomerThatAre(*customer, *status),
+            },
+            Scope::Payments(_) => Self::Payments,
+            Scope::Customers(_) => Self::Customers,
+            Scope::Audit(_) => return None,
+        })
+    }
+
     /// Of which customer it is, if it is one's.
     #[must_use]
     pub fn customer(&self) -> Option<CustomerId> {
@@ -225,6 +245,7 @@ impl List {
             Self::WebhookEndpoints => (Index::ByKind, format!("{org}#webhook-endpoints")),
             Self::WebhookEvents => (Index::ByKind, format!("{org}#webhook-events")),
             Self::DataSources => (Index::ByKind, format!("{org}#data-sources")),
+            Self::Exports => (Index::ByKind, format!("{org}#exports")),
         };
         let table = if matches!(self, Self::WebhookEvents) { Table::WebhookEvents } else { Table::Ledger };
         (table, index, partition)
@@ -267,6 +288,7 @@ pub(crate) fn lists(row: &Row) -> Vec<(List, String)> {
         Row::WebhookEndpoint(row) => vec![(List::WebhookEndpoints, row.id.to_string())],
         Row::WebhookEvent(row) => vec![(List::WebhookEvents, row.id.to_string())],
         Row::DataSource(row) => vec![(List::DataSources, row.id.to_string())],
+        Row::Export(row) => vec![(List::Exports, row.id.to_string())],
         _ => Vec::new(),
     }
 }

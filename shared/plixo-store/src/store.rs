@@ -296,6 +296,18 @@ impl<T: Tables, K: KeyService> Store<T, K> {
         Ok((owed, more))
     }
 
+    /// How many rows a list has, as far as lists know by now: up to `most`, and whether there are more.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn count(&self, org: &OrgId, list: &List, most: usize) -> Result<(usize, bool), StoreError> {
+        let (table, index, partition) = list.place(org);
+        let limit = most.saturating_add(1);
+        let range = Range { table, index, partition, from: None, to: None, descending: false, limit };
+        let found = self.tables.range(range).await?.len();
+        Ok((found.min(most), found > most))
+    }
+
     /// The version of a row, whether or not the rest of it can be read; `None` where there is no row.
     ///
     /// # Errors

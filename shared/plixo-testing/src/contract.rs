@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use plixo_aws::AwsError;
 use plixo_aws::s3::{LEAST_PART, Objects, Upload};
 use plixo_domain::people::UserId;
 use plixo_store::people::{Counted, Counter, OthersEnded, Pending, People, Tries};
@@ -454,7 +453,6 @@ pub async fn objects(objects: &impl Objects, run: &str) {
     only_the_first_is_put_where_there_is_none(objects, run).await;
     what_is_taken_away_is_gone(objects, run).await;
     an_upload_is_there_once_it_is_whole(objects, run).await;
-    parts_that_are_too_small_make_no_object(objects, run).await;
     an_address_names_the_object_and_how_long_it_is_good(objects, run).await;
 }
 
@@ -502,17 +500,6 @@ async fn an_upload_is_there_once_it_is_whole(objects: &impl Objects, run: &str) 
     upload.write(&vec![b'x'; LEAST_PART]).await.unwrap();
     upload.abort().await;
     assert_eq!(objects.get(&dropped).await.unwrap(), None);
-}
-
-async fn parts_that_are_too_small_make_no_object(objects: &impl Objects, run: &str) {
-    let key = format!("{run}/small");
-    let id = objects.begin_upload(&key, "text/csv").await.unwrap();
-    let first = objects.upload_part(&key, &id, 1, b"small".to_vec()).await.unwrap();
-    let last = objects.upload_part(&key, &id, 2, b"last".to_vec()).await.unwrap();
-    let done = objects.complete_upload(&key, &id, vec![first, last]).await;
-    assert!(matches!(done, Err(AwsError::Refused { .. })), "{done:?}");
-    objects.abort_upload(&key, &id).await.unwrap();
-    assert_eq!(objects.get(&key).await.unwrap(), None);
 }
 
 async fn an_address_names_the_object_and_how_long_it_is_good(objects: &impl Objects, run: &str) {

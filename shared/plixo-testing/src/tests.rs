@@ -11,7 +11,7 @@ use plixo_store::{
 };
 use serde_json::Value;
 
-use plixo_aws::s3::{LEAST_PART, Upload};
+use plixo_aws::s3::{LEAST_PART, Objects, Upload};
 
 use crate::{FakeBucket, FakeKms, FakePeople, FakeTables, Fault, Faults, audit_log, contract, entropy};
 
@@ -39,6 +39,19 @@ fn the_fake_of_a_bucket_passes_the_contract() {
     let bucket = FakeBucket::default();
     block_on(contract::objects(&bucket, "fake"));
     assert_eq!(bucket.unfinished(), 0);
+}
+
+/// As S3 does. The local stack makes an object of parts of any size, so this is not among what it has to hold.
+#[test]
+fn parts_that_are_too_small_make_no_object() {
+    let bucket = FakeBucket::default();
+    block_on(async {
+        let id = bucket.begin_upload("key", "text/csv").await.unwrap();
+        let first = bucket.upload_part("key", &id, 1, b"small".to_vec()).await.unwrap();
+        let last = bucket.upload_part("key", &id, 2, b"last".to_vec()).await.unwrap();
+        bucket.complete_upload("key", &id, vec![first, last]).await.unwrap_err();
+        assert_eq!(bucket.get("key").await.unwrap(), None);
+    });
 }
 
 #[test]

@@ -8,7 +8,8 @@ use super::{
 };
 use crate::answer::{Answer, AnswerKey, Founding};
 use crate::audit::{AuditSeal, Object};
-use crate::id::{CustomerId, EndpointId, InvoiceId, LinkId, MemberId, PaymentId, SourceId};
+use crate::export::Export;
+use crate::id::{CustomerId, EndpointId, ExportId, InvoiceId, LinkId, MemberId, PaymentId, SourceId};
 use crate::people::{Member, MemberPointer, UserId, UserOrganisation};
 use crate::reference::ReferenceKey;
 use crate::source::{DataSource, SourceName, SourceProgress};
@@ -53,6 +54,8 @@ pub enum RowKey {
     SourceName(ExternalRef),
     /// How far a data source was read.
     SourceProgress(SourceId),
+    /// An export.
+    Export(ExportId),
     /// A person's membership.
     Member(UserId),
     /// Which person a member is.
@@ -110,6 +113,8 @@ pub enum Row {
     SourceName(SourceName),
     /// How far a data source was read.
     SourceProgress(SourceProgress),
+    /// An export.
+    Export(Export),
     /// A person's membership.
     Member(Member),
     /// Which person a member is.
@@ -198,6 +203,7 @@ kept! {
     DataSource named SourceId as |it| it.id;
     SourceName named ExternalRef as |it| it.account.clone();
     SourceProgress named SourceId as |it| it.source;
+    Export named ExportId as |it| it.id;
     Member named UserId as |it| it.user;
     MemberPointer named MemberId as |it| it.id;
     UserOrganisation named UserId as |it| it.user;

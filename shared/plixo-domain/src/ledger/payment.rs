@@ -187,6 +187,19 @@ pub enum PaymentSource {
     Manual,
 }
 
+impl PaymentSource {
+    /// The contract's word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stripe => "stripe",
+            Self::Erp => "erp",
+            Self::Bank => "bank",
+            Self::Manual => "manual",
+        }
+    }
+}
+
 /// A payment's status as the contract names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -198,6 +211,21 @@ pub enum PaymentStatus {
     Refunded,
     PartiallyRefunded,
     Disputed,
+}
+
+impl PaymentStatus {
+    /// The contract's word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Refunded => "refunded",
+            Self::PartiallyRefunded => "partially_refunded",
+            Self::Disputed => "disputed",
+        }
+    }
 }
 
 /// A payment: what each witness said of it, and where it went. Everything else is derived.

@@ -5,6 +5,7 @@
 use jiff::Timestamp;
 use jiff::civil::{Date, date};
 use plixo_domain::audit::{Actor, ActorKind, AuditEvent, Object, Origin, Outcome};
+use plixo_domain::export::ExportStatus;
 use plixo_domain::id::Ids;
 use plixo_domain::ledger::{InvoiceStatus, LinkState, PaymentStatus, Private, Residency};
 use plixo_domain::money::{Currency, Money};
@@ -15,13 +16,14 @@ use plixo_pages::{
     AllocateForm, AllocationRow, Applied, AuditFilter, AuditLog, AuditRow, Banner, BeginTotp, Candidate,
     Carried, CashForm, CashPage, CashPayment, CashPlace, CashWork, Choice, Code, ConnectedAccount,
     CustomerForm, CustomerLink, CustomerList, CustomerPage, CustomerRow, EndpointForm, EndpointRow, Errors,
-    EventList, EventPage, EventRow, Frame, FreshLink, FreshSecret, GoneWhy, HistoryRow, Integrations,
-    InviteForm, InvoiceFilter, InvoiceForm, InvoiceLine, InvoiceList, InvoicePage, InvoiceRow, Language,
-    Left, LineRow, LinkEmail, LinkRow, May, MemberRow, Members, Membership, MoneyOverview, Month,
-    NewPassword, OrganisationRow, Organisations, Overview, Paging, PaymentForm, PaymentList, PaymentPage,
-    PaymentRow, PortalAsked, PortalDoor, PortalGone, PortalInvoice, PortalLine, PortalNote, PortalProblem,
-    PortalProblemKind, PortalStanding, Problem, ProblemKind, Qr, Seller, SendAgain, SettingsPage, Severity,
-    SignIn, SourceForm, SourceRow, SuggestedAllocation, Suggestion, Suggestions, Totp, Undo, UndoAllocation,
+    EventList, EventPage, EventRow, ExportForm, ExportList, ExportPage, ExportRow, Frame, FreshLink,
+    FreshSecret, GoneWhy, HistoryRow, Integrations, InviteForm, InvoiceFilter, InvoiceForm, InvoiceLine,
+    InvoiceList, InvoicePage, InvoiceRow, Language, Left, LineRow, LinkEmail, LinkRow, May, MemberRow,
+    Members, Membership, MoneyOverview, Month, NewPassword, OrganisationRow, Organisations, Overview, Paging,
+    PaymentForm, PaymentList, PaymentPage, PaymentRow, PortalAsked, PortalDoor, PortalGone, PortalInvoice,
+    PortalLine, PortalNote, PortalProblem, PortalProblemKind, PortalStanding, Problem, ProblemKind, Qr,
+    Seller, SendAgain, SettingsPage, Severity, SignIn, SourceForm, SourceRow, SuggestedAllocation,
+    Suggestion, Suggestions, Totp, Undo, UndoAllocation,
 };
 
 /// A page and what it is called.
@@ -49,6 +51,7 @@ pub(crate) fn samples(text: &dyn Fn(&str) -> String) -> Vec<Sample> {
     make.integrations();
     make.events();
     make.audit();
+    make.exports();
     make.settings();
     make.problems();
     for language in [Language::English, Language::German] {
@@ -93,6 +96,8 @@ const ALL: May = May {
     manage_integrations: true,
     manage_organisation: true,
     read_audit: true,
+    request_exports: true,
+    approve_exports: true,
 };
 
 impl Make<'_> {
@@ -1304,6 +1309,86 @@ impl Make<'_> {
             ..page
         };
         self.add("event", applied.render());
+    }
+
+    fn exports(&mut self) {
+        use ExportStatus::{Approved, Expired, Failed, PendingApproval, Ready, Rejected, Running};
+        let kinds = ["invoices", "payments", "customers", "audit"];
+        let statuses = [PendingApproval, Approved, Running, Ready, Rejected, Expired, Failed];
+        let mut rows = Vec::new();
+        for (n, status) in statuses.into_iter().enumerate() {
+            rows.push(ExportRow {
+                id: self.ids.make(),
+                kind: kinds.iter().cycle().nth(n).map(ToString::to_string).unwrap(),
+                format: if n % 2 == 0 { "csv" } else { "json" }.to_owned(),
+                status,
+                requested_by: if n == 5 { None } else { self.some("bruno.billing@nordwind.example") },
+                requested_at: moment(),
+            });
+        }
+        let form =
+            ExportForm { kind: "invoices".to_owned(), format: "csv".to_owned(), ..ExportForm::default() };
+        let list = ExportList {
+            frame: self.frame(),
+            org: self.org(),
+            rows: rows.clone(),
+            paging: Paging { next: self.some("next"), is_first: true },
+            form,
+            errors: Errors::default(),
+        };
+        self.add("exports", list.clone().render());
+        let empty = ExportList { rows: Vec::new(), paging: first(), ..list.clone() };
+        self.add("exports-empty", empty.clone().render());
+        self.add("exports-end", ExportList { paging: Paging::default(), ..empty }.render());
+        let form = ExportForm {
+            kind: "payments".to_owned(),
+            format: "csv".to_owned(),
+            status: self.t("open"),
+            customer_id: self.t("cus_1"),
+            from: "2026-02-01".to_owned(),
+            to: "2026-01-01".to_owned(),
+        };
+        let errors = Errors::default()
+            .field("status", self.t("Is no status of this kind"))
+            .field("customer_id", self.t("Does not narrow exports of this kind"))
+            .field("to", self.t("Is before from"));
+        self.add("exports-wrong", ExportList { form, errors, ..list }.render());
+        for (row, name) in
+            rows.iter().zip(["pending", "approved", "running", "ready", "rejected", "expired", "failed"])
+        {
+            let is_file = matches!(row.status, Ready | Expired);
+            let is_approved = !matches!(row.status, PendingApproval | Rejected);
+            let page = ExportPage {
+                frame: self.frame(),
+                org: self.org(),
+                row: row.clone(),
+                version: "\"3\"".to_owned(),
+                digest: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".to_owned(),
+                filter: if row.kind == "invoices" {
+                    vec![("status".to_owned(), self.t("open")), ("from".to_owned(), "2026-01-01".to_owned())]
+                } else {
+                    Vec::new()
+                },
+                columns: if row.kind == "audit" {
+                    Vec::new()
+                } else {
+                    ["id", "number", "total", "balance"].map(str::to_owned).to_vec()
+                },
+                asked_rows: (row.kind != "audit").then_some((1_000, true)),
+                file: is_file.then_some((1_234, 98_765)),
+                failure: (row.status == Failed).then(|| "too_large".to_owned()),
+                approved_by: if is_approved { self.some("clara.controller@nordwind.example") } else { None },
+                approved_at: is_approved.then(moment),
+                expires_at: (is_file || row.status == PendingApproval).then(moment),
+                is_own: false,
+                errors: Errors::default(),
+            };
+            self.add(&format!("export-{name}"), page.clone().render());
+            if row.status == PendingApproval {
+                self.add("export-own", ExportPage { is_own: true, ..page.clone() }.render());
+                self.add("export-stale", ExportPage { errors: Errors::default().stale(), ..page }.render());
+            }
+        }
     }
 
     fn audit(&mut self) {

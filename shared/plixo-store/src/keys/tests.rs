@@ -28,6 +28,7 @@ fn rows(external: &str, number: &str, seed: u8) -> Vec<RowKey> {
         RowKey::SourceName(ExternalRef { provider: Provider::Quickbooks, id: external.parse().unwrap() }),
         RowKey::DataSource(ids(seed).make()),
         RowKey::SourceProgress(ids(seed).make()),
+        RowKey::Export(ids(seed).make()),
         RowKey::PaymentPointer(ids(seed).make()),
         RowKey::PortalLink(ids(seed).make()),
         RowKey::WebhookEndpoint(ids(seed).make()),
@@ -80,6 +81,7 @@ fn keys_are_what_they_were() {
     Ledger | org_01m808twzze40r2081040g2081#quickbooks#pi_3Abc | source-name
     Ledger | org_01m808twzze40r2081040g2081#src_01m808twzze81840g2081040g2 | data-source
     Ledger | org_01m808twzze40r2081040g2081#src_01m808twzze81840g2081040g2 | progress
+    Ledger | org_01m808twzze40r2081040g2081#exp_01m808twzze81840g2081040g2 | export
     Ledger | org_01m808twzze40r2081040g2081#pay_01m808twzze81840g2081040g2 | payment-pointer
     Ledger | org_01m808twzze40r2081040g2081#lnk_01m808twzze81840g2081040g2 | portal-link
     Ledger | org_01m808twzze40r2081040g2081#whe_01m808twzze81840g2081040g2 | webhook-endpoint

@@ -1,0 +1,510 @@
+use std::collections::BTreeSet;
+
+use plixo_authz::Authz;
+use plixo_domain::audit::Origin;
+use plixo_domain::export::{
+    Approval, AuditFilter, By, Counted, Format, InvoiceFilter, NoFilter, PaymentFilter, Scope,
+};
+use plixo_domain::id::CustomerId;
+use plixo_domain::ledger::{
+    Customer, Invoice, InvoiceBody, InvoiceState, InvoiceStatus, Organisation, Personal, Private, Residency,
+    Row,
+};
+use plixo_domain::money::Money;
+use plixo_domain::people::{MemberState, Role, UserId, add_member};
+use plixo_store::Table;
+use plixo_testing::{FakeBucket, FakeKms, FakeSigner, FakeTables, Fault, Faults, entropy};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::sheet::{Cell, Sheet, decimal, harmless};
+
+fn now() -> Timestamp {
+    "2026-06-15T12:00:00.25Z".parse().unwrap()
+}
+
+fn later(minutes: i64) -> Timestamp {
+    now().saturating_add(SignedDuration::from_mins(minutes)).unwrap()
+}
+
+fn user(n: u8) -> UserId {
+    format!("00000000-0000-4000-8000-0000000000{n:02x}").parse().unwrap()
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_time().start_paused(true).build().unwrap().block_on(work)
+}
+
+/// An organisation with two Controllers.
+struct World {
+    tables: FakeTables,
+    kms: FakeKms,
+    bucket: FakeBucket,
+    checkpoints: FakeBucket,
+    faults: Faults,
+    org: OrgId,
+    people: [By; 2],
+    ids: Ids,
+}
+
+impl World {
+    fn new() -> Self {
+        let faults = Faults::default();
+        let (tables, kms) = (FakeTables::new(faults.clone()), FakeKms::new(faults.clone()));
+        let mut ids = Ids::new(now(), [1; 10]);
+        let org: OrgId = ids.make();
+        let mut book = Book::default();
+        book.learn(RowKey::Organisation, None);
+        let (name, settings, controllers) = ("Nordlicht".to_owned(), Default::default(), BTreeSet::new());
+        let residency = Residency::Eu;
+        book.put(Organisation { id: org, name, residency, controllers, settings, logo: None }).unwrap();
+        let people = [0, 1].map(|n| {
+            let (user, id, role) = (user(n), ids.make(), Role::Controller);
+            book.learn(RowKey::Member(user), None);
+            book.learn(RowKey::UserOrganisation(user), None);
+            let (email, state) = (Private::Plain("somebody@example.com".to_owned()), MemberState::Active);
+            add_member(&mut book, Member { id, user, role, state, email }).unwrap();
+            By { member: id, user }
+        });
+        let store = Store::new(tables.clone(), kms.clone(), entropy);
+        block_on(async {
+            store.create_data_key(&org, &kms).await.unwrap();
+            store.commit(&org, &book, None, &[], now()).await.unwrap();
+        });
+        let bucket = FakeBucket::new(faults.clone());
+        let checkpoints = FakeBucket::new(faults.clone());
+        Self { tables, kms, bucket, checkpoints, faults, org, people, ids }
+    }
+
+    fn store(&self) -> Store<FakeTables, FakeKms> {
+        Store::new(self.tables.clone(), self.kms.clone(), entropy)
+    }
+
+    fn worker(&self) -> Worker<FakeTables, FakeKms, FakeBucket> {
+        Worker::new(self.store(), Authz::new().unwrap(), self.bucket.clone(), self.checkpoints.clone(), entropy)
+    }
+
+    fn put(&self, row: impl Kept) {
+        let mut book = Book::default();
+        book.put_new(row);
+        block_on(self.store().commit(&self.org, &book, None, &[], now())).unwrap();
+    }
+
+    fn customer(&mut self, name: &str) -> CustomerId {
+        let id = self.ids.make();
+        let name = Some(name.to_owned());
+        self.put(Customer::new(id, Personal { name, ..Personal::default() }));
+        id
+    }
+
+    fn invoice(&mut self, customer_id: CustomerId, number: &str, memo: &str, state: InvoiceState) {
+        let body = InvoiceBody { memo: Some(memo.to_owned()), ..InvoiceBody::default() };
+        let invoice = Invoice {
+            id: self.ids.make(),
+            number: number.to_owned(),
+            customer_id,
+            state,
+            total: Money::new(12_345, "EUR".parse().unwrap()),
+            issued_on: Some("2026-06-01".parse().unwrap()),
+            due_on: Some("2026-07-01".parse().unwrap()),
+            body: Private::Plain(body),
+            claims: Default::default(),
+            checkout: None,
+            asked: None,
+            reference: None,
+        };
+        self.put(invoice);
+    }
+
+    /// An approved export.
+    fn export(&mut self, scope: Scope, format: Format, columns: &[&str]) -> ExportId {
+        let id = self.ids.make();
+        let [requested_by, by] = self.people;
+        let export = Export {
+            id,
+            columns: columns.iter().map(|name| (*name).to_owned()).collect(),
+            scope,
+            format,
+            counted: Some(Counted { rows: 1, or_more: false }),
+            requested_by,
+            requested_at: now(),
+            approved: None,
+            rejected: None,
+            run: None,
+            file: None,
+            failed: None,
+        };
+        let digest = hex::encode(sha256(export.asked(&self.org).as_bytes()));
+        self.put(Export { approved: Some(Approval { by, at: now(), digest }), ..export });
+        id
+    }
+
+    fn take(
+        &self,
+        id: &ExportId,
+        receive_count: u32,
+        at: Timestamp,
+    ) -> (Result<(), TaskError>, &'static str) {
+        block_on(self.taking(id, receive_count, at))
+    }
+
+    async fn taking(
+        &self,
+        id: &ExportId,
+        count: u32,
+        at: Timestamp,
+    ) -> (Result<(), TaskError>, &'static str) {
+        let body = serde_json::to_string(&ExportTask::new(self.org, *id)).unwrap();
+        let message: Message = serde_json::from_value(json!({"messageId": "m1", "body": body})).unwrap();
+        let (message_id, receive_count) = (Some("m1".to_owned()), Some(count));
+        let line = Line { timestamp: at, message_id, receive_count, ..Line::default() };
+        let (done, line) = self.worker().take(&message, line).await;
+        (done, line.outcome)
+    }
+
+    fn row(&self, id: &ExportId) -> Export {
+        let rows = block_on(self.store().read(&self.org, vec![Export::key(id)])).unwrap();
+        match rows.into_iter().find_map(|(_, stored)| stored) {
+            Some((Row::Export(export), _)) => export,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The file's text.
+    fn file(&self, id: &ExportId) -> String {
+        let key = format!("{}/{id}", self.org);
+        String::from_utf8(self.bucket.dump().remove(&key).unwrap()).unwrap()
+    }
+
+    fn written(&mut self, scope: Scope, format: Format, columns: &[&str]) -> String {
+        let id = self.export(scope, format, columns);
+        let (done, outcome) = self.take(&id, 1, now());
+        assert_eq!(outcome, "written", "{done:?}");
+        let file = self.row(&id).file.unwrap();
+        let text = self.file(&id);
+        assert_eq!(file.bytes, u64::try_from(text.len()).unwrap());
+        text
+    }
+
+    fn audited(&self, action: &str) -> Vec<AuditEvent> {
+        let dump = self.tables.dump();
+        let items = dump.iter().filter(|(key, _)| key.table == Table::Audit);
+        let events =
+            items.map(|(_, item)| plixo_store::to_audit_event(&item).unwrap());
+        events.filter(|event| event.action == action).collect()
+    }
+}
+
+#[test]
+fn invoices_as_csv_are_what_spreadsheets_read_and_run_nothing() {
+    let mut world = World::new();
+    let customer = world.customer("Weber");
+    world.invoice(customer, "=1+1", "say \"hi\", and\nbye", InvoiceState::Open);
+    let columns = ["number", "total", "currency", "status", "memo", "issued_on"];
+    let text = world.written(Scope::Invoices(InvoiceFilter::default()), Format::Csv, &columns);
+    let expected = "\u{feff}number,total,currency,status,memo,issued_on\r\n\
+        '=1+1,123.45,EUR,open,\"say \"\"hi\"\", and\nbye\",2026-06-01\r\n";
+    assert_eq!(text, expected);
+}
+
+#[test]
+fn a_filter_narrows_and_the_pages_are_the_whole_list() {
+    let mut world = World::new();
+    let (one, two) = (world.customer("One"), world.customer("Two"));
+    for n in 0..250 {
+        let customer = if n % 5 == 0 { two } else { one };
+        let state = if n % 2 == 0 { InvoiceState::Open } else { InvoiceState::Void };
+        world.invoice(customer, &format!("INV-{n}"), "", state);
+    }
+    let day = |text: &str| Some(text.parse().unwrap());
+    let (status, customer_id) = (Some(InvoiceStatus::Open), Some(two));
+    for (filter, rows) in [
+        (InvoiceFilter::default(), 250),
+        (InvoiceFilter { status, ..InvoiceFilter::default() }, 125),
+        (InvoiceFilter { customer_id, ..InvoiceFilter::default() }, 50),
+        (InvoiceFilter { customer_id, status, ..InvoiceFilter::default() }, 25),
+        (InvoiceFilter { from: day("2026-06-01"), to: day("2026-06-01"), ..InvoiceFilter::default() }, 250),
+        (InvoiceFilter { from: day("2026-06-02"), ..InvoiceFilter::default() }, 0),
+    ] {
+        let text = world.written(Scope::Invoices(filter.clone()), Format::Csv, &["number"]);
+        let mut numbers: Vec<_> = text.lines().skip(1).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        assert_eq!(numbers.len(), rows, "{filter:?}");
+    }
+    let text = world.written(Scope::Payments(PaymentFilter::default()), Format::Csv, &["id", "amount"]);
+    assert_eq!(text, "\u{feff}id,amount\r\n");
+}
+
+#[test]
+fn customers_as_json_are_one_array() {
+    let mut world = World::new();
+    let scope = || Scope::Customers(NoFilter {});
+    let text = world.written(scope(), Format::Json, &["id", "name"]);
+    assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), json!([]));
+    let ids = ["=A", "B"].map(|name| world.customer(name));
+    let text = world.written(scope(), Format::Json, &["id", "name", "email"]);
+    let [a, b] = ids.map(|id| id.to_string());
+    let expected = json!([{"id": b, "name": "B", "email": null}, {"id": a, "name": "=A", "email": null}]);
+    assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), expected, "as it is: JSON runs nothing");
+}
+
+#[test]
+fn the_audit_log_as_json_has_each_event_as_it_is_stored() {
+    let mut world = World::new();
+    for hour in 0..50 {
+        let at = now().saturating_sub(SignedDuration::from_hours(hour)).unwrap();
+        let event = AuditEvent {
+            id: Ids::drawn(at, entropy().unwrap()).make(),
+            at,
+            actor: Actor { kind: ActorKind::Member, id: "mem_1".to_owned(), role: None },
+            origin: Private::Plain(Origin {
+                ip: Some("203.0.113.7".to_owned()),
+                user_agent: Some("ä \"browser\"".to_owned()),
+            }),
+            customer: None,
+            action: "invoice.read".to_owned(),
+            object: Object::new("invoice", "inv_1"),
+            outcome: Outcome::Allowed,
+            fields: Vec::new(),
+            request_id: "r1".to_owned(),
+        };
+        block_on(world.store().append(&[(world.org, event)], now())).unwrap();
+    }
+    let stored: BTreeSet<String> = {
+        let dump = world.tables.dump();
+        let items = dump.iter().filter(|(key, _)| key.table == Table::Audit);
+        items.map(|(_, item)| item["row"].as_s().unwrap().clone()).collect()
+    };
+    // The organisation of this test is made this moment: what is older is of no organisation.
+    let from = Some(now());
+    let text = world.written(Scope::Audit(AuditFilter::default()), Format::Json, &[]);
+    let lines: BTreeSet<String> = text.lines().map(str::to_owned).collect();
+    assert!(lines.iter().filter(|line| line.contains("invoice.read")).all(|line| stored.contains(line)));
+    assert_eq!(lines.iter().filter(|line| line.contains("invoice.read")).count(), 1);
+    let csv = world.written(
+        Scope::Audit(AuditFilter { from, to: None }),
+        Format::Csv,
+        &["action", "outcome", "actor_kind", "user_agent"],
+    );
+    assert!(csv.contains("\r\ninvoice.read,allowed,member,\"ä \"\"browser\"\"\"\r\n"), "{csv}");
+}
+
+#[test]
+fn a_whole_audit_log_is_verified_from_its_file_alone() {
+    let mut world = World::new();
+    let signer = FakeSigner::new(Faults::default());
+    let seal = |world: &World, at: Timestamp| {
+        let store = Store::new(world.tables.clone(), plixo_envelope::NoKeys, entropy);
+        let job = job_audit_seal::Job::new(store, world.checkpoints.clone(), signer.clone(), "plixo.test/audit".to_owned());
+        let line = Line { timestamp: at, ..Line::default() };
+        block_on(job.run(job_audit_seal::Wanted::default(), line)).0.unwrap();
+    };
+    let write = |world: &World, minutes: i64| {
+        let at = later(minutes);
+        let event = AuditEvent {
+            id: Ids::drawn(at, entropy().unwrap()).make(),
+            at,
+            actor: Actor { kind: ActorKind::Function, id: "test".to_owned(), role: None },
+            origin: Private::default(),
+            customer: None,
+            action: "invoice.update".to_owned(),
+            object: Object::new("invoice", minutes),
+            outcome: Outcome::Allowed,
+            fields: Vec::new(),
+            request_id: "r1".to_owned(),
+        };
+        block_on(world.store().append(&[(world.org, event)], at)).unwrap();
+    };
+    for minutes in [1, 30, 59] {
+        write(&world, minutes);
+    }
+    seal(&world, later(76));
+    // Too late for its hour, in the next one, and in none that is sealed.
+    for minutes in [58, 100, 190] {
+        write(&world, minutes);
+    }
+    seal(&world, later(196));
+    let whole = world.written_at(Scope::Audit(AuditFilter::default()), Format::Json, &[], later(200));
+    let log = format!("plixo.test/audit/{}", world.org);
+    let der = block_on(plixo_aws::sign::Sign::public_key(&signer)).unwrap();
+    let key = plixo_seal::PublicKey::new(&log, &der).unwrap();
+    let verify = |text: &str| plixo_seal::verify_file(text.as_bytes(), key.clone(), Some(later(179)), |_| {});
+    let done = verify(&whole).unwrap();
+    // The export itself was begun at the time of the test's start, and is among what the first hour holds.
+    assert_eq!((done.events, done.checkpoints, done.unsealed >= 1), (5, 3, true), "{whole}");
+    for line in whole.lines().filter(|line| line.contains("invoice.update") && !line.contains("\"190\"")) {
+        assert!(verify(&whole.replace(&format!("{line}\n"), "")).is_err(), "without {line}");
+        assert!(verify(&whole.replace(line, &line.replace("update", "create"))).is_err(), "with {line} altered");
+    }
+    // Up to a time, it is verified up to the checkpoint before.
+    let filter = AuditFilter { from: None, to: Some(later(125)) };
+    let part = world.written_at(Scope::Audit(filter), Format::Json, &[], later(200));
+    let done = plixo_seal::verify_file(part.as_bytes(), key.clone(), Some(later(119)), |_| {}).unwrap();
+    assert_eq!((done.events, done.checkpoints), (5, 2));
+}
+
+#[test]
+fn whatever_fails_or_dies_leaves_no_file_twice_and_no_part() {
+    let calls = {
+        let mut world = World::new();
+        world.customer("One");
+        let id = world.export(Scope::Customers(NoFilter {}), Format::Csv, &["name"]);
+        let before = world.faults.calls();
+        assert_eq!(world.take(&id, 1, now()).1, "written");
+        world.faults.calls() - before
+    };
+    assert!(calls >= 8, "{calls}");
+    for n in 0..calls {
+        for fault in Fault::ALL {
+            let mut world = World::new();
+            world.customer("One");
+            let id = world.export(Scope::Customers(NoFilter {}), Format::Csv, &["name"]);
+            world.faults.plan(n, fault);
+            // The process dies, and Lambda ends it.
+            let died = Duration::from_secs(300);
+            let _ = block_on(async { tokio::time::timeout(died, world.taking(&id, 1, now())).await });
+            world.faults.clear();
+            // The queue hands the message out again, half an hour later.
+            let (done, outcome) = world.take(&id, 2, later(30));
+            let row = world.row(&id);
+            let is_too_large = row.failed == Some(Why::TooLarge);
+            assert!(matches!(outcome, "written" | "nothing_to_do"), "{n} {fault:?}: {done:?} {outcome}");
+            assert!(is_too_large || world.file(&id) == "\u{feff}name\r\nOne\r\n", "{n} {fault:?}");
+            assert!(is_too_large || row.file.is_some(), "{n} {fault:?}");
+            assert!(world.bucket.dump().len() <= 1);
+            let ends = world.audited("export.finish");
+            assert_eq!(ends.len(), 1, "{n} {fault:?}: it ends once");
+        }
+    }
+}
+
+#[test]
+fn two_workers_at_once_write_one_after_the_other_or_one_does() {
+    let mut world = World::new();
+    world.customer("One");
+    let id = world.export(Scope::Customers(NoFilter {}), Format::Csv, &["name"]);
+    let (first, second) =
+        block_on(async { tokio::join!(world.taking(&id, 1, now()), world.taking(&id, 2, now())) });
+    let mut outcomes = [first.1, second.1];
+    outcomes.sort_unstable();
+    assert!(matches!(outcomes, ["in_work" | "nothing_to_do", "written"]), "{outcomes:?}");
+    assert_eq!(world.audited("export.finish").len(), 1);
+}
+
+#[test]
+fn what_does_not_succeed_fails_in_the_end_and_says_so() {
+    let mut world = World::new();
+    world.customer("One");
+    let id = world.export(Scope::Customers(NoFilter {}), Format::Csv, &["name"]);
+    for attempt in 1..=5 {
+        // To begin takes three reads and a transaction; then the upload is begun.
+        world.faults.plan(4, Fault::Refuses);
+        let (done, outcome) = world.take(&id, attempt, later(i64::from(attempt) * 30));
+        assert!(done.is_err(), "{attempt}: {outcome}");
+    }
+    world.faults.clear();
+    assert_eq!(world.row(&id).failed, Some(Why::Unavailable));
+    assert_eq!(world.take(&id, 6, later(200)).1, "nothing_to_do");
+    assert_eq!(world.bucket.unfinished(), 0);
+}
+
+#[test]
+fn messages_of_others_are_poison() {
+    let world = World::new();
+    for body in [
+        "{}",
+        "no JSON",
+        r#"{"v":2,"org":"org_01h2xcejqtf2nbrexx3vqjhp41","export":"exp_01h2xcejqtf2nbrexx3vqjhp41"}"#,
+    ] {
+        let message: Message = serde_json::from_value(json!({"messageId": "m1", "body": body})).unwrap();
+        let (done, line) = block_on(world.worker().take(&message, Line::default()));
+        assert!(matches!(done, Err(TaskError::Permanent(_))) && line.outcome == "poison", "{body}");
+    }
+}
+
+#[test]
+fn amounts_have_their_currencys_digits() {
+    for (amount, currency, text) in [
+        (12_345, "EUR", "123.45"),
+        (-1_250, "EUR", "-12.50"),
+        (5, "EUR", "0.05"),
+        (-5, "EUR", "-0.05"),
+        (0, "EUR", "0.00"),
+        (12_345, "JPY", "12345"),
+        (-1, "JPY", "-1"),
+        (12_345, "KWD", "12.345"),
+        (i64::MIN, "EUR", "-92233720368547758.08"),
+    ] {
+        assert_eq!(decimal(&Money::new(amount, currency.parse().unwrap())), text);
+    }
+}
+
+/// What no spreadsheet may see at the beginning of a text, however it is dressed.
+fn runs(text: &str) -> bool {
+    let dressed = text.trim_start_matches(|c: char| {
+        c.is_whitespace() || c.is_control() || "\"'\u{200b}\u{200c}\u{200d}\u{feff}\u{2060}\u{ad}".contains(c)
+    });
+    dressed.starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']) && !text.starts_with('\'')
+        || text.starts_with(['\t', '\r', '\n'])
+}
+
+#[test]
+fn texts_that_begin_like_a_formula_get_an_apostrophe_and_amounts_do_not() {
+    for bad in [
+        "=1+1",
+        "+49 30 1",
+        "-2",
+        "@SUM(A1)",
+        "\t=1",
+        "\rx",
+        "\nx",
+        "  =1",
+        "\"=1",
+        "'=1",
+        "\u{a0}=1",
+        "\u{200b}=1",
+        "\u{feff}=1",
+        "＝1",
+        " ＋1",
+        "－1",
+        "＠a",
+        "\u{0}=1",
+    ] {
+        assert_eq!(harmless(bad), format!("'{bad}"), "{bad:?}");
+    }
+    for fine in ["", "a=b", "Weber", "12.50", "'quoted'", "INV-1", "1-2", " x", "\"x\""] {
+        assert_eq!(harmless(fine), fine);
+    }
+    let mut sheet = Sheet::csv(vec!["total".to_owned(), "memo".to_owned()]);
+    let total = Cell::Money(Money::new(-1_250, "EUR".parse().unwrap()));
+    let row = sheet.row(vec![("memo", Cell::Text("-12.50".to_owned())), ("total", total)]);
+    assert_eq!(String::from_utf8(row).unwrap(), "-12.50,'-12.50\r\n");
+}
+
+proptest! {
+    #[test]
+    fn no_text_runs_and_each_comes_back(
+        texts in proptest::collection::vec(
+            prop_oneof![any::<String>(), "[ \t\"'\u{200b}\u{feff}\r\n]{0,3}[=+@＝＋－＠-]?[a-z,;\"\r\n=]{0,6}"], 1..8),
+    ) {
+        let columns: Vec<String> = (0..texts.len()).map(|n| format!("c{n}")).collect();
+        let names = ["c0", "c1", "c2", "c3", "c4", "c5", "c6", "c7"];
+        let mut sheet = Sheet::csv(columns.clone());
+        let cells = names.into_iter().zip(texts.iter().cloned().map(Cell::Text)).collect();
+        let mut bytes = sheet.head();
+        bytes.extend(sheet.row(cells));
+        let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap();
+        let mut reader = csv::Reader::from_reader(bytes);
+        prop_assert_eq!(reader.headers().unwrap().iter().collect::<Vec<_>>(), columns);
+        let records: Vec<_> = reader.records().collect::<Result<_, _>>().unwrap();
+        prop_assert_eq!(records.len(), 1);
+        for (cell, text) in records[0].iter().zip(&texts) {
+            prop_assert!(!runs(cell), "{:?}", cell);
+            prop_assert_eq!(cell, harmless(text));
+            prop_assert!(cell == text || cell.strip_prefix('\'') == Some(text));
+        }
+    }
+}

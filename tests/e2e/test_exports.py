@@ -1,0 +1,121 @@
+"""Exports from the request to the file, with the real worker, queue and bucket."""
+
+import csv
+import io
+import json
+import urllib.error
+import urllib.request
+
+import pytest
+from conftest import wait_for
+from people import Staff
+
+
+@pytest.fixture(scope="module")
+def admin(stack):
+    return Staff(stack, "billing_admin")
+
+
+@pytest.fixture(scope="module")
+def controller(stack):
+    return Staff(stack, "controller")
+
+
+class NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_):
+        return None
+
+
+def address(person, export):
+    """Where a download leads: status, and location."""
+    url = f"{person.stack.base_url}/v1/orgs/{person.org}/exports/{export}/download"
+    request = urllib.request.Request(url, headers={"authorization": f"Bearer {person.token}"})
+    try:
+        with urllib.request.build_opener(NoRedirect).open(request, timeout=10) as answer:
+            return answer.status, None
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers.get("location")
+
+
+def download(person, export):
+    """The file: its headers and text."""
+    status, to = address(person, export)
+    assert status == 303, status
+    with urllib.request.urlopen(to, timeout=10) as answer:
+        return answer.headers, answer.read().decode()
+
+
+def ready(requester, approver, **order):
+    """The export once its file is there."""
+    asked = requester.make("/exports", order)
+    assert asked["status"] == "pending_approval", asked
+    status, _, told = approver.ask("POST", f"/exports/{asked['id']}/approve", {"digest": asked["digest"]})
+    assert (status, told["status"]) == (200, "approved"), told
+
+    def done():
+        shown = requester.get(f"/exports/{asked['id']}")
+        assert shown["status"] != "failed", shown
+        return shown if shown["status"] == "ready" else None
+
+    return wait_for(done, 30, "file")
+
+
+def test_customers_as_csv_run_no_formula(admin, controller):
+    name = '=HYPERLINK("http://evil.example","Müller, Söhne")'
+    admin.make("/customers", {"name": name, "phone": "+49 30 1"})
+    export = ready(admin, controller, kind="customers", format="csv", columns=["name", "phone", "id"])
+    headers, text = download(admin, export["id"])
+    assert headers["content-type"] == "text/csv; charset=utf-8"
+    assert headers["content-disposition"] == f'attachment; filename="customers-{export["id"]}.csv"'
+    rows = list(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline="")))
+    assert text.startswith("\ufeffname,phone,id\r\n") and len(rows) == export["rows"]
+    [row] = [row for row in rows if "evil" in row["name"]]
+    assert (row["name"], row["phone"]) == ("'" + name, "'+49 30 1")
+
+
+def test_invoices_of_a_customer_as_json_are_those_that_the_api_shows(admin, controller):
+    customer = admin.stack.orgs[0]["customers"][0]["id"]
+    shown = admin.get(f"/invoices?customer_id={customer}&limit=100")["data"]
+    export = ready(admin, controller, kind="invoices", format="json", filter={"customer_id": customer})
+    _, text = download(controller, export["id"])
+    rows = {row["id"]: row for row in json.loads(text)}
+    assert export["rows"] == len(rows) == len(shown) > 0
+    for invoice in shown:
+        for name in ("number", "total", "balance", "status", "due_on", "customer_id"):
+            assert rows[invoice["id"]][name] == invoice[name]
+
+
+def test_the_audit_log_as_json_lines_has_what_the_api_shows(controller):
+    compliance = Staff(controller.stack, "compliance")
+    compliance.get("/invoices")
+    export = ready(compliance, controller, kind="audit", format="json")
+    headers, text = download(compliance, export["id"])
+    assert headers["content-type"] == "application/jsonl"
+    events = {event["id"]: event for event in map(json.loads, text.splitlines())}
+    assert len(events) == export["rows"]
+    [asked] = [event for event in events.values() if event["action"] == "export.approve" and event["object"]["id"] == export["id"]]
+    assert (asked["outcome"], asked["actor"]["role"]) == ("allowed", "controller")
+    [shown] = [event for event in compliance.get(f"/audit-events?object={export['id']}&changes=true")["data"] if event["action"] == "export.approve"]
+    assert {name: shown[name] for name in asked} == asked
+
+
+def test_two_people_are_needed_and_the_file_is_for_few(admin, controller):
+    asked = controller.make("/exports", {"kind": "payments", "format": "csv"})
+    status, _, told = controller.ask("POST", f"/exports/{asked['id']}/approve")
+    assert (status, told["code"]) == (403, "forbidden")
+    export = ready(admin, controller, kind="payments", format="csv", filter={"from": "2020-01-01"})
+    for role, status in (("billing_admin", 303), ("controller", 303), ("cfo", 403), ("viewer", 403)):
+        assert address(Staff(admin.stack, role), export["id"])[0] == status, role
+    other = Staff(admin.stack, "controller", 1)
+    assert other.ask("GET", f"/exports/{export['id']}")[0] == 404
+    assert other.ask("GET", f"/exports/{export['id']}", org=admin.org)[0] == 404
+    status, _, told = controller.ask("POST", f"/exports/{export['id']}/approve")
+    assert (status, told["code"]) == (409, "export_not_pending")
+
+
+def test_a_file_is_one_object_and_no_part_of_it_is_left(stack, admin, controller):
+    export = ready(admin, controller, kind="customers", format="json")
+    s3 = stack.aws("s3")
+    listed = s3.list_objects_v2(Bucket=stack.resources.ExportsBucket, Prefix=f"{admin.org}/{export['id']}")["Contents"]
+    assert [(entry["Key"], entry["Size"]) for entry in listed] == [(f"{admin.org}/{export['id']}", export["size_bytes"])]
+    assert not s3.list_multipart_uploads(Bucket=stack.resources.ExportsBucket).get("Uploads")
