@@ -256,7 +256,7 @@ def work_on_exports(stack):
     staff = Staff(stack, "cfo")
     for order in export_orders(stack):
         yield (made := staff.ask("POST", "/exports", order))
-    yield staff.ask("GET", "/exports")
+    yield staff.ask("GET", "/exports?expand=members")
     yield Staff(stack, "controller").ask("POST", f"/exports/{made[2]['id']}/approve")
 
 

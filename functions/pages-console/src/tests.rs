@@ -279,7 +279,7 @@ impl At<'_> {
             let name = match (n, part.split_once('_').map_or("", |(kind, _)| kind)) {
                 (2, _) if path.starts_with("/assets") => "file",
                 (2, _) => "org",
-                (_, "inv" | "cus" | "pay" | "evt") => "id",
+                (_, "inv" | "cus" | "pay" | "evt" | "exp") => "id",
                 _ => "",
             };
             if name.is_empty() {

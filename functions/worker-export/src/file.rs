@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use plixo_aws::AwsError;
 use plixo_aws::s3::{Objects, Upload};
-use plixo_domain::export::{AuditFilter, Export, Format, Scope};
+use plixo_domain::export::{AuditFilter, Export, Format, Scope, Why};
 use plixo_domain::id::{OrgId, made_at};
 use plixo_domain::ledger::Row;
 use plixo_envelope::KeyService;
@@ -30,6 +30,17 @@ pub(crate) enum FileError {
 }
 
 impl FileError {
+    /// What is told of it, if it is the end.
+    pub(crate) fn why(&self) -> Why {
+        match self {
+            Self::Aws(_)
+            | Self::Store(StoreError::Aws(_) | StoreError::Key(_) | StoreError::NoRandomness) => {
+                Why::Unavailable
+            }
+            Self::Store(_) => Why::Unreadable,
+        }
+    }
+
     /// Whether the same may work later.
     pub(crate) fn is_passing(&self) -> bool {
         match self {

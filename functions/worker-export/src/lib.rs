@@ -133,15 +133,12 @@ impl<T: Tables, K: KeyService, O: Objects> Worker<T, K, O> {
             Ok(Ok((rows, bytes))) => Ok(File { at: now, rows, bytes }),
             Ok(Err(error)) => {
                 let is_last = line.receive_count.unwrap_or_default() >= ATTEMPTS;
-                match (error.is_passing(), is_last) {
-                    (true, false) => {
-                        line.outcome = "unavailable";
-                        self.give_back(org, id, &attempt, line).await?;
-                        return Err(TaskError::Retryable(error.to_string()));
-                    }
-                    (true, true) => Err((Why::Unavailable, error.to_string())),
-                    (false, _) => Err((Why::Unreadable, error.to_string())),
+                if error.is_passing() && !is_last {
+                    line.outcome = "unavailable";
+                    self.give_back(org, id, &attempt, line).await?;
+                    return Err(TaskError::Retryable(error.to_string()));
                 }
+                Err((error.why(), error.to_string()))
             }
             Err(_) => Err((Why::TooLarge, format!("it was not written within {} s", BUDGET.as_secs()))),
         };
