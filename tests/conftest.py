@@ -58,8 +58,11 @@ class Stack:
 
     def plixoctl(self, *arguments):
         """The end of an operators' command."""
-        env = {**os.environ, **self.json["env"]}
-        return subprocess.run([self.bin / "plixoctl", *arguments], env=env, capture_output=True, text=True)
+        return self.run("plixoctl", *arguments, env={**os.environ, **self.json["env"]})
+
+    def run(self, name, *arguments, env):
+        """The end of a command with nothing but this environment."""
+        return subprocess.run([self.bin / name, *arguments], env=env, capture_output=True, text=True)
 
     def ledger(self, org, *what):
         """What `plixoctl demo ledger` shows: the contract's shapes."""

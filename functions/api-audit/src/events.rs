@@ -9,7 +9,7 @@ use plixo_api::input::{self, Expand, Failed, Limit};
 use plixo_api::output;
 use plixo_api::staff::{Staff, deed};
 use plixo_authz::Action;
-use plixo_domain::audit::{Actor, ActorKind, AuditEvent, Object, Outcome};
+use plixo_domain::audit::{Actor, ActorKind, AuditEvent, AuditSeal, Object, Outcome};
 use plixo_domain::id::{AuditId, OrgId};
 use plixo_domain::ledger::{Row, RowKey};
 use plixo_envelope::KeyService;
@@ -76,6 +76,23 @@ pub(crate) struct LogShape {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = Date)]
     looked_back_to_on: Option<Date>,
+    /// How far the log is sealed; absent before it is for the first time, within the organisation's first two hours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seal: Option<SealShape>,
+}
+
+/// How far the log is sealed: what was done to an event before that is found by whoever verifies an export of the log.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AuditSeal)]
+struct SealShape {
+    /// Until when, itself not included.
+    #[schema(value_type = String, format = DateTime)]
+    sealed_to: Timestamp,
+    /// How many events are sealed.
+    events: u64,
+    /// The last checkpoint, a [C2SP signed note](https://c2sp.org/signed-note). Whoever keeps it can prove later that the log has
+    /// only grown.
+    checkpoint: String,
 }
 
 /// An entry of the audit log: who did what to what, and how it ended.
@@ -183,7 +200,7 @@ pub(crate) async fn list<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> R
     let Query { actor, action, object, changes, .. } = &query;
     let filter = output::json(&("audit", query.from, query.to, actor, action, object, changes));
 
-    let visit = staff.desk.enter(&staff.caller, org, &deed, Vec::new()).await?;
+    let visit = staff.desk.enter(&staff.caller, org, &deed, vec![RowKey::AuditSeal]).await?;
     let after = staff.place(&visit, &deed, &filter, query.cursor.as_deref()).await?;
     let (span, after, limit) = (AuditSpan { from, to }, after.as_deref(), query.limit.get());
     let (store, wanted) = (staff.store(), |event: &AuditEvent| wanted.is(event));
@@ -203,8 +220,13 @@ pub(crate) async fn list<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> R
         None => (None, None),
     };
     staff.desk.record(&staff.caller, &visit, &deed, Outcome::Allowed).await?;
+    let seal = visit.book.get::<AuditSeal>(&()).ok().flatten().map(|seal| SealShape {
+        sealed_to: seal.to,
+        events: seal.size,
+        checkpoint: seal.note.clone(),
+    });
     let data = events.into_iter().map(|event| EventShape::new(event, &emails)).collect();
-    Ok(Response::json(200, output::json(&LogShape { data, next_cursor, looked_back_to_on })))
+    Ok(Response::json(200, output::json(&LogShape { data, next_cursor, looked_back_to_on, seal })))
 }
 
 /// The emails of the members who acted, by their ids, in two reads. Who is no member any more has none.

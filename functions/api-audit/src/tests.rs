@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use plixo_authz::Authz;
-use plixo_domain::audit::{Actor, ActorKind, AuditEvent, Object, Outcome};
+use plixo_domain::audit::{Actor, ActorKind, AuditEvent, AuditSeal, Object, Outcome};
 use plixo_domain::id::{Ids, OrgId};
 use plixo_domain::ledger::{Book, Organisation, Private, Residency, RowKey};
 use plixo_domain::people::{Member, MemberState, Role, UserId, add_member};
@@ -502,6 +502,21 @@ fn nothing_is_shown_that_cannot_be_audited() {
         let answer = world.fork(&faults).get(&query);
         assert_eq!((answer.status, &answer.body["code"]), (503, &json!("unavailable")), "call {call}");
     }
+}
+
+#[test]
+fn how_far_the_log_is_sealed_is_said_once_it_is() {
+    let world = World::new();
+    world.write(&[1]);
+    assert!(world.get("").body.get("seal").is_none());
+    let [org, _] = world.orgs;
+    let (to, note, nothing) = (ago(DAY), "a checkpoint".to_owned(), Vec::new());
+    let seal = AuditSeal { to, size: 7, note, range: Vec::new(), recent: nothing, sealed_at: now() };
+    let mut book = Book::default();
+    book.put_new(seal);
+    block_on(world.store().commit(&org, &book, None, &[], now())).unwrap();
+    let expected = json!({"sealed_to": ago(DAY), "events": 7, "checkpoint": "a checkpoint"});
+    assert_eq!(world.get("").body["seal"], expected);
 }
 
 #[test]

@@ -196,7 +196,13 @@ impl World {
         let (body, _) = self.queue.sent().pop().unwrap();
         let message: Message =
             serde_json::from_value(json!({"messageId": "m1", "body": body, "attributes": {}})).unwrap();
-        let worker = Worker::new(self.store(), Authz::new().unwrap(), self.bucket.clone(), FakeBucket::default(), entropy);
+        let worker = Worker::new(
+            self.store(),
+            Authz::new().unwrap(),
+            self.bucket.clone(),
+            FakeBucket::default(),
+            entropy,
+        );
         let line = Line {
             timestamp: now(),
             message_id: Some("m1".to_owned()),
@@ -252,8 +258,7 @@ impl World {
     fn audited(&self, action: &str) -> Vec<Outcome> {
         let dump = self.tables.dump();
         let items = dump.iter().filter(|(key, _)| key.table == Table::Audit);
-        let events =
-            items.map(|(_, item)| plixo_store::to_audit_event(&item).unwrap());
+        let events = items.map(|(_, item)| plixo_store::to_audit_event(&item).unwrap());
         let mut events: Vec<_> = events.filter(|event| event.action == action).collect();
         events.sort_by_key(|event| event.at);
         events.into_iter().map(|event| event.outcome).collect()

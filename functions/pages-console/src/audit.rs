@@ -133,7 +133,7 @@ pub(crate) async fn list(visit: &Visit<'_>) -> Result<Response, Failed> {
         }
         Err(problem) => return Err(problem.into()),
     };
-    let AuditEvents { data, next_cursor, looked_back_to_on } = part;
+    let AuditEvents { data, next_cursor, looked_back_to_on, seal } = part;
     let rows = data.into_iter().map(Logged::split).map(|(event, who)| AuditRow { who, event }).collect();
     let shown = AuditLog {
         frame: visit.frame()?,
@@ -142,6 +142,7 @@ pub(crate) async fn list(visit: &Visit<'_>) -> Result<Response, Failed> {
         rows,
         paging: Paging { next: next_cursor, is_first },
         looked_back_to: looked_back_to_on,
+        sealed_to: seal.map(|seal| seal.sealed_to),
         errors,
     };
     Ok(Visit::shown(&shown.errors, shown.render()))

@@ -307,6 +307,13 @@ pub(crate) struct AuditEvents {
     pub(crate) data: Vec<Logged>,
     pub(crate) next_cursor: Option<String>,
     pub(crate) looked_back_to_on: Option<Date>,
+    pub(crate) seal: Option<Seal>,
+}
+
+/// How far the log is sealed.
+#[derive(Deserialize)]
+pub(crate) struct Seal {
+    pub(crate) sealed_to: Timestamp,
 }
 
 /// An audit event, with the actor's email where it is known.

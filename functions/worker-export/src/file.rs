@@ -37,7 +37,7 @@ impl FileError {
             | Self::Store(StoreError::Aws(_) | StoreError::Key(_) | StoreError::NoRandomness) => {
                 Why::Unavailable
             }
-            Self::Store(_) => Why::Unreadable,
+            Self::Store(_) | Self::Checkpoints(_) => Why::Unreadable,
         }
     }
 

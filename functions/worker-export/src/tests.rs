@@ -83,7 +83,13 @@ impl World {
     }
 
     fn worker(&self) -> Worker<FakeTables, FakeKms, FakeBucket> {
-        Worker::new(self.store(), Authz::new().unwrap(), self.bucket.clone(), self.checkpoints.clone(), entropy)
+        Worker::new(
+            self.store(),
+            Authz::new().unwrap(),
+            self.bucket.clone(),
+            self.checkpoints.clone(),
+            entropy,
+        )
     }
 
     fn put(&self, row: impl Kept) {
@@ -179,8 +185,12 @@ impl World {
     }
 
     fn written(&mut self, scope: Scope, format: Format, columns: &[&str]) -> String {
+        self.written_at(scope, format, columns, now())
+    }
+
+    fn written_at(&mut self, scope: Scope, format: Format, columns: &[&str], at: Timestamp) -> String {
         let id = self.export(scope, format, columns);
-        let (done, outcome) = self.take(&id, 1, now());
+        let (done, outcome) = self.take(&id, 1, at);
         assert_eq!(outcome, "written", "{done:?}");
         let file = self.row(&id).file.unwrap();
         let text = self.file(&id);
@@ -191,8 +201,7 @@ impl World {
     fn audited(&self, action: &str) -> Vec<AuditEvent> {
         let dump = self.tables.dump();
         let items = dump.iter().filter(|(key, _)| key.table == Table::Audit);
-        let events =
-            items.map(|(_, item)| plixo_store::to_audit_event(&item).unwrap());
+        let events = items.map(|(_, item)| plixo_store::to_audit_event(&item).unwrap());
         events.filter(|event| event.action == action).collect()
     }
 }
@@ -298,7 +307,12 @@ fn a_whole_audit_log_is_verified_from_its_file_alone() {
     let signer = FakeSigner::new(Faults::default());
     let seal = |world: &World, at: Timestamp| {
         let store = Store::new(world.tables.clone(), plixo_envelope::NoKeys, entropy);
-        let job = job_audit_seal::Job::new(store, world.checkpoints.clone(), signer.clone(), "plixo.test/audit".to_owned());
+        let job = job_audit_seal::Job::new(
+            store,
+            world.checkpoints.clone(),
+            signer.clone(),
+            "plixo.test/audit".to_owned(),
+        );
         let line = Line { timestamp: at, ..Line::default() };
         block_on(job.run(job_audit_seal::Wanted::default(), line)).0.unwrap();
     };
@@ -337,7 +351,10 @@ fn a_whole_audit_log_is_verified_from_its_file_alone() {
     assert_eq!((done.events, done.checkpoints, done.unsealed >= 1), (5, 3, true), "{whole}");
     for line in whole.lines().filter(|line| line.contains("invoice.update") && !line.contains("\"190\"")) {
         assert!(verify(&whole.replace(&format!("{line}\n"), "")).is_err(), "without {line}");
-        assert!(verify(&whole.replace(line, &line.replace("update", "create"))).is_err(), "with {line} altered");
+        assert!(
+            verify(&whole.replace(line, &line.replace("update", "create"))).is_err(),
+            "with {line} altered"
+        );
     }
     // Up to a time, it is verified up to the checkpoint before.
     let filter = AuditFilter { from: None, to: Some(later(125)) };

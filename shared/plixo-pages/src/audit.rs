@@ -1,6 +1,7 @@
 //! The audit log.
 
 use askama::Template;
+use jiff::Timestamp;
 use jiff::civil::Date;
 use plixo_domain::audit::AuditEvent;
 
@@ -24,6 +25,8 @@ pub struct AuditLog {
     pub paging: Paging,
     /// Where there is a next page: the earliest day that was looked at for this one.
     pub looked_back_to: Option<Date>,
+    /// Until when the log is sealed; `None` before it is for the first time.
+    pub sealed_to: Option<Timestamp>,
     /// What is wrong with the filter.
     pub errors: Errors,
 }

@@ -1432,6 +1432,7 @@ impl Make<'_> {
             rows,
             paging: Paging { next: self.some("next"), is_first: true },
             looked_back_to: day(1),
+            sealed_to: Some(moment()),
             errors: Errors::default(),
         };
         self.add("audit", page.clone().render());
@@ -1454,7 +1455,8 @@ impl Make<'_> {
         self.add("audit-wrong", wrong.render());
         let part = AuditLog { rows: Vec::new(), filter: filter.clone(), ..page.clone() };
         self.add("audit-nothing-in-part", part.render());
-        let empty = AuditLog { rows: Vec::new(), paging: first(), looked_back_to: None, ..page };
+        let empty =
+            AuditLog { rows: Vec::new(), paging: first(), looked_back_to: None, sealed_to: None, ..page };
         self.add("audit-none-fits", AuditLog { filter, ..empty.clone() }.render());
         self.add("audit-end", AuditLog { paging: Paging::default(), ..empty.clone() }.render());
         self.add("audit-empty", empty.render());

@@ -1,0 +1,100 @@
+"""The audit log sealed, exported with its checkpoints, and verified offline with the public key alone."""
+
+import json
+import re
+import time
+
+import pytest
+from botocore.exceptions import ClientError
+from conftest import wait_for
+from people import Staff, seal
+from test_exports import download, ready
+
+
+@pytest.fixture(scope="module")
+def exported(stack):
+    """A log as a file, the name and the key of it, and until when it is sealed."""
+    compliance, controller = Staff(stack, "compliance"), Staff(stack, "controller")
+    controller.make("/customers", {"name": "Weber"})
+    assert seal(stack)
+    for _ in range(3):
+        compliance.get("/invoices")
+    until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    assert seal(stack)
+    export = ready(compliance, controller, kind="audit", format="json")
+    told = stack.plixoctl("audit", "key", "--org", controller.org)
+    assert told.returncode == 0, told.stderr
+    return download(compliance, export["id"])[1], json.loads(told.stdout), until
+
+
+@pytest.fixture
+def verify(stack, exported, tmp_path):
+    """Verifies a file with nothing of the stack at hand: the code it ends with, and what it says."""
+
+    def verified(text, *options, key=exported[1]["key"]):
+        (file := tmp_path / "audit.jsonl").write_text(text)
+        done = stack.run("plixoctl", "audit", "verify", str(file), "--key", key, *options, env={})
+        return done.returncode, json.loads(done.stdout) if done.stdout else done.stderr
+
+    return verified
+
+
+def test_a_log_is_as_it_was_sealed(exported, verify):
+    text, log, until = exported
+    assert re.fullmatch(r"plixo[^/]*/audit/org_\w+", log["log"]), log
+    code, told = verify(text, "--until", until)
+    assert code == 0, told
+    lines = [line for line in text.splitlines() if line.startswith('{"id":')]
+    assert (told["verified"], told["log"]) == (True, log["log"])
+    assert told["events"] + told["not_sealed_yet"] == len(lines) and told["events"] > 5 and told["not_sealed_yet"] > 0
+    assert told["sealed_to"] >= until
+    # From where people came is nobody's to read who has the file.
+    assert "user_agent" not in "".join(line for line in lines if '"kind":"member"' in line)
+
+
+def test_what_was_done_to_it_is_named(exported, verify):
+    text, _, until = exported
+    lines = text.splitlines(keepends=True)
+    events = [n for n, line in enumerate(lines) if line.startswith('{"id":')]
+    sealed = [n for n in events if n < lines.index('{"unsealed":true}\n')]
+    victim = sealed[len(sealed) // 2]
+    id = json.loads(lines[victim])["id"]
+    altered = lines[victim].replace('"outcome":"allowed"', '"outcome":"denied"')
+    others = {
+        f"event {id} was altered": [*lines[:victim], altered, *lines[victim + 1:]],
+        f"event {id} is missing": [*lines[:victim], *lines[victim + 1:]],
+    }
+    for what, told in others.items():
+        code, said = verify("".join(told))
+        assert code == 1 and what in said, said
+    code, said = verify("".join(lines[: sealed[-1] + 1]), "--until", "2100-01-01T00:00:00Z")
+    assert code == 1 and "nothing is sealed until 2100" in said, said
+    first = next(n for n, line in enumerate(lines) if n and line.startswith('{"checkpoint":'))
+    assert verify("".join(lines[first:]))[0] == 1, "the first checkpoint is missing"
+    assert verify(text)[0] == 0
+
+
+def test_another_key_verifies_nothing(stack, exported, verify):
+    other = json.loads(stack.plixoctl("audit", "key", "--org", stack.orgs[1]["id"]).stdout)
+    code, said = verify(exported[0], key=other["key"])
+    assert code == 1 and "another log" in said or "not signed by the key" in said, said
+
+
+def test_empty_hours_cost_nothing_but_a_checkpoint_and_nobody_replaces_one(stack):
+    s3, bucket = stack.aws("s3"), stack.resources.CheckpointsBucket
+    names = lambda: {it["Key"] for it in s3.list_objects_v2(Bucket=bucket, Prefix=stack.orgs[1]["id"])["Contents"]}  # noqa: E731
+    before = names()
+    # Its log has only what was done to seed it, so the next spans are empty.
+    wait_for(lambda: seal(stack) and names() > before, 10, "checkpoint")
+    name = next(iter(names()))
+    version = s3.list_object_versions(Bucket=bucket, Prefix=name)["Versions"][0]["VersionId"]
+    with pytest.raises(ClientError, match="AccessDenied|Access Denied|WORM"):
+        s3.delete_object(Bucket=bucket, Key=name, VersionId=version)
+
+
+def test_a_run_is_told_of_and_one_that_asks_for_the_future_fails(stack):
+    line = wait_for(lambda: [it for it in stack.lines("job-audit-seal") if it["outcome"] == "sealed"], 5, "line")[-1]
+    assert line["items"] >= 0 and line["span"] == "job"
+    order = json.dumps({"seal_until": "2100-01-01T00:00:00Z"}).encode()
+    answer = stack.aws("lambda").invoke(FunctionName=stack.resources.JobAuditSeal, Payload=order)
+    assert "FunctionError" in answer
