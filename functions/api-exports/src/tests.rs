@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use plixo_authz::Authz;
-use plixo_domain::audit::{AuditEvent, Outcome};
+use plixo_domain::audit::Outcome;
 use plixo_domain::export::Export;
 use plixo_domain::id::{Ids, OrgId};
 use plixo_domain::ledger::{Book, Kept, Organisation, Private, Residency, Row, RowKey};
