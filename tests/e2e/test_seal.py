@@ -7,8 +7,8 @@ import time
 import pytest
 from botocore.exceptions import ClientError
 from conftest import wait_for
+from exports import download, ready
 from people import Staff, seal
-from test_exports import download, ready
 
 
 @pytest.fixture(scope="module")

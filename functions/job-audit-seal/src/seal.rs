@@ -63,7 +63,9 @@ impl<T: Tables, O: Objects, S: Sign> Job<T, O, S> {
                     return Err("no time was left for all of it".to_owned());
                 }
                 let hour = hour_of(from).saturating_add(SignedDuration::from_hours(1)).unwrap_or(until);
-                let span = Span { from, to: hour.min(until) };
+                // What was written before there was a seal is sealed as one.
+                let to = if log.head.sealed_to().is_none() { until } else { hour.min(until) };
+                let span = Span { from, to };
                 match self.seal_span(org, &key, log, span, now).await? {
                     Some(next) => log = next,
                     // Another run is at it as well: what it has done need not be done again.

@@ -145,11 +145,12 @@ impl World {
 fn every_hour_of_every_log_is_sealed_once_empty_ones_too() {
     let mut world = World::new(3);
     let first = world.write(0, made());
+    assert_eq!(world.run(at("2026-11-29T09:20:00Z")).1, 3);
     let second = world.write(0, at("2026-11-29T10:59:59.999999Z"));
     let third = world.write(0, at("2026-11-29T11:00:00Z"));
     world.write(1, at("2026-11-29T11:10:00Z"));
     // The hour that ended 16 minutes ago is the last one.
-    assert_eq!(world.run(at("2026-11-29T12:15:59Z")).1, 3 * 3);
+    assert_eq!(world.run(at("2026-11-29T12:15:59Z")).1, 3 * 2);
     assert_eq!(
         world.verified(0),
         (Some(at("2026-11-29T11:00:00Z")), vec![vec![first], vec![], vec![second]])
@@ -163,6 +164,15 @@ fn every_hour_of_every_log_is_sealed_once_empty_ones_too() {
     let calls = world.faults.calls();
     assert_eq!(world.run(at("2026-11-29T12:40:00Z")).1, 0);
     assert_eq!(world.faults.calls() - calls, 1 + 16 + 3, "the key, the organisations, and a row of each");
+}
+
+#[test]
+fn a_log_from_before_there_was_a_seal_is_sealed_as_one() {
+    let mut world = World::new(1);
+    let ids = [made(), at("2027-02-03T04:05:06Z"), at("2027-02-03T04:05:07Z"), at("2027-11-29T08:59:59Z")];
+    let ids = ids.map(|at| world.write(0, at));
+    assert_eq!(world.run(at("2027-11-29T09:16:00Z")).1, 1);
+    assert_eq!(world.verified(0), (Some(at("2027-11-29T09:00:00Z")), vec![ids.to_vec()]));
 }
 
 #[test]
@@ -194,13 +204,13 @@ fn a_log_is_sealed_until_now_for_whoever_needs_it() {
     for wrong in [at("2026-11-29T09:20:01Z"), at("2026-11-29T09:20:00.5Z")] {
         assert!(matches!(world.run_until(now, Some(wrong)).0, Err(TaskError::Permanent(_))));
     }
-    assert_eq!(world.run_until(now, Some(at("2026-11-29T09:20:00Z"))).1, 2);
+    assert_eq!(world.run_until(now, Some(at("2026-11-29T09:20:00Z"))).1, 1);
     let late = world.write(0, at("2026-11-29T09:19:00Z"));
     let second = world.write(0, at("2026-11-29T09:40:00Z"));
     assert_eq!(world.run(at("2026-11-29T10:16:00Z")).1, 1, "up to the full hour");
     let (until, spans) = world.verified(0);
     assert_eq!(until, Some(at("2026-11-29T10:00:00Z")));
-    assert_eq!(spans, [vec![], vec![first], vec![late, second]]);
+    assert_eq!(spans, [vec![first], vec![late, second]]);
 }
 
 /// The work, or nothing where it never ends because its process died.
@@ -220,11 +230,10 @@ async fn until_dead<T>(work: impl Future<Output = T>) -> Option<T> {
 fn whatever_goes_wrong_the_next_run_makes_it_good() {
     let build = || {
         let mut world = World::new(2);
-        let ids = [
-            world.write(0, made()),
-            world.write(0, at("2026-11-29T09:59:50Z")),
-            world.write(0, at("2026-11-29T10:00:10Z")),
-        ];
+        let first = world.write(0, made());
+        world.run(at("2026-11-29T09:16:00Z")).0.unwrap();
+        let ids =
+            [first, world.write(0, at("2026-11-29T09:59:50Z")), world.write(0, at("2026-11-29T10:00:10Z"))];
         (world, ids)
     };
     let now = at("2026-11-29T11:16:00Z");

@@ -212,49 +212,46 @@ impl<T: Tables, K: KeyService> Store<T, K> {
         after: Option<&AuditId>,
         limit: usize,
     ) -> Result<(Vec<(AuditId, String)>, bool), StoreError> {
-        let from = after.map_or(span.from, made_at).max(span.from);
-        let (first, last) = (id_at(from, 0), id_before(span.to));
-        let first = after.filter(|after| **after > first).map_or(first, |after| *after);
-        let day = keys::day(from);
-        let piece = limit / usize::from(AUDIT_SHARDS) + 4;
-        let part = |shard| {
-            self.tables.items(Range {
-                table: Table::Audit,
-                index: Index::Primary,
-                partition: keys::audit_partition(org, day, shard),
-                from: Some(first.to_string()),
-                to: Some(last.to_string()),
-                descending: false,
-                // One more, because the range may begin with the place itself.
-                limit: piece.saturating_add(1),
-            })
-        };
-        let parts = try_join_all((0..AUDIT_SHARDS).map(part)).await?;
-        // Beyond the last one read of a partition of which there may be more, what was read of another may not be the next one.
-        let unfinished = parts.iter().filter(|read| read.len() > piece);
-        let ceiling = unfinished.filter_map(|read| read.last().map(|(id, _)| id.clone())).min();
-        let mut texts = Vec::new();
-        for (id, item) in parts.into_iter().flatten() {
-            if ceiling.as_ref().is_none_or(|ceiling| id <= *ceiling) {
-                let id =
-                    id.parse().map_err(|_| StoreError::Corrupt("an audit event without an id".to_owned()))?;
-                if Some(&id) != after {
-                    texts.push((id, items::text(&item)?.to_owned()));
+        let (last, piece) = (id_before(span.to), limit / usize::from(AUDIT_SHARDS) + 4);
+        let mut from = after.copied().unwrap_or(id_at(span.from, 0)).max(id_at(span.from, 0));
+        loop {
+            let day = keys::day(made_at(&from));
+            let part = |shard| {
+                self.tables.items(Range {
+                    table: Table::Audit,
+                    index: Index::Primary,
+                    partition: keys::audit_partition(org, day, shard),
+                    from: Some(from.to_string()),
+                    to: Some(last.to_string()),
+                    descending: false,
+                    // One more, because the range may begin with the place itself.
+                    limit: piece.saturating_add(1),
+                })
+            };
+            let parts = try_join_all((0..AUDIT_SHARDS).map(part)).await?;
+            // Beyond the last one read of a partition of which there may be more, what was read of another may not be the next one.
+            let unfinished = parts.iter().filter(|read| read.len() > piece);
+            let ceiling = unfinished.filter_map(|read| read.last().map(|(id, _)| id.clone())).min();
+            let mut texts = Vec::new();
+            for (id, item) in parts.into_iter().flatten() {
+                if ceiling.as_ref().is_none_or(|ceiling| id <= *ceiling) {
+                    let id: AuditId = id
+                        .parse()
+                        .map_err(|_| StoreError::Corrupt("an audit event without an id".to_owned()))?;
+                    if Some(&id) != after {
+                        texts.push((id, items::text(&item)?.to_owned()));
+                    }
                 }
             }
-        }
-        texts.sort_unstable_by_key(|(id, _)| *id);
-        let next_day = day.tomorrow().ok().and_then(|day| day.to_zoned(TimeZone::UTC).ok());
-        let next_day = next_day.map(|day| day.timestamp()).filter(|day| *day < span.to);
-        match (ceiling, next_day) {
-            (Some(_), _) => Ok((texts, false)),
-            (None, None) => Ok((texts, true)),
-            (None, Some(from)) => {
-                // At most one more round: a day without events is read once.
-                let rest = AuditSpan { from, ..span };
-                let (more, is_last) = Box::pin(self.audit_in_order(org, rest, None, limit)).await?;
-                texts.extend(more);
-                Ok((texts, is_last))
+            texts.sort_unstable_by_key(|(id, _)| *id);
+            let next_day = day.tomorrow().ok().and_then(|day| day.to_zoned(TimeZone::UTC).ok());
+            let next_day = next_day.map(|day| day.timestamp()).filter(|day| *day < span.to);
+            match next_day {
+                _ if ceiling.is_some() => return Ok((texts, false)),
+                None => return Ok((texts, true)),
+                Some(_) if !texts.is_empty() => return Ok((texts, false)),
+                // A day without events, or with none after that one.
+                Some(day) => from = id_at(day, 0),
             }
         }
     }

@@ -1,0 +1,45 @@
+"""Exports, from the request to the file."""
+
+import urllib.error
+import urllib.request
+
+from conftest import wait_for
+
+
+class NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_):
+        return None
+
+
+def address(person, export):
+    """Where a download leads: status, and location."""
+    url = f"{person.stack.base_url}/v1/orgs/{person.org}/exports/{export}/download"
+    request = urllib.request.Request(url, headers={"authorization": f"Bearer {person.token}"})
+    try:
+        with urllib.request.build_opener(NoRedirect).open(request, timeout=10) as answer:
+            return answer.status, None
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers.get("location")
+
+
+def download(person, export):
+    """The file: its headers and text."""
+    status, to = address(person, export)
+    assert status == 303, status
+    with urllib.request.urlopen(to, timeout=10) as answer:
+        return answer.headers, answer.read().decode()
+
+
+def ready(requester, approver, **order):
+    """The export once its file is there."""
+    asked = requester.make("/exports", order)
+    assert asked["status"] == "pending_approval", asked
+    status, _, told = approver.ask("POST", f"/exports/{asked['id']}/approve", {"digest": asked["digest"]})
+    assert (status, told["status"]) == (200, "approved"), told
+
+    def done():
+        shown = requester.get(f"/exports/{asked['id']}")
+        assert shown["status"] != "failed", shown
+        return shown if shown["status"] == "ready" else None
+
+    return wait_for(done, 30, "file")
