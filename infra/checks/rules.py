@@ -316,6 +316,19 @@ def bucket_owner_enforced(stack: Stack) -> Objections:
             yield name, "access control lists are possible"
 
 
+@rule("checkpoints-locked", "a checkpoint that can be replaced proves nothing")
+def checkpoints_locked(stack: Stack) -> Objections:
+    for name, p in stack.of("AWS::S3::Bucket"):
+        if not name.startswith("Checkpoints"):
+            continue
+        lock = p.get("ObjectLockConfiguration", {}).get("Rule", {}).get("DefaultRetention", {})
+        if not p.get("ObjectLockEnabled") or lock.get("Mode") != "COMPLIANCE" or "Days" not in lock:
+            yield name, "somebody can delete what it holds"
+        if any(s.get("Effect") == "Allow" and set(listed(s.get("Action"))) & {"s3:DeleteObject", "s3:DeleteObjectVersion", "s3:BypassGovernanceRetention"}
+               and name in str(s.get("Resource")) for _, s in stack.statements()):
+            yield name, "a function may delete what it holds"
+
+
 # ---- Keys and secrets ------------------------------------------------------------------------------------------------
 
 
