@@ -258,7 +258,7 @@ impl World {
     fn audited(&self, action: &str) -> Vec<Outcome> {
         let dump = self.tables.dump();
         let items = dump.iter().filter(|(key, _)| key.table == Table::Audit);
-        let events = items.map(|(_, item)| plixo_store::to_audit_event(&item).unwrap());
+        let events = items.map(|(_, item)| plixo_store::to_audit_event(item).unwrap());
         let mut events: Vec<_> = events.filter(|event| event.action == action).collect();
         events.sort_by_key(|event| event.at);
         events.into_iter().map(|event| event.outcome).collect()

@@ -217,7 +217,7 @@ impl World {
     fn audit(&self) -> Vec<AuditEvent> {
         let dump = self.tables.dump();
         let items = dump.iter().filter(|(key, _)| key.table == Table::Audit);
-        items.map(|(_, item)| plixo_store::to_audit_event(&item).unwrap()).collect()
+        items.map(|(_, item)| plixo_store::to_audit_event(item).unwrap()).collect()
     }
 }
 

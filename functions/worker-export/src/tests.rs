@@ -201,7 +201,7 @@ impl World {
     fn audited(&self, action: &str) -> Vec<AuditEvent> {
         let dump = self.tables.dump();
         let items = dump.iter().filter(|(key, _)| key.table == Table::Audit);
-        let events = items.map(|(_, item)| plixo_store::to_audit_event(&item).unwrap());
+        let events = items.map(|(_, item)| plixo_store::to_audit_event(item).unwrap());
         events.filter(|event| event.action == action).collect()
     }
 }

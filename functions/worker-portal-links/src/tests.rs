@@ -160,7 +160,7 @@ impl World {
     fn audit(&self) -> Vec<String> {
         let dump = self.tables.dump();
         let items = dump.iter().filter(|(key, _)| key.table == Table::Audit);
-        let events = items.map(|(_, item)| plixo_store::to_audit_event(&item).unwrap());
+        let events = items.map(|(_, item)| plixo_store::to_audit_event(item).unwrap());
         let mut told: Vec<_> = events.map(|event| format!("{} {}", event.actor.id, event.action)).collect();
         told.sort();
         told
