@@ -54,6 +54,7 @@ UNSCOPED_ACTIONS = {"xray:PutTelemetryRecords", "xray:PutTraceSegments"}
 # The key whose use names the organisation, the key that only hashes, and the table to which functions only ever add.
 ENVELOPE_KEY = "EnvelopeKey"
 HASH_KEY = "HashKey"
+SEAL_KEY = "SealKey"
 AUDIT_TABLE = "AuditTable"
 # Whom email comes from; its identity is not this stack's, for its domain is not.
 SENDER = "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:identity/${SenderEmail}"
@@ -603,6 +604,9 @@ def rights_key_condition(stack: Stack) -> Objections:
             elif stack.target(resource, "AWS::KMS::Key") == HASH_KEY and s["Action"] == "kms:GenerateMac":
                 if condition != {"StringEquals": {"kms:MacAlgorithm": "HMAC_SHA_256"}}:
                     yield name, f"uses {HASH_KEY} for other algorithms"
+            elif stack.target(resource, "AWS::KMS::Key") == SEAL_KEY and s["Action"] == "kms:Sign":
+                if condition != {"StringEquals": {"kms:SigningAlgorithm": "ECDSA_SHA_256"}}:
+                    yield name, f"uses {SEAL_KEY} for other algorithms"
             elif set(condition.get("StringEquals", {})) != {"kms:ViaService"}:
                 yield name, f"uses {json.dumps(resource)} other than through a service"
 

@@ -28,9 +28,8 @@ OUTSIDE = ("ApiWebhooks", "PagesConsole", "PagesPortal", "WorkerErp", "WorkerPor
 
 SUPPRESSIONS = (
     Suppression(
-        "CKV_AWS_7", ("HashKey", "SealKey"),
-        "KMS rotates no HMAC and no signing keys; with other hashes all that is kept under them would be forgotten at once, and "
-        "what was signed is verified with one public key for years.",
+        "CKV_AWS_7", ("HashKey",),
+        "KMS rotates no HMAC keys; and with another key all that is kept under hashes would be forgotten at once.",
     ),
     Suppression(
         "CKV_AWS_18", ("CheckpointsBucket",),
