@@ -74,6 +74,13 @@ bench-worker-cash: ## measure what a matched payment costs among 100,000 open in
 bench-worker-export: ## measure the memory of an export of 100,000 rows
 	cargo run --quiet --locked --release -p worker-export --example memory
 
+.PHONY: bench-seal
+bench-seal: ## measure how long plixoctl verifies an audit log of a million events, and in how much memory
+	cargo build --quiet --locked --release -p plixoctl
+	cargo run --quiet --locked --release -p plixo-seal --example million -- $(CARGO_TARGET_DIR)/million.jsonl $(CARGO_TARGET_DIR)/million.key
+	python3 benches/peak.py $(CARGO_TARGET_DIR)/release/plixoctl audit verify $(CARGO_TARGET_DIR)/million.jsonl --key $(CARGO_TARGET_DIR)/million.key
+	rm $(CARGO_TARGET_DIR)/million.jsonl
+
 .PHONY: openapi
 openapi: ## write docs/openapi.json as the handlers say it
 	cargo run --quiet --locked -p pages-docs --example openapi > docs/openapi.json.new

@@ -226,15 +226,15 @@ def from_sender(event: dict) -> dict:
 
 
 def kms_condition_keys(body: bytes) -> dict:
-    """The keys that a request's encryption context and its kind of hash add
+    """The keys that a request's encryption context and its kind of hash or signature add
     (https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html).
     """
     try:
         request = json.loads(body)
-        context, algorithm = request.get("EncryptionContext"), request.get("MacAlgorithm")
+        context = request.get("EncryptionContext")
     except (ValueError, AttributeError):
         return {}
-    keys = {"kms:MacAlgorithm": algorithm} if algorithm else {}
+    keys = {f"kms:{name}": request[name] for name in ("MacAlgorithm", "SigningAlgorithm") if request.get(name)}
     if context:
         keys |= {"kms:EncryptionContextKeys": list(context)}
         keys |= {f"kms:EncryptionContext:{k}": v for k, v in context.items()}

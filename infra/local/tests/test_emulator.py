@@ -66,6 +66,8 @@ def test_encryption_contexts_become_condition_keys():
 def test_a_kind_of_hash_becomes_a_condition_key():
     body = json.dumps({"KeyId": "k", "MacAlgorithm": "HMAC_SHA_256", "Message": "bQ=="}).encode()
     assert emulator.kms_condition_keys(body) == {"kms:MacAlgorithm": "HMAC_SHA_256"}
+    body = json.dumps({"KeyId": "k", "SigningAlgorithm": "ECDSA_SHA_256", "Message": "bQ=="}).encode()
+    assert emulator.kms_condition_keys(body) == {"kms:SigningAlgorithm": "ECDSA_SHA_256"}
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b'{"EncryptionContext":{}}'])
