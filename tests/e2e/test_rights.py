@@ -27,7 +27,7 @@ NOT_ASKED_HERE = {
     *(f"{worker}:dynamodb:{right}@LedgerTable" for right in ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams") for worker in FOLLOWED),
     *(f"{worker}:sqs:SendMessage@{queue}" for worker, queue in FOLLOWED.items()),
     *(f"{function}:kms:GenerateDataKey@StorageKey" for function in ("ApiWebhooks", "JobLinkKeyRotation", "PagesConsole", "WorkerErp")),
-    *(f"{function}:kms:GenerateDataKey@StorageKey" for function in ("JobAuditSeal", "WorkerExport")), "JobAuditSeal:s3:ListBucket@CheckpointsBucket",
+    *(f"{function}:kms:GenerateDataKey@StorageKey" for function in ("JobAuditSeal", "WorkerExport")), *(f"{function}:s3:ListBucket@CheckpointsBucket" for function in ("JobAuditSeal", "WorkerExport")),
 }
 OF_ALL_NOT_ASKED_HERE = re.compile(r"\w+:(logs:.*|xray:.*|kms:Decrypt@StorageKey)")
 # What the console's log does not tell of, for it is told in the line of an API that it asks in process, and what was asked is done.
