@@ -1,8 +1,10 @@
 //! The whole audit log with its checkpoints, for whoever verifies it offline.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
+use futures::future::try_join_all;
 use jiff::{SignedDuration, Timestamp};
+use plixo_aws::AwsError;
 use plixo_aws::s3::{Objects, Upload};
 use plixo_domain::id::{AuditId, OrgId, made_at};
 use plixo_envelope::KeyService;
@@ -14,6 +16,8 @@ use crate::file::FileError;
 
 /// So many audit events are read at once.
 const EVENTS: usize = 1_000;
+/// So many checkpoints are fetched at once.
+const AHEAD: i64 = 32;
 
 /// Writes a log from its first checkpoint on, up to the last one that ends by `to`, then what is not sealed yet up to there.
 pub(crate) async fn write<T: Tables, K: KeyService, O: Objects>(
@@ -31,7 +35,8 @@ pub(crate) async fn write<T: Tables, K: KeyService, O: Objects>(
     let (mut from, mut size) = (beginning(org), 0);
     // The events of lists that one of the next spans may look at as well.
     let mut known = BTreeSet::new();
-    while let Some(note) = checkpoints.get(&checkpoint_name(org, from)).await? {
+    let mut ahead = VecDeque::new();
+    while let Some(note) = next(checkpoints, org, &mut ahead, from, end).await? {
         let (note, checkpoint) = read(note)?;
         if checkpoint.span.to > end {
             break;
@@ -49,18 +54,40 @@ pub(crate) async fn write<T: Tables, K: KeyService, O: Objects>(
         upload.write(&text).await?;
         let (entries, _) = list.as_chunks::<{ Entry::LEN }>();
         let wanted: BTreeSet<AuditId> = entries.iter().map(|entry| Entry::from_bytes(entry).id).collect();
-        let late = late(from);
-        let span = AuditSpan { from: late, to: checkpoint.span.to };
-        events(store, upload, org, span, |id| wanted.contains(id), rows).await?;
-        known.extend(wanted);
+        if !wanted.is_empty() {
+            let span = AuditSpan { from: late(from), to: checkpoint.span.to };
+            events(store, upload, org, span, |id| wanted.contains(id), rows).await?;
+            known.extend(wanted);
+        }
         (from, size) = (checkpoint.span.to, checkpoint.size);
-        known.retain(|id| made_at(id) >= self::late(from));
+        known.retain(|id| made_at(id) >= late(from));
     }
     let mut text = Vec::new();
     write_unsealed(&mut text).map_err(unwritten)?;
     upload.write(&text).await?;
     let span = AuditSpan { from: late(from), to: end };
     events(store, upload, org, span, |id| !known.contains(id), rows).await
+}
+
+/// The note of the checkpoint of the span that begins at `from`, if there is one. Most spans are an hour, and most of a log is empty
+/// hours: those of the next ones are fetched at once.
+async fn next<O: Objects>(
+    checkpoints: &O,
+    org: &OrgId,
+    ahead: &mut VecDeque<(Timestamp, Option<Vec<u8>>)>,
+    from: Timestamp,
+    end: Timestamp,
+) -> Result<Option<Vec<u8>>, FileError> {
+    while ahead.front().is_some_and(|(at, _)| *at < from) {
+        ahead.pop_front();
+    }
+    if ahead.front().is_none_or(|(at, _)| *at != from) {
+        let hours = (0..AHEAD).filter_map(|n| from.checked_add(SignedDuration::from_hours(n)).ok());
+        let hours = hours.filter(|at| *at < end);
+        let get = |at| async move { Ok((at, checkpoints.get(&checkpoint_name(org, at)).await?)) };
+        *ahead = try_join_all(hours.map(get)).await.map_err(|error: AwsError| error)?.into();
+    }
+    Ok(ahead.pop_front().and_then(|(_, note)| note))
 }
 
 /// Since when an event may have come late to the span that begins then.

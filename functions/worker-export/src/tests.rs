@@ -364,6 +364,34 @@ fn a_whole_audit_log_is_verified_from_its_file_alone() {
 }
 
 #[test]
+fn a_log_of_many_hours_and_shorter_spans_is_whole_and_an_empty_span_costs_no_query() {
+    let mut world = World::new();
+    let signer = FakeSigner::new(Faults::default());
+    let seal = |world: &World, minutes: i64, seal_until: Option<Timestamp>| {
+        let store = Store::new(world.tables.clone(), plixo_envelope::NoKeys, entropy);
+        let origin = "plixo.test/audit".to_owned();
+        let job = job_audit_seal::Job::new(store, world.checkpoints.clone(), signer.clone(), origin);
+        let line = Line { timestamp: later(minutes), ..Line::default() };
+        block_on(job.run(job_audit_seal::Wanted { seal_until }, line)).0.unwrap();
+    };
+    seal(&world, 76, None);
+    // Off the hour, twice within one, among 20 hours: an approved export waits for a day at most.
+    for minutes in [10 * 60 + 10, 10 * 60 + 20] {
+        seal(&world, minutes, Some(Timestamp::from_second(later(minutes).as_second()).unwrap()));
+    }
+    seal(&world, 20 * 60 + 16, None);
+    let before = world.faults.calls();
+    let text = world.written_at(Scope::Audit(AuditFilter::default()), Format::Json, &[], later(20 * 60 + 20));
+    let der = block_on(plixo_aws::sign::Sign::public_key(&signer)).unwrap();
+    let key = plixo_seal::PublicKey::new(&format!("plixo.test/audit/{}", world.org), &der).unwrap();
+    let until = Some(later(20 * 60 - 1));
+    let done = plixo_seal::verify_file(text.as_bytes(), key, until, |_| {}).unwrap();
+    assert_eq!((done.events, done.checkpoints), (0, 22));
+    // A round of 16 queries a day for what is not sealed yet; all else is checkpoints, and the export's own rows.
+    assert!(world.faults.calls() - before < 120, "{}", world.faults.calls() - before);
+}
+
+#[test]
 fn whatever_fails_or_dies_leaves_no_file_twice_and_no_part() {
     let calls = {
         let mut world = World::new();

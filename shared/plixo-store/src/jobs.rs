@@ -4,7 +4,7 @@ use plixo_domain::id::{OrgId, SourceId};
 
 use crate::StoreError;
 use crate::keys::{self, ORGANISATION_PARTS, UPKEEP_PARTS};
-use crate::tables::{Index, Range, Table, Tables};
+use crate::tables::{Index, Key, Range, Table, Tables};
 
 /// Where reading of the data sources goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,23 +29,8 @@ pub async fn data_sources<T: Tables>(
     limit: usize,
 ) -> Result<(Vec<(OrgId, SourceId)>, Option<Upkeep>), StoreError> {
     let Upkeep { part, after } = from;
-    let range = Range {
-        table: Table::Ledger,
-        index: Index::ByState,
-        partition: keys::upkeep_partition(part),
-        from: after.clone(),
-        to: None,
-        descending: false,
-        // The range begins with the place itself.
-        limit: limit.saturating_add(1),
-    };
-    let mut places = tables.range(range).await?;
-    places.retain(|(at, _)| Some(at) != after.as_ref());
-    places.truncate(limit);
-    let next = match places.last() {
-        Some((at, _)) if places.len() >= limit => Some(Upkeep { part, after: Some(at.clone()) }),
-        _ => Some(part + 1).filter(|part| *part < UPKEEP_PARTS).map(|part| Upkeep { part, after: None }),
-    };
+    let (places, next) = spread(tables, keys::upkeep_partition, UPKEEP_PARTS, (part, after), limit).await?;
+    let next = next.map(|(part, after)| Upkeep { part, after });
     let named = |key| keys::source_at(key).ok_or_else(|| StoreError::Corrupt("a list of sources".to_owned()));
     let sources = places.iter().map(|(_, key)| named(key)).collect::<Result<_, _>>()?;
     Ok((sources, next))
@@ -73,10 +58,31 @@ pub async fn organisations<T: Tables>(
     limit: usize,
 ) -> Result<(Vec<OrgId>, Option<Organisations>), StoreError> {
     let Organisations { part, after } = from;
+    let read = spread(tables, keys::organisations_partition, ORGANISATION_PARTS, (part, after), limit);
+    let (places, next) = read.await?;
+    let next = next.map(|(part, after)| Organisations { part, after });
+    let named = |(at, _): &(String, _)| {
+        at.parse().map_err(|_| StoreError::Corrupt("a list of organisations".to_owned()))
+    };
+    let orgs = places.iter().map(named).collect::<Result<_, _>>()?;
+    Ok((orgs, next))
+}
+
+/// Where a list goes on: in which of its partitions, and after which place there.
+type From = (u8, Option<String>);
+
+/// A part of a list that is spread over several partitions.
+async fn spread<T: Tables>(
+    tables: &T,
+    partition: fn(u8) -> String,
+    parts: u8,
+    (part, after): From,
+    limit: usize,
+) -> Result<(Vec<(String, Key)>, Option<From>), StoreError> {
     let range = Range {
         table: Table::Ledger,
         index: Index::ByState,
-        partition: keys::organisations_partition(part),
+        partition: partition(part),
         from: after.clone(),
         to: None,
         descending: false,
@@ -87,14 +93,8 @@ pub async fn organisations<T: Tables>(
     places.retain(|(at, _)| Some(at) != after.as_ref());
     places.truncate(limit);
     let next = match places.last() {
-        Some((at, _)) if places.len() >= limit => Some(Organisations { part, after: Some(at.clone()) }),
-        _ => Some(part + 1)
-            .filter(|part| *part < ORGANISATION_PARTS)
-            .map(|part| Organisations { part, after: None }),
+        Some((at, _)) if places.len() >= limit => Some((part, Some(at.clone()))),
+        _ => Some(part + 1).filter(|part| *part < parts).map(|part| (part, None)),
     };
-    let named = |(at, _): &(String, _)| {
-        at.parse().map_err(|_| StoreError::Corrupt("a list of organisations".to_owned()))
-    };
-    let orgs = places.iter().map(named).collect::<Result<_, _>>()?;
-    Ok((orgs, next))
+    Ok((places, next))
 }
