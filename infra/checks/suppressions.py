@@ -47,7 +47,7 @@ SUPPRESSIONS = (
     Suppression(
         "CKV_AWS_27",
         (
-            "CashQueue", "ExportQueue", "ExportDeadLetterQueue", "UpkeepQueue", "CashDeadLetterQueue", "UpkeepDeadLetterQueue", "ErpEventsQueue", "ErpEventsDeadLetterQueue", "StripeEventsQueue", "StripeEventsDeadLetterQueue", "TotalsDeadLetterQueue",
+            "CashQueue", "ExportQueue", "ExportDeadLetterQueue", "PrivacyQueue", "PrivacyDeadLetterQueue", "UpkeepQueue", "CashDeadLetterQueue", "UpkeepDeadLetterQueue", "ErpEventsQueue", "ErpEventsDeadLetterQueue", "StripeEventsQueue", "StripeEventsDeadLetterQueue", "TotalsDeadLetterQueue",
             "PortalLinksDeadLetterQueue",
         ),
         "It knows KMS keys only. Queues use SQS's own encryption, which costs no KMS call per message; our rule "
@@ -95,7 +95,7 @@ SUPPRESSIONS = (
     ),
     Suppression(
         "ES6000",
-        ("CashDeadLetterQueue", "ExportDeadLetterQueue", "UpkeepDeadLetterQueue", "ErpEventsDeadLetterQueue", "StripeEventsDeadLetterQueue", "TotalsDeadLetterQueue", "PortalLinksDeadLetterQueue"),
+        ("CashDeadLetterQueue", "ExportDeadLetterQueue", "PrivacyDeadLetterQueue", "UpkeepDeadLetterQueue", "ErpEventsDeadLetterQueue", "StripeEventsDeadLetterQueue", "TotalsDeadLetterQueue", "PortalLinksDeadLetterQueue"),
         "A dead-letter queue is where redriving ends.",
     ),
     Suppression(

@@ -246,6 +246,7 @@ async fn seed(stack: &Stack, number: u8, plan: &Plan, base_url: &str) -> anyhow:
         controllers: Default::default(),
         settings: Default::default(),
         logo: None,
+        closed: None,
     };
     let is_new = book.get::<Organisation>(&()).ok().flatten().is_none();
     add(&mut book, organisation)?;
@@ -368,6 +369,7 @@ fn invoice(
         checkout: None,
         asked: None,
         reference: None,
+        erased: false,
     })
 }
 
@@ -394,6 +396,7 @@ fn audit(ids: &mut Ids, at: Timestamp, object: Object) -> AuditEvent {
         outcome: Outcome::Allowed,
         fields: Vec::new(),
         request_id: "demo-seed".to_owned(),
+        count: None,
     }
 }
 

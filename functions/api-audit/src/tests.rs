@@ -55,8 +55,16 @@ impl World {
             book.learn(RowKey::Organisation, None);
             let (name, settings) = ("Nordlicht".to_owned(), Default::default());
             let controllers = BTreeSet::new();
-            book.put(Organisation { id, name, residency: Residency::Eu, controllers, settings, logo: None })
-                .unwrap();
+            book.put(Organisation {
+                id,
+                name,
+                residency: Residency::Eu,
+                controllers,
+                settings,
+                logo: None,
+                closed: None,
+            })
+            .unwrap();
             for (role, n) in Role::ALL.iter().copied().zip(0_u8..) {
                 let user = user(n + (seed - 1) * 16);
                 book.learn(RowKey::Member(user), None);
@@ -155,6 +163,7 @@ fn event(ids: &mut Ids, at: Timestamp) -> AuditEvent {
         outcome: Outcome::Allowed,
         fields: Vec::new(),
         request_id: "r0".to_owned(),
+        count: None,
     }
 }
 

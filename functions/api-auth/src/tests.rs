@@ -241,6 +241,7 @@ impl World {
             controllers: Default::default(),
             settings: Default::default(),
             logo: None,
+            closed: None,
         });
         book.put_new(UserOrganisation { user, org: id });
         let store = Store::new(self.tables.clone(), FakeKms::new(Faults::default()), entropy);

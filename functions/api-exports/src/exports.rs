@@ -13,12 +13,12 @@ use plixo_aws::s3::Objects;
 use plixo_aws::sqs::SendMessage;
 use plixo_domain::audit::{Object, Outcome};
 use plixo_domain::export::{
-    Approval, By, Counted, Export, ExportError, ExportStatus, ExportTask, InvoiceFilter, MOST_COUNTED,
-    Rejection, Scope, pending, still,
+    Approval, Counted, Export, ExportError, ExportStatus, ExportTask, InvoiceFilter, MOST_COUNTED, Rejection,
+    Scope, pending, still,
 };
 use plixo_domain::id::{ExportId, MemberId};
 use plixo_domain::ledger::{Book, Customer, Kept, Row, RowKey};
-use plixo_domain::people::Member;
+use plixo_domain::people::{By, Member};
 use plixo_envelope::KeyService;
 use plixo_lambda::http::Response;
 use plixo_staff::{Answered, Entered, FieldError, Made, Not, Refusal};
@@ -124,6 +124,7 @@ pub(crate) async fn create<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) ->
             run: None,
             file: None,
             failed: None,
+            gone: false,
         };
         let id = export.id;
         let body = output::json(&ExportShape::new(&export, org, &HashMap::new(), now));

@@ -58,6 +58,7 @@ fn world() -> World {
             controllers: BTreeSet::new(),
             settings,
             logo: None,
+            closed: None,
         })
         .unwrap();
         for (role, n) in Role::ALL.iter().copied().zip(0_u8..) {

@@ -76,8 +76,15 @@ pub(crate) async fn create<T: Tables, K: KeyService, D: Directory + Register, M:
     }
     let (name, residency) = (new.name, new.residency);
     let controllers = Default::default();
-    let organisation =
-        Organisation { id, name, residency, controllers, settings: Settings::default(), logo: None };
+    let organisation = Organisation {
+        id,
+        name,
+        residency,
+        controllers,
+        settings: Settings::default(),
+        logo: None,
+        closed: None,
+    };
     Ok(Response::json(201, output::json(&OrganisationShape::new(&organisation, None))))
 }
 

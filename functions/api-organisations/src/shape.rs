@@ -243,7 +243,15 @@ impl From<OrganisationChange> for OrganisationPatch {
         let OrganisationChange { name, settings } = change;
         let SettingsChange { ip_allow_list, require_two_factor, cash_application } = settings;
         let cash_application = cash_application.into();
-        Self { name, settings: SettingsPatch { ip_allow_list, require_two_factor, cash_application } }
+        Self {
+            name,
+            settings: SettingsPatch {
+                ip_allow_list,
+                require_two_factor,
+                cash_application,
+                retention: Default::default(),
+            },
+        }
     }
 }
 

@@ -94,6 +94,7 @@ fn world() -> World {
             controllers: BTreeSet::new(),
             settings: Default::default(),
             logo: None,
+            closed: None,
         });
         for role in Role::ALL.iter().copied() {
             let email = email(role, n);
@@ -1242,6 +1243,7 @@ fn everybody_sees_the_organisations_that_they_are_in() {
             controllers: BTreeSet::new(),
             settings,
             logo: None,
+            closed: None,
         });
         book.learn(RowKey::Member(who), None);
         book.learn(RowKey::UserOrganisation(who), None);

@@ -56,6 +56,7 @@ impl World {
                 controllers: BTreeSet::default(),
                 settings: Settings::default(),
                 logo: None,
+                closed: None,
             };
             book.put(organisation).unwrap();
             block_on(world.store().commit(&id, &book, None, &[], made())).unwrap();
@@ -89,6 +90,7 @@ impl World {
             outcome: Outcome::Allowed,
             fields: vec!["memo".to_owned()],
             request_id: "r".to_owned(),
+            count: None,
         };
         let events = std::slice::from_ref(&event);
         block_on(self.store().commit(&self.orgs[org], &Book::default(), None, events, at)).unwrap();

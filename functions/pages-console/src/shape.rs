@@ -345,8 +345,19 @@ impl Logged {
         let Self { id, at, actor, ip, user_agent, action, object, outcome, fields, request_id } = self;
         let LoggedActor { actor, email } = actor;
         let (origin, customer) = (Private::Plain(Origin { ip, user_agent }), None);
-        let event =
-            AuditEvent { id, at, actor, origin, customer, action, object, outcome, fields, request_id };
+        let event = AuditEvent {
+            id,
+            at,
+            actor,
+            origin,
+            customer,
+            action,
+            object,
+            outcome,
+            fields,
+            request_id,
+            count: None,
+        };
         (event, email)
     }
 }

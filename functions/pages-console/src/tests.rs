@@ -117,6 +117,7 @@ fn world_that_requires_two_factors(require_two_factor: bool) -> World {
             controllers: BTreeSet::new(),
             settings,
             logo: None,
+            closed: None,
         });
         for (place, role) in Role::ALL.iter().copied().enumerate() {
             let email = format!("{}{n}@example.com", role.as_str());
@@ -221,6 +222,7 @@ impl World {
             outcome: Outcome::Allowed,
             fields: fields.iter().map(|field| (*field).to_owned()).collect(),
             request_id: "r0".to_owned(),
+            count: None,
         };
         block_on(self.desk.store().commit(&self.orgs[0], &Book::default(), None, &[event], now())).unwrap();
     }
@@ -742,7 +744,7 @@ fn lists_of_people_places_and_organisations_have_no_end_that_hides_any() {
         let mut book = Book::default();
         let (name, settings) = (format!("Filiale {n}"), Default::default());
         let (residency, controllers) = (Residency::Eu, BTreeSet::new());
-        book.put_new(Organisation { id, name, residency, controllers, settings, logo: None });
+        book.put_new(Organisation { id, name, residency, controllers, settings, logo: None, closed: None });
         book.learn(RowKey::Member(user), None);
         book.learn(RowKey::UserOrganisation(user), None);
         let email = Private::Plain("controller0@example.com".to_owned());

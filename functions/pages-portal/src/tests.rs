@@ -95,6 +95,7 @@ impl World {
             controllers,
             settings,
             logo: None,
+            closed: None,
         });
         let address = Address {
             line1: "Canary Road 1".to_owned(),

@@ -221,6 +221,7 @@ impl<'a, T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Vis
             outcome: *outcome,
             fields: fields.iter().map(|field| (*field).to_owned()).collect(),
             request_id: self.request.id().to_owned(),
+            count: None,
         };
         let events: Vec<_> = deeds.iter().map(event).collect();
         match self.portal.store.commit(&claims.org, book, None, &events, self.now).await {

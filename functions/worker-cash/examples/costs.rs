@@ -103,6 +103,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 checkout: None,
                 asked: None,
                 reference: None,
+                erased: false,
             });
         }
         store.commit(&org, &book, None, &[], now).await?;

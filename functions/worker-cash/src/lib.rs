@@ -249,6 +249,7 @@ fn audit(book: &Book, by: &Actor, ids: &mut Ids, line: &Line) -> Vec<AuditEvent>
         outcome: Outcome::Allowed,
         fields: vec!["allocations".to_owned()],
         request_id: line.request_id.clone(),
+        count: None,
     };
     book.touched().map(event).collect()
 }

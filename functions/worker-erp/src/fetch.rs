@@ -268,6 +268,7 @@ pub(crate) async fn note_refused<T: Tables, K: KeyService>(
         outcome: Outcome::Allowed,
         fields: vec!["state".to_owned()],
         request_id: request_id.to_owned(),
+        count: None,
     };
     store.commit(&org, &book, None, &[event], now).await
 }

@@ -10,14 +10,14 @@ use jiff::Timestamp;
 use plixo_authz::Authz;
 use plixo_aws::AwsError;
 use plixo_aws::s3::{Objects, Part};
-use plixo_domain::export::{Approval, By, Export, ExportTask, Format, PaymentFilter, Scope};
+use plixo_domain::export::{Approval, Export, ExportTask, Format, PaymentFilter, Scope};
 use plixo_domain::id::{ExportId, Ids, OrgId, PaymentId};
 use plixo_domain::ledger::staff::{
     NewOrganisation, NewPayment, RecordedSource, create_organisation, record_payment,
 };
 use plixo_domain::ledger::{Book, Kept, Payment, PaymentPointer, Private, Residency, RowKey};
 use plixo_domain::money::Money;
-use plixo_domain::people::{Member, MemberState, Role, UserId, add_member};
+use plixo_domain::people::{By, Member, MemberState, Role, UserId, add_member};
 use plixo_lambda::batch::Message;
 use plixo_lambda::hash::sha256;
 use plixo_lambda::line::Line;
@@ -193,6 +193,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         run: None,
         file: None,
         failed: None,
+        gone: false,
     };
     let digest = hex::encode(sha256(asked.asked(&org).as_bytes()));
     book.put_new(Export { approved: Some(Approval { by: *by, at: now, digest }), ..asked });

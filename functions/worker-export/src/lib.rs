@@ -130,7 +130,7 @@ impl<T: Tables, K: KeyService, O: Objects> Worker<T, K, O> {
         }
         let written = file::write(&self.store, &self.bucket, &self.checkpoints, org, &export, now);
         let written = match tokio::time::timeout(BUDGET, written).await {
-            Ok(Ok((rows, bytes))) => Ok(File { at: now, rows, bytes }),
+            Ok(Ok((rows, bytes))) => Ok(File { at: now, rows, bytes, days: 7 }),
             Ok(Err(error)) => {
                 let is_last = line.receive_count.unwrap_or_default() >= ATTEMPTS;
                 if error.is_passing() && !is_last {
@@ -288,6 +288,7 @@ impl<T: Tables, K: KeyService, O: Objects> Worker<T, K, O> {
                 outcome,
                 fields: fields.into_iter().map(str::to_owned).collect(),
                 request_id: line.request_id.clone(),
+                count: None,
             };
             let unread = |_| TaskError::Permanent("an export that was not read".to_owned());
             book.put(export.clone()).map_err(unread)?;

@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use plixo_authz::Authz;
 use plixo_domain::audit::Origin;
 use plixo_domain::export::{
-    Approval, AuditFilter, By, Counted, Format, InvoiceFilter, NoFilter, PaymentFilter, Scope,
+    Approval, AuditFilter, Counted, Format, InvoiceFilter, NoFilter, PaymentFilter, Scope,
 };
 use plixo_domain::id::CustomerId;
 use plixo_domain::ledger::{
@@ -11,7 +11,7 @@ use plixo_domain::ledger::{
     Row,
 };
 use plixo_domain::money::Money;
-use plixo_domain::people::{MemberState, Role, UserId, add_member};
+use plixo_domain::people::{By, MemberState, Role, UserId, add_member};
 use plixo_store::Table;
 use plixo_testing::{FakeBucket, FakeKms, FakeSigner, FakeTables, Fault, Faults, entropy};
 use proptest::prelude::*;
@@ -59,7 +59,8 @@ impl World {
         book.learn(RowKey::Organisation, None);
         let (name, settings, controllers) = ("Nordlicht".to_owned(), Default::default(), BTreeSet::new());
         let residency = Residency::Eu;
-        book.put(Organisation { id: org, name, residency, controllers, settings, logo: None }).unwrap();
+        book.put(Organisation { id: org, name, residency, controllers, settings, logo: None, closed: None })
+            .unwrap();
         let people = [0, 1].map(|n| {
             let (user, id, role) = (user(n), ids.make(), Role::Controller);
             book.learn(RowKey::Member(user), None);
@@ -120,6 +121,7 @@ impl World {
             checkout: None,
             asked: None,
             reference: None,
+            erased: false,
         };
         self.put(invoice);
     }
@@ -141,6 +143,7 @@ impl World {
             run: None,
             file: None,
             failed: None,
+            gone: false,
         };
         let digest = hex::encode(sha256(export.asked(&self.org).as_bytes()));
         self.put(Export { approved: Some(Approval { by, at: now(), digest }), ..export });
@@ -279,6 +282,7 @@ fn the_audit_log_as_json_has_each_event_as_it_is_stored() {
             outcome: Outcome::Allowed,
             fields: Vec::new(),
             request_id: "r1".to_owned(),
+            count: None,
         };
         block_on(world.store().append(&[(world.org, event)], now())).unwrap();
     }
@@ -329,6 +333,7 @@ fn a_whole_audit_log_is_verified_from_its_file_alone() {
             outcome: Outcome::Allowed,
             fields: Vec::new(),
             request_id: "r1".to_owned(),
+            count: None,
         };
         block_on(world.store().append(&[(world.org, event)], at)).unwrap();
     };

@@ -206,6 +206,7 @@ impl<T: Tables, K: KeyService, V: ReadSecret, C: Checkout> Worker<T, K, V, C> {
             outcome: Outcome::Allowed,
             fields: fields.iter().map(|field| (*field).to_owned()).collect(),
             request_id: request_id.clone(),
+            count: None,
         };
         let events: Vec<_> = deeds.iter().map(event).collect();
         match self.store.commit(org, book, None, &events, at).await {

@@ -60,6 +60,7 @@ impl World {
             controllers,
             settings,
             logo: None,
+            closed: None,
         });
         book.put_new(Invoice {
             id,
@@ -74,6 +75,7 @@ impl World {
             checkout: None,
             asked: None,
             reference: None,
+            erased: false,
         });
         for n in [1, 2] {
             make_link(&mut book, (from_bytes([n; 16]), id), SignedDuration::from_hours(1), &by(), start())

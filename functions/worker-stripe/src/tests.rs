@@ -60,6 +60,7 @@ impl Stack {
                 checkout: None,
                 asked: None,
                 reference: None,
+                erased: false,
             });
         }
         store.commit(&org, &book, None, &[], now()).await.unwrap();
@@ -634,7 +635,11 @@ fn an_event_that_failed_works_when_it_is_replayed_mended() {
         item.insert("version".to_owned(), AttributeValue::N("2".to_owned()));
         let guard = plixo_store::Guard::Version(1);
         use plixo_store::Tables;
-        stack.tables.write_all(vec![plixo_store::Write { key, item: Some(item), guard }]).await.unwrap();
+        stack
+            .tables
+            .write_all(vec![plixo_store::Write { key, act: plixo_store::Act::Put(item), guard }])
+            .await
+            .unwrap();
         stack.run_all(&[message]).await;
         assert_eq!(stack.event("e2").await.status, EventStatus::Superseded);
     });
@@ -650,7 +655,11 @@ fn a_row_that_cannot_be_read_hinders_only_who_needs_it() {
         item.insert("version".to_owned(), AttributeValue::N("2".to_owned()));
         let guard = plixo_store::Guard::Version(1);
         use plixo_store::Tables;
-        stack.tables.write_all(vec![plixo_store::Write { key, item: Some(item), guard }]).await.unwrap();
+        stack
+            .tables
+            .write_all(vec![plixo_store::Write { key, act: plixo_store::Act::Put(item), guard }])
+            .await
+            .unwrap();
         let messages: Vec<_> = (0..3)
             .map(|n| {
                 let invoice = Some(stack.invoices[n]);

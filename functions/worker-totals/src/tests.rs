@@ -84,6 +84,7 @@ impl Written {
                 checkout: None,
                 asked: None,
                 reference: None,
+                erased: false,
             })
         } else {
             let stamp = Stamp { at: 1, event: "evt".to_owned() };
@@ -108,6 +109,7 @@ impl Written {
                 undone: Default::default(),
                 taken_back: false,
                 allocations: BTreeMap::new(),
+                erased: false,
             })
         }
     }

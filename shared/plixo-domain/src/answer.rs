@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::id::OrgId;
+use crate::id::{CustomerId, OrgId};
 use crate::ledger::Private;
 
 /// How long answers are remembered, hours.
@@ -28,6 +28,8 @@ pub struct Answer {
     pub version: Option<u64>,
     /// When it was given.
     pub at: Timestamp,
+    /// About which customer, if it is about one: it goes when that is erased.
+    pub about: Option<CustomerId>,
 }
 
 /// Which organisation came of an operator's idempotency key. There was no organisation yet that could have kept an

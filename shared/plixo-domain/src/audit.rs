@@ -31,6 +31,8 @@ pub struct AuditEvent {
     pub fields: Vec<String>,
     /// The request or message that asked for it.
     pub request_id: String,
+    /// Of what was deleted together: how many.
+    pub count: Option<u32>,
 }
 
 impl AuditEvent {

@@ -11,12 +11,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{CustomerId, ExportId, MemberId, OrgId};
 use crate::ledger::{Book, Invoice, InvoiceStatus, Payment, PaymentStatus, Unread};
-use crate::people::{Member, UserId};
+use crate::people::{By, Member};
+use crate::retention::Class;
 
 /// How long a request waits for its approval.
 pub const WAITS: SignedDuration = SignedDuration::from_hours(7 * 24);
-/// How long a file is kept: the default of the class `export_file`.
-pub const KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// Within which time an approved export has become a file, or never does.
 pub const RUNS: SignedDuration = SignedDuration::from_hours(24);
 /// So many rows are counted when an export is asked for.
@@ -244,23 +243,6 @@ pub struct Counted {
     pub or_more: bool,
 }
 
-/// A member as they were when they did something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct By {
-    /// The member.
-    pub member: MemberId,
-    /// The person, by whom the membership is found.
-    pub user: UserId,
-}
-
-impl By {
-    /// That member.
-    #[must_use]
-    pub fn of(member: &Member) -> Self {
-        Self { member: member.id, user: member.user }
-    }
-}
-
 /// That a Controller wants the export as well.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Approval {
@@ -299,6 +281,21 @@ pub struct File {
     pub rows: u64,
     /// Its bytes.
     pub bytes: u64,
+    /// For how many days it is kept: as the policy said when it was written.
+    #[serde(default = "usual_days")]
+    pub days: u16,
+}
+
+fn usual_days() -> u16 {
+    Class::ExportFile.usual_days()
+}
+
+impl File {
+    /// When it goes.
+    #[must_use]
+    pub fn expires_at(&self) -> Timestamp {
+        later(self.at, SignedDuration::from_hours(i64::from(self.days) * 24))
+    }
 }
 
 /// Why there is no file.
@@ -315,6 +312,8 @@ pub enum Why {
     Unreadable,
     /// It did not succeed, however often it was tried.
     Unavailable,
+    /// It may have held what was erased since.
+    Erased,
 }
 
 impl Why {
@@ -327,6 +326,7 @@ impl Why {
             Self::TooLarge => "too_large",
             Self::Unreadable => "unreadable",
             Self::Unavailable => "unavailable",
+            Self::Erased => "erased",
         }
     }
 }
@@ -365,6 +365,9 @@ pub struct Export {
     /// That there will be none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<Why>,
+    /// Whether the file was deleted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gone: bool,
 }
 
 /// How an export stands.
@@ -405,7 +408,7 @@ impl Export {
         match (&self.file, &self.approved) {
             _ if self.rejected.is_some() => ExportStatus::Rejected,
             _ if self.failed.is_some() => ExportStatus::Failed,
-            (Some(file), _) if is_over(file.at, KEPT) => ExportStatus::Expired,
+            (Some(file), _) if file.expires_at() <= now => ExportStatus::Expired,
             (Some(_), _) => ExportStatus::Ready,
             (None, Some(approval)) if is_over(approval.at, RUNS) => ExportStatus::Failed,
             (None, Some(_)) if self.run.is_some() => ExportStatus::Running,
@@ -426,7 +429,7 @@ impl Export {
     #[must_use]
     pub fn expires_at(&self) -> Option<Timestamp> {
         match (&self.file, &self.approved, &self.rejected) {
-            (Some(file), ..) => Some(later(file.at, KEPT)),
+            (Some(file), ..) => Some(file.expires_at()),
             (None, None, None) => Some(later(self.requested_at, WAITS)),
             _ => None,
         }

@@ -42,6 +42,10 @@ ids! {
     AuditId Audit "aud";
     /// An export.
     ExportId Export "exp";
+    /// A privacy request.
+    PrivacyId Privacy "prv";
+    /// A legal hold.
+    HoldId Hold "hld";
 }
 
 /// Makes the ids of one piece of work. The same time and seed give the same ids in the same order, so work that is done

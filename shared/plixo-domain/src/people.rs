@@ -11,6 +11,23 @@ use uuid::Uuid;
 use crate::id::{MemberId, OrgId};
 use crate::ledger::{Book, Organisation, Private, Unread};
 
+/// A member as they were when they did something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct By {
+    /// The member.
+    pub member: MemberId,
+    /// The person, by whom the membership is found.
+    pub user: UserId,
+}
+
+impl By {
+    /// That member.
+    #[must_use]
+    pub fn of(member: &Member) -> Self {
+        Self { member: member.id, user: member.user }
+    }
+}
+
 /// A person, by Cognito's `sub`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct UserId(pub Uuid);

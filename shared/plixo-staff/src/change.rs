@@ -3,9 +3,9 @@
 use aws_lc_rs::digest::{SHA256, digest};
 use plixo_domain::answer::{Answer, AnswerKey};
 use plixo_domain::audit::{Actor, Object, Outcome};
-use plixo_domain::id::{Ids, OrgId};
+use plixo_domain::id::{CustomerId, Ids, OrgId};
 use plixo_domain::ledger::staff::Stopped;
-use plixo_domain::ledger::{Book, Private, RowKey, Unread};
+use plixo_domain::ledger::{Book, Private, Row, RowKey, Unread};
 use plixo_domain::people::PeopleError;
 use plixo_envelope::KeyService;
 use plixo_store::{CommitError, Tables, pause};
@@ -230,6 +230,7 @@ impl<T: Tables, K: KeyService> Desk<T, K> {
         if changed.is_empty() {
             changed.push((deed.object.clone(), Vec::new()));
         }
+        let about = changed.iter().find_map(|(object, _)| customer_of(&book, object));
         let event = |(object, fields): (Object, Vec<&'static str>)| {
             audit(caller, by.clone(), &mut ids, deed.name, object, Outcome::Allowed, &fields)
         };
@@ -238,7 +239,7 @@ impl<T: Tables, K: KeyService> Desk<T, K> {
         if let Some((key, request)) = key {
             let Answered { status, body, version } = made.answer.clone();
             let (key, body) = (key.clone(), Private::Plain(body));
-            book.put(Answer { key, request: *request, status, body, version, at: caller.now })
+            book.put(Answer { key, request: *request, status, body, version, at: caller.now, about })
                 .map_err(unread)?;
         }
         match self.store.commit(&org, &book, None, &events, caller.now).await {
@@ -247,6 +248,17 @@ impl<T: Tables, K: KeyService> Desk<T, K> {
             Err(CommitError::Store(error)) => Err(error.into()),
         }
     }
+}
+
+/// Whose data an answer about that shows, if it is a customer's.
+fn customer_of(book: &Book, object: &Object) -> Option<CustomerId> {
+    let is_it = |row: &Row| match row {
+        Row::Customer(row) if row.id.to_string() == object.id => Some(row.id),
+        Row::Invoice(row) if row.id.to_string() == object.id => Some(row.customer_id),
+        Row::Payment(row) if row.id.to_string() == object.id => row.customer_id,
+        _ => None,
+    };
+    book.rows().find_map(|(_, row)| is_it(row))
 }
 
 /// Under which name an answer to a key is remembered, and the hash of the request that it answers.

@@ -239,5 +239,6 @@ fn audit(
         outcome,
         fields: fields.iter().map(|field| (*field).to_owned()).collect(),
         request_id: caller.request_id.clone(),
+        count: None,
     }
 }

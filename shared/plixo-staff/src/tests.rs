@@ -84,6 +84,7 @@ fn open(tables: &FakeTables, kms: &FakeKms, seed: u8, settings: Settings) -> Off
         controllers: Default::default(),
         settings,
         logo: None,
+        closed: None,
     };
     book.put(organisation).unwrap();
     members.iter().for_each(|member| add_member(&mut book, member.clone()).unwrap());
@@ -100,7 +101,8 @@ fn office(settings: Settings) -> Office {
 
 impl Office {
     fn put(&self, key: plixo_store::Key, item: plixo_store::Item) {
-        let write = plixo_store::Write { key, item: Some(item), guard: plixo_store::Guard::Absent };
+        let write =
+            plixo_store::Write { key, act: plixo_store::Act::Put(item), guard: plixo_store::Guard::Absent };
         block_on(self.tables.write_all(vec![write])).unwrap();
     }
 

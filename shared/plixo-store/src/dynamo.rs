@@ -7,11 +7,13 @@ use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::builders::KeysAndAttributesBuilder;
-use aws_sdk_dynamodb::types::{AttributeValue, Delete, KeysAndAttributes, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, ConditionCheck, Delete, KeysAndAttributes, Put, TransactWriteItem,
+};
 use plixo_aws::{AwsError, from_sdk};
 
 use crate::StoreError;
-use crate::tables::{Guard, Item, Key, LEDGER_ATTRIBUTES, Range, Table, Tables, Write, WriteError};
+use crate::tables::{Act, Guard, Item, Key, LEDGER_ATTRIBUTES, Range, Table, Tables, Write, WriteError};
 
 const SERVICE: &str = "DynamoDB";
 
@@ -171,30 +173,39 @@ impl Tables for DynamoTables {
 
     async fn write_all(&self, writes: Vec<Write>) -> Result<(), WriteError> {
         let mut items = Vec::with_capacity(writes.len());
-        for Write { key, item, guard } in writes {
+        for Write { key, act, guard } in writes {
             let table = self.name(key.table);
             let (condition, values) = match guard {
-                Guard::Absent => ("attribute_not_exists(pk)", None),
+                Guard::Anything => (None, None),
+                Guard::Absent => (Some("attribute_not_exists(pk)".to_owned()), None),
                 Guard::Version(version) => {
                     let version = AttributeValue::N(version.to_string());
-                    ("version = :version", Some(HashMap::from([(":version".to_owned(), version)])))
+                    let values = HashMap::from([(":version".to_owned(), version)]);
+                    (Some("version = :version".to_owned()), Some(values))
                 }
             };
-            let write = match item {
-                Some(mut item) => {
+            let write = match act {
+                Act::Put(mut item) => {
                     item.insert("pk".to_owned(), AttributeValue::S(key.pk));
                     item.insert("sk".to_owned(), AttributeValue::S(key.sk));
                     let put = Put::builder().table_name(table).set_item(Some(item));
-                    let put = put.condition_expression(condition).set_expression_attribute_values(values);
+                    let put = put.set_condition_expression(condition).set_expression_attribute_values(values);
                     TransactWriteItem::builder()
                         .put(put.build().map_err(|error| corrupt(&error.to_string()))?)
                 }
-                None => {
+                Act::Delete => {
                     let delete = Delete::builder().table_name(table).set_key(Some(key_item(&key)));
                     let delete =
-                        delete.condition_expression(condition).set_expression_attribute_values(values);
+                        delete.set_condition_expression(condition).set_expression_attribute_values(values);
                     TransactWriteItem::builder()
                         .delete(delete.build().map_err(|error| corrupt(&error.to_string()))?)
+                }
+                Act::Check => {
+                    let check = ConditionCheck::builder().table_name(table).set_key(Some(key_item(&key)));
+                    let check =
+                        check.set_condition_expression(condition).set_expression_attribute_values(values);
+                    TransactWriteItem::builder()
+                        .condition_check(check.build().map_err(|error| corrupt(&error.to_string()))?)
                 }
             };
             items.push(write.build());

@@ -8,14 +8,18 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use plixo_domain::answer::{Answer, AnswerKey};
 use plixo_domain::audit::{Actor, ActorKind, AuditEvent, AuditSeal, Object, Origin, Outcome, SealedSpan};
-use plixo_domain::id::{AllocationId, AuditId, CustomerId, InvoiceId, MemberId, PaymentId, bytes_of};
+use plixo_domain::hold::{HeldBy, LegalHold, Release};
+use plixo_domain::id::{
+    AllocationId, AuditId, CustomerId, HoldId, InvoiceId, MemberId, PaymentId, PrivacyId, bytes_of,
+};
 use plixo_domain::ledger::{
-    Allocation, Asked, Checkout, Choice, Claim, Customer, DisputeState, Invoice, InvoiceBody, InvoiceState,
-    InvoiceStatus, Link, Logo, LogoHash, Payer, PayerHash, Payment, PaymentStatus, Personal, Private,
-    RefundState, Row, RowKey, Stage, Stamp, Statement, Witness,
+    Allocation, Asked, Checkout, Choice, Claim, Customer, DisputeState, Erased, Invoice, InvoiceBody,
+    InvoiceState, InvoiceStatus, Link, Logo, LogoHash, Payer, PayerHash, Payment, PaymentStatus, Personal,
+    Private, RefundState, Row, RowKey, Stage, Stamp, Statement, Witness,
 };
 use plixo_domain::money::Money;
-use plixo_domain::people::{Member, MemberState, Role, UserId};
+use plixo_domain::people::{By, Member, MemberState, Role, UserId};
+use plixo_domain::privacy::{Done, PrivacyKind, PrivacyRequest, Refused};
 use plixo_domain::webhook::{ExternalId, ExternalRef};
 use plixo_envelope::{
     DataKey, FIRST_VERSION, KeyId, KeyRef, Keys, OrganisationKeys, Place, Salt, Sealed, Secret,
@@ -38,10 +42,10 @@ const ROW: &str = "row";
 #[derive(Serialize, Deserialize)]
 struct CustomerItem {
     id: CustomerId,
-    #[serde_as(as = "Base64")]
-    personal: Vec<u8>,
-    #[serde_as(as = "Base64")]
-    key: Vec<u8>,
+    #[serde_as(as = "Option<Base64>")]
+    personal: Option<Vec<u8>>,
+    #[serde_as(as = "Option<Base64>")]
+    key: Option<Vec<u8>>,
     #[serde_as(as = "Option<(_, Base64)>")]
     told: Option<(Stamp, Vec<u8>)>,
     #[serde_as(as = "Option<Base64>")]
@@ -51,6 +55,8 @@ struct CustomerItem {
     #[serde_as(as = "Vec<(_, _)>")]
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     links: BTreeMap<ExternalRef, Link>,
+    active: Option<Timestamp>,
+    erased: Option<Erased>,
 }
 
 #[serde_as]
@@ -73,6 +79,8 @@ struct InvoiceItem {
     checkout: Option<Checkout>,
     asked: Option<Asked>,
     reference: Option<ExternalRef>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    erased: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -131,6 +139,8 @@ struct PaymentItem {
     undone: BTreeSet<InvoiceId>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     taken_back: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    erased: bool,
 }
 
 #[serde_as]
@@ -164,6 +174,38 @@ struct AnswerItem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     version: Option<u64>,
     at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    about: Option<CustomerId>,
+}
+
+#[serde_as]
+#[skip_serializing_none]
+#[derive(Serialize, Deserialize)]
+struct LegalHoldItem {
+    id: HoldId,
+    on: HeldBy,
+    #[serde_as(as = "Base64")]
+    reason: Vec<u8>,
+    placed_by: By,
+    placed_at: Timestamp,
+    released: Option<Release>,
+}
+
+#[serde_as]
+#[skip_serializing_none]
+#[derive(Serialize, Deserialize)]
+struct PrivacyRequestItem {
+    id: PrivacyId,
+    kind: PrivacyKind,
+    customer: CustomerId,
+    requested_by: By,
+    requested_at: Timestamp,
+    due_on: Date,
+    held: Option<Timestamp>,
+    begun: Option<Timestamp>,
+    done: Option<Done>,
+    #[serde_as(as = "Option<(_, _, Base64)>")]
+    refused: Option<(By, Timestamp, Vec<u8>)>,
 }
 
 /// An audit event. Its text is what is sealed of it: the order of the fields is the order of the text.
@@ -186,6 +228,7 @@ struct AuditItem {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     fields: Vec<String>,
     request_id: String,
+    count: Option<u32>,
 }
 
 #[serde_as]
@@ -237,6 +280,9 @@ impl Sealer<'_> {
     }
 
     fn customer(&self, customer: &Customer) -> Result<CustomerItem, StoreError> {
+        if customer.erased.is_some() {
+            return Ok(tombstone(customer));
+        }
         let id = customer.id.to_string();
         let (key, sealed_key) = match &customer.key {
             Some(sealed) => {
@@ -260,15 +306,17 @@ impl Sealer<'_> {
                 (Some((stamp.clone(), sealed)), hash)
             }
         };
-        let (id, key) = (customer.id, sealed_key.into_bytes());
+        let (id, key) = (customer.id, Some(sealed_key.into_bytes()));
         Ok(CustomerItem {
             id,
-            personal,
+            personal: Some(personal),
             key,
             told,
             email_hash,
             told_email_hash,
             links: customer.links.clone(),
+            active: customer.active,
+            erased: None,
         })
     }
 
@@ -298,6 +346,21 @@ impl Sealer<'_> {
             None => None,
         };
         Ok((sealed.into_bytes(), hash.map(|hash| hash.to_vec())))
+    }
+}
+
+/// What is left of an erased customer, whatever else the row says.
+fn tombstone(customer: &Customer) -> CustomerItem {
+    CustomerItem {
+        id: customer.id,
+        personal: None,
+        key: None,
+        told: None,
+        email_hash: None,
+        told_email_hash: None,
+        links: customer.links.clone(),
+        active: customer.active,
+        erased: customer.erased.clone(),
     }
 }
 
@@ -331,6 +394,9 @@ pub(crate) fn open_payer(
 
 /// Opens a customer's personal data under the customer's own key: what people keep, filled up with what a provider said.
 pub(crate) fn open_personal(keys: &OrganisationKeys, customer: &Customer) -> Result<Personal, StoreError> {
+    if customer.erased.is_some() {
+        return Ok(Personal::default());
+    }
     let id = customer.id.to_string();
     let open = |field: &str, value: &Private<Personal>| match value {
         Private::Plain(personal) => Ok(personal.clone()),
@@ -356,7 +422,11 @@ fn no_key() -> StoreError {
 /// Whether writing the row needs a key.
 pub(crate) fn needs_key(row: &Row) -> bool {
     match row {
-        Row::Customer(_) => true,
+        Row::Customer(customer) => customer.erased.is_none(),
+        Row::LegalHold(hold) => matches!(hold.reason, Private::Plain(_)),
+        Row::PrivacyRequest(request) => {
+            request.refused.as_ref().is_some_and(|refused| matches!(refused.reason, Private::Plain(_)))
+        }
         Row::Invoice(invoice) => matches!(invoice.body, Private::Plain(_)),
         Row::Payment(payment) => matches!(payment.payer, Some((_, Private::Plain(_)))),
         Row::Member(member) => matches!(member.email, Private::Plain(_)),
@@ -421,10 +491,19 @@ pub(crate) fn of_row(row: &Row, version: u64, sealer: Option<&Sealer<'_>>) -> Re
                     body,
                     version: row.version,
                     at: row.at,
+                    about: row.about,
                 })?,
             )
         }
+        Row::Customer(row) if row.erased.is_some() => ("customer", item(&tombstone(row))?),
         Row::Customer(row) => ("customer", item(&sealer()?.customer(row)?)?),
+        Row::Holds(row) => ("holds", item(row)?),
+        Row::LegalHold(row) => {
+            let LegalHold { id, on, placed_by, placed_at, released, .. } = *row;
+            let reason = sealed_text(&row.reason, &id.to_string(), "reason", sealer)?;
+            ("legal_hold", item(&LegalHoldItem { id, on, reason, placed_by, placed_at, released })?)
+        }
+        Row::PrivacyRequest(row) => ("privacy_request", item(&privacy_item(row, sealer)?)?),
         Row::Invoice(row) => {
             let body = match &row.body {
                 Private::Sealed(sealed) => sealed.clone(),
@@ -447,6 +526,7 @@ pub(crate) fn of_row(row: &Row, version: u64, sealer: Option<&Sealer<'_>>) -> Re
                 checkout: row.checkout.clone(),
                 asked: row.asked,
                 reference: row.reference.clone(),
+                erased: row.erased,
             };
             ("invoice", item(&stored)?)
         }
@@ -483,6 +563,7 @@ pub(crate) fn of_row(row: &Row, version: u64, sealer: Option<&Sealer<'_>>) -> Re
                 choices: row.choices.clone(),
                 undone: row.undone.clone(),
                 taken_back: row.taken_back,
+                erased: row.erased,
             };
             ("payment", item(&stored)?)
         }
@@ -529,7 +610,7 @@ pub(crate) fn of_audit_event(
             None => (origin.clone(), None),
         },
     };
-    let AuditEvent { id, at, actor, customer, action, object, outcome, fields, request_id, .. } =
+    let AuditEvent { id, at, actor, customer, action, object, outcome, fields, request_id, count, .. } =
         event.clone();
     let Origin { ip, user_agent } = plain;
     let stored = AuditItem {
@@ -545,6 +626,7 @@ pub(crate) fn of_audit_event(
         outcome,
         fields,
         request_id,
+        count,
     };
     Ok(framed(item(&stored)?, "audit_event", 1))
 }
@@ -569,9 +651,10 @@ pub fn to_audit_event(stored: &Item) -> Result<AuditEvent, StoreError> {
         outcome,
         fields,
         request_id,
+        count,
     } = stored;
     let origin = origin.map_or(Private::Plain(Origin { ip, user_agent }), Private::Sealed);
-    Ok(AuditEvent { id, at, actor, origin, customer, action, object, outcome, fields, request_id })
+    Ok(AuditEvent { id, at, actor, origin, customer, action, object, outcome, fields, request_id, count })
 }
 
 /// Opens from where somebody acted; `None` where the customer's key is gone.
@@ -632,6 +715,28 @@ pub(crate) fn to_row(stored: &Item) -> Result<(Row, u64), StoreError> {
         "source_name" => Row::SourceName(from_item(stored)?),
         "source_progress" => Row::SourceProgress(from_item(stored)?),
         "export" => Row::Export(from_item(stored)?),
+        "holds" => Row::Holds(from_item(stored)?),
+        "legal_hold" => {
+            let LegalHoldItem { id, on, reason, placed_by, placed_at, released } = from_item(stored)?;
+            let reason = Private::Sealed(reason);
+            Row::LegalHold(LegalHold { id, on, reason, placed_by, placed_at, released })
+        }
+        "privacy_request" => {
+            let stored: PrivacyRequestItem = from_item(stored)?;
+            let refused = |(by, at, reason)| Refused { by, at, reason: Private::Sealed(reason) };
+            Row::PrivacyRequest(PrivacyRequest {
+                id: stored.id,
+                kind: stored.kind,
+                customer: stored.customer,
+                requested_by: stored.requested_by,
+                requested_at: stored.requested_at,
+                due_on: stored.due_on,
+                held: stored.held,
+                begun: stored.begun,
+                done: stored.done,
+                refused: stored.refused.map(refused),
+            })
+        }
         "member_pointer" => Row::MemberPointer(from_item(stored)?),
         "user_organisation" => Row::UserOrganisation(from_item(stored)?),
         "founding" => Row::Founding(from_item(stored)?),
@@ -646,19 +751,21 @@ pub(crate) fn to_row(stored: &Item) -> Result<(Row, u64), StoreError> {
             Row::Member(Member { id, user, role, state, email: Private::Sealed(email) })
         }
         "answer" => {
-            let AnswerItem { key, request, status, body, version, at } = from_item(stored)?;
+            let AnswerItem { key, request, status, body, version, at, about } = from_item(stored)?;
             let (key, body) = (AnswerKey(key), Private::Sealed(body));
-            Row::Answer(Answer { key, request, status, body, version, at })
+            Row::Answer(Answer { key, request, status, body, version, at, about })
         }
         "customer" => {
             let stored: CustomerItem = from_item(stored)?;
             Row::Customer(Customer {
                 id: stored.id,
-                personal: Private::Sealed(stored.personal),
-                key: Some(stored.key),
+                personal: stored.personal.map_or(Private::Plain(Personal::default()), Private::Sealed),
+                key: stored.key,
                 told: stored.told.map(|(stamp, told)| (stamp, Private::Sealed(told))),
                 email_hashes: [stored.email_hash, stored.told_email_hash],
                 links: stored.links,
+                active: stored.active,
+                erased: stored.erased,
             })
         }
         "invoice" => {
@@ -676,6 +783,7 @@ pub(crate) fn to_row(stored: &Item) -> Result<(Row, u64), StoreError> {
                 checkout: stored.checkout,
                 asked: stored.asked,
                 reference: stored.reference,
+                erased: stored.erased,
             })
         }
         "payment" => {
@@ -698,11 +806,47 @@ pub(crate) fn to_row(stored: &Item) -> Result<(Row, u64), StoreError> {
                 undone: stored.undone,
                 taken_back: stored.taken_back,
                 allocations: stored.allocations.into_iter().map(allocation).collect(),
+                erased: stored.erased,
             })
         }
         _ => return Err(StoreError::Corrupt("an item of a kind that this code does not know".to_owned())),
     };
     Ok((row, version))
+}
+
+fn sealed_text<'a, 's: 'a>(
+    text: &Private<String>,
+    record: &str,
+    field: &str,
+    sealer: impl Fn() -> Result<&'a Sealer<'s>, StoreError>,
+) -> Result<Vec<u8>, StoreError> {
+    match text {
+        Private::Sealed(sealed) => Ok(sealed.clone()),
+        Private::Plain(text) => sealer()?.seal(&Place { record, field }, text.as_bytes()),
+    }
+}
+
+fn privacy_item<'a, 's: 'a>(
+    row: &PrivacyRequest,
+    sealer: impl Fn() -> Result<&'a Sealer<'s>, StoreError>,
+) -> Result<PrivacyRequestItem, StoreError> {
+    let record = row.id.to_string();
+    let refused = match &row.refused {
+        None => None,
+        Some(Refused { by, at, reason }) => Some((*by, *at, sealed_text(reason, &record, "reason", sealer)?)),
+    };
+    Ok(PrivacyRequestItem {
+        id: row.id,
+        kind: row.kind,
+        customer: row.customer,
+        requested_by: row.requested_by,
+        requested_at: row.requested_at,
+        due_on: row.due_on,
+        held: row.held,
+        begun: row.begun,
+        done: row.done.clone(),
+        refused,
+    })
 }
 
 fn claim_item(claim: &Claim) -> (ExternalRef, ClaimItem) {

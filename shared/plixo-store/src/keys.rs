@@ -11,6 +11,7 @@ use plixo_domain::id::{CustomerId, InvoiceId, OrgId, SourceId, bytes_of};
 use plixo_domain::ledger::{Countable, InvoiceStatus, PayerHash, Row, RowKey};
 use plixo_domain::money::Money;
 use plixo_domain::people::UserId;
+use plixo_domain::retention::{Class, kept_since};
 use plixo_domain::source::SourceState;
 use plixo_domain::webhook::{EventKey, ExternalRef, Fingerprint, Provider};
 
@@ -72,6 +73,9 @@ pub fn row(org: &OrgId, name: &RowKey) -> Key {
         }
         RowKey::SourceProgress(id) => key(Table::Ledger, format!("{org}#{id}"), "progress"),
         RowKey::Export(id) => key(Table::Ledger, format!("{org}#{id}"), "export"),
+        RowKey::LegalHold(id) => key(Table::Ledger, format!("{org}#{id}"), "legal-hold"),
+        RowKey::Holds => key(Table::Ledger, org.to_string(), "holds"),
+        RowKey::PrivacyRequest(id) => key(Table::Ledger, format!("{org}#{id}"), "privacy-request"),
         RowKey::Member(user) => key(Table::Ledger, format!("{org}#{user}"), "member"),
         RowKey::MemberPointer(id) => key(Table::Ledger, format!("{org}#{id}"), "member-pointer"),
         // A person's organisations are found by the person.
@@ -181,6 +185,18 @@ pub enum List {
     DataSources,
     /// All exports.
     Exports,
+    /// All legal holds.
+    LegalHolds,
+    /// All privacy requests.
+    PrivacyRequests,
+    /// The privacy requests that are still to be done, those that are due first.
+    OpenPrivacyRequests,
+    /// The payments that people say are a customer's.
+    PaymentsOfCustomer(CustomerId),
+    /// The payments that are a customer's, as its provider calls it.
+    PaymentsOfReference(ExternalRef),
+    /// What idempotency keys were answered about a customer.
+    AnswersAbout(CustomerId),
 }
 
 impl List {
@@ -206,7 +222,9 @@ impl List {
         match self {
             Self::InvoicesOfCustomer(customer)
             | Self::InvoicesOfCustomerThatAre(customer, _)
-            | Self::OwedOfCustomer(customer) => Some(*customer),
+            | Self::OwedOfCustomer(customer)
+            | Self::PaymentsOfCustomer(customer)
+            | Self::AnswersAbout(customer) => Some(*customer),
             _ => None,
         }
     }
@@ -220,6 +238,7 @@ impl List {
                 | Self::InvoicesOfCustomerThatAre(..)
                 | Self::OwedOfAmount(_)
                 | Self::OwedOfCustomer(_)
+                | Self::OpenPrivacyRequests
         )
     }
 
@@ -246,6 +265,14 @@ impl List {
             Self::WebhookEvents => (Index::ByKind, format!("{org}#webhook-events")),
             Self::DataSources => (Index::ByKind, format!("{org}#data-sources")),
             Self::Exports => (Index::ByKind, format!("{org}#exports")),
+            Self::LegalHolds => (Index::ByKind, format!("{org}#legal-holds")),
+            Self::PrivacyRequests => (Index::ByKind, format!("{org}#privacy-requests")),
+            Self::OpenPrivacyRequests => (Index::ByState, format!("{org}#privacy-requests#open")),
+            Self::PaymentsOfCustomer(customer) => (Index::ByCustomer, format!("{org}#{customer}#payments")),
+            Self::PaymentsOfReference(of) => {
+                (Index::ByCustomer, format!("{org}#{}#{}#payments", of.provider.as_str(), of.id))
+            }
+            Self::AnswersAbout(customer) => (Index::ByCustomer, format!("{org}#{customer}#answers")),
         };
         let table = if matches!(self, Self::WebhookEvents) { Table::WebhookEvents } else { Table::Ledger };
         (table, index, partition)
@@ -277,7 +304,10 @@ pub(crate) fn lists(row: &Row) -> Vec<(List, String)> {
             let id = row.id.to_string();
             let unapplied = row.unapplied().is_some_and(|left| left.amount > 0);
             let mut lists = vec![(List::Payments, id.clone())];
-            lists.extend(unapplied.then_some((List::UnappliedPayments, id)));
+            lists.extend(unapplied.then_some((List::UnappliedPayments, id.clone())));
+            let told = || row.customer.clone().map(List::PaymentsOfReference);
+            let whose = row.customer_id.map(List::PaymentsOfCustomer).or_else(told);
+            lists.extend(whose.map(|list| (list, id)));
             lists
         }
         // Their ids are random, and say nothing of their age.
@@ -289,6 +319,16 @@ pub(crate) fn lists(row: &Row) -> Vec<(List, String)> {
         Row::WebhookEvent(row) => vec![(List::WebhookEvents, row.id.to_string())],
         Row::DataSource(row) => vec![(List::DataSources, row.id.to_string())],
         Row::Export(row) => vec![(List::Exports, row.id.to_string())],
+        Row::LegalHold(row) => vec![(List::LegalHolds, row.id.to_string())],
+        Row::PrivacyRequest(row) => {
+            let mut lists = vec![(List::PrivacyRequests, row.id.to_string())];
+            let open = row.status().is_open();
+            lists.extend(open.then(|| (List::OpenPrivacyRequests, format!("{}#{}", row.due_on, row.id))));
+            lists
+        }
+        Row::Answer(row) => {
+            row.about.map(|customer| (List::AnswersAbout(customer), row.key.0.clone())).into_iter().collect()
+        }
         _ => Vec::new(),
     }
 }
@@ -308,7 +348,59 @@ pub(crate) fn places(org: &OrgId, row: &Row) -> impl Iterator<Item = (String, At
         ]
     };
     let places = lists(row).into_iter().map(of_list).chain(upkeep_place(row));
-    places.chain(organisation_place(row)).flat_map(attributes)
+    let since = kept_since(row).map(|(class, since)| since_place(&org, class, since, &row_name(&org, row)));
+    places.chain(organisation_place(row)).chain(since).flat_map(attributes)
+}
+
+/// What tells a row that is kept for a time from others.
+fn row_name(org: &OrgId, row: &Row) -> String {
+    match row {
+        Row::PortalLink(it) => it.id.to_string(),
+        Row::Customer(it) => it.id.to_string(),
+        Row::Export(it) => it.id.to_string(),
+        Row::Invoice(it) => it.id.to_string(),
+        Row::Payment(it) => it.id.to_string(),
+        _ => org.to_string(),
+    }
+}
+
+/// Where something stands among what its organisation keeps for a time.
+fn since_place(org: &OrgId, class: Class, since: Timestamp, name: &str) -> (Index, String, String) {
+    (Index::BySince, since_partition(org, class), format!("{}#{name}", since_sort(since)))
+}
+
+/// The partition of what an organisation keeps of a class.
+pub(crate) fn since_partition(org: &OrgId, class: Class) -> String {
+    format!("{org}#since#{}", class.as_str())
+}
+
+/// How times are sorted there. What is kept since that time or before sorts before `{}~`.
+pub(crate) fn since_sort(since: Timestamp) -> String {
+    format!("{since:.3}")
+}
+
+/// The index attributes of a payload's piece.
+pub(crate) fn payload_places(
+    org: &OrgId,
+    since: Timestamp,
+    name: &str,
+) -> impl Iterator<Item = (String, AttributeValue)> {
+    let (index, partition, at) = since_place(org, Class::WebhookPayload, since, name);
+    let (_, partition_name, sort_name) = index.names();
+    let places = [(partition_name, partition), (sort_name, at)];
+    places.into_iter().map(|(name, value)| (name.to_owned(), AttributeValue::S(value)))
+}
+
+/// Which row of an organisation that is kept for a time has this key.
+pub(crate) fn kept_row(key: &Key) -> Option<RowKey> {
+    let (_, name) = key.pk.split_once('#')?;
+    Some(match key.sk.as_str() {
+        "portal-link" => RowKey::PortalLink(name.parse().ok()?),
+        "customer" => RowKey::Customer(name.parse().ok()?),
+        "export" => RowKey::Export(name.parse().ok()?),
+        "invoice" | "payment" => countable(&key.pk, &key.sk)?.1.row(),
+        _ => return None,
+    })
 }
 
 /// Where an organisation stands among all of them.

@@ -8,6 +8,7 @@ pub mod jobs;
 pub mod keys;
 mod pause;
 pub mod people;
+mod retention;
 pub mod store;
 pub mod tables;
 
@@ -16,8 +17,9 @@ pub use error::{CommitError, StoreError};
 pub use items::{Entropy, to_audit_event};
 pub use keys::List;
 pub use pause::pause;
+pub use retention::{Due, DuePage};
 pub use store::{Listed, Page, Payload, Store, StoredRow};
-pub use tables::{Guard, Index, Item, Key, LEDGER_ATTRIBUTES, Range, Table, Tables, Write, WriteError};
+pub use tables::{Act, Guard, Index, Item, Key, LEDGER_ATTRIBUTES, Range, Table, Tables, Write, WriteError};
 
 /// What an attribute of an [`Item`] holds.
 pub use aws_sdk_dynamodb::types::AttributeValue;

@@ -28,7 +28,7 @@ use crate::error::{CommitError, StoreError};
 use crate::items::{self, CustomerKeys, Entropy, Sealer};
 use crate::keys::{self, List};
 use crate::people::{self, Standing};
-use crate::tables::{Guard, Index, Item, Key, Range, Table, Tables, Write, WriteError};
+use crate::tables::{Act, Guard, Index, Item, Key, Range, Table, Tables, Write, WriteError};
 
 /// Which part of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -401,16 +401,30 @@ impl<T: Tables, K: KeyService> Store<T, K> {
         audit: &[AuditEvent],
         now: Timestamp,
     ) -> Result<(), CommitError> {
+        self.commit_with(org, book, payload, Vec::new(), audit, now).await
+    }
+
+    /// [`Store::commit`] with further writes.
+    pub(crate) async fn commit_with(
+        &self,
+        org: &OrgId,
+        book: &Book,
+        payload: Option<Payload<'_>>,
+        further: Vec<Write>,
+        audit: &[AuditEvent],
+        now: Timestamp,
+    ) -> Result<(), CommitError> {
         let needs_key = payload.is_some()
             || book.changes().any(|(_, row, _)| items::needs_key(row))
             || audit.iter().any(|event| items::private_origin(event).is_some());
         let customers = self.customer_keys_to_seal(org, audit, now).await?;
         let writes = |sealer: Option<&Sealer<'_>>| writes(org, book, payload, (audit, &customers), sealer);
-        let writes = if needs_key {
+        let mut writes = if needs_key {
             self.with_keys(org, now, |keys| writes(Some(&Sealer { keys, entropy: self.entropy }))).await?
         } else {
             writes(None)?
         };
+        writes.extend(further);
         if writes.len() > MAX_WRITES {
             return Err(StoreError::TooManyRows(writes.len()).into());
         }
@@ -746,7 +760,7 @@ fn data_key_write(org: &OrgId, wrapped: WrappedKeys) -> Result<Write, StoreError
         older: wrapped.older.into_iter().map(Sealed::into_bytes).collect(),
     };
     let item = items::framed(items::item(&stored)?, "data_key", 1);
-    Ok(Write { key: keys::data_key(org), item: Some(item), guard: Guard::Absent })
+    Ok(Write { key: keys::data_key(org), act: Act::Put(item), guard: Guard::Absent })
 }
 
 fn audit_write(
@@ -757,7 +771,7 @@ fn audit_write(
 ) -> Result<Write, StoreError> {
     let mut item = items::of_audit_event(event, customers, sealer)?;
     item.extend(keys::audit_places(org, event));
-    Ok(Write { key: keys::audit(org, event), item: Some(item), guard: Guard::Absent })
+    Ok(Write { key: keys::audit(org, event), act: Act::Put(item), guard: Guard::Absent })
 }
 
 fn wrapped_keys(item: &Item) -> Result<WrappedKeys, StoreError> {
@@ -791,10 +805,14 @@ fn writes(
             _ => {}
         }
         item.extend(keys::places(org, row));
-        writes.push(Write { key: keys::row(org, name), item: Some(item), guard });
+        writes.push(Write { key: keys::row(org, name), act: Act::Put(item), guard });
+    }
+    for (name, version) in book.checks() {
+        let guard = version.map_or(Guard::Absent, Guard::Version);
+        writes.push(Write { key: keys::row(org, name), act: Act::Check, guard });
     }
     for (name, version) in book.removals() {
-        writes.push(Write { key: keys::row(org, name), item: None, guard: Guard::Version(version) });
+        writes.push(Write { key: keys::row(org, name), act: Act::Delete, guard: Guard::Version(version) });
     }
     if let (Some(payload), Some(sealer)) = (payload, sealer) {
         writes.extend(pieces(org, &payload, sealer)?);
@@ -831,10 +849,16 @@ fn pieces(org: &OrgId, payload: &Payload<'_>, sealer: &Sealer<'_>) -> Result<Vec
         item.insert(SEALED.to_owned(), AttributeValue::B(Blob::new(sealed)));
         expire(&mut item, payload.received_at, PAYLOAD_DAYS * 24)?;
         let key = keys::payload(org, payload.event, payload.fingerprint, n);
-        let item = Some(items::framed(item, "payload", 1));
-        Ok(Write { key, item, guard: Guard::Absent })
+        item.extend(keys::payload_places(org, payload.received_at, &record_of(&key)));
+        let act = Act::Put(items::framed(item, "payload", 1));
+        Ok(Write { key, act, guard: Guard::Absent })
     };
     pieces.enumerate().map(piece).collect()
+}
+
+/// What tells a piece from all others.
+fn record_of(key: &Key) -> String {
+    format!("{}#{}", key.pk, key.sk)
 }
 
 fn piece_place(id: EventId, n: usize) -> (String, String) {

@@ -44,6 +44,19 @@ pub enum Guard {
     Absent,
     /// Its `version` is that one.
     Version(u64),
+    /// Nothing must.
+    Anything,
+}
+
+/// What a write does.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Act {
+    /// Puts this there, without its key.
+    Put(Item),
+    /// Takes away what is there.
+    Delete,
+    /// Leaves all as it is: the others are done only if the guard holds.
+    Check,
 }
 
 /// One write of a transaction.
@@ -51,8 +64,8 @@ pub enum Guard {
 pub struct Write {
     /// Where.
     pub key: Key,
-    /// What, without its key; `None` deletes what is there.
-    pub item: Option<Item>,
+    /// What.
+    pub act: Act,
     /// If.
     pub guard: Guard,
 }
@@ -76,6 +89,8 @@ pub enum Index {
     ByAmount,
     /// Invoices that are owed, by customer.
     ByOwed,
+    /// What is kept for a time, by class and since when.
+    BySince,
 }
 
 impl Index {
@@ -91,6 +106,7 @@ impl Index {
             Self::ByCustomerState => (Some("by-customer-state"), "customer_state_pk", "customer_state_sk"),
             Self::ByAmount => (Some("by-amount"), "amount_pk", "amount_sk"),
             Self::ByOwed => (Some("by-owed"), "owed_pk", "owed_sk"),
+            Self::BySince => (Some("by-since"), "since_pk", "since_sk"),
         }
     }
 }

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use plixo_aws::s3::{LEAST_PART, Objects, Upload};
 use plixo_domain::people::UserId;
 use plixo_store::people::{Counted, Counter, OthersEnded, Pending, People, Tries};
-use plixo_store::{AttributeValue, Guard, Index, Item, Key, Range, Table, Tables, Write, WriteError};
+use plixo_store::{Act, AttributeValue, Guard, Index, Item, Key, Range, Table, Tables, Write, WriteError};
 
 fn key(table: Table, run: &str, pk: &str, sk: &str) -> Key {
     Key { table, pk: format!("{run}#{pk}"), sk: sk.to_owned() }
@@ -19,7 +19,7 @@ fn item(version: u64, text: &str) -> Item {
 }
 
 fn put(key: &Key, version: u64, text: &str, guard: Guard) -> Write {
-    Write { key: key.clone(), item: Some(item(version, text)), guard }
+    Write { key: key.clone(), act: Act::Put(item(version, text)), guard }
 }
 
 async fn stored(tables: &impl Tables, key: &Key) -> Option<Item> {
@@ -51,7 +51,7 @@ async fn items_come_back_as_they_were_put(tables: &impl Tables, run: &str) {
         whole.insert("map".to_owned(), AttributeValue::M(nested));
         whole.insert("flag".to_owned(), AttributeValue::Bool(true));
         tables
-            .write_all(vec![Write { key: at.clone(), item: Some(whole.clone()), guard: Guard::Absent }])
+            .write_all(vec![Write { key: at.clone(), act: Act::Put(whole.clone()), guard: Guard::Absent }])
             .await
             .unwrap();
         assert_eq!(stored(tables, &at).await, Some(whole));
@@ -68,7 +68,7 @@ async fn what_an_index_finds_the_ledgers_items_by_is_not_read(tables: &impl Tabl
     let mut listed = whole.clone();
     listed.insert(partition_name.to_owned(), AttributeValue::S(format!("{run}#indexed")));
     listed.insert(sort_name.to_owned(), AttributeValue::S("1".to_owned()));
-    let write = Write { key: at.clone(), item: Some(listed), guard: Guard::Absent };
+    let write = Write { key: at.clone(), act: Act::Put(listed), guard: Guard::Absent };
     tables.write_all(vec![write]).await.unwrap();
     assert_eq!(stored(tables, &at).await, Some(whole));
 }
@@ -142,7 +142,7 @@ async fn one_of_many_wins(tables: &impl Tables, run: &str) {
 
 async fn deletions_are_guarded(tables: &impl Tables, run: &str) {
     let (at, other) = (key(Table::Ledger, run, "gone", "row"), key(Table::Ledger, run, "gone", "other"));
-    let delete = |version| Write { key: at.clone(), item: None, guard: Guard::Version(version) };
+    let delete = |version| Write { key: at.clone(), act: Act::Delete, guard: Guard::Version(version) };
     tables.write_all(vec![put(&at, 1, "x", Guard::Absent)]).await.unwrap();
     let stale = tables.write_all(vec![delete(2), put(&other, 1, "x", Guard::Absent)]).await;
     assert!(matches!(stale, Err(WriteError::Conflict)));
@@ -159,7 +159,7 @@ async fn ranges_come_in_order(tables: &impl Tables, run: &str) {
         let (_, partition_name, sort_name) = index.names();
         item.insert(partition_name.to_owned(), AttributeValue::S(format!("{run}#{kind}")));
         item.insert(sort_name.to_owned(), AttributeValue::S(sk.to_owned()));
-        Write { key: key(Table::Ledger, run, pk, "row"), item: Some(item), guard: Guard::Absent }
+        Write { key: key(Table::Ledger, run, pk, "row"), act: Act::Put(item), guard: Guard::Absent }
     };
     let sorts = ["a", "b", "c", "d", "e"];
     for index in [
@@ -231,7 +231,7 @@ async fn an_index_of_whole_items_has_those_that_name_it(tables: &impl Tables, ru
             item.insert(sort_name.to_owned(), AttributeValue::S(sk.to_owned()));
         }
         let key = key(Table::Audit, run, &format!("object{sk}"), sk);
-        Write { key, item: Some(item), guard: Guard::Absent }
+        Write { key, act: Act::Put(item), guard: Guard::Absent }
     };
     let rows = [("1", true), ("2", false), ("3", true), ("4", true)];
     tables.write_all(rows.into_iter().map(|(sk, listed)| write(sk, listed)).collect()).await.unwrap();

@@ -7,7 +7,7 @@ use plixo_aws::sqs::SendMessage;
 use plixo_domain::secret::Secret;
 use plixo_envelope::{GeneratedKey, KeyFailure, KeyService, Secret as Key32};
 use plixo_store::{
-    AttributeValue, Guard, Index, Item, Key, LEDGER_ATTRIBUTES, Range, StoreError, Table, Tables, Write,
+    Act, AttributeValue, Guard, Index, Item, Key, LEDGER_ATTRIBUTES, Range, StoreError, Table, Tables, Write,
     WriteError,
 };
 
@@ -38,7 +38,7 @@ struct Items {
     places: BTreeSet<Place>,
 }
 
-const INDICES: [Index; 7] = [
+const INDICES: [Index; 8] = [
     Index::ByKind,
     Index::ByState,
     Index::ByCustomer,
@@ -46,6 +46,7 @@ const INDICES: [Index; 7] = [
     Index::ByCustomerState,
     Index::ByAmount,
     Index::ByOwed,
+    Index::BySince,
 ];
 
 fn places(key: &Key, item: &Item) -> Vec<Place> {
@@ -169,6 +170,7 @@ impl Tables for FakeTables {
                     return Err(StoreError::from(AwsError::Refused { service: "DynamoDB", cause }).into());
                 }
                 let holds = |write: &Write| match (write.guard, items.items.get(&write.key)) {
+                    (Guard::Anything, _) => true,
                     (Guard::Absent, found) => found.is_none(),
                     (Guard::Version(wanted), Some(found)) => version(found) == Some(wanted),
                     (Guard::Version(_), None) => false,
@@ -176,11 +178,12 @@ impl Tables for FakeTables {
                 if !writes.iter().all(holds) {
                     return Err(WriteError::Conflict);
                 }
-                for Write { key, item, .. } in writes {
-                    match item {
-                        Some(item) => items.insert(key, item),
-                        None => items.remove(&key),
-                    };
+                for Write { key, act, .. } in writes {
+                    match act {
+                        Act::Put(item) => items.insert(key, item),
+                        Act::Delete => items.remove(&key),
+                        Act::Check => {}
+                    }
                 }
                 Ok(())
             })

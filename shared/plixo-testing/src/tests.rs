@@ -117,6 +117,7 @@ async fn stack() -> Stack {
         checkout: None,
         asked: None,
         reference: None,
+        erased: false,
     });
     store.commit(&org, &book, None, &[], now()).await.unwrap();
     Stack { tables, kms, faults, store, org, other, customers, invoice }
@@ -137,7 +138,10 @@ impl Stack {
             None => plixo_store::Guard::Absent,
         };
         item.insert("version".into(), AttributeValue::N("9".into()));
-        self.tables.write_all(vec![plixo_store::Write { key, item: Some(item), guard }]).await.unwrap();
+        self.tables
+            .write_all(vec![plixo_store::Write { key, act: plixo_store::Act::Put(item), guard }])
+            .await
+            .unwrap();
     }
 }
 
@@ -325,6 +329,7 @@ fn acted(ids: &mut Ids, kind: ActorKind, customer: Option<CustomerId>) -> AuditE
         outcome: Outcome::Allowed,
         fields: Vec::new(),
         request_id: "r".to_owned(),
+        count: None,
     }
 }
 
@@ -361,7 +366,7 @@ fn from_where_people_acted_is_sealed_and_a_payers_goes_with_its_customer() {
 
         // The first customer's key goes, and with it what its payer left.
         let key = keys::row(&org, &Customer::key(&one));
-        let gone = Write { key, item: None, guard: Guard::Version(1) };
+        let gone = Write { key, act: plixo_store::Act::Delete, guard: Guard::Version(1) };
         tables.write_all(vec![gone]).await.unwrap();
         let log = audit_log(&tables, &kms, now()).await;
         assert_eq!((log.len(), opened(&log)), (5, 4));

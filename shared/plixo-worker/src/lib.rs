@@ -451,6 +451,7 @@ impl<'a> Audit<'a> {
             outcome,
             fields: fields.into_iter().map(str::to_owned).collect(),
             request_id: self.task.envelope.request_id.clone(),
+            count: None,
         });
     }
 }
@@ -467,9 +468,9 @@ pub fn failed(error: &StoreError, line: &mut Line) -> TaskError {
 }
 
 impl Task {
-    /// What is to be kept of the text: nothing if this very text is kept already.
+    /// What is to be kept of the text: nothing if this very text is kept already, or is of a customer who was erased.
     fn payload<'a>(&'a self, book: &'a Book) -> Option<Payload<'a>> {
-        let text = self.text.as_deref()?;
+        let text = self.text.as_deref().filter(|_| !book.is_of_erased())?;
         let event = book.changes().find_map(|(_, row, version)| match row {
             Row::WebhookEvent(event) if version.is_none() => Some(event),
             _ => None,

@@ -99,6 +99,7 @@ impl Fact {
             Self::Payment(news) => {
                 let mut rows = vec![Payment::key(&news.reference)];
                 rows.extend(news.names().map(RowKey::Invoice));
+                rows.extend(news.customer.iter().map(CustomerRef::key));
                 for part in &news.parts {
                     if let PaymentPart::Shares(shares) = part {
                         rows.extend(shares.iter().map(|(invoice, _)| InvoiceRef::key(invoice)));

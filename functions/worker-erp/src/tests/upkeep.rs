@@ -222,7 +222,7 @@ fn what_the_store_cannot_hold_is_not_passed_over() {
     let (one, row) = (AttributeValue::N("1".to_owned()), ("row".to_owned(), text("no row")));
     let frame = [("kind", text("invoice_ref")), ("v", one.clone()), ("version", one)];
     let item = frame.into_iter().map(|(name, value)| (name.to_owned(), value)).chain([row]).collect();
-    let odd = Write { key: key.clone(), item: Some(item), guard: Guard::Absent };
+    let odd = Write { key: key.clone(), act: plixo_store::Act::Put(item), guard: Guard::Absent };
     block_on(world.tables.write_all(vec![odd])).unwrap();
     for _ in 0..2 {
         assert_eq!(world.run(&[upkeep(&world, &xero)]).failed().count(), 1);
@@ -230,7 +230,7 @@ fn what_the_store_cannot_hold_is_not_passed_over() {
         // Other kinds of things are none the worse for it.
         assert_eq!(world.row::<SourceProgress>(&xero).unwrap().read_to.len(), 3);
     }
-    let mended = Write { key, item: None, guard: Guard::Version(1) };
+    let mended = Write { key, act: plixo_store::Act::Delete, guard: Guard::Version(1) };
     block_on(world.tables.write_all(vec![mended])).unwrap();
     assert_eq!(world.run(&[upkeep(&world, &xero)]), BatchResponse::default());
     assert_eq!(balance(&world), Some(12_950));

@@ -22,6 +22,7 @@ fn export() -> Export {
         run: None,
         file: None,
         failed: None,
+        gone: false,
     }
 }
 
@@ -41,7 +42,7 @@ fn what_is_over_is_over_at_once() {
     let run = Some(Run { at: at(2), attempt: "m1".to_owned() });
     let running = Export { run, ..approved };
     assert_eq!((running.status(at(24)), running.status(at(25))), (Running, Failed));
-    let ready = Export { file: Some(File { at: at(3), rows: 1, bytes: 2 }), ..running };
+    let ready = Export { file: Some(File { at: at(3), rows: 1, bytes: 2, days: 7 }), ..running };
     assert_eq!((ready.status(at(3 + 7 * 24 - 1)), ready.status(at(3 + 7 * 24))), (Ready, Expired));
     assert_eq!(ready.expires_at(), Some(at(3 + 7 * 24)));
 }

@@ -9,8 +9,12 @@ use super::{
 use crate::answer::{Answer, AnswerKey, Founding};
 use crate::audit::{AuditSeal, Object};
 use crate::export::Export;
-use crate::id::{CustomerId, EndpointId, ExportId, InvoiceId, LinkId, MemberId, PaymentId, SourceId};
+use crate::hold::{Holds, LegalHold};
+use crate::id::{
+    CustomerId, EndpointId, ExportId, HoldId, InvoiceId, LinkId, MemberId, PaymentId, PrivacyId, SourceId,
+};
 use crate::people::{Member, MemberPointer, UserId, UserOrganisation};
+use crate::privacy::PrivacyRequest;
 use crate::reference::ReferenceKey;
 use crate::source::{DataSource, SourceName, SourceProgress};
 use crate::webhook::{EventKey, ExternalRef, WebhookEndpoint, WebhookEvent};
@@ -56,6 +60,12 @@ pub enum RowKey {
     SourceProgress(SourceId),
     /// An export.
     Export(ExportId),
+    /// A legal hold.
+    LegalHold(HoldId),
+    /// All that legal holds hold.
+    Holds,
+    /// A privacy request.
+    PrivacyRequest(PrivacyId),
     /// A person's membership.
     Member(UserId),
     /// Which person a member is.
@@ -115,6 +125,12 @@ pub enum Row {
     SourceProgress(SourceProgress),
     /// An export.
     Export(Export),
+    /// A legal hold.
+    LegalHold(LegalHold),
+    /// All that legal holds hold.
+    Holds(Holds),
+    /// A privacy request.
+    PrivacyRequest(PrivacyRequest),
     /// A person's membership.
     Member(Member),
     /// Which person a member is.
@@ -158,6 +174,7 @@ macro_rules! kept {
                 | (Self::Logo, Row::Logo(_))
                 | (Self::StripeAccount, Row::StripeAccount(_))
                 | (Self::Totals, Row::Totals(_))
+                | (Self::Holds, Row::Holds(_))
                 | (Self::AuditSeal, Row::AuditSeal(_)) => true,
                 $((Self::$kind(name), Row::$kind(row)) => row.name() == *name,)*
                 _ => false,
@@ -204,6 +221,8 @@ kept! {
     SourceName named ExternalRef as |it| it.account.clone();
     SourceProgress named SourceId as |it| it.source;
     Export named ExportId as |it| it.id;
+    LegalHold named HoldId as |it| it.id;
+    PrivacyRequest named PrivacyId as |it| it.id;
     Member named UserId as |it| it.user;
     MemberPointer named MemberId as |it| it.id;
     UserOrganisation named UserId as |it| it.user;
@@ -234,7 +253,7 @@ macro_rules! kept_once {
     )*};
 }
 
-kept_once!(Organisation Logo StripeAccount Totals AuditSeal);
+kept_once!(Organisation Logo StripeAccount Totals AuditSeal Holds);
 
 /// A row was asked for that nobody has read yet: read it, and ask again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -247,6 +266,8 @@ struct Slot {
     changed: bool,
     /// Written as it is, so that nobody changes it meanwhile.
     held: bool,
+    /// Looked at once more, and not written.
+    checked: bool,
 }
 
 /// The rows that a piece of work has read, each with the version that it had (or as known to be absent), and what the
@@ -260,7 +281,7 @@ impl Book {
     /// Notes what the store holds under `key`: a row with its version, or nothing.
     pub fn learn(&mut self, key: RowKey, stored: Option<(Row, u64)>) {
         let (row, version) = stored.unzip();
-        self.slots.insert(key, Slot { version, row, changed: false, held: false });
+        self.slots.insert(key, Slot { version, row, changed: false, held: false, checked: false });
     }
 
     /// Whether `key` was read.
@@ -306,10 +327,29 @@ impl Book {
         Ok(())
     }
 
+    /// Has what was read, a row or none, be as it was read when the rest is committed, and does not write it: many do so at once.
+    ///
+    /// # Errors
+    /// [`Unread`] when it was never read.
+    pub fn check<T: Kept>(&mut self, name: &T::Name) -> Result<(), Unread> {
+        let key = T::key(name);
+        let Some(slot) = self.slots.get_mut(&key) else { return Err(Unread(vec![key])) };
+        slot.checked = true;
+        Ok(())
+    }
+
+    /// What is to be as it was read, and is not written, each with the version that the store must still hold (`None`: must hold
+    /// nothing).
+    pub fn checks(&self) -> impl Iterator<Item = (&RowKey, Option<u64>)> {
+        let checked = self.slots.iter().filter(|(_, slot)| slot.checked && !slot.changed && !slot.held);
+        checked.map(|(key, slot)| (key, slot.version))
+    }
+
     /// Puts a row of a name that was made this moment, so that nothing can be there.
     pub fn put_new<T: Kept>(&mut self, row: T) {
         let key = T::key(&row.name());
-        self.slots.insert(key, Slot { version: None, row: Some(row.into_row()), changed: true, held: false });
+        let row = Some(row.into_row());
+        self.slots.insert(key, Slot { version: None, row, changed: true, held: false, checked: false });
     }
 
     /// The changed rows and those that are held, each with the version that the store must still hold (`None`: must hold nothing).
@@ -373,9 +413,21 @@ impl Book {
         for slot in self.slots.values_mut().filter(|slot| slot.changed || slot.held) {
             let next = slot.version.unwrap_or_default().saturating_add(1);
             slot.version = slot.row.is_some().then_some(next);
-            (slot.changed, slot.held) = (false, false);
+            (slot.changed, slot.held, slot.checked) = (false, false, false);
         }
         self
+    }
+
+    /// Whether any of it is of a customer who was erased: then nothing more is kept of what was told.
+    #[must_use]
+    pub fn is_of_erased(&self) -> bool {
+        self.rows().any(|(_, row)| match row {
+            Row::Customer(customer) => customer.erased.is_some(),
+            Row::CustomerRef(reference) => reference.erased,
+            Row::Invoice(invoice) => invoice.erased,
+            Row::Payment(payment) => payment.erased,
+            _ => false,
+        })
     }
 
     /// All rows that are there.

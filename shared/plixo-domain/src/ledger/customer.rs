@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Book, Private, Stamp, Told, Unread};
-use crate::id::{CustomerId, Ids};
+use crate::id::{CustomerId, Ids, made_at};
+use crate::privacy::Authority;
 use crate::webhook::ExternalRef;
 
 /// A postal address.
@@ -54,6 +56,19 @@ pub struct Customer {
     pub email_hashes: [Option<Vec<u8>>; 2],
     /// Its names at providers, and whether it was deleted there.
     pub links: BTreeMap<ExternalRef, Link>,
+    /// When something was last done with it, as far as was noted here: see [`Customer::active_at`].
+    pub active: Option<Timestamp>,
+    /// That its personal data was erased. Nothing personal is taken of it any more.
+    pub erased: Option<Erased>,
+}
+
+/// That a customer's personal data was erased: what is left is a tombstone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Erased {
+    /// When.
+    pub at: Timestamp,
+    /// Under whose authority.
+    pub authority: Authority,
 }
 
 /// Whether a provider still has its customer.
@@ -85,7 +100,15 @@ impl Customer {
     #[must_use]
     pub fn new(id: CustomerId, personal: Personal) -> Self {
         let personal = Private::Plain(personal);
-        Self { id, personal, told: None, key: None, email_hashes: [None, None], links: BTreeMap::new() }
+        let (told, key, email_hashes, links) = (None, None, [None, None], BTreeMap::new());
+        Self { id, personal, told, key, email_hashes, links, active: None, erased: None }
+    }
+
+    /// When something was last done with it, as far as is known without its invoices: it was made, or was found to be active when
+    /// its time seemed to be over.
+    #[must_use]
+    pub fn active_at(&self) -> Timestamp {
+        self.active.unwrap_or(Timestamp::MIN).max(made_at(&self.id))
     }
 }
 
@@ -99,6 +122,9 @@ pub struct CustomerRef {
     /// When the provider's own note last said so; it never did if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub noted: Option<Stamp>,
+    /// Whether that customer was erased: then nothing personal is taken of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub erased: bool,
 }
 
 /// A provider's news of a customer.
@@ -116,7 +142,7 @@ pub struct CustomerNews {
 
 /// Tells the ledger a provider's news of a customer. What our own people keep is never overwritten. A deletion at the
 /// provider ends the link and leaves our record as it is: what is kept, and for how long, is for the organisation's
-/// retention policy to say.
+/// retention policy to say. An erased customer keeps its names at providers and takes nothing personal.
 ///
 /// # Errors
 /// [`Unread`]: these rows are needed as well. Read them and tell it again; nothing was changed.
@@ -151,12 +177,14 @@ pub fn tell_customer(book: &mut Book, news: &CustomerNews, ids: &mut Ids) -> Res
         changed.push("external_ids");
     }
     if let Some(personal) = &news.personal
+        && customer.erased.is_none()
         && customer.told.as_ref().map(|(stamp, _)| stamp) < Some(&news.stamp)
     {
         customer.told = Some((news.stamp.clone(), Private::Plain(personal.clone())));
         changed.extend(["name", "email", "phone", "address"]);
     }
-    let reference = CustomerRef { reference: news.reference.clone(), customer: customer.id, noted };
+    let erased = customer.erased.is_some();
+    let reference = CustomerRef { reference: news.reference.clone(), customer: customer.id, noted, erased };
     if changed.is_empty() && before.as_ref() == Some(&reference) {
         return Ok(Told::Known);
     }

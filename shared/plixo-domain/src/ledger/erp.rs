@@ -112,7 +112,8 @@ pub fn tell_invoice(book: &mut Book, news: &InvoiceNews, by: &Actor, ids: &mut I
         (_, _, Some(own)) if is_our_own => Some(own.clone()),
         (Some(document), Some(around), before) => {
             let state = state(document, before.as_ref().map(|before| before.state), was_void);
-            Some(document.invoice(&link, around.customer, state, before.as_ref())?)
+            let erased = around.erased || before.as_ref().is_some_and(|before| before.erased);
+            Some(document.invoice(&link, (around.customer, erased), state, before.as_ref())?)
         }
         (_, _, Some(before)) => Some(Invoice { state: InvoiceState::Void, ..before.clone() }),
         _ => None,
@@ -230,6 +231,8 @@ fn differences(before: Option<&Invoice>, after: &Invoice) -> Vec<&'static str> {
 /// The rows beside the invoice that a document is about.
 struct Around {
     customer: CustomerId,
+    /// Whether that customer was erased.
+    erased: bool,
     /// The ERP's name of a customer that nobody has heard of yet.
     new_customer: Option<ExternalRef>,
     number: String,
@@ -256,20 +259,22 @@ impl Around {
             return Err(StaffError::NumberTaken.into());
         }
         let references = References::read(book, &document.number, given_up.as_deref())?;
-        let customer = book.get::<CustomerRef>(&document.customer)?.map(|known| known.customer);
+        let known = book.get::<CustomerRef>(&document.customer)?;
+        let erased = known.is_some_and(|known| known.erased);
+        let customer = known.map(|known| known.customer);
         let new_customer = customer.is_none().then(|| document.customer.clone());
         let customer = customer.unwrap_or_else(|| ids.make());
-        Ok(Self { customer, new_customer, number: document.number.clone(), given_up, references })
+        Ok(Self { customer, erased, new_customer, number: document.number.clone(), given_up, references })
     }
 
     fn enter(self, book: &mut Book, link: &InvoiceRef) -> Result<(), Unread> {
-        let Self { customer, new_customer, number, given_up, references } = self;
+        let Self { customer, new_customer, number, given_up, references, .. } = self;
         references.enter(book, link.invoice, customer)?;
         if let Some(reference) = new_customer {
             let mut new = Customer::new(customer, Personal::default());
             new.links.insert(reference.clone(), Link::Live);
             book.put_new(new);
-            book.put(CustomerRef { reference, customer, noted: None })?;
+            book.put(CustomerRef { reference, customer, noted: None, erased: false })?;
         }
         if let Some(had) = given_up
             && book.get::<InvoiceNumber>(&had)?.is_some_and(|it| it.invoice == link.invoice)
@@ -286,7 +291,7 @@ impl InvoiceDocument {
     fn invoice(
         &self,
         link: &InvoiceRef,
-        customer_id: CustomerId,
+        (customer_id, erased): (CustomerId, bool),
         state: InvoiceState,
         before: Option<&Invoice>,
     ) -> Result<Invoice, Stopped> {
@@ -304,11 +309,12 @@ impl InvoiceDocument {
             total: self.total,
             issued_on: self.issued_on,
             due_on: self.due_on,
-            body: Private::Plain(self.body.clone()),
+            body: Private::Plain(if erased { self.body.clone().without_words() } else { self.body.clone() }),
             claims: before.map(|before| before.claims.clone()).unwrap_or_default(),
             checkout: before.and_then(|before| before.checkout.clone()),
             asked: before.and_then(|before| before.asked),
             reference: Some(link.reference.clone()),
+            erased,
         })
     }
 }

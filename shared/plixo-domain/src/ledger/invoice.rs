@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use super::{Asked, Checkout, Private};
-use crate::id::{AllocationId, CustomerId, Ids, InvoiceId};
+use crate::id::{AllocationId, CustomerId, Ids, InvoiceId, made_at};
 use crate::money::{Money, MoneyError};
 use crate::webhook::ExternalRef;
 
@@ -108,6 +110,20 @@ pub struct InvoiceBody {
 }
 
 impl InvoiceBody {
+    /// The same without the memo and without what was sold: what was owed, and the rates of tax, stay.
+    #[must_use]
+    pub fn without_words(self) -> Self {
+        let bare = |line: Line| Line { description: ERASED.to_owned(), ..line };
+        Self { lines: self.lines.into_iter().map(bare).collect(), memo: None }
+    }
+
+    /// The same without the memo, and with [`ERASED`] in the place of each of those texts, of whatever case.
+    #[must_use]
+    pub fn without(self, texts: &[String]) -> Self {
+        let bare = |line: Line| Line { description: masked(&line.description, texts), ..line };
+        Self { lines: self.lines.into_iter().map(bare).collect(), memo: None }
+    }
+
     /// The sum of the lines, each rounded half-even with its tax.
     ///
     /// # Errors
@@ -121,6 +137,42 @@ impl InvoiceBody {
         let total = totals.try_fold(first, |sum, line| sum.plus(line?))?;
         if total.amount < 0 { Err(InvoiceError::Negative) } else { Ok(total) }
     }
+}
+
+/// What stands where something personal stood.
+pub const ERASED: &str = "[erased]";
+
+fn masked(text: &str, texts: &[String]) -> String {
+    let mut masked = text.to_owned();
+    for wanted in texts.iter().map(|it| it.trim().to_lowercase()).filter(|it| it.chars().count() >= 3) {
+        let mut from = 0;
+        while let Some((start, end)) = find(&masked, &wanted, from) {
+            masked.replace_range(start..end, ERASED);
+            from = start.saturating_add(ERASED.len());
+        }
+    }
+    masked
+}
+
+/// Where a text begins and ends in another, without regard to case, after some place.
+fn find(text: &str, lower: &str, from: usize) -> Option<(usize, usize)> {
+    let starts = text.char_indices().map(|(at, _)| at).filter(|at| *at >= from);
+    starts.into_iter().find_map(|start| {
+        let mut wanted = lower.chars();
+        let mut next = wanted.next();
+        for (at, c) in text.get(start..)?.char_indices() {
+            for c in c.to_lowercase() {
+                if next != Some(c) {
+                    return None;
+                }
+                next = wanted.next();
+            }
+            if next.is_none() {
+                return Some((start, start.saturating_add(at).saturating_add(c.len_utf8())));
+            }
+        }
+        None
+    })
 }
 
 /// Why an invoice cannot be made.
@@ -209,6 +261,8 @@ pub struct Invoice {
     pub asked: Option<Asked>,
     /// Its name at the ERP that told of it.
     pub reference: Option<ExternalRef>,
+    /// Whether its customer was erased: then its words are without what is personal, and no new ones are taken.
+    pub erased: bool,
 }
 
 /// So many claims has an invoice at most. Those that people chose stay; of the payments that name it, only the earliest money
@@ -249,6 +303,16 @@ impl Invoice {
             self.status(),
             InvoiceStatus::Open | InvoiceStatus::PartiallyPaid | InvoiceStatus::Uncollectible
         )
+    }
+
+    /// Its last day as far as it tells: when it was made, sent or due, or money for it was received.
+    #[must_use]
+    pub fn active_at(&self) -> Timestamp {
+        let day = |day: Option<Date>| Some(day?.to_zoned(TimeZone::UTC).ok()?.timestamp());
+        let received = self.claims.values().filter(|claim| claim.applied > 0);
+        let received = received.filter_map(|claim| Timestamp::from_second(claim.received_at).ok());
+        let days = [day(self.issued_on), day(self.due_on)].into_iter().flatten();
+        days.chain(received).fold(made_at(&self.id), Timestamp::max)
     }
 
     /// Sets what `payment` asks, in the place of what it asked before, and serves.

@@ -5,6 +5,7 @@ mod cash;
 mod checkout;
 mod customer;
 mod erp;
+mod forget;
 mod invoice;
 mod logo;
 mod organisation;
@@ -22,12 +23,16 @@ mod totals;
 pub use book::{Book, Kept, Row, RowKey, Unread};
 pub use cash::{CashTask, CashTaskOf, cash_tasks};
 pub use checkout::{CHECKOUT, Checkout, begin_checkout, end_checkout, is_on_its_way, note_session};
-pub use customer::{Address, Customer, CustomerNews, CustomerRef, Link, Personal, tell_customer};
+pub use customer::{Address, Customer, CustomerNews, CustomerRef, Erased, Link, Personal, tell_customer};
 pub use erp::{InvoiceDocument, InvoiceNews, InvoiceRef, tell_invoice};
-pub use invoice::{Claim, Invoice, InvoiceBody, InvoiceError, InvoiceState, InvoiceStatus, Line, MAX_CLAIMS};
+pub use forget::{delete, erase_customer, erase_invoice, erase_payer, identifiers};
+pub use invoice::{
+    Claim, ERASED, Invoice, InvoiceBody, InvoiceError, InvoiceState, InvoiceStatus, Line, MAX_CLAIMS,
+};
 pub use logo::{Logo, LogoHash, NoLogoHash};
 pub use organisation::{
-    AllocationOrder, CashApplication, InvoiceNumber, Organisation, Residency, Settings, UnderpaymentTolerance,
+    AllocationOrder, CashApplication, Closed, InvoiceNumber, Organisation, Residency, Settings,
+    UnderpaymentTolerance,
 };
 pub use payers::{PayerHash, PayerHistory};
 pub use payment::{

@@ -5,10 +5,13 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use ipnet::IpNet;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{InvoiceId, MemberId, OrgId};
 use crate::people::UnknownWord;
+use crate::privacy::GRACE;
+use crate::retention::Retention;
 
 use super::LogoHash;
 
@@ -59,6 +62,26 @@ pub struct Organisation {
     /// Which logo its payers see, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub logo: Option<LogoHash>,
+    /// That it was closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed: Option<Closed>,
+}
+
+/// That an organisation was closed: it can be opened again until its time of grace is over, and then its data key goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closed {
+    /// By whom.
+    pub by: MemberId,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl Closed {
+    /// When its data key goes.
+    #[must_use]
+    pub fn until(&self) -> Timestamp {
+        self.at.saturating_add(GRACE).unwrap_or(Timestamp::MAX)
+    }
 }
 
 /// What an organisation's Controllers may set.
@@ -73,6 +96,9 @@ pub struct Settings {
     /// How its payments are applied to invoices.
     #[serde(default)]
     pub cash_application: CashApplication,
+    /// For how long it keeps what.
+    #[serde(default)]
+    pub retention: Retention,
 }
 
 /// How payments are applied to invoices.

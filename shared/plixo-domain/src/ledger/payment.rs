@@ -12,7 +12,7 @@ use super::erp::InvoiceRef;
 use super::invoice::{Ask, Share};
 use super::settle::{Cause, need, settle};
 use super::staff::MAX_CHOICES;
-use super::{Book, Kept, PayerHash, Private, Stamp, Told, Unread};
+use super::{Book, CustomerRef, Invoice, Kept, PayerHash, Private, Stamp, Told, Unread};
 use crate::audit::{Actor, ActorKind};
 use crate::id::{AllocationId, CustomerId, Ids, InvoiceId, PaymentId};
 use crate::money::{Currency, Money};
@@ -265,6 +265,8 @@ pub struct Payment {
     pub taken_back: bool,
     /// Where it went.
     pub allocations: BTreeMap<AllocationId, Allocation>,
+    /// Whether who paid was erased: then nobody is noted in their place.
+    pub erased: bool,
 }
 
 /// Which payment has an id: a payment is found by the name of its money, and by its id through this.
@@ -333,6 +335,7 @@ impl Payment {
             undone: BTreeSet::new(),
             taken_back: false,
             allocations: BTreeMap::new(),
+            erased: false,
         }
     }
 
@@ -504,7 +507,7 @@ impl Payment {
                     }
                 }
                 PaymentPart::Payer(payer) => {
-                    if self.payer.as_ref().is_none_or(|(before, _)| *before < stamp) {
+                    if !self.erased && self.payer.as_ref().is_none_or(|(before, _)| *before < stamp) {
                         self.payer = Some((stamp, Private::Plain(payer.clone())));
                     }
                 }
@@ -576,6 +579,7 @@ pub fn tell_payment(book: &mut Book, news: &PaymentNews, by: &Actor, ids: &mut I
     if payment.knows_later(news) {
         return Ok(Told::Known);
     }
+    payment.erased |= is_of_erased(book, news)?;
     payment.remember(news);
     let shares = news.shares().map_or(Ok(Vec::new()), |shares| resolve(book, &payment, shares, ids))?;
     if news.shares().is_some() {
@@ -596,6 +600,15 @@ pub fn tell_payment(book: &mut Book, news: &PaymentNews, by: &Actor, ids: &mut I
     }
     book.put(payment)?;
     Ok(Told::Learned(changed))
+}
+
+/// Whether the money is of a customer who was erased: as its provider calls the customer, or as the invoice says that it names.
+fn is_of_erased(book: &Book, news: &PaymentNews) -> Result<bool, Unread> {
+    let named = news.names();
+    need(book, news.customer.iter().map(CustomerRef::key).chain(named.iter().map(Invoice::key)))?;
+    let customer = news.customer.as_ref().map_or(Ok(None), |of| book.get::<CustomerRef>(of))?;
+    let invoice = named.map_or(Ok(None), |of| book.get::<Invoice>(&of))?;
+    Ok(customer.is_some_and(|it| it.erased) || invoice.is_some_and(|it| it.erased))
 }
 
 /// Which of our invoices an ERP's are, each with its share. Of one that nobody has told of yet, it will be, and the payment waits

@@ -38,13 +38,14 @@ mod tests;
 pub use customers::{CustomerPatch, create_customer, update_customer};
 pub(super) use fields::Fields;
 pub use fields::{FieldError, Patch};
+pub(super) use invoices::is_passing as is_passing_number;
 pub use invoices::{
     InvoicePatch, MAX_LINES, NO_NUMBER, NewInvoice, create_invoice, finalize_invoice, is_invoice_number,
     mark_uncollectible, update_invoice, void_invoice,
 };
 pub use organisations::{
     CashApplicationPatch, MAX_NETS, NewOrganisation, OrganisationPatch, Position, SettingsPatch,
-    TolerancePatch, create_organisation, set_logo, update_organisation,
+    TolerancePatch, create_organisation, set_logo, set_retention, update_organisation,
 };
 pub use payments::{
     MAX_ALLOCATIONS, MAX_CHOICES, NewPayment, RecordedSource, allocate, deallocate, record_payment,
@@ -109,6 +110,9 @@ pub enum StaffError {
         "payments are applied to the invoice; take their allocations back, or refund them, and void it then"
     )]
     HasAllocations(Vec<AllocationId>),
+    /// The customer's personal data was erased: it is nobody's any more.
+    #[error("the customer was erased; make a new one for new business")]
+    CustomerErased,
     /// The invoice's status does not allow it.
     #[error("the invoice is {}, which does not allow this", .0.as_str())]
     WrongStatus(InvoiceStatus),
@@ -178,6 +182,7 @@ impl StaffError {
             Self::NotDraft(_) => "invoice_not_draft",
             Self::NothingOwed => "nothing_owed",
             Self::HasAllocations(_) => "invoice_has_allocations",
+            Self::CustomerErased => "customer_erased",
             Self::WrongStatus(_) => "invoice_status",
             Self::AlreadyRecorded(_) => "already_recorded",
             Self::NotOwed { .. } => "invoice_not_owed",

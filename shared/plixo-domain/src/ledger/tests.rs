@@ -38,6 +38,7 @@ pub(super) fn invoice(n: u8, total: i64) -> Invoice {
         checkout: None,
         asked: None,
         reference: None,
+        erased: false,
     }
 }
 
@@ -61,6 +62,7 @@ pub(super) fn payment() -> Payment {
         undone: Default::default(),
         taken_back: false,
         allocations: Default::default(),
+        erased: false,
     }
 }
 

@@ -166,6 +166,7 @@ pub fn recount(book: &mut Book, of: &Countable, today: Date) -> Result<(), Count
     };
     let round = totals.next.as_ref().map_or(totals.round, |next| next.round);
     let is_counted = before.as_ref().is_some_and(|before| before.round == round);
+    let is_gone = version.is_none();
     // A row that is gone stays gone: then what was counted of its last version is taken back.
     let version = match (version, &before) {
         (None, None) => return Ok(()),
@@ -182,7 +183,11 @@ pub fn recount(book: &mut Book, of: &Countable, today: Date) -> Result<(), Count
             book.put(totals)?;
         }
     }
-    book.put(Counted { of: of.clone(), version, share: added, round })?;
+    if is_gone {
+        book.remove::<Counted>(of)?;
+    } else {
+        book.put(Counted { of: of.clone(), version, share: added, round })?;
+    }
     Ok(())
 }
 

@@ -26,6 +26,7 @@ fn book(ids: &mut Ids, people: u128) -> Book {
         controllers: BTreeSet::new(),
         settings: Settings::default(),
         logo: None,
+        closed: None,
     };
     book.learn(RowKey::Organisation, Some((Row::Organisation(org), 1)));
     for n in 0..people {

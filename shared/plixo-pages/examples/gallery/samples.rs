@@ -1417,6 +1417,7 @@ impl Make<'_> {
                         .map(|_| vec![(self.text)("due_on"), (self.text)("memo")])
                         .unwrap_or_default(),
                     request_id: (self.text)("Kq1xXjTfDoEEJvA="),
+                    count: None,
                 },
             };
         let clara = Some("clara.controller@nordwind.example");

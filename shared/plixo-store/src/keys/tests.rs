@@ -66,6 +66,7 @@ fn keys_are_what_they_were() {
             outcome: Outcome::Allowed,
             fields: vec![],
             request_id: "r".into(),
+            count: None,
         },
     ));
     let shown: Vec<_> =
@@ -112,6 +113,7 @@ fn an_audit_event_stands_with_what_it_is_about_unless_that_is_the_organisation()
             outcome: Outcome::Allowed,
             fields: fields.iter().map(|field| (*field).to_owned()).collect(),
             request_id: "r".into(),
+            count: None,
         };
         audit_places(&org, &event).map(|(name, at)| format!("{name} = {}", at.as_s().unwrap())).collect()
     };

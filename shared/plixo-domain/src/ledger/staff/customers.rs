@@ -45,6 +45,9 @@ pub fn update_customer(
     patch: CustomerPatch,
 ) -> Result<Changed<CustomerId>, Stopped> {
     let customer = book.get::<Customer>(id)?.ok_or(StaffError::Missing("customer"))?;
+    if customer.erased.is_some() {
+        return Err(StaffError::CustomerErased.into());
+    }
     // A customer that a provider told of need not have a name of ours.
     let named = !matches!(patch.name, Patch::Keep);
     let before = kept.clone();

@@ -91,6 +91,7 @@ pub fn create_invoice(
         checkout: None,
         asked: None,
         reference: None,
+        erased: false,
     });
     Ok(Changed { id, fields })
 }
@@ -264,6 +265,7 @@ fn draft(book: &Book, id: &InvoiceId) -> Result<Invoice, Stopped> {
 
 fn customer(book: &Book, id: &CustomerId) -> Result<(), Stopped> {
     match book.get::<Customer>(id)? {
+        Some(customer) if customer.erased.is_some() => Err(StaffError::CustomerErased.into()),
         Some(_) => Ok(()),
         None => Err(invalid("/customer_id", "is no customer")),
     }
@@ -276,7 +278,8 @@ fn passing(id: &InvoiceId) -> String {
     format!("{PASSING}{}", tail.to_ascii_uppercase())
 }
 
-fn is_passing(number: &str) -> bool {
+/// Whether a number is that of a draft without one.
+pub(in crate::ledger) fn is_passing(number: &str) -> bool {
     number.get(..PASSING.len()).is_some_and(|start| start.eq_ignore_ascii_case(PASSING))
 }
 

@@ -1,6 +1,6 @@
 //! What people do to organisations.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
@@ -12,6 +12,7 @@ use crate::id::OrgId;
 use crate::ledger::{
     AllocationOrder, Book, CashApplication, Logo, Organisation, Residency, Settings, UnderpaymentTolerance,
 };
+use crate::retention::{Class, Retention};
 
 /// The most networks of an address list.
 pub const MAX_NETS: usize = 100;
@@ -26,6 +27,7 @@ const TWO_FACTOR: &str = "/settings/require_two_factor";
 const AUTOMATIC: &str = "/settings/cash_application/automatic";
 const THRESHOLD: &str = "/settings/cash_application/threshold";
 const TOLERANCE: &str = "/settings/cash_application/underpayment_tolerance";
+const RETENTION: &str = "/settings/retention";
 const ORDER: &str = "/settings/cash_application/order";
 
 /// An organisation to be made.
@@ -53,6 +55,8 @@ pub struct SettingsPatch {
     pub require_two_factor: Patch<bool>,
     /// How payments are applied.
     pub cash_application: CashApplicationPatch,
+    /// For how many days what is kept, by the words for the classes; what is absent stays.
+    pub retention: BTreeMap<String, u16>,
 }
 
 /// How the application of payments is to change.
@@ -96,7 +100,7 @@ pub fn create_organisation(book: &mut Book, id: OrgId, new: NewOrganisation) -> 
     fields.line(&name, MAX_NAME, NAME);
     fields.done()?;
     let (controllers, settings) = (BTreeSet::new(), Settings::default());
-    book.put_new(Organisation { id, name, residency, controllers, settings, logo: None });
+    book.put_new(Organisation { id, name, residency, controllers, settings, logo: None, closed: None });
     Ok(())
 }
 
@@ -123,6 +127,8 @@ pub fn update_organisation(
         Patch::Set(list) => settings.ip_allow_list = networks(&list, &mut wrong),
     }
     apply_cash(&mut settings.cash_application, patch.settings.cash_application, &mut wrong);
+    settings.retention =
+        retained(settings.retention.clone(), &patch.settings.retention, RETENTION, &mut wrong);
     wrong.done()?;
 
     let mut fields = Vec::new();
@@ -145,6 +151,9 @@ pub fn update_organisation(
     }
     if before.settings.cash_application != after.settings.cash_application {
         fields.push("cash_application");
+    }
+    if before.settings.retention != after.settings.retention {
+        fields.push("retention");
     }
     let id = after.id;
     book.put(after)?;
@@ -193,6 +202,49 @@ fn apply_cash(cash: &mut CashApplication, patch: CashApplicationPatch, wrong: &m
                 ),
             };
         }
+    }
+}
+
+/// Changes for how long an organisation keeps what, by the words for the classes.
+///
+/// # Errors
+/// [`Stopped::Unread`], [`StaffError::Invalid`].
+pub fn set_retention(book: &mut Book, days: &BTreeMap<String, u16>) -> Result<Changed<OrgId>, Stopped> {
+    let before = book.get::<Organisation>(&())?.ok_or(StaffError::Missing("organisation"))?;
+    let mut wrong = Fields::default();
+    let retention = retained(before.settings.retention.clone(), days, "", &mut wrong);
+    wrong.done()?;
+    let settings = Settings { retention, ..before.settings.clone() };
+    let after = Organisation { settings, ..before.clone() };
+    let fields = if *before == after { vec![] } else { vec!["retention"] };
+    let id = after.id;
+    book.put(after)?;
+    Ok(Changed { id, fields })
+}
+
+/// The policy with other days for some classes.
+fn retained(before: Retention, days: &BTreeMap<String, u16>, at: &str, wrong: &mut Fields) -> Retention {
+    days.iter().fold(before, |policy, (word, days)| {
+        let at = format!("{at}/{word}");
+        let Ok(class) = word.parse::<Class>() else {
+            wrong.wrong(at, "is no class of data");
+            return policy;
+        };
+        policy.clone().with(class, *days).unwrap_or_else(|| {
+            wrong.wrong(at, within(class));
+            policy
+        })
+    })
+}
+
+fn within(class: Class) -> &'static str {
+    match class {
+        Class::WebhookPayload | Class::PortalLink => "has to be from 1 to 365 days",
+        Class::Notice => "has to be from 1 to 730 days",
+        Class::ExportFile => "has to be from 1 to 30 days",
+        Class::CustomerPersonalData => "has to be from 30 to 3650 days",
+        Class::Invoice | Class::Payment => "has to be from 2190 to 7300 days",
+        Class::AuditEvent => "has to be from 365 to 7300 days",
     }
 }
 

@@ -90,10 +90,12 @@ pub fn record_payment(
     if named && let Some(before) = book.get::<Payment>(&reference)? {
         return Err(StaffError::AlreadyRecorded(before.id).into());
     }
-    if let Some(customer) = &new.customer_id
-        && book.get::<Customer>(customer)?.is_none()
-    {
-        return Err(invalid("/customer_id", "is no customer"));
+    if let Some(customer) = &new.customer_id {
+        match book.get::<Customer>(customer)? {
+            None => return Err(invalid("/customer_id", "is no customer")),
+            Some(customer) if customer.erased.is_some() => return Err(StaffError::CustomerErased.into()),
+            Some(_) => {}
+        }
     }
 
     // Everything was read above, so from here on nothing is unread.

@@ -34,6 +34,7 @@ fn invoice(seed: u8, total: Money, due_on: Option<&str>) -> Invoice {
         checkout: None,
         asked: None,
         reference: None,
+        erased: false,
     }
 }
 

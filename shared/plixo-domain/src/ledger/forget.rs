@@ -1,0 +1,139 @@
+//! What goes: because it is due, or because somebody wants to be forgotten.
+
+use super::settle::need;
+use super::staff::is_passing_number;
+use super::{
+    Book, Customer, CustomerRef, Erased, Invoice, InvoiceBody, InvoiceNumber, InvoiceRef, InvoiceReference,
+    Kept, PayerHistory, Payment, PaymentPointer, Personal, PortalLink, Private, RowKey, Unread,
+};
+use crate::export::Export;
+use crate::id::{CustomerId, InvoiceId};
+use crate::reference::reference_key;
+use crate::webhook::ExternalRef;
+
+/// Leaves of a customer its id and its names at providers, under which what is told of it later finds that it was erased. Its key is
+/// gone with the rest. False where there is none, or it was erased before.
+///
+/// # Errors
+/// [`Unread`].
+pub fn erase_customer(book: &mut Book, id: &CustomerId, erased: Erased) -> Result<bool, Unread> {
+    let Some(customer) = book.get::<Customer>(id)?.filter(|it| it.erased.is_none()).cloned() else {
+        return Ok(false);
+    };
+    need(book, customer.links.keys().map(CustomerRef::key))?;
+    for name in customer.links.keys() {
+        if let Some(reference) = book.get::<CustomerRef>(name)?.filter(|it| it.customer == *id).cloned() {
+            book.put(CustomerRef { erased: true, ..reference })?;
+        }
+    }
+    let (personal, key, told) = (Private::Plain(Personal::default()), None, None);
+    let email_hashes = [None, None];
+    book.put(Customer { personal, key, told, email_hashes, erased: Some(erased), ..customer })?;
+    Ok(true)
+}
+
+/// Leaves of an invoice what the law requires: what was owed, when, and what for, without what is personal in it. `body` is its own,
+/// opened and freed of that. False where that was done before.
+///
+/// # Errors
+/// [`Unread`].
+pub fn erase_invoice(book: &mut Book, id: &InvoiceId, body: InvoiceBody) -> Result<bool, Unread> {
+    let Some(invoice) = book.get::<Invoice>(id)?.filter(|it| !it.erased).cloned() else { return Ok(false) };
+    let body = Private::Plain(body);
+    book.put(Invoice { body, checkout: None, asked: None, erased: true, ..invoice })?;
+    Ok(true)
+}
+
+/// Takes away who paid, and that this payer paid for this customer. False where that was done before.
+///
+/// # Errors
+/// [`Unread`].
+pub fn erase_payer(book: &mut Book, payment: &ExternalRef, customer: &CustomerId) -> Result<bool, Unread> {
+    let Some(before) = book.get::<Payment>(payment)?.filter(|it| !it.erased).cloned() else {
+        return Ok(false);
+    };
+    let noted = before.choices.iter().filter_map(|choice| choice.noted.clone()).map(|(payer, _)| payer);
+    let payers: Vec<_> = before.payer_hash.clone().into_iter().chain(noted).collect();
+    need(book, payers.iter().map(PayerHistory::key))?;
+    for payer in payers {
+        let Some(mut history) = book.get::<PayerHistory>(&payer)?.cloned() else { continue };
+        history.customers.remove(customer);
+        if history.customers.is_empty() {
+            book.remove::<PayerHistory>(&payer)?;
+        } else {
+            book.put(history)?;
+        }
+    }
+    let mut after = Payment { payer: None, payer_hash: None, erased: true, ..before };
+    after.choices.iter_mut().for_each(|choice| choice.noted = None);
+    book.put(after)?;
+    Ok(true)
+}
+
+/// Takes a row away that is due, with what only leads to it. Of an export the row stays, without its file. False where there is
+/// nothing to take away.
+///
+/// # Errors
+/// [`Unread`].
+pub fn delete(book: &mut Book, name: &RowKey) -> Result<bool, Unread> {
+    match name {
+        RowKey::PortalLink(id) => take::<PortalLink>(book, id),
+        RowKey::Invoice(id) => delete_invoice(book, id),
+        RowKey::Payment(name) => {
+            let Some(id) = book.get::<Payment>(name)?.map(|payment| payment.id) else { return Ok(false) };
+            need(book, [PaymentPointer::key(&id)])?;
+            book.remove::<PaymentPointer>(&id)?;
+            take::<Payment>(book, name)
+        }
+        RowKey::Export(id) => {
+            let Some(export) = book.get::<Export>(id)?.filter(|it| it.file.is_some()).cloned() else {
+                return Ok(false);
+            };
+            book.put(Export { gone: true, ..export })?;
+            Ok(true)
+        }
+        _ => Ok(false),
+    }
+}
+
+fn delete_invoice(book: &mut Book, id: &InvoiceId) -> Result<bool, Unread> {
+    let Some(invoice) = book.get::<Invoice>(id)?.cloned() else { return Ok(false) };
+    let key = reference_key(&invoice.number);
+    let number = Some(&invoice.number).filter(|number| !is_passing_number(number));
+    let names =
+        number.map(InvoiceNumber::key).into_iter().chain(invoice.reference.as_ref().map(InvoiceRef::key));
+    need(book, names.chain([InvoiceReference::key(&key)]))?;
+    if let Some(number) = number
+        && book.get::<InvoiceNumber>(number)?.is_some_and(|it| it.invoice == *id)
+    {
+        book.remove::<InvoiceNumber>(number)?;
+    }
+    if let Some(name) = &invoice.reference
+        && book.get::<InvoiceRef>(name)?.is_some_and(|it| it.invoice == *id)
+    {
+        book.remove::<InvoiceRef>(name)?;
+    }
+    if let Some(mut reference) = book.get::<InvoiceReference>(&key)?.cloned() {
+        reference.invoices.remove(id);
+        if reference.invoices.is_empty() {
+            book.remove::<InvoiceReference>(&key)?;
+        } else {
+            book.put(reference)?;
+        }
+    }
+    take::<Invoice>(book, id)
+}
+
+fn take<T: Kept>(book: &mut Book, name: &T::Name) -> Result<bool, Unread> {
+    let is_there = book.get::<T>(name)?.is_some();
+    book.remove::<T>(name)?;
+    Ok(is_there)
+}
+
+/// What may be personal of a customer in the words of others: to be looked for and masked.
+#[must_use]
+pub fn identifiers(personal: &Personal) -> Vec<String> {
+    let Personal { name, email, phone, address, tax_id } = personal.clone();
+    let address = address.into_iter().flat_map(|it| [Some(it.line1), it.line2].into_iter().flatten());
+    [name, email, phone, tax_id].into_iter().flatten().chain(address).collect()
+}

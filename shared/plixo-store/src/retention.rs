@@ -1,0 +1,227 @@
+//! What is due to go: found by since when it is kept, hidden from then on, and taken away.
+//!
+//! Every row that is kept for a time stands in a partition of its organisation and class, in the order of since when it is kept. So what
+//! is due by the policy of this moment is the beginning of a partition, and finding it costs what there is of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use plixo_domain::audit::AuditEvent;
+use plixo_domain::hold::Holds;
+use plixo_domain::id::{CustomerId, InvoiceId, OrgId};
+use plixo_domain::ledger::{Book, Customer, Organisation, Payment, Row, RowKey};
+use plixo_domain::retention::Class;
+use plixo_envelope::KeyService;
+
+use crate::error::{CommitError, StoreError};
+use crate::keys::{self, List};
+use crate::store::{Page, Store, StoredRow};
+use crate::tables::{Act, Guard, Index, Key, Range, Table, Tables, Write};
+
+/// So many invoices of a customer are looked at for when it was last active: the youngest.
+const INVOICES: usize = 100;
+
+/// Something that is due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Due {
+    /// A row.
+    Row(RowKey),
+    /// A piece of a payload.
+    Piece(Key),
+}
+
+/// A part of what is due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DuePage {
+    /// What is due, the longest kept first.
+    pub due: Vec<Due>,
+    /// Where the next part begins; `None` at the end.
+    pub next: Option<String>,
+}
+
+impl<T: Tables, K: KeyService> Store<T, K> {
+    /// What of a class an organisation keeps since that time or before, as far as lists know by now: up to `limit`, after a place.
+    /// Whether it is due is for the rows themselves to say. Of the audit log and of emails, nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn kept_before(
+        &self,
+        org: &OrgId,
+        class: Class,
+        since: Timestamp,
+        after: Option<String>,
+        limit: usize,
+    ) -> Result<DuePage, StoreError> {
+        let table = if class == Class::WebhookPayload { Table::WebhookEvents } else { Table::Ledger };
+        let range = Range {
+            table,
+            index: Index::BySince,
+            partition: keys::since_partition(org, class),
+            from: after.clone(),
+            to: Some(format!("{}~", keys::since_sort(since))),
+            descending: false,
+            // The range begins with the place itself, and one more tells whether there are more.
+            limit: limit.saturating_add(2),
+        };
+        let mut places = self.tables.range(range).await?;
+        places.retain(|(at, _)| Some(at) != after.as_ref());
+        let more = places.len() > limit;
+        places.truncate(limit);
+        let next = places.last().filter(|_| more).map(|(at, _)| at.clone());
+        let due = |(_, key): (String, Key)| match table {
+            Table::WebhookEvents => Ok(Due::Piece(key)),
+            _ => {
+                let row = keys::kept_row(&key);
+                row.map(Due::Row).ok_or_else(|| StoreError::Corrupt("a list of what is kept".to_owned()))
+            }
+        };
+        Ok(DuePage { due: places.into_iter().map(due).collect::<Result<_, _>>()?, next })
+    }
+
+    /// [`Store::commit`], and in the same transaction takes these items away, whatever they are by now: pieces of payloads, and audit
+    /// events that are due. At most 100 in all.
+    ///
+    /// # Errors
+    /// [`CommitError`].
+    pub async fn delete(
+        &self,
+        org: &OrgId,
+        book: &Book,
+        items: Vec<Key>,
+        audit: &[AuditEvent],
+        now: Timestamp,
+    ) -> Result<(), CommitError> {
+        let gone = |key| Write { key, act: Act::Delete, guard: Guard::Anything };
+        self.commit_with(org, book, None, items.into_iter().map(gone).collect(), audit, now).await
+    }
+
+    /// Which of these rows a legal hold keeps, in their order.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn held(&self, org: &OrgId, holds: &Holds, rows: &[&Row]) -> Result<Vec<bool>, StoreError> {
+        if holds.is_empty() || holds.is_whole() {
+            return Ok(vec![holds.is_whole(); rows.len()]);
+        }
+        let mut wanted: BTreeSet<InvoiceId> = rows.iter().flat_map(|row| invoices_of(row)).collect();
+        if rows.iter().any(|row| matches!(row, Row::Customer(_))) {
+            wanted.extend(holds.invoices());
+        }
+        let read = self.read(org, wanted.into_iter().map(RowKey::Invoice).collect()).await?;
+        let owner = |(_, stored): StoredRow| match stored {
+            Some((Row::Invoice(invoice), _)) => Some((invoice.id, invoice.customer_id)),
+            _ => None,
+        };
+        let owners: BTreeMap<InvoiceId, CustomerId> = read.into_iter().filter_map(owner).collect();
+        let is_held = |row: &&Row| {
+            let of_invoices =
+                invoices_of(row).any(|invoice| holds.has_invoice(&invoice, owners.get(&invoice)));
+            match row {
+                Row::Invoice(it) => holds.has_invoice(&it.id, Some(&it.customer_id)),
+                Row::Customer(it) => {
+                    let with_hold = |invoice| owners.get(&invoice) == Some(&it.id);
+                    holds.has_customer(&it.id) || holds.invoices().any(with_hold)
+                }
+                Row::Payment(it) => of_invoices || it.customer_id.is_some_and(|of| holds.has_customer(&of)),
+                Row::PortalLink(_) => of_invoices,
+                // It cannot be told whose it is.
+                _ => true,
+            }
+        };
+        Ok(rows.iter().map(is_held).collect())
+    }
+
+    /// When something was last done with a customer; now, while anything is owed.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn last_active(
+        &self,
+        org: &OrgId,
+        customer: &Customer,
+        now: Timestamp,
+    ) -> Result<Timestamp, StoreError> {
+        if self.count(org, &List::OwedOfCustomer(customer.id), 0).await?.1 {
+            return Ok(now);
+        }
+        let page = |limit| Page { after: None, descending: true, limit };
+        let invoices = self.list(org, &List::InvoicesOfCustomer(customer.id), page(INVOICES), now).await?;
+        let payments = self.list(org, &List::PaymentsOfCustomer(customer.id), page(1), now).await?;
+        let at = |(row, _): &(Row, u64)| match row {
+            Row::Invoice(invoice) => Some(invoice.active_at()),
+            Row::Payment(payment) => Timestamp::from_second(payment.received_at?).ok(),
+            _ => None,
+        };
+        let all = invoices.rows.iter().chain(&payments.rows).filter_map(at);
+        Ok(all.fold(customer.active_at(), Timestamp::max))
+    }
+
+    /// What legal holds hold, with the row in a book, to be checked or changed.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn holds(&self, org: &OrgId) -> Result<(Holds, Book), StoreError> {
+        let mut book = Book::default();
+        for (name, stored) in self.read(org, vec![RowKey::Holds]).await? {
+            book.learn(name, stored);
+        }
+        let holds = book.get::<Holds>(&()).ok().flatten().cloned().unwrap_or_default();
+        Ok((holds, book))
+    }
+
+    /// Which of these rows are due and hide from everybody, in their order. It costs nothing where none is.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn due(
+        &self,
+        org: &Organisation,
+        rows: &[&Row],
+        now: Timestamp,
+    ) -> Result<Vec<bool>, StoreError> {
+        let policy = &org.settings.retention;
+        let mut due: Vec<bool> = rows.iter().map(|row| policy.is_due(row, now)).collect();
+        if !due.contains(&true) {
+            return Ok(due);
+        }
+        let (holds, _) = self.holds(&org.id).await?;
+        let held = self.held(&org.id, &holds, rows).await?;
+        for ((due, row), held) in due.iter_mut().zip(rows).zip(held) {
+            *due = *due && !held;
+            if let Row::Customer(customer) = row
+                && *due
+            {
+                let active = self.last_active(&org.id, customer, now).await?;
+                *due = active <= policy.due_since(Class::CustomerPersonalData, now);
+            }
+        }
+        Ok(due)
+    }
+
+    /// Those of these rows that are not due: see [`Store::due`].
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn not_due(
+        &self,
+        org: &Organisation,
+        rows: Vec<(Row, u64)>,
+        now: Timestamp,
+    ) -> Result<Vec<(Row, u64)>, StoreError> {
+        let all: Vec<&Row> = rows.iter().map(|(row, _)| row).collect();
+        let due = self.due(org, &all, now).await?;
+        Ok(rows.into_iter().zip(due).filter(|(_, due)| !due).map(|(row, _)| row).collect())
+    }
+}
+
+/// The invoices that a row is about beside itself.
+fn invoices_of(row: &Row) -> impl Iterator<Item = InvoiceId> {
+    let (link, payment) = match row {
+        Row::PortalLink(link) => (Some(link.invoice), None),
+        Row::Payment(payment) => (None, Some(payment)),
+        _ => (None, None),
+    };
+    let of = |payment: &Payment| payment.allocations.values().map(|it| it.invoice).collect::<Vec<_>>();
+    link.into_iter().chain(payment.map(of).unwrap_or_default())
+}
