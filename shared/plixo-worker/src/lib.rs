@@ -174,13 +174,14 @@ impl<T: Tables, K: KeyService, Q: SendMessage> Worker<T, K, Q> {
         let now = line.timestamp;
         // Tasks of one batch that need the same row go one after the other, all in the same order of rows.
         let names: BTreeSet<_> = task.rows().into_iter().map(|name| (task.org(), name)).collect();
-        let mut held = Vec::new();
-        for name in &names {
-            if let Some(turn) = turns.get(name) {
-                held.push(turn.lock().await);
+        let (mut held, mut unheld) = (Vec::new(), false);
+        for name in names.iter().filter(|(_, name)| task.may_change(name)) {
+            match turns.get(name) {
+                Some(turn) => held.push(turn.lock().await),
+                None => unheld = true,
             }
         }
-        let mut book = if held.len() < names.len() || held.iter().any(|changed| **changed) {
+        let mut book = if unheld || held.iter().any(|changed| **changed) {
             self.read_anew(task).await.map_err(|error| failed(&error, line))?
         } else {
             let mut book = Book::default();

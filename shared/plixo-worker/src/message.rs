@@ -144,6 +144,13 @@ impl Task {
         rows
     }
 
+    /// Whether one of [`Self::rows`] is perhaps changed: of a payment's customer it is only read whether it was erased.
+    pub(crate) fn may_change(&self, name: &RowKey) -> bool {
+        let is_payment =
+            matches!(self.news, News::Told(Some(ref fact)) if matches!(**fact, Fact::Payment(_)));
+        !(is_payment && matches!(name, RowKey::CustomerRef(_)))
+    }
+
     pub(crate) fn describe(&self, line: &mut Line) {
         line.request_id.clone_from(&self.envelope.request_id);
         line.org = Some(self.envelope.org.to_string());

@@ -137,3 +137,6 @@ pub fn identifiers(personal: &Personal) -> Vec<String> {
     let address = address.into_iter().flat_map(|it| [Some(it.line1), it.line2].into_iter().flatten());
     [name, email, phone, tax_id].into_iter().flatten().chain(address).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -84,7 +84,7 @@ impl Rows {
         Self(invoices.iter().map(row).collect())
     }
 
-    pub(super) fn work<N>(&mut self, news: &N, tell: impl Fn(&mut Book, &N) -> Result<Told, Unread>) -> Told {
+    pub(super) fn work<N, R>(&mut self, news: &N, tell: impl Fn(&mut Book, &N) -> Result<R, Unread>) -> R {
         let mut book = Book::default();
         for _ in 0..10 {
             match tell(&mut book, news) {
@@ -94,6 +94,9 @@ impl Rows {
                         assert_eq!(self.0.get(key).map(|(_, v)| *v), version, "{key:?}");
                         self.0.insert(key.clone(), (row.clone(), version.unwrap_or(0) + 1));
                         touched += usize::from(matches!(key, RowKey::Payment(_) | RowKey::Invoice(_)));
+                    }
+                    for (key, version) in book.removals() {
+                        assert_eq!(self.0.remove(key).map(|(_, v)| v), Some(version), "{key:?}");
                     }
                     assert!(touched <= MAX_TOUCHED, "{touched}");
                     return told;

@@ -1,0 +1,226 @@
+use jiff::Timestamp;
+use proptest::prelude::*;
+use rust_decimal::Decimal;
+
+use super::*;
+use crate::ledger::staff::{
+    NewPayment, RecordedSource, StaffError, Stopped, record_payment, update_customer,
+};
+use crate::ledger::tests::{Rows, actor, eur, ids, invoice, stripe};
+use crate::ledger::{
+    CustomerNews, ERASED, InvoiceDocument, InvoiceNews, InvoiceState, Line, Link, Payer, PaymentNews,
+    PaymentPart, Stage, Stamp, Told, Witness, tell_customer, tell_invoice,
+};
+use crate::privacy::Authority;
+
+fn erased() -> Erased {
+    Erased { at: Timestamp::UNIX_EPOCH, authority: Authority::Retention }
+}
+
+fn stamp(at: i64) -> Stamp {
+    Stamp { at, event: format!("e{at}") }
+}
+
+fn personal() -> Personal {
+    Personal { name: Some("Canary".into()), email: Some("canary@example.com".into()), ..Personal::default() }
+}
+
+fn told(at: i64) -> CustomerNews {
+    CustomerNews { reference: stripe("cus_1"), stamp: stamp(at), personal: Some(personal()), names: None }
+}
+
+fn charge(at: i64, intent: &str, names: Option<InvoiceId>) -> PaymentNews {
+    let money =
+        PaymentPart::Money { witness: Witness::Charge, stage: Stage::Received, amount: 500, since: at };
+    let payer = PaymentPart::Payer(Payer { name: Some("Canary".into()), ..Payer::default() });
+    let names = names.map(|invoice| PaymentPart::Names { witness: Witness::Charge, invoice });
+    PaymentNews {
+        reference: stripe(intent),
+        stamp: stamp(at),
+        currency: eur(0).currency,
+        parts: [money, payer].into_iter().chain(names).collect(),
+        customer: Some(stripe("cus_1")),
+    }
+}
+
+fn tell(rows: &mut Rows, news: &CustomerNews) -> Told {
+    rows.work(news, |book, news| tell_customer(book, news, &mut ids(9)))
+}
+
+/// A customer whom Stripe told of, with an invoice and a payment for it.
+fn world() -> (Rows, CustomerId, InvoiceId) {
+    let mut rows = Rows::default();
+    tell(&mut rows, &told(1));
+    let id = customer(&rows).id;
+    let owed = Invoice { customer_id: id, ..invoice(1, 500) };
+    rows.0.insert(Invoice::key(&owed.id), (owed.clone().into_row(), 1));
+    rows.pay(&charge(2, "pi_1", Some(owed.id)), 3);
+    (rows, id, owed.id)
+}
+
+fn customer(rows: &Rows) -> Customer {
+    rows.0.values().find_map(|(row, _)| Customer::of(row)).unwrap().clone()
+}
+
+fn erase(rows: &mut Rows, id: CustomerId, invoice: InvoiceId) {
+    assert!(rows.work(&(), |book, ()| erase_customer(book, &id, erased())));
+    assert!(rows.work(&(), |book, ()| erase_invoice(book, &invoice, InvoiceBody::default())));
+    assert!(rows.work(&(), |book, ()| erase_payer(book, &stripe("pi_1"), &id)));
+}
+
+#[test]
+fn what_is_left_is_a_tombstone() {
+    let (mut rows, id, invoice) = world();
+    assert!(matches!(rows.payment("pi_1").payer, Some((_, Private::Plain(_)))));
+    erase(&mut rows, id, invoice);
+    let left = customer(&rows);
+    assert_eq!((left.key, left.told, left.email_hashes), (None, None, [None, None]));
+    assert!(left.personal == Private::Plain(Personal::default()) && left.erased == Some(erased()));
+    assert_eq!(left.links.get(&stripe("cus_1")), Some(&Link::Live));
+    let payment = rows.payment("pi_1");
+    assert!(payment.payer.is_none() && payment.payer_hash.is_none() && payment.erased);
+    // What was owed and paid is as it was.
+    assert_eq!((payment.allocated(), rows.invoice(&invoice).balance().amount), (500, 0));
+    // Once is enough.
+    let before = rows.clone().0;
+    assert!(!rows.work(&(), |book, ()| erase_customer(book, &id, erased())));
+    assert!(!rows.work(&(), |book, ()| erase_invoice(book, &invoice, InvoiceBody::default())));
+    assert!(!rows.work(&(), |book, ()| erase_payer(book, &stripe("pi_1"), &id)));
+    assert_eq!(rows.0, before);
+}
+
+#[test]
+fn what_is_told_late_revives_nothing() {
+    let (mut rows, id, invoice) = world();
+    erase(&mut rows, id, invoice);
+    assert_eq!(tell(&mut rows, &told(10)), Told::Known);
+    assert!(matches!(tell(&mut rows, &CustomerNews { personal: None, ..told(11) }), Told::Learned(_)));
+    assert!(customer(&rows).erased.is_some() && customer(&rows).told.is_none());
+
+    // The same money, other money of the same customer, and other money for its invoice.
+    rows.pay(&charge(12, "pi_1", Some(invoice)), 4);
+    rows.pay(&charge(13, "pi_2", None), 5);
+    rows.pay(&PaymentNews { customer: None, ..charge(14, "pi_3", Some(invoice)) }, 6);
+    for payment in ["pi_1", "pi_2", "pi_3"].map(|it| rows.payment(it)) {
+        assert!(payment.payer.is_none() && payment.erased, "{}", payment.reference.id);
+        assert_eq!(payment.received(), 500);
+    }
+    // A stranger's is none of it.
+    rows.pay(&PaymentNews { customer: Some(stripe("cus_2")), ..charge(15, "pi_4", None) }, 7);
+    assert!(rows.payment("pi_4").payer.is_some());
+}
+
+#[test]
+fn an_erp_that_goes_on_telling_of_it_tells_no_words() {
+    let (mut rows, id, invoice) = world();
+    erase(&mut rows, id, invoice);
+    let line = Line {
+        description: "Therapy of Canary".into(),
+        quantity: Decimal::ONE,
+        unit_price: eur(70),
+        tax_percent: Some(Decimal::TEN),
+    };
+    let document = InvoiceDocument {
+        customer: stripe("cus_1"),
+        number: "INV-9".into(),
+        state: InvoiceState::Open,
+        total: eur(77),
+        body: InvoiceBody { lines: vec![line], memo: Some("Dear Canary".into()) },
+        issued_on: None,
+        due_on: None,
+    };
+    let news =
+        InvoiceNews { reference: stripe("in_9"), stamp: stamp(20), document: Some(document), names: None };
+    rows.work(&news, |book, news| match tell_invoice(book, news, &actor(), &mut ids(8)) {
+        Ok(told) => Ok(told),
+        Err(Stopped::Unread(names)) => Err(Unread(names)),
+        Err(Stopped::Refused(error)) => panic!("{error}"),
+    });
+    let new = rows.invoices().find(|it| it.number == "INV-9").unwrap();
+    let Private::Plain(body) = &new.body else { panic!("sealed") };
+    assert!(new.erased && new.customer_id == id);
+    assert_eq!((body.lines[0].description.as_str(), &body.memo, body.total()), (ERASED, &None, Ok(eur(77))));
+}
+
+#[test]
+fn people_are_told_that_it_is_gone() {
+    let (mut rows, id, invoice) = world();
+    erase(&mut rows, id, invoice);
+    let mut book = Book::default();
+    book.learn(Customer::key(&id), rows.0.get(&Customer::key(&id)).cloned());
+    let changed = update_customer(&mut book, &id, &Personal::default(), Default::default());
+    assert_eq!(changed, Err(StaffError::CustomerErased.into()));
+    let new = NewPayment {
+        source: RecordedSource::Manual,
+        amount: eur(5),
+        customer_id: Some(id),
+        payer_name: None,
+        remittance: None,
+        received_on: "2026-11-20".parse().unwrap(),
+        external_id: None,
+    };
+    let now = "2026-11-21T08:00:00Z".parse().unwrap();
+    let recorded = record_payment(&mut book, new, &mut ids(4), now);
+    assert!(matches!(recorded, Err(Stopped::Refused(StaffError::CustomerErased))), "{recorded:?}");
+}
+
+#[test]
+fn an_invoice_goes_with_what_leads_to_it() {
+    let (mut rows, _, id) = world();
+    let link = InvoiceNumber { number: "INV-1".into(), invoice: id };
+    rows.0.insert(InvoiceNumber::key(&link.number), (link.into_row(), 1));
+    let (key, other) = (reference_key("INV-1"), ids(77).make());
+    let invoices = [(id, ids(200).make()), (other, ids(200).make())].into_iter().collect();
+    rows.0
+        .insert(InvoiceReference::key(&key), (InvoiceReference { key: key.clone(), invoices }.into_row(), 4));
+    assert!(rows.work(&RowKey::Invoice(id), |book, name| delete(book, name)));
+    assert!(!rows.0.contains_key(&Invoice::key(&id)));
+    assert!(!rows.0.contains_key(&InvoiceNumber::key(&"INV-1".to_owned())));
+    let (left, _) = &rows.0[&InvoiceReference::key(&key)];
+    assert_eq!(InvoiceReference::of(left).unwrap().invoices.keys().collect::<Vec<_>>(), [&other]);
+    assert!(!rows.work(&RowKey::Invoice(id), |book, name| delete(book, name)), "it is gone");
+
+    // Its payment stays until it is due itself, and what is told of it then is no error.
+    assert!(matches!(rows.pay(&charge(30, "pi_1", Some(id)), 3), Told::Learned(_)));
+    let pointer = PaymentPointer::key(&rows.payment("pi_1").id);
+    assert!(rows.0.contains_key(&pointer));
+    assert!(rows.work(&Payment::key(&stripe("pi_1")), |book, name| delete(book, name)));
+    assert!(!rows.0.contains_key(&pointer) && !rows.0.contains_key(&Payment::key(&stripe("pi_1"))));
+}
+
+#[test]
+fn words_lose_what_names_somebody() {
+    let body = |text: &str| InvoiceBody {
+        lines: vec![Line {
+            description: text.to_owned(),
+            quantity: Decimal::ONE,
+            unit_price: eur(1),
+            tax_percent: None,
+        }],
+        memo: Some("Dear Anna".to_owned()),
+    };
+    let texts = ["Anna Weiß".to_owned(), " anna@example.com ".to_owned(), "AB".to_owned()];
+    for (text, left) in [
+        ("Course for ANNA WEIß, twice", "Course for [erased], twice"),
+        ("anna weißanna weiß", "[erased][erased]"),
+        ("to Anna@Example.com", "to [erased]"),
+        ("AB and ab are too short to mask", "AB and ab are too short to mask"),
+        ("İnstanbul Anna Weiß", "İnstanbul [erased]"),
+        ("", ""),
+    ] {
+        let masked = body(text).without(&texts);
+        assert_eq!((masked.lines[0].description.as_str(), &masked.memo), (left, &None), "{text}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_text_is_left_that_is_to_go(parts in prop::collection::vec("[a-cA-C ßİé]{0,6}", 0..6), name in "[a-cßİé]{3,5}") {
+        let text = parts.join(&name);
+        let line = Line { description: text, quantity: Decimal::ONE, unit_price: eur(1), tax_percent: None };
+        let body = InvoiceBody { lines: vec![line], memo: None };
+        let left = body.without(std::slice::from_ref(&name)).lines.remove(0).description;
+        let left = left.replace(ERASED, "\n").to_lowercase();
+        prop_assert!(!left.contains(&name.to_lowercase()), "{left}");
+    }
+}
