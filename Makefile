@@ -55,7 +55,7 @@ needs-test:
 	@$(PYTHON) infra/needs.py cargo python node java chromium
 
 .PHONY: fuzz
-fuzz: ## fuzz the header parser, the verifier and the redaction (SECONDS_EACH=60)
+fuzz: ## fuzz the parsers, the verifiers and the redaction (SECONDS_EACH=60)
 	fuzz/run.sh $(or $(SECONDS_EACH),60)
 
 .PHONY: bench

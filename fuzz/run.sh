@@ -25,7 +25,7 @@ fi
 
 seconds=${1:-60}
 targets=("${@:2}")
-[ ${#targets[@]} -gt 0 ] || targets=(stripe_header stripe_event deliveries card_numbers)
+[ ${#targets[@]} -gt 0 ] || targets=(stripe_header stripe_event deliveries card_numbers audit_export)
 
 for target in "${targets[@]}"; do
   seeds=seeds/$target

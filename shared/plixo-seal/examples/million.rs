@@ -1,5 +1,5 @@
-//! Writes the export of a log of a million events in the hours of a year, sealed by a key made for it, and the key: for figures of
-//! `plixoctl audit verify`. See `make bench-seal`.
+//! Writes the export of a log of a million events in the hours of a year, or of another size, sealed by a key made for it, and the
+//! key: for figures of `plixoctl audit verify`, and as a seed for fuzzing. See `make bench-seal`.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -43,8 +43,10 @@ fn event(ids: &mut Ids, at: Timestamp, n: u32) -> String {
 async fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let (Some(file), Some(key_file)) = (arguments.next(), arguments.next()) else {
-        return Err("usage: million FILE KEY_FILE".into());
+        return Err("usage: million FILE KEY_FILE [HOURS EVENTS_AN_HOUR]".into());
     };
+    let hours = arguments.next().map_or(Ok(HOURS), |text| text.parse())?;
+    let events = arguments.next().map_or(Ok(EVENTS_AN_HOUR), |text| text.parse())?;
     let begun = Timestamp::from_second(1_800_000_000)?;
     let org: OrgId = Ids::new(begun, [1; 10]).make();
     let origin = format!("bench.plixo/audit/{org}");
@@ -55,11 +57,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let mut to = BufWriter::with_capacity(1 << 20, File::create(file)?);
     let mut head = Head::new(&origin)?;
-    for hour in 0..HOURS {
+    for hour in 0..hours {
         let from = Timestamp::from_second(begun.as_second() + hour * 3_600)?;
         let span = Span { from, to: Timestamp::from_second(from.as_second() + 3_600)? };
         let mut ids = Ids::new(from, [2; 10]);
-        let texts: Vec<_> = (0..EVENTS_AN_HOUR).map(|n| event(&mut ids, from, n)).collect();
+        let texts: Vec<_> = (0..events).map(|n| event(&mut ids, from, n)).collect();
         let entries: Vec<_> = texts.iter().filter_map(|text| Entry::of(text.as_bytes())).collect();
         let (checkpoint, next) = head.seal(span, &entries)?;
         let note = key.sign(&checkpoint.to_string(), &pair).await;
