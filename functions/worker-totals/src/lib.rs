@@ -240,7 +240,7 @@ impl<T: Tables, K: KeyService> Worker<T, K> {
         }
         let counted = rows.iter().filter(|of| recount(&mut book, of, today).is_ok()).count();
         let left_out = rows.len().saturating_sub(counted);
-        let changed = book.changes().next().is_some();
+        let changed = book.changes().next().is_some() || book.removals().next().is_some();
         Ok((book, Done { changed, left_out }))
     }
 }

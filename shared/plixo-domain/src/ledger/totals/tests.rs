@@ -92,6 +92,9 @@ impl Kept {
             assert_eq!(self.rows.get(key).map(|(_, version)| *version), version);
             self.rows.insert(key.clone(), (row.clone(), version.unwrap_or(0) + 1));
         }
+        for (key, version) in book.removals() {
+            assert_eq!(self.rows.remove(key).map(|(_, version)| version), Some(version));
+        }
     }
 
     fn invoice(&mut self, invoice: Invoice, today: &str) {
@@ -207,8 +210,18 @@ fn a_row_that_is_gone_is_taken_out_and_a_draft_is_not_counted() {
     assert_eq!(kept.shown("2026-11-21"), [row("EUR", 5, 0, 0, 0)]);
     kept.rows.remove(&of.row());
     kept.count(&of, "2026-11-21");
-    kept.count(&of, "2026-11-21");
     assert_eq!(kept.shown("2026-11-21"), []);
+    assert!(!kept.rows.contains_key(&RowKey::Counted(of.clone())), "nothing is left of it");
+    // What the stream tells of it later, it tells of a row that is not there.
+    let mut late = kept.book(&of);
+    recount(&mut late, &of, day("2026-11-22")).unwrap();
+    assert_eq!((late.changes().count(), late.removals().count()), (0, 0));
+
+    // One of which nothing was open is gone as well.
+    kept.invoice(paid(invoice(1, money(5, "EUR"), None), 5), "2026-11-21");
+    kept.rows.remove(&of.row());
+    kept.count(&of, "2026-11-21");
+    assert_eq!(kept.rows.keys().collect::<Vec<_>>(), [&RowKey::Totals]);
 }
 
 #[test]
