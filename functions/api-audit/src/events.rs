@@ -10,8 +10,10 @@ use plixo_api::output;
 use plixo_api::staff::{Staff, deed};
 use plixo_authz::Action;
 use plixo_domain::audit::{Actor, ActorKind, AuditEvent, AuditSeal, Object, Outcome};
-use plixo_domain::id::{AuditId, OrgId};
+use plixo_domain::hold::Holds;
+use plixo_domain::id::AuditId;
 use plixo_domain::ledger::{Row, RowKey};
+use plixo_domain::retention::log_since;
 use plixo_envelope::KeyService;
 use plixo_lambda::http::Response;
 use plixo_staff::Refusal;
@@ -191,7 +193,6 @@ pub(crate) async fn list<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> R
     let deed = deed(Action::ReadAudit, "audit.list", Object::new("organisation", org));
     let query: Query = staff.taken(&deed, input::query(staff.request)).await?;
     let wanted = staff.taken(&deed, Wanted::of(&query)).await?;
-    let from = query.from.unwrap_or(Timestamp::MIN).max(founded(org));
     // Events of this very moment are of before its end.
     let to = query
         .to
@@ -200,7 +201,10 @@ pub(crate) async fn list<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> R
     let Query { actor, action, object, changes, .. } = &query;
     let filter = output::json(&("audit", query.from, query.to, actor, action, object, changes));
 
-    let visit = staff.desk.enter(&staff.caller, org, &deed, vec![RowKey::AuditSeal]).await?;
+    let rows = vec![RowKey::AuditSeal, RowKey::Holds];
+    let visit = staff.desk.enter(&staff.caller, org, &deed, rows).await?;
+    let holds = visit.book.get::<Holds>(&()).ok().flatten().cloned().unwrap_or_default();
+    let from = query.from.unwrap_or(Timestamp::MIN).max(log_since(&visit.org, &holds, now));
     let after = staff.place(&visit, &deed, &filter, query.cursor.as_deref()).await?;
     let (span, after, limit) = (AuditSpan { from, to }, after.as_deref(), query.limit.get());
     let (store, wanted) = (staff.store(), |event: &AuditEvent| wanted.is(event));
@@ -290,10 +294,4 @@ impl<'a> Wanted<'a> {
         let of_object = self.object.is_none_or(|id| event.object.id == id);
         of_actor && of_action && of_object && (event.is_change() || !self.changes)
     }
-}
-
-/// When the organisation was made: its id says so, and nothing of it is older.
-fn founded(org: &OrgId) -> Timestamp {
-    let made = org.uuid().get_timestamp().and_then(|at| i64::try_from(at.to_unix().0).ok());
-    made.and_then(|second| Timestamp::from_second(second).ok()).unwrap_or(Timestamp::UNIX_EPOCH)
 }

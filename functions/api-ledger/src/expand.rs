@@ -73,7 +73,8 @@ pub(crate) async fn names<T: Tables, K: KeyService>(
 ) -> Result<Names, Failed> {
     let customers = customers.into_iter().map(|id| Customer::key(&id));
     let keys: BTreeSet<_> = customers.chain(invoices.into_iter().map(|id| Invoice::key(&id))).collect();
-    let rows = staff.store().read(&staff.org, keys.into_iter().collect()).await.map_err(Refusal::from)?;
+    let rows = staff.store().read_shown(&staff.org, keys.into_iter().collect(), staff.caller.now).await;
+    let rows = rows.map_err(Refusal::from)?;
     let mut names = Names::default();
     for (row, _) in rows.into_iter().filter_map(|(_, row)| row) {
         match row {
@@ -98,7 +99,8 @@ pub(crate) async fn applied<T: Tables, K: KeyService>(
 ) -> Result<Vec<AppliedShape>, Failed> {
     let claims = invoice.claims.values().filter(|claim| claim.applied > 0);
     let keys: BTreeSet<_> = claims.map(|claim| Payment::key(&claim.payment)).collect();
-    let rows = staff.store().read(&staff.org, keys.into_iter().collect()).await.map_err(Refusal::from)?;
+    let rows = staff.store().read_shown(&staff.org, keys.into_iter().collect(), staff.caller.now).await;
+    let rows = rows.map_err(Refusal::from)?;
     let mut shown = Vec::new();
     for (row, _) in rows.into_iter().filter_map(|(_, row)| row) {
         if let Row::Payment(payment) = row {

@@ -154,7 +154,8 @@ async fn read<T: Tables, K: KeyService>(
     let reference = visit.book.get::<PaymentPointer>(id).ok().flatten().map(|it| it.reference.clone());
     let mut payment = None;
     if let Some(reference) = reference {
-        let read = staff.store().read(&staff.org, vec![Payment::key(&reference)]).await;
+        let named = vec![Payment::key(&reference)];
+        let read = staff.store().read_shown(&staff.org, named, staff.caller.now).await;
         for (name, stored) in read.map_err(Refusal::from)? {
             visit.book.learn(name, stored);
         }

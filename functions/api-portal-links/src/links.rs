@@ -163,6 +163,7 @@ pub(crate) async fn list<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> R
     let page = Page { after, descending: true, limit: limit.get() };
     let listed = staff.store().list(&staff.org, &List::PortalLinksOf(id), page, now).await;
     let Listed { rows, next } = listed.map_err(Refusal::from)?;
+    let rows = staff.store().not_due(&visit.org, rows, now).await.map_err(Refusal::from)?;
     let next_cursor = match next {
         Some(place) => Some(staff.desk.cursor(&staff.org, &filter, &place, now).await?),
         None => None,
@@ -239,7 +240,7 @@ async fn send<T: Tables, K: KeyService, V: ReadSecret, M: SendEmail>(
 ) -> Result<Sent, Failed> {
     let (org, now) = (&staff.org, staff.caller.now);
     let rows = vec![RowKey::Organisation, PortalLink::key(id), Invoice::key(invoice)];
-    let rows = staff.store().read(org, rows).await.map_err(Refusal::from)?;
+    let rows = staff.store().read_shown(org, rows, now).await.map_err(Refusal::from)?;
     let (mut seller, mut link, mut owed) = (None, None, None);
     for row in rows.into_iter().filter_map(|(_, stored)| stored) {
         match row.0 {
@@ -256,7 +257,7 @@ async fn send<T: Tables, K: KeyService, V: ReadSecret, M: SendEmail>(
     if !is_due {
         return Ok(Sent { url, emailed_at: link.emailed_at });
     }
-    let customer = staff.store().read(org, vec![Customer::key(&owed.customer_id)]).await;
+    let customer = staff.store().read_shown(org, vec![Customer::key(&owed.customer_id)], now).await;
     let customer = customer.map_err(Refusal::from)?.into_iter().find_map(|(_, stored)| stored);
     let Some((Row::Customer(customer), _)) = customer else { return Ok(Sent { url, emailed_at: None }) };
     let personal = staff.store().open_personal(org, &customer, now).await.map_err(Refusal::from)?;

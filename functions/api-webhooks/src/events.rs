@@ -185,11 +185,11 @@ async fn found<T: Tables, K: KeyService>(
     allowed: impl Fn(&Option<String>) -> Result<(), Refusal>,
 ) -> Result<(WebhookEvent, Option<String>, Visit), Failed> {
     let visit = staff.desk.enter(&staff.caller, &staff.org, deed, Vec::new()).await?;
-    let (store, org, now) = (staff.store(), &staff.org, staff.caller.now);
-    let row = store.find(org, &List::WebhookEvents, &deed.object.id, now).await.map_err(Refusal::from)?;
+    let (store, now) = (staff.store(), staff.caller.now);
+    let row = store.find(&staff.org, &List::WebhookEvents, &deed.object.id, now).await.map_err(Refusal::from)?;
     let found = match row {
         Some((Row::WebhookEvent(event), _)) => {
-            let payload = store.payload(org, event.id, &event.key, event.fingerprint, now).await;
+            let payload = store.payload_shown(&visit.org, &event, now).await;
             let payload = payload.map_err(Refusal::from)?;
             allowed(&payload).map(|()| (event, payload))
         }

@@ -127,7 +127,7 @@ impl<'a, T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Vis
             StripeAccount::key(&()),
         ];
         let mut book = Book::default();
-        let rows = self.portal.store.read(&claims.org, names).await?;
+        let rows = self.portal.store.read_shown(&claims.org, names, self.now).await?;
         rows.into_iter().for_each(|(name, stored)| book.learn(name, stored));
         if let Some(invoice) = book.get::<Invoice>(&claims.invoice)? {
             self.customer.get_or_init(|| invoice.customer_id);

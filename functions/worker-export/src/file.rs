@@ -3,9 +3,11 @@
 use jiff::{SignedDuration, Timestamp};
 use plixo_aws::AwsError;
 use plixo_aws::s3::{Objects, Upload};
-use plixo_domain::export::{AuditFilter, Export, Format, Scope, Why};
-use plixo_domain::id::{OrgId, made_at};
-use plixo_domain::ledger::Row;
+use plixo_domain::export::{AuditFilter, Export, File, Format, Scope, Why};
+use plixo_domain::hold::Holds;
+use plixo_domain::id::OrgId;
+use plixo_domain::ledger::{Organisation, Row, RowKey};
+use plixo_domain::retention::{Class, log_since};
 use plixo_envelope::KeyService;
 use plixo_store::{AuditSpan, List, Page, Store, StoreError, Tables};
 
@@ -51,7 +53,7 @@ impl FileError {
     }
 }
 
-/// Writes the file of an export as its rows are now, and answers its rows and bytes.
+/// Writes the file of an export as its rows are now.
 pub(crate) async fn write<T: Tables, K: KeyService, O: Objects>(
     store: &Store<T, K>,
     bucket: &O,
@@ -59,18 +61,22 @@ pub(crate) async fn write<T: Tables, K: KeyService, O: Objects>(
     org: &OrgId,
     export: &Export,
     now: Timestamp,
-) -> Result<(u64, u64), FileError> {
+) -> Result<File, FileError> {
     let key = export.object(org);
     let mut upload = Upload::begin(bucket, &key, export.content_type()).await?;
     let mut rows = 0;
+    let of = Whose::read(store, org).await?;
     let filled = match &export.scope {
         Scope::Audit(AuditFilter { from: None, to }) if export.format == Format::Json => {
             sealed::write(store, checkpoints, &mut upload, org, *to, now, &mut rows).await
         }
-        _ => fill(store, &mut upload, org, export, now, &mut rows).await,
+        _ => fill(store, &mut upload, &of, export, now, &mut rows).await,
     };
     match filled {
-        Ok(()) => Ok((rows, upload.finish().await?)),
+        Ok(()) => {
+            let days = of.org.settings.retention.days(Class::ExportFile);
+            Ok(File { at: now, rows, bytes: upload.finish().await?, days })
+        }
         Err(error) => {
             upload.abort().await;
             Err(error)
@@ -78,10 +84,31 @@ pub(crate) async fn write<T: Tables, K: KeyService, O: Objects>(
     }
 }
 
+/// Whose rows they are, and what keeps those that are due.
+struct Whose {
+    org: Organisation,
+    holds: Holds,
+}
+
+impl Whose {
+    async fn read<T: Tables, K: KeyService>(store: &Store<T, K>, org: &OrgId) -> Result<Self, StoreError> {
+        let (mut of, mut holds) = (None, Holds::default());
+        for (_, stored) in store.read(org, vec![RowKey::Organisation, RowKey::Holds]).await? {
+            match stored {
+                Some((Row::Organisation(row), _)) => of = Some(row),
+                Some((Row::Holds(row), _)) => holds = row,
+                _ => {}
+            }
+        }
+        let org = of.ok_or_else(|| StoreError::Corrupt("an export of no organisation".to_owned()))?;
+        Ok(Self { org, holds })
+    }
+}
+
 async fn fill<T: Tables, K: KeyService, O: Objects>(
     store: &Store<T, K>,
     upload: &mut Upload<'_, O>,
-    org: &OrgId,
+    of: &Whose,
     export: &Export,
     now: Timestamp,
     rows: &mut u64,
@@ -95,15 +122,15 @@ async fn fill<T: Tables, K: KeyService, O: Objects>(
     };
     let Scope::Audit(filter) = &export.scope else {
         let Some(sheet) = sheet else { return Ok(()) };
-        return list(store, upload, org, export, sheet, now, rows).await;
+        return list(store, upload, &of.org, export, sheet, now, rows).await;
     };
-    events(store, upload, org, filter, sheet, now, rows).await
+    events(store, upload, of, filter, sheet, now, rows).await
 }
 
 async fn list<T: Tables, K: KeyService, O: Objects>(
     store: &Store<T, K>,
     upload: &mut Upload<'_, O>,
-    org: &OrgId,
+    org: &Organisation,
     export: &Export,
     mut sheet: Sheet,
     now: Timestamp,
@@ -114,10 +141,10 @@ async fn list<T: Tables, K: KeyService, O: Objects>(
     upload.write(&sheet.head()).await?;
     loop {
         let page = Page { after, descending: list.is_youngest_first(), limit: PAGE };
-        let listed = store.list(org, &list, page, now).await?;
+        let listed = store.list(&org.id, &list, page, now).await?;
         let mut text = Vec::new();
-        for (row, _) in listed.rows {
-            if let Some(cells) = cells(store, org, &export.scope, row, now).await? {
+        for (row, _) in store.not_due(org, listed.rows, now).await? {
+            if let Some(cells) = cells(store, &org.id, &export.scope, row, now).await? {
                 text.extend(sheet.row(cells));
                 *rows = rows.saturating_add(1);
             }
@@ -156,14 +183,15 @@ async fn cells<T: Tables, K: KeyService>(
 async fn events<T: Tables, K: KeyService, O: Objects>(
     store: &Store<T, K>,
     upload: &mut Upload<'_, O>,
-    org: &OrgId,
+    of: &Whose,
     filter: &AuditFilter,
     mut sheet: Option<Sheet>,
     now: Timestamp,
     rows: &mut u64,
 ) -> Result<(), FileError> {
-    // Nothing of an organisation is older than it, and events of this very moment are of before its end.
-    let from = filter.from.unwrap_or(Timestamp::MIN).max(made_at(org));
+    let org = &of.org.id;
+    // Events of this very moment are of before its end.
+    let from = filter.from.unwrap_or(Timestamp::MIN).max(log_since(&of.org, &of.holds, now));
     let end = now.saturating_add(SignedDuration::from_secs(1)).unwrap_or(now);
     let span = AuditSpan { from, to: filter.to.unwrap_or(Timestamp::MAX).min(end) };
     let mut after: Option<String> = None;

@@ -130,7 +130,7 @@ impl<T: Tables, K: KeyService, O: Objects> Worker<T, K, O> {
         }
         let written = file::write(&self.store, &self.bucket, &self.checkpoints, org, &export, now);
         let written = match tokio::time::timeout(BUDGET, written).await {
-            Ok(Ok((rows, bytes))) => Ok(File { at: now, rows, bytes, days: 7 }),
+            Ok(Ok(file)) => Ok(file),
             Ok(Err(error)) => {
                 let is_last = line.receive_count.unwrap_or_default() >= ATTEMPTS;
                 if error.is_passing() && !is_last {

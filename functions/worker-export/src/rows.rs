@@ -45,7 +45,9 @@ pub(crate) fn payment(row: &Payment, payer: Payer) -> Cells {
 
 pub(crate) fn customer(row: &Customer, personal: Personal) -> Cells {
     let Personal { name, email, phone, address, tax_id } = personal;
-    let names = row.links.keys().map(|of| format!("{}:{}", of.provider.as_str(), of.id));
+    // What is left of one that was erased is its id.
+    let links = row.links.keys().filter(|_| row.erased.is_none());
+    let names = links.map(|of| format!("{}:{}", of.provider.as_str(), of.id));
     let names: Vec<_> = names.collect();
     let address = address.as_ref();
     let part =

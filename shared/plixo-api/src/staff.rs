@@ -139,6 +139,7 @@ impl<'a, T: Tables, K: KeyService> Staff<'a, T, K> {
         let page = Page { after, descending: list.is_youngest_first(), limit: limit.get() };
         let listed = self.store().list(&self.org, list, page, now).await.map_err(Refusal::from)?;
         let Listed { rows, next } = listed;
+        let rows = self.store().not_due(&visit.org, rows, now).await.map_err(Refusal::from)?;
         let next = match next {
             Some(place) => Some(self.desk.cursor(&self.org, filter, &place, now).await?),
             None => None,

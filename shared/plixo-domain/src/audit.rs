@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{AuditId, CustomerId};
@@ -82,6 +83,15 @@ pub struct AuditSeal {
     pub recent: Vec<SealedSpan>,
     /// When the last checkpoint was made.
     pub sealed_at: Timestamp,
+}
+
+/// Since which day an organisation's audit log is kept: what is older was due, and is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditKept {
+    /// The first day, in UTC, of which every event is kept.
+    pub from: Date,
+    /// Whether all before is deleted. If not, the day before may be so in part.
+    pub is_gone: bool,
 }
 
 /// A span of time that is sealed.

@@ -408,7 +408,7 @@ impl Export {
         match (&self.file, &self.approved) {
             _ if self.rejected.is_some() => ExportStatus::Rejected,
             _ if self.failed.is_some() => ExportStatus::Failed,
-            (Some(file), _) if file.expires_at() <= now => ExportStatus::Expired,
+            (Some(file), _) if self.gone || file.expires_at() <= now => ExportStatus::Expired,
             (Some(_), _) => ExportStatus::Ready,
             (None, Some(approval)) if is_over(approval.at, RUNS) => ExportStatus::Failed,
             (None, Some(_)) if self.run.is_some() => ExportStatus::Running,

@@ -10,8 +10,9 @@ use std::str::FromStr;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::hold::Holds;
 use crate::id::made_at;
-use crate::ledger::{InvoiceState, Row};
+use crate::ledger::{InvoiceState, Organisation, Row};
 use crate::people::UnknownWord;
 
 /// A class of data.
@@ -153,6 +154,17 @@ impl Retention {
     pub fn is_due(&self, row: &Row, now: Timestamp) -> bool {
         kept_since(row).is_some_and(|(class, since)| since <= self.due_since(class, now))
     }
+}
+
+/// Since when an organisation's audit log is shown: what is older is due, unless a legal hold keeps it.
+#[must_use]
+pub fn log_since(org: &Organisation, holds: &Holds, now: Timestamp) -> Timestamp {
+    let made = made_at(&org.id);
+    if !holds.is_empty() {
+        return made;
+    }
+    let due = org.settings.retention.due_since(Class::AuditEvent, now);
+    due.saturating_add(SignedDuration::from_nanos(1)).unwrap_or(due).max(made)
 }
 
 /// Since when a row is kept, as what; `None` of what no policy is about, and of what is not over yet: an invoice that is owed, money

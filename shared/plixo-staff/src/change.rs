@@ -214,7 +214,7 @@ impl<T: Tables, K: KeyService> Desk<T, K> {
                     return Err(refusal);
                 }
                 Err(Not::Unread(Unread(names))) => {
-                    for (name, stored) in self.store.read(&org, names).await? {
+                    for (name, stored) in self.store.read_shown(&org, names, caller.now).await? {
                         book.learn(name, stored);
                     }
                 }

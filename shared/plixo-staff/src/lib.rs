@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use plixo_authz::{Action, Authz, Principal, Resource};
 use plixo_domain::audit::{Actor, ActorKind, AuditEvent, Object, Origin, Outcome};
 use plixo_domain::id::{Ids, OrgId};
-use plixo_domain::ledger::{Book, Organisation, Private, RowKey};
+use plixo_domain::ledger::{Book, Organisation, Private, Row, RowKey};
 use plixo_domain::people::{Member, MemberState, UserId, come_in};
 use plixo_envelope::KeyService;
 use plixo_store::{Entropy, Store, Tables};
@@ -149,16 +149,16 @@ impl<T: Tables, K: KeyService> Desk<T, K> {
             return Err(Refusal::SessionEnded);
         }
         let mut book = Book::default();
-        for (name, stored) in rows {
+        let organisation = rows.iter().find_map(|(_, stored)| match stored {
+            Some((Row::Organisation(organisation), _)) => Some(organisation.clone()),
+            _ => None,
+        });
+        let Some(organisation) = organisation else { return Err(Refusal::NotFound) };
+        for (name, stored) in self.store.hide_due(&organisation, rows, *now).await? {
             book.learn(name, stored);
         }
-        let visit = book
-            .get::<Organisation>(&())
-            .ok()
-            .flatten()
-            .cloned()
-            .zip(book.get::<Member>(&caller.user).ok().flatten().cloned());
-        let Some((organisation, member)) = visit else { return Err(Refusal::NotFound) };
+        let member = book.get::<Member>(&caller.user).ok().flatten().cloned();
+        let member = member.ok_or(Refusal::NotFound)?;
         let org_version = book.version::<Organisation>(&()).unwrap_or_default();
         // Whoever gets here has signed in: that is what an invitation waits for.
         let member = Member { state: MemberState::Active, ..member };

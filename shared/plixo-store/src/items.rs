@@ -349,6 +349,28 @@ impl Sealer<'_> {
     }
 }
 
+/// A customer of whom all that is personal is sealed already.
+fn as_it_is(customer: &Customer) -> Option<CustomerItem> {
+    let Private::Sealed(personal) = &customer.personal else { return None };
+    let told = match &customer.told {
+        None => None,
+        Some((stamp, Private::Sealed(told))) => Some((stamp.clone(), told.clone())),
+        Some((_, Private::Plain(_))) => return None,
+    };
+    let [email_hash, told_email_hash] = customer.email_hashes.clone();
+    Some(CustomerItem {
+        id: customer.id,
+        personal: Some(personal.clone()),
+        key: Some(customer.key.clone()?),
+        told,
+        email_hash,
+        told_email_hash,
+        links: customer.links.clone(),
+        active: customer.active,
+        erased: None,
+    })
+}
+
 /// What is left of an erased customer, whatever else the row says.
 fn tombstone(customer: &Customer) -> CustomerItem {
     CustomerItem {
@@ -422,7 +444,7 @@ fn no_key() -> StoreError {
 /// Whether writing the row needs a key.
 pub(crate) fn needs_key(row: &Row) -> bool {
     match row {
-        Row::Customer(customer) => customer.erased.is_none(),
+        Row::Customer(customer) => customer.erased.is_none() && as_it_is(customer).is_none(),
         Row::LegalHold(hold) => matches!(hold.reason, Private::Plain(_)),
         Row::PrivacyRequest(request) => {
             request.refused.as_ref().is_some_and(|refused| matches!(refused.reason, Private::Plain(_)))
@@ -464,6 +486,7 @@ pub(crate) fn of_row(row: &Row, version: u64, sealer: Option<&Sealer<'_>>) -> Re
             let AuditSeal { to, size, note, range, recent, sealed_at } = row.clone();
             ("audit_seal", item(&AuditSealItem { to, size, note, range, recent, sealed_at })?)
         }
+        Row::AuditKept(row) => ("audit_kept", item(row)?),
         Row::Counted(row) => ("counted", item(row)?),
         Row::Member(row) => {
             let email = match &row.email {
@@ -496,7 +519,10 @@ pub(crate) fn of_row(row: &Row, version: u64, sealer: Option<&Sealer<'_>>) -> Re
             )
         }
         Row::Customer(row) if row.erased.is_some() => ("customer", item(&tombstone(row))?),
-        Row::Customer(row) => ("customer", item(&sealer()?.customer(row)?)?),
+        Row::Customer(row) => match as_it_is(row) {
+            Some(stored) => ("customer", item(&stored)?),
+            None => ("customer", item(&sealer()?.customer(row)?)?),
+        },
         Row::Holds(row) => ("holds", item(row)?),
         Row::LegalHold(row) => {
             let LegalHold { id, on, placed_by, placed_at, released, .. } = *row;
@@ -745,6 +771,7 @@ pub(crate) fn to_row(stored: &Item) -> Result<(Row, u64), StoreError> {
             let AuditSealItem { to, size, note, range, recent, sealed_at } = from_item(stored)?;
             Row::AuditSeal(AuditSeal { to, size, note, range, recent, sealed_at })
         }
+        "audit_kept" => Row::AuditKept(from_item(stored)?),
         "counted" => Row::Counted(from_item(stored)?),
         "member" => {
             let MemberItem { id, user, role, state, email } = from_item(stored)?;

@@ -85,6 +85,7 @@ pub fn row(org: &OrgId, name: &RowKey) -> Key {
         RowKey::Answer(AnswerKey(hash)) => key(Table::Ledger, format!("{org}#answer#{hash}"), "answer"),
         RowKey::Totals => key(Table::Ledger, org.to_string(), "totals"),
         RowKey::AuditSeal => key(Table::Ledger, org.to_string(), "audit-seal"),
+        RowKey::AuditKept => key(Table::Ledger, org.to_string(), "audit-kept"),
         RowKey::Counted(of) => Key { sk: "counted".to_owned(), ..row(org, &of.row()) },
     }
 }

@@ -5,16 +5,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures::future::try_join_all;
 use jiff::Timestamp;
+use jiff::civil::Date;
 use plixo_domain::audit::AuditEvent;
+use plixo_domain::export::Export;
 use plixo_domain::hold::Holds;
 use plixo_domain::id::{CustomerId, InvoiceId, OrgId};
 use plixo_domain::ledger::{Book, Customer, Organisation, Payment, Row, RowKey};
 use plixo_domain::retention::Class;
+use plixo_domain::webhook::WebhookEvent;
 use plixo_envelope::KeyService;
 
 use crate::error::{CommitError, StoreError};
-use crate::keys::{self, List};
+use crate::items;
+use crate::keys::{self, AUDIT_SHARDS, List};
 use crate::store::{Page, Store, StoredRow};
 use crate::tables::{Act, Guard, Index, Key, Range, Table, Tables, Write};
 
@@ -94,6 +99,86 @@ impl<T: Tables, K: KeyService> Store<T, K> {
     ) -> Result<(), CommitError> {
         let gone = |key| Write { key, act: Act::Delete, guard: Guard::Anything };
         self.commit_with(org, book, None, items.into_iter().map(gone).collect(), audit, now).await
+    }
+
+    /// [`Store::delete`] of pieces of payloads, if all of them are there: so nobody counts them twice.
+    ///
+    /// # Errors
+    /// [`CommitError::Conflict`]: one is not there any more; [`Store::pieces_there`] says which are.
+    pub async fn delete_pieces(
+        &self,
+        org: &OrgId,
+        book: &Book,
+        pieces: Vec<Key>,
+        audit: &[AuditEvent],
+        now: Timestamp,
+    ) -> Result<(), CommitError> {
+        // A piece never changes.
+        let gone = |key| Write { key, act: Act::Delete, guard: Guard::Version(1) };
+        self.commit_with(org, book, None, pieces.into_iter().map(gone).collect(), audit, now).await
+    }
+
+    /// Those of these pieces that are still there.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn pieces_there(&self, pieces: &[Key]) -> Result<Vec<Key>, StoreError> {
+        let mut there: Vec<Key> = self.tables.get(pieces.to_vec()).await?.into_keys().collect();
+        there.sort_unstable();
+        Ok(there)
+    }
+
+    /// Audit events of a day, to be taken away: up to `limit` of each partition, and whether there may be more.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn audit_of_day(
+        &self,
+        org: &OrgId,
+        day: Date,
+        limit: usize,
+    ) -> Result<(Vec<Key>, bool), StoreError> {
+        let part = |shard| {
+            self.tables.range(Range {
+                table: Table::Audit,
+                index: Index::Primary,
+                partition: keys::audit_partition(org, day, shard),
+                from: None,
+                to: None,
+                descending: false,
+                limit,
+            })
+        };
+        let parts = try_join_all((0..AUDIT_SHARDS).map(part)).await?;
+        let more = parts.iter().any(|part| part.len() >= limit);
+        Ok((parts.into_iter().flatten().map(|(_, key)| key).collect(), more))
+    }
+
+    /// The version of an organisation's data key, if it has one still.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn data_key(&self, org: &OrgId) -> Result<Option<u64>, StoreError> {
+        let key = keys::data_key(org);
+        let found = self.tables.get(vec![key.clone()]).await?;
+        found.get(&key).map(|item| items::number(item, "version")).transpose()
+    }
+
+    /// Takes an organisation's data key away, of that version, with its audit events, if the rows of `book` are as they are to be.
+    /// Nothing that is sealed under it opens any more; whoever has it in memory has it for 5 minutes.
+    ///
+    /// # Errors
+    /// [`CommitError`].
+    pub async fn destroy_data_key(
+        &self,
+        org: &OrgId,
+        version: u64,
+        book: &Book,
+        audit: &[AuditEvent],
+        now: Timestamp,
+    ) -> Result<(), CommitError> {
+        let gone = Write { key: keys::data_key(org), act: Act::Delete, guard: Guard::Version(version) };
+        self.commit_with(org, book, None, vec![gone], audit, now).await
     }
 
     /// Which of these rows a legal hold keeps, in their order.
@@ -186,9 +271,8 @@ impl<T: Tables, K: KeyService> Store<T, K> {
             return Ok(due);
         }
         let (holds, _) = self.holds(&org.id).await?;
-        let held = self.held(&org.id, &holds, rows).await?;
-        for ((due, row), held) in due.iter_mut().zip(rows).zip(held) {
-            *due = *due && !held;
+        self.not_held(org, &holds, rows, &mut due).await?;
+        for (due, row) in due.iter_mut().zip(rows) {
             if let Row::Customer(customer) = row
                 && *due
             {
@@ -199,7 +283,103 @@ impl<T: Tables, K: KeyService> Store<T, K> {
         Ok(due)
     }
 
-    /// Those of these rows that are not due: see [`Store::due`].
+    /// Takes out of what seems to be due what a legal hold keeps.
+    async fn not_held(
+        &self,
+        org: &Organisation,
+        holds: &Holds,
+        rows: &[&Row],
+        due: &mut [bool],
+    ) -> Result<(), StoreError> {
+        let held = self.held(&org.id, holds, rows).await?;
+        due.iter_mut().zip(held).for_each(|(due, held)| *due = *due && !held);
+        Ok(())
+    }
+
+    /// Which of these rows are due as far as they and these legal holds tell, in their order. Of a customer, [`Store::last_active`]
+    /// is to be asked besides.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn seem_due(
+        &self,
+        org: &Organisation,
+        holds: &Holds,
+        rows: &[&Row],
+        now: Timestamp,
+    ) -> Result<Vec<bool>, StoreError> {
+        let mut due: Vec<bool> = rows.iter().map(|row| org.settings.retention.is_due(row, now)).collect();
+        if due.contains(&true) {
+            self.not_held(org, holds, rows, &mut due).await?;
+        }
+        Ok(due)
+    }
+
+    /// [`Store::read`] for whoever shows it to somebody: what is due is as if it was not there. See [`Store::due`].
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn read_shown(
+        &self,
+        org: &OrgId,
+        mut names: Vec<RowKey>,
+        now: Timestamp,
+    ) -> Result<Vec<StoredRow>, StoreError> {
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let is_asked = names.contains(&RowKey::Organisation);
+        if !is_asked {
+            names.push(RowKey::Organisation);
+        }
+        let mut rows = self.read(org, names).await?;
+        let of = rows.iter().find_map(|(_, stored)| match stored {
+            Some((Row::Organisation(of), _)) => Some(of.clone()),
+            _ => None,
+        });
+        if !is_asked {
+            rows.retain(|(name, _)| *name != RowKey::Organisation);
+        }
+        match of {
+            Some(of) => self.hide_due(&of, rows, now).await,
+            None => Ok(rows),
+        }
+    }
+
+    /// What was read, where what is due is as if it was not there, and an export has no file any more. See [`Store::due`].
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn hide_due(
+        &self,
+        org: &Organisation,
+        rows: Vec<StoredRow>,
+        now: Timestamp,
+    ) -> Result<Vec<StoredRow>, StoreError> {
+        let there: Vec<&Row> = rows.iter().filter_map(|(_, row)| row.as_ref()).map(|(row, _)| row).collect();
+        let mut due = self.due(org, &there, now).await?.into_iter();
+        let mut shown = |stored| if due.next() == Some(false) { Some(stored) } else { without_file(stored) };
+        Ok(rows.into_iter().map(|(name, row)| (name, row.and_then(&mut shown))).collect())
+    }
+
+    /// What an event said, as [`Store::payload`] has it, unless that is due.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn payload_shown(
+        &self,
+        org: &Organisation,
+        event: &WebhookEvent,
+        now: Timestamp,
+    ) -> Result<Option<String>, StoreError> {
+        let is_due = event.received_at <= org.settings.retention.due_since(Class::WebhookPayload, now);
+        if is_due && self.holds(&org.id).await?.0.is_empty() {
+            return Ok(None);
+        }
+        self.payload(&org.id, event.id, &event.key, event.fingerprint, now).await
+    }
+
+    /// Those of these rows that are not due, and exports that are without their file: see [`Store::due`].
     ///
     /// # Errors
     /// [`StoreError`].
@@ -211,7 +391,16 @@ impl<T: Tables, K: KeyService> Store<T, K> {
     ) -> Result<Vec<(Row, u64)>, StoreError> {
         let all: Vec<&Row> = rows.iter().map(|(row, _)| row).collect();
         let due = self.due(org, &all, now).await?;
-        Ok(rows.into_iter().zip(due).filter(|(_, due)| !due).map(|(row, _)| row).collect())
+        let shown = |(row, due)| if due { without_file(row) } else { Some(row) };
+        Ok(rows.into_iter().zip(due).filter_map(shown).collect())
+    }
+}
+
+/// What is left of something that is due: of an export that there was one.
+fn without_file((row, version): (Row, u64)) -> Option<(Row, u64)> {
+    match row {
+        Row::Export(export) => Some((Row::Export(Export { gone: true, ..export }), version)),
+        _ => None,
     }
 }
 

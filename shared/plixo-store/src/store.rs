@@ -67,8 +67,6 @@ pub struct Payload<'a> {
 
 /// How long event ids are remembered, days.
 const EVENT_DAYS: i64 = 35;
-/// How long payloads are kept, days: the default of the class `webhook_payload`.
-const PAYLOAD_DAYS: i64 = 30;
 /// An item holds 400 KB ([quota](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html));
 /// this leaves room for names and seal.
 const PIECE: usize = 380_000;
@@ -431,7 +429,7 @@ impl<T: Tables, K: KeyService> Store<T, K> {
         Ok(self.tables.write_all(writes).await?)
     }
 
-    /// The text of an event's payload; `None` if it is not, or no longer, kept.
+    /// The text of an event's payload; `None` if it is not, or no longer, kept. [`Store::payload_shown`] is for whoever shows it.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -451,9 +449,6 @@ impl<T: Tables, K: KeyService> Store<T, K> {
             let Some(mut item) = self.tables.get(vec![key.clone()]).await?.remove(&key) else {
                 return Ok(None);
             };
-            if items::number::<i64>(&item, EXPIRES_AT)? <= now.as_second() {
-                return Ok(None);
-            }
             pieces = items::from_item::<PieceItem>(&item)?.pieces;
             let Some(AttributeValue::B(piece)) = item.remove(SEALED) else {
                 return Err(StoreError::Corrupt("a payload without its text".to_owned()));
@@ -847,7 +842,7 @@ fn pieces(org: &OrgId, payload: &Payload<'_>, sealer: &Sealer<'_>) -> Result<Vec
         let sealed = sealer.seal(&Place { record: &record, field: &field }, piece)?;
         let mut item = items::item(&PieceItem { pieces: count })?;
         item.insert(SEALED.to_owned(), AttributeValue::B(Blob::new(sealed)));
-        expire(&mut item, payload.received_at, PAYLOAD_DAYS * 24)?;
+        // It has no time of its own: how long it is kept is its organisation's to say, and a legal hold may keep it for longer.
         let key = keys::payload(org, payload.event, payload.fingerprint, n);
         item.extend(keys::payload_places(org, payload.received_at, &record_of(&key)));
         let act = Act::Put(items::framed(item, "payload", 1));

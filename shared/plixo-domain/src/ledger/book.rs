@@ -7,7 +7,7 @@ use super::{
     Organisation, PayerHash, PayerHistory, Payment, PaymentPointer, PortalLink, StripeAccount, Totals,
 };
 use crate::answer::{Answer, AnswerKey, Founding};
-use crate::audit::{AuditSeal, Object};
+use crate::audit::{AuditKept, AuditSeal, Object};
 use crate::export::Export;
 use crate::hold::{Holds, LegalHold};
 use crate::id::{
@@ -80,6 +80,8 @@ pub enum RowKey {
     Totals,
     /// How far the audit log is sealed.
     AuditSeal,
+    /// Since which day the audit log is kept.
+    AuditKept,
     /// What a row last added to the totals.
     Counted(Countable),
 }
@@ -145,6 +147,8 @@ pub enum Row {
     Totals(Totals),
     /// How far the audit log is sealed.
     AuditSeal(AuditSeal),
+    /// Since which day the audit log is kept.
+    AuditKept(AuditKept),
     /// What a row last added to the totals.
     Counted(Counted),
 }
@@ -175,6 +179,7 @@ macro_rules! kept {
                 | (Self::StripeAccount, Row::StripeAccount(_))
                 | (Self::Totals, Row::Totals(_))
                 | (Self::Holds, Row::Holds(_))
+                | (Self::AuditKept, Row::AuditKept(_))
                 | (Self::AuditSeal, Row::AuditSeal(_)) => true,
                 $((Self::$kind(name), Row::$kind(row)) => row.name() == *name,)*
                 _ => false,
@@ -253,7 +258,7 @@ macro_rules! kept_once {
     )*};
 }
 
-kept_once!(Organisation Logo StripeAccount Totals AuditSeal Holds);
+kept_once!(Organisation Logo StripeAccount Totals AuditSeal AuditKept Holds);
 
 /// A row was asked for that nobody has read yet: read it, and ask again.
 #[derive(Debug, Clone, PartialEq, Eq)]

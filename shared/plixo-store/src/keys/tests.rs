@@ -35,6 +35,7 @@ fn rows(external: &str, number: &str, seed: u8) -> Vec<RowKey> {
         RowKey::WebhookEvent(event),
         RowKey::WebhookEvent(conflict),
         RowKey::Totals,
+        RowKey::AuditKept,
         RowKey::Counted(Countable::Invoice(ids(seed).make())),
         RowKey::Counted(Countable::Payment(ExternalRef {
             provider: Provider::Member,
@@ -89,6 +90,7 @@ fn keys_are_what_they_were() {
     WebhookEvents | org_01m808twzze40r2081040g2081#whe_01m808twzze81840g2081040g2#pi_3Abc | event
     WebhookEvents | org_01m808twzze40r2081040g2081#whe_01m808twzze81840g2081040g2#pi_3Abc | conflict#0202020202020202020202020202020202020202020202020202020202020202
     Ledger | org_01m808twzze40r2081040g2081 | totals
+    Ledger | org_01m808twzze40r2081040g2081 | audit-kept
     Ledger | org_01m808twzze40r2081040g2081#inv_01m808twzze81840g2081040g2 | counted
     Ledger | org_01m808twzze40r2081040g2081#member#pi_3Abc | counted
     Ledger | org_01m808twzze40r2081040g2081 | data-key
