@@ -36,6 +36,8 @@ pub struct Metrics {
     pub errors: u32,
     /// Event ids that came again with other bytes.
     pub conflicts: u32,
+    /// What is not done in the time that was promised for it, or is about not to be.
+    pub late: u32,
     /// From beginning to end, milliseconds.
     pub duration_ms: f64,
 }
@@ -102,7 +104,7 @@ pub struct Embedded {
 struct Directive {
     namespace: &'static str,
     dimensions: [[&'static str; 1]; 1],
-    metrics: [Metric; 6],
+    metrics: [Metric; 7],
 }
 
 #[derive(Serialize)]
@@ -125,6 +127,7 @@ const DIRECTIVE: [Directive; 1] = [Directive {
         count("signature_failures"),
         count("errors"),
         count("conflicts"),
+        count("late"),
         Metric { name: "duration_ms", unit: "Milliseconds" },
     ],
 }];

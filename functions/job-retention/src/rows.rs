@@ -1,0 +1,289 @@
+//! What is deleted row by row.
+
+use futures::stream::{self, StreamExt, TryStreamExt};
+use plixo_aws::s3::Objects;
+use plixo_aws::sqs::SendMessage;
+use plixo_domain::audit::{AuditEvent, Object};
+use plixo_domain::export::Export;
+use plixo_domain::id::{Ids, OrgId};
+use plixo_domain::ledger::{Book, Customer, Kept, Row, RowKey, Unread, delete};
+use plixo_domain::privacy::PrivacyTaskOf;
+use plixo_domain::retention::Class;
+use plixo_store::{Due, Key, Tables, pause};
+
+use crate::{Done, Failed, Job, PROMISED, Rules, Run, TRIES, committed};
+
+/// How often more rows turn out to be needed.
+const READS: usize = 4;
+/// How many files are deleted at once.
+const FILES: usize = 8;
+
+/// How many of a class are deleted in one transaction, which has up to 100 writes. Two of them are conditions, and one is the audit
+/// event; an invoice or a payment has one of its own, and names that lead to it. Customers are not deleted here.
+fn at_once(class: Class) -> usize {
+    match class {
+        // With its number, its ERP's name, its reference and its event.
+        Class::Invoice => 19,
+        // With its id and its event.
+        Class::Payment => 32,
+        // So many are read in one request, with the two rows that decide.
+        _ => 96,
+    }
+}
+
+/// What became of a part of what may be due.
+#[derive(Default)]
+struct Part {
+    deleted: usize,
+    sent: usize,
+    late: usize,
+}
+
+/// A part of a class that is as it was meanwhile, or has to be read again.
+type Tried = Result<Option<Part>, Failed>;
+
+impl<T: Tables, O: Objects, Q: SendMessage> Job<T, O, Q> {
+    /// Deletes what is due of a class, the longest kept first, and counts what is late of what it leaves.
+    pub(crate) async fn delete_class(
+        &self,
+        org: &OrgId,
+        class: Class,
+        run: &Run<'_>,
+        done: &mut Done,
+    ) -> Result<(), Failed> {
+        let mut after = None;
+        loop {
+            let Some(rules) = self.rules(org, Vec::new()).await? else { return Ok(()) };
+            if keeps_all(&rules, class) {
+                return Ok(());
+            }
+            let since = rules.org.settings.retention.due_since(class, run.now);
+            if run.over() {
+                done.is_unfinished = true;
+                let late = since.saturating_sub(PROMISED).unwrap_or(since);
+                let left = self.store.kept_before(org, class, late, None, at_once(class)).await?;
+                // They are looked at as if to delete them: a legal hold may keep them.
+                done.late = done.late.saturating_add(self.count_due(org, &rules, left.due, run).await?);
+                return Ok(());
+            }
+            let page = self.store.kept_before(org, class, since, after, at_once(class)).await?;
+            if !page.due.is_empty() {
+                let part = self.delete_part(org, class, page.due, run).await?;
+                done.deleted = done.deleted.saturating_add(part.deleted);
+                done.sent = done.sent.saturating_add(part.sent);
+                done.late = done.late.saturating_add(part.late);
+            }
+            match page.next {
+                Some(next) => after = Some(next),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Deletes those of a part that are due, anew where others changed the same rows meanwhile.
+    async fn delete_part(
+        &self,
+        org: &OrgId,
+        class: Class,
+        due: Vec<Due>,
+        run: &Run<'_>,
+    ) -> Result<Part, Failed> {
+        let (mut rows, mut pieces) = (Vec::new(), Vec::new());
+        for due in due {
+            match due {
+                Due::Row(name) => rows.push(name),
+                Due::Piece(key) => pieces.push(key),
+            }
+        }
+        for tried in 0..TRIES {
+            if tried > 0 {
+                // Of what a list tells late, the pieces themselves tell now.
+                pieces = self.store.pieces_there(&pieces).await?;
+            }
+            let Some(rules) = self.rules(org, rows.clone()).await? else { return Ok(Part::default()) };
+            if keeps_all(&rules, class) {
+                return Ok(Part::default());
+            }
+            let drawn = self.drawn()?;
+            let ids = Ids::drawn(run.now, drawn);
+            let part = match class {
+                Class::WebhookPayload => self.delete_pieces(org, rules, &pieces, ids, run).await?,
+                Class::CustomerPersonalData => self.forget(org, rules, run).await?,
+                _ => self.delete_rows(org, class, rules, ids, run).await?,
+            };
+            match part {
+                Some(part) => return Ok(part),
+                None => tokio::time::sleep(pause(tried, drawn)).await,
+            }
+        }
+        Err(Failed::Overtaken)
+    }
+
+    async fn delete_pieces(
+        &self,
+        org: &OrgId,
+        rules: Rules,
+        pieces: &[Key],
+        mut ids: Ids,
+        run: &Run<'_>,
+    ) -> Tried {
+        if pieces.is_empty() {
+            return Ok(Some(Part::default()));
+        }
+        let event = of_many(run, &mut ids, org, Class::WebhookPayload, pieces.len());
+        let gone = self.store.delete_pieces(org, &rules.book, pieces.to_vec(), &[event], run.now).await;
+        let part = Part { deleted: pieces.len(), ..Part::default() };
+        Ok(committed(gone)?.then_some(part))
+    }
+
+    async fn delete_rows(
+        &self,
+        org: &OrgId,
+        class: Class,
+        rules: Rules,
+        mut ids: Ids,
+        run: &Run<'_>,
+    ) -> Tried {
+        let due = self.due_rows(&rules, run).await?;
+        if due.is_empty() {
+            return Ok(Some(Part::default()));
+        }
+        let files = due.iter().filter_map(|(_, row)| Export::of(row)).map(|export| export.object(org));
+        let files: Vec<String> = files.collect();
+        let delete_file = |file: String| async move { self.exports.delete(&file).await };
+        // The file first: that it is gone is said when it is.
+        stream::iter(files.into_iter().map(delete_file)).buffer_unordered(FILES).try_collect::<()>().await?;
+
+        let mut book = rules.book;
+        let gone = self.take(org, &mut book, &due).await?;
+        if gone.is_empty() {
+            return Ok(Some(Part::default()));
+        }
+        let events: Vec<AuditEvent> = match class {
+            Class::Invoice | Class::Payment => gone
+                .iter()
+                .filter_map(|row| object(row))
+                .map(|object| run.event(&mut ids, "retention.delete", object, "deleted", None))
+                .collect(),
+            _ => vec![of_many(run, &mut ids, org, class, gone.len())],
+        };
+        let part = Part { deleted: gone.len(), ..Part::default() };
+        let done = self.store.commit(org, &book, None, &events, run.now).await;
+        Ok(committed(done)?.then_some(part))
+    }
+
+    /// Takes rows out of a book, with what leads to them, which it reads. Answers which were there.
+    async fn take<'r>(
+        &self,
+        org: &OrgId,
+        book: &mut Book,
+        due: &'r [(RowKey, Row)],
+    ) -> Result<Vec<&'r Row>, Failed> {
+        let mut left: Vec<&(RowKey, Row)> = due.iter().collect();
+        let mut gone = Vec::new();
+        for _ in 0..READS {
+            let (mut unread, mut again) = (Vec::new(), Vec::new());
+            for named in left {
+                match delete(book, &named.0) {
+                    Ok(true) => gone.push(&named.1),
+                    Ok(false) => {}
+                    Err(Unread(names)) => {
+                        unread.extend(names);
+                        again.push(named);
+                    }
+                }
+            }
+            if again.is_empty() {
+                return Ok(gone);
+            }
+            left = again;
+            unread.sort_unstable();
+            unread.dedup();
+            for (name, stored) in self.store.read(org, unread).await? {
+                book.learn(name, stored);
+            }
+        }
+        Err(Failed::Unread)
+    }
+
+    /// Has customers erased whose time is over. Those with whom something was done since move on in the list: nothing of theirs is
+    /// changed but where they stand there, so there is nothing for the audit log.
+    async fn forget(&self, org: &OrgId, rules: Rules, run: &Run<'_>) -> Tried {
+        let since = rules.org.settings.retention.due_since(Class::CustomerPersonalData, run.now);
+        let promised = since.saturating_sub(PROMISED).unwrap_or(since);
+        let due = self.due_rows(&rules, run).await?;
+        let (mut book, mut over) = (rules.book, Vec::new());
+        for (_, row) in &due {
+            let Some(customer) = Customer::of(row) else { continue };
+            let active = self.store.last_active(org, customer, run.now).await?;
+            if active > since {
+                book.put(Customer { active: Some(active), ..customer.clone() })?;
+            } else {
+                over.push((customer.id, active));
+            }
+        }
+        let moves = book.changes().next().is_some();
+        if moves && !committed(self.store.commit(org, &book, None, &[], run.now).await)? {
+            return Ok(None);
+        }
+        for (customer, _) in &over {
+            self.send(org, PrivacyTaskOf::Forget(*customer)).await?;
+        }
+        let late = over.iter().filter(|(_, active)| *active <= promised).count();
+        Ok(Some(Part { deleted: 0, sent: over.len(), late }))
+    }
+
+    /// The rows of a book that seem to be due, each with its name.
+    async fn due_rows(&self, rules: &Rules, run: &Run<'_>) -> Result<Vec<(RowKey, Row)>, Failed> {
+        let rows: Vec<(&RowKey, &Row)> = rules.book.rows().collect();
+        let all: Vec<&Row> = rows.iter().map(|(_, row)| *row).collect();
+        let due = self.store.seem_due(&rules.org, &rules.holds, &all, run.now).await?;
+        let due = rows.into_iter().zip(due).filter(|(_, due)| *due);
+        Ok(due.map(|((name, row), _)| (name.clone(), row.clone())).collect())
+    }
+
+    /// How many of these are due.
+    async fn count_due(
+        &self,
+        org: &OrgId,
+        rules: &Rules,
+        left: Vec<Due>,
+        run: &Run<'_>,
+    ) -> Result<usize, Failed> {
+        let names: Vec<RowKey> = left
+            .iter()
+            .filter_map(|due| match due {
+                Due::Row(name) => Some(name.clone()),
+                Due::Piece(_) => None,
+            })
+            .collect();
+        let pieces = left.len().saturating_sub(names.len());
+        let mut late = pieces;
+        for (_, stored) in self.store.read(org, names).await? {
+            let Some((row, _)) = stored else { continue };
+            let due = self.store.seem_due(&rules.org, &rules.holds, &[&row], run.now).await?;
+            late = late.saturating_add(usize::from(due.contains(&true)));
+        }
+        Ok(late)
+    }
+}
+
+/// Whether legal holds keep all of a class.
+fn keeps_all(rules: &Rules, class: Class) -> bool {
+    rules.holds.is_whole() || (!class.is_somebodys() && !rules.holds.is_empty())
+}
+
+/// As the audit log names it.
+fn object(row: &Row) -> Option<Object> {
+    match row {
+        Row::Invoice(invoice) => Some(Object::new("invoice", invoice.id)),
+        Row::Payment(payment) => Some(Object::new("payment", payment.id)),
+        _ => None,
+    }
+}
+
+/// The audit event of so many things of a class.
+fn of_many(run: &Run<'_>, ids: &mut Ids, org: &OrgId, class: Class, count: usize) -> AuditEvent {
+    let object = Object::new(class.as_str(), org);
+    run.event(ids, "retention.delete", object, "deleted", Some(count))
+}
