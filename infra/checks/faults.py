@@ -407,6 +407,8 @@ OWN_FAULTS = [
           {"rights-audit-append-only WorkerStripeRole"}),
     Fault("right to change audit events", put(f"WorkerStripeRole.{POLICY}.2.Action", ["dynamodb:UpdateItem"]),
           {"rights-audit-append-only WorkerStripeRole"}),
+    Fault("right to change audit events that are due", allow("JobRetentionRole", "dynamodb:UpdateItem", arn("AuditTable")),
+          {"rights-audit-append-only JobRetentionRole"}),
     Fault("right to erase audit events in bulk",
           allow("WorkerStripeRole", "dynamodb:BatchWriteItem", [arn("LedgerTable"), arn("AuditTable")]),
           {"rights-audit-append-only WorkerStripeRole"}),

@@ -21,7 +21,7 @@ ANSWERING = (
     "PagesDocs", "PagesPortal", "PagesSignIn",
 )
 FUNCTIONS = (
-    *ANSWERING, "JobAuditSeal", "JobDataSources", "JobLinkKeyRotation", "WebhookErp", "WebhookStripe", "WorkerCash", "WorkerErp", "WorkerExport", "WorkerPortalLinks", "WorkerStripe", "WorkerTotals",
+    *ANSWERING, "JobAuditSeal", "JobDataSources", "JobLinkKeyRotation", "JobRetention", "WebhookErp", "WebhookStripe", "WorkerCash", "WorkerErp", "WorkerExport", "WorkerPortalLinks", "WorkerStripe", "WorkerTotals",
 )
 # Who speaks to Stripe, or to ERPs.
 OUTSIDE = ("ApiWebhooks", "PagesConsole", "PagesPortal", "WorkerErp", "WorkerPortalLinks")
@@ -33,7 +33,7 @@ SUPPRESSIONS = (
     ),
     Suppression(
         "CKV_AWS_18", ("CheckpointsBucket",),
-        "One function writes it, what it holds is signed, and nobody can alter or delete it: who read it harms nobody.",
+        "What it holds is signed, or an entry of the erasure ledger, and nobody can alter or delete it: who read it harms nobody.",
     ),
     Suppression(
         "CKV_AWS_18", ("ExportsBucket",),
@@ -42,7 +42,7 @@ SUPPRESSIONS = (
     ),
     Suppression(
         "CKV_AWS_21", ("ExportsBucket",),
-        "Files are to be gone after 7 days, and can be requested again: a version of one that was deleted is one too many.",
+        "Files are to be gone when they are due, and can be requested again: a version of one that was deleted is one too many.",
     ),
     Suppression(
         "CKV_AWS_27",
@@ -67,7 +67,7 @@ SUPPRESSIONS = (
         "Secrets Manager asks for one step after the other.",
     ),
     Suppression(
-        "CKV_AWS_115", ("JobAuditSeal", "JobDataSources"),
+        "CKV_AWS_115", ("JobAuditSeal", "JobDataSources", "JobRetention"),
         "Its schedule runs it once an hour.",
     ),
     Suppression(

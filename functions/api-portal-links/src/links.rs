@@ -257,7 +257,8 @@ async fn send<T: Tables, K: KeyService, V: ReadSecret, M: SendEmail>(
     if !is_due {
         return Ok(Sent { url, emailed_at: link.emailed_at });
     }
-    let customer = staff.store().read_shown(org, vec![Customer::key(&owed.customer_id)], now).await;
+    // Whoever owes is nobody whose time is over.
+    let customer = staff.store().read(org, vec![Customer::key(&owed.customer_id)]).await;
     let customer = customer.map_err(Refusal::from)?.into_iter().find_map(|(_, stored)| stored);
     let Some((Row::Customer(customer), _)) = customer else { return Ok(Sent { url, emailed_at: None }) };
     let personal = staff.store().open_personal(org, &customer, now).await.map_err(Refusal::from)?;

@@ -1,0 +1,790 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
+
+use futures::future::{Either, join, select};
+use jiff::ToSpan;
+use plixo_domain::audit::AuditKept;
+use plixo_domain::export::{Export, File, Format, NoFilter, Scope};
+use plixo_domain::hold::{HeldBy, LegalHold, place, release};
+use plixo_domain::id::{CustomerId, HoldId, InvoiceId, LinkId, PrivacyId};
+use plixo_domain::ledger::{
+    Closed, Customer, Erased, Invoice, InvoiceNumber, InvoiceState, Kept, Payment, PaymentPointer, Personal,
+    PortalLink, Residency, Row, Settings,
+};
+use plixo_domain::money::Money;
+use plixo_domain::people::By;
+use plixo_domain::privacy::{Authority, Erasure, PrivacyKind, PrivacyRequest};
+use plixo_domain::retention::{Class, Retention};
+use plixo_domain::webhook::{EventKey, ExternalRef, Fingerprint, Provider};
+use plixo_store::{Item, Key, Payload, Table, keys, to_audit_event};
+use plixo_testing::{FakeBucket, FakeKms, FakeQueue, FakeTables, Fault, Faults, entropy};
+use proptest::prelude::*;
+
+use super::*;
+
+fn now() -> Timestamp {
+    "2040-06-15T12:00:00Z".parse().unwrap()
+}
+
+/// So many days before now, and a minute more.
+fn ago(days: i64) -> Timestamp {
+    now().saturating_sub(SignedDuration::from_secs(days * 86_400 + 60)).unwrap()
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true);
+    runtime.build().unwrap().block_on(work)
+}
+
+/// The work, or nothing where it never ends because its process died.
+async fn until_dead<T>(work: impl Future<Output = T>) -> Option<T> {
+    let idle = async {
+        for _ in 0..20_000 {
+            tokio::task::yield_now().await;
+        }
+    };
+    match select(pin!(work), pin!(idle)).await {
+        Either::Left((done, _)) => Some(done),
+        Either::Right(_) => None,
+    }
+}
+
+struct World {
+    faults: Faults,
+    tables: FakeTables,
+    kms: FakeKms,
+    exports: FakeBucket,
+    checkpoints: FakeBucket,
+    queue: FakeQueue,
+    org: OrgId,
+    seed: u64,
+}
+
+impl World {
+    fn new() -> Self {
+        let faults = Faults::default();
+        let (tables, kms) = (FakeTables::new(faults.clone()), FakeKms::new(faults.clone()));
+        let (exports, checkpoints) = (FakeBucket::new(faults.clone()), FakeBucket::new(faults.clone()));
+        let queue = FakeQueue::new(faults.clone());
+        let org = Ids::new(ago(8_000), [1; 10]).make();
+        let world = Self { faults, tables, kms, exports, checkpoints, queue, org, seed: 0 };
+        block_on(world.store().create_data_key(&org, &world.kms)).unwrap();
+        world.put(Organisation {
+            id: org,
+            name: "Nordlicht".to_owned(),
+            residency: Residency::Eu,
+            controllers: BTreeSet::default(),
+            settings: Settings::default(),
+            logo: None,
+            closed: None,
+        });
+        world
+    }
+
+    fn store(&self) -> Store<FakeTables, FakeKms> {
+        Store::new(self.tables.clone(), self.kms.clone(), entropy)
+    }
+
+    fn job(&self) -> Job<FakeTables, FakeBucket, FakeQueue> {
+        let store = Store::new(self.tables.clone(), NoKeys, entropy);
+        Job::new(store, self.exports.clone(), self.checkpoints.clone(), self.queue.clone(), entropy)
+    }
+
+    fn line(&self) -> Line {
+        Line { timestamp: now(), ..Line::default() }
+    }
+
+    fn run(&self) -> usize {
+        let (done, line) = block_on(self.job().run(self.line()));
+        done.unwrap();
+        assert_eq!(line.outcome, "done");
+        line.items.unwrap()
+    }
+
+    fn ids(&mut self, at: Timestamp) -> Ids {
+        self.seed += 1;
+        let mut seed = [0; 10];
+        let drawn = self.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
+        seed.iter_mut().zip(drawn).for_each(|(to, from)| *to = from);
+        Ids::new(at, seed)
+    }
+
+    fn put<R: Kept>(&self, row: R) {
+        let name = R::key(&row.name());
+        let mut book = Book::default();
+        for (name, stored) in block_on(self.store().read(&self.org, vec![name])).unwrap() {
+            book.learn(name, stored);
+        }
+        book.put(row).unwrap();
+        block_on(self.store().commit(&self.org, &book, None, &[], now())).unwrap();
+    }
+
+    fn get<R: Kept + Clone>(&self, name: &R::Name) -> Option<R> {
+        let read = block_on(self.store().read(&self.org, vec![R::key(name)])).unwrap();
+        read.into_iter().find_map(|(_, stored)| R::of(&stored?.0).cloned())
+    }
+
+    fn policy(&self, days: &[(Class, u16)]) {
+        let mut of: Organisation = self.get(&()).unwrap();
+        for (class, days) in days {
+            of.settings.retention = of.settings.retention.with(*class, *days).unwrap();
+        }
+        self.put(of);
+    }
+
+    fn hold(&mut self, on: HeldBy) -> HoldId {
+        let id = self.ids(now()).make();
+        let by = By { member: self.ids(now()).make(), user: user() };
+        let reason = Private::Plain("a dispute".to_owned());
+        let hold = LegalHold { id, on, reason, placed_by: by, placed_at: now(), released: None };
+        self.change(vec![RowKey::Holds], |book| place(book, hold.clone()).unwrap());
+        id
+    }
+
+    fn release(&mut self, id: HoldId) {
+        let by = By { member: self.ids(now()).make(), user: user() };
+        self.change(vec![RowKey::Holds, LegalHold::key(&id)], |book| {
+            release(book, &id, by, now()).unwrap();
+        });
+    }
+
+    fn change(&self, names: Vec<RowKey>, change: impl Fn(&mut Book)) {
+        let mut book = Book::default();
+        for (name, stored) in block_on(self.store().read(&self.org, names)).unwrap() {
+            book.learn(name, stored);
+        }
+        change(&mut book);
+        block_on(self.store().commit(&self.org, &book, None, &[], now())).unwrap();
+    }
+
+    fn customer(&mut self, days: i64) -> CustomerId {
+        let id = self.ids(ago(days)).make();
+        self.put(Customer::new(id, Personal { name: Some("Ada".to_owned()), ..Personal::default() }));
+        id
+    }
+
+    fn invoice(&mut self, days: i64, customer: CustomerId, state: InvoiceState) -> InvoiceId {
+        let mut ids = self.ids(ago(days));
+        let (id, number): (InvoiceId, _) = (ids.make(), format!("N-{}", self.seed));
+        self.put(InvoiceNumber { number: number.clone(), invoice: id });
+        self.put(Invoice {
+            id,
+            number,
+            customer_id: customer,
+            state,
+            total: Money::new(100, "EUR".parse().unwrap()),
+            issued_on: None,
+            due_on: None,
+            body: Private::Sealed(Vec::new()),
+            claims: BTreeMap::new(),
+            checkout: None,
+            asked: None,
+            reference: None,
+            erased: false,
+        });
+        id
+    }
+
+    fn payment(&mut self, days: i64, customer: Option<CustomerId>) -> ExternalRef {
+        let mut ids = self.ids(ago(days));
+        let id = format!("pi_{}", self.seed).parse().unwrap();
+        let reference = ExternalRef { provider: Provider::Stripe, id };
+        let mut payment = Payment::new(ids.make(), reference.clone());
+        payment.received_at = Some(ago(days).as_second());
+        payment.customer_id = customer;
+        self.put(PaymentPointer { id: payment.id, reference: reference.clone() });
+        self.put(payment);
+        reference
+    }
+
+    fn link(&mut self, days: i64, invoice: InvoiceId) -> LinkId {
+        let id = self.ids(ago(days)).make();
+        let made_by = Actor { kind: ActorKind::Member, id: "mem".to_owned(), role: None };
+        self.put(PortalLink {
+            id,
+            invoice,
+            made_by,
+            made_at: ago(days + 14),
+            expires_at: ago(days),
+            revoked_at: None,
+            settled_at: None,
+            opened: None,
+            emailed_at: None,
+        });
+        id
+    }
+
+    fn export(&mut self, days: i64) -> Export {
+        let by = By { member: self.ids(now()).make(), user: user() };
+        let export = Export {
+            id: self.ids(ago(days)).make(),
+            scope: Scope::Customers(NoFilter {}),
+            format: Format::Csv,
+            columns: vec!["id".to_owned()],
+            counted: None,
+            requested_by: by,
+            requested_at: ago(days),
+            approved: None,
+            rejected: None,
+            run: None,
+            file: Some(File { at: ago(days), rows: 1, bytes: 2, days: 7 }),
+            failed: None,
+            gone: false,
+        };
+        block_on(self.exports.put(&export.object(&self.org), "text/csv", b"id".to_vec())).unwrap();
+        self.put(export.clone());
+        export
+    }
+
+    fn payload(&mut self, days: i64) -> Key {
+        let mut ids = self.ids(ago(days));
+        let provider_event_id = format!("evt_{}", self.seed).parse().unwrap();
+        let event = EventKey { endpoint: ids.make(), provider_event_id, conflict: None };
+        let (fingerprint, text) = (Fingerprint([7; 32]), "{}");
+        let payload =
+            Payload { id: ids.make(), event: &event, fingerprint, text, received_at: ago(days) };
+        block_on(self.store().commit(&self.org, &Book::default(), Some(payload), &[], now())).unwrap();
+        keys::payload(&self.org, &event, fingerprint, 0)
+    }
+
+    fn request(&mut self, kind: PrivacyKind, customer: CustomerId, at: Timestamp) -> PrivacyRequest {
+        let mut ids = self.ids(at);
+        let by = By { member: ids.make(), user: user() };
+        PrivacyRequest::new(ids.make(), kind, customer, by, at)
+    }
+
+    fn log(&mut self, at: Timestamp) -> Key {
+        let mut ids = self.ids(at);
+        let event = AuditEvent {
+            id: ids.make(),
+            at,
+            actor: Actor { kind: ActorKind::Member, id: "mem".to_owned(), role: None },
+            origin: Private::default(),
+            customer: None,
+            action: "invoice.update".to_owned(),
+            object: Object::new("invoice", self.seed),
+            outcome: Outcome::Allowed,
+            fields: vec!["memo".to_owned()],
+            request_id: "r".to_owned(),
+            count: None,
+        };
+        let events = std::slice::from_ref(&event);
+        block_on(self.store().commit(&self.org, &Book::default(), None, events, at)).unwrap();
+        keys::audit(&self.org, &event)
+    }
+
+    /// What was deleted as the audit log tells it, by the class's word or the thing's kind.
+    fn told(&self) -> BTreeMap<String, u32> {
+        let mut told = BTreeMap::new();
+        for (key, item) in self.tables.dump() {
+            let event = (key.table == Table::Audit).then(|| to_audit_event(&item).unwrap());
+            if let Some(event) = event.filter(|event| event.action == "retention.delete") {
+                assert_eq!((event.at, event.fields), (now(), vec!["deleted".to_owned()]));
+                *told.entry(event.object.kind).or_default() += event.count.unwrap_or(1);
+            }
+        }
+        told
+    }
+
+    /// The messages that were sent, each once.
+    fn sent(&self) -> BTreeSet<String> {
+        self.queue.sent().into_iter().map(|(body, _)| body).collect()
+    }
+
+    fn task(&self, task: PrivacyTaskOf) -> String {
+        serde_json::to_string(&PrivacyTask::new(self.org, task)).unwrap()
+    }
+}
+
+fn user() -> plixo_domain::people::UserId {
+    "3f2504e0-4f89-41d3-9a0c-0305e82c3301".parse().unwrap()
+}
+
+fn told(of: &[(&str, u32)]) -> BTreeMap<String, u32> {
+    of.iter().map(|(kind, count)| ((*kind).to_owned(), *count)).collect()
+}
+
+#[test]
+fn of_each_class_what_is_due_goes_and_nothing_else() {
+    let mut world = World::new();
+    let customer = world.customer(1);
+    let [old, young] = [3_650, 3_649].map(|days| world.invoice(days, customer, InvoiceState::Void));
+    let owed = world.invoice(5_000, customer, InvoiceState::Open);
+    let payments = [3_650, 3_649].map(|days| world.payment(days, None));
+    let links = [30, 29, 31].map(|days| world.link(days, young));
+    let pieces = [30, 29].map(|days| world.payload(days));
+    let exports = [7, 6].map(|days| world.export(days));
+    assert_eq!(world.run(), 1 + 1 + 2 + 1 + 1);
+
+    let number = |id| world.get::<Invoice>(&id).map(|it| it.number);
+    assert!(number(old).is_none() && number(young).is_some() && number(owed).is_some());
+    let items = world.tables.dump();
+    let numbers = items.keys().filter(|key| key.sk == "invoice-number").count();
+    assert_eq!(numbers, 2, "what leads to an invoice goes with it");
+    assert_eq!(payments.map(|name| world.get::<Payment>(&name).is_some()), [false, true]);
+    assert_eq!(items.keys().filter(|key| key.sk == "payment-pointer").count(), 1);
+    assert_eq!(links.map(|id| world.get::<PortalLink>(&id).is_some()), [false, true, false]);
+    assert_eq!(pieces.map(|key| items.contains_key(&key)), [false, true]);
+    assert_eq!(exports.each_ref().map(|it| world.get::<Export>(&it.id).unwrap().gone), [true, false]);
+    let files: Vec<_> = world.exports.dump().into_keys().collect();
+    assert_eq!(files, [exports[1].object(&world.org)]);
+    let deleted =
+        [("export_file", 1), ("invoice", 1), ("payment", 1), ("portal_link", 2), ("webhook_payload", 1)];
+    assert_eq!(world.told(), told(&deleted));
+    assert_eq!(world.run(), 0, "once");
+    assert_eq!(world.told(), told(&deleted));
+}
+
+#[test]
+fn where_nothing_is_due_a_run_reads_lists_and_writes_nothing() {
+    let mut world = World::new();
+    world.policy(&[(Class::AuditEvent, 7_300)]);
+    world.put(AuditKept { from: day(ago(100)), is_gone: true });
+    for _ in 0..3 {
+        let customer = world.customer(1);
+        let invoice = world.invoice(10, customer, InvoiceState::Void);
+        world.link(1, invoice);
+    }
+    let (calls, items) = (world.faults.calls(), world.tables.dump());
+    assert_eq!(world.run(), 0);
+    // The organisations; the policy when it is read whether it was closed; the open requests; of each class the policy and a list;
+    // how far the log is kept.
+    assert_eq!(world.faults.calls() - calls, 16 + 1 + 2 + 6 * 2 + 1);
+    assert_eq!(world.tables.dump(), items);
+}
+
+#[test]
+fn many_go_in_full_transactions() {
+    let mut world = World::new();
+    let customer = world.customer(1);
+    let invoices: Vec<_> = (0..60).map(|_| world.invoice(4_000, customer, InvoiceState::Void)).collect();
+    for invoice in invoices {
+        for _ in 0..4 {
+            world.link(40, invoice);
+        }
+    }
+    for _ in 0..70 {
+        world.payment(4_000, Some(customer));
+        world.payload(40);
+    }
+    assert_eq!(world.run(), 60 + 240 + 70 + 70);
+    let deleted = [("invoice", 60), ("payment", 70), ("portal_link", 240), ("webhook_payload", 70)];
+    assert_eq!(world.told(), told(&deleted));
+    let left = world.tables.dump().into_keys().filter(|key| key.table == Table::Ledger).count();
+    assert_eq!(left, 1 + 1 + 1, "the organisation, its key, its customer");
+}
+
+#[test]
+fn a_customer_whose_time_is_over_is_sent_on_and_one_who_was_active_since_moves_on() {
+    let mut world = World::new();
+    let [gone, active, owes] = [800, 900, 1_000].map(|days| world.customer(days));
+    world.invoice(100, active, InvoiceState::Void);
+    world.invoice(850, owes, InvoiceState::Open);
+    world.customer(729);
+    let erased = world.customer(800);
+    let erased_row: Customer = world.get(&erased).unwrap();
+    let tombstone = Erased { at: now(), authority: Authority::Retention };
+    world.put(Customer { erased: Some(tombstone), ..erased_row });
+    assert_eq!(world.run(), 0);
+    assert_eq!(world.sent(), BTreeSet::from([world.task(PrivacyTaskOf::Forget(gone))]));
+    let since = |id| world.get::<Customer>(&id).unwrap().active.map(day);
+    assert_eq!([gone, active, owes].map(since), [None, Some(day(ago(100))), Some(day(now()))]);
+    // What moved on is not looked at again, and opens as before.
+    let row: Customer = world.get(&active).unwrap();
+    let personal = block_on(world.store().open_personal(&world.org, &row, now())).unwrap();
+    assert_eq!(personal.name.as_deref(), Some("Ada"));
+    let before = world.tables.dump();
+    world.run();
+    assert_eq!(world.tables.dump(), before);
+}
+
+#[test]
+fn a_hold_keeps_what_it_is_on_and_all_of_which_nobody_can_tell_whose_it_is() {
+    let mut world = World::new();
+    let [one, other] = [800, 800].map(|days| world.customer(days));
+    let [first, second] = [one, other].map(|of| world.invoice(4_000, of, InvoiceState::Void));
+    let links = [first, second].map(|of| world.link(40, of));
+    let payments = [one, other].map(|of| world.payment(4_000, Some(of)));
+    let (piece, export) = (world.payload(40), world.export(20));
+    let hold = world.hold(HeldBy::Customer(one));
+    assert_eq!(world.run(), 3);
+    assert_eq!([first, second].map(|id| world.get::<Invoice>(&id).is_some()), [true, false]);
+    assert_eq!(links.map(|id| world.get::<PortalLink>(&id).is_some()), [true, false]);
+    assert_eq!(payments.each_ref().map(|name| world.get::<Payment>(name).is_some()), [true, false]);
+    assert!(world.tables.dump().contains_key(&piece) && !world.get::<Export>(&export.id).unwrap().gone);
+    assert_eq!(world.sent(), BTreeSet::from([world.task(PrivacyTaskOf::Forget(other))]));
+    world.release(hold);
+    assert_eq!(world.run(), 3 + 2);
+
+    let mut world = World::new();
+    let customer = world.customer(800);
+    let invoice = world.invoice(4_000, customer, InvoiceState::Void);
+    world.link(40, invoice);
+    world.log(ago(3_000));
+    world.hold(HeldBy::Organisation);
+    let before = world.tables.dump();
+    assert_eq!((world.run(), world.sent().len()), (0, 0));
+    assert_eq!(world.tables.dump(), before);
+}
+
+#[test]
+fn a_hold_or_a_policy_of_that_moment_wins() {
+    // What others do right before a call of the run is there when its transaction is tried.
+    for is_hold in [true, false] {
+        let mut world = World::new();
+        let customer = world.customer(1);
+        let invoice = world.invoice(10, customer, InvoiceState::Void);
+        let link = world.link(40, invoice);
+        let job = world.job();
+        let run = pin!(job.run(world.line()));
+        let mut run = Some(run);
+        let other = World { tables: world.tables.clone(), ..World::new() };
+        let other = World { org: world.org, kms: world.kms.clone(), seed: 1_000, ..other };
+        block_on(async {
+            // The link's rows are read by the 22nd call: what is placed then was not there.
+            let mut run = run.take().unwrap();
+            let before = world.faults.calls();
+            while world.faults.calls() < before + 16 + 1 + 2 + 3 {
+                let _ = futures::poll!(run.as_mut());
+            }
+            let store = other.store();
+            let names = vec![RowKey::Organisation, RowKey::Holds];
+            let mut book = Book::default();
+            for (name, stored) in store.read(&world.org, names).await.unwrap() {
+                book.learn(name, stored);
+            }
+            if is_hold {
+                let mut ids = Ids::new(now(), [9; 10]);
+                let by = By { member: ids.make(), user: user() };
+                let (on, reason) = (HeldBy::Organisation, Private::Plain("a dispute".to_owned()));
+                let hold =
+                    LegalHold { id: ids.make(), on, reason, placed_by: by, placed_at: now(), released: None };
+                place(&mut book, hold).unwrap();
+            } else {
+                let mut of = book.get::<Organisation>(&()).unwrap().unwrap().clone();
+                of.settings.retention = of.settings.retention.with(Class::PortalLink, 60).unwrap();
+                book.put(of).unwrap();
+            }
+            store.commit(&world.org, &book, None, &[], now()).await.unwrap();
+            run.await.0.unwrap();
+        });
+        assert!(world.get::<PortalLink>(&link).is_some(), "{is_hold}");
+        assert_eq!(world.told(), told(&[]));
+    }
+}
+
+#[test]
+fn the_log_goes_by_whole_days_and_is_counted() {
+    let mut world = World::new();
+    world.policy(&[(Class::AuditEvent, 365)]);
+    world.put(AuditKept { from: day(ago(400)), is_gone: true });
+    let old: Vec<_> = (0..250).map(|n| world.log(ago(400 - n % 20))).collect();
+    // Of the day on which something is due, something else is not.
+    let edge = world.log(ago(365));
+    let young = world.log(ago(300));
+    assert_eq!(world.run(), 250);
+    let items = world.tables.dump();
+    assert!(old.iter().all(|key| !items.contains_key(key)));
+    assert!(items.contains_key(&edge) && items.contains_key(&young));
+    assert_eq!(world.told(), told(&[("audit_event", 250)]));
+    let kept: AuditKept = world.get(&()).unwrap();
+    assert_eq!(kept, AuditKept { from: day(ago(365)), is_gone: true });
+    assert_eq!(world.run(), 0);
+    world.log(ago(366));
+    assert_eq!(world.run(), 0, "nothing is written of days that are over");
+}
+
+#[test]
+fn whoever_dies_within_a_day_of_the_log_has_said_that_it_goes() {
+    let build = || {
+        let mut world = World::new();
+        world.policy(&[(Class::AuditEvent, 365)]);
+        world.put(AuditKept { from: day(ago(368)), is_gone: true });
+        let keys: Vec<_> = (0..130).map(|n| world.log(ago(368 - n % 2))).collect();
+        (world, keys)
+    };
+    let (world, _) = build();
+    let before = world.faults.calls();
+    assert_eq!(world.run(), 130);
+    for call in 0..world.faults.calls() - before {
+        for fault in Fault::ALL {
+            let (world, keys) = build();
+            world.faults.plan(call, fault);
+            block_on(async { until_dead(world.job().run(world.line())).await });
+            world.faults.clear();
+            let kept: AuditKept = world.get(&()).unwrap();
+            let items = world.tables.dump();
+            for key in keys.iter().filter(|key| !items.contains_key(key)) {
+                let is_before = !key.pk.contains(&kept.from.to_string());
+                assert!(is_before && kept.from > day(ago(368)), "call {call}, {fault:?}");
+            }
+            world.run();
+            assert_eq!(world.told(), told(&[("audit_event", 130)]), "call {call}, {fault:?}");
+            let kept: AuditKept = world.get(&()).unwrap();
+            assert_eq!(kept, AuditKept { from: day(ago(365)), is_gone: true });
+        }
+    }
+}
+
+#[test]
+fn requests_that_nobody_is_at_are_sent_again_and_pressing_ones_are_told_of() {
+    let mut world = World::new();
+    let [one, held] = [10, 10].map(|days| world.customer(days));
+    let hold = world.hold(HeldBy::Customer(held));
+    let mut ids = Vec::new();
+    for (kind, customer, at) in [
+        (PrivacyKind::Access, one, ago(1)),
+        (PrivacyKind::Erasure, one, ago(28)),
+        (PrivacyKind::Erasure, held, ago(40)),
+        (PrivacyKind::Access, one, ago(1)),
+        (PrivacyKind::Access, one, ago(1)),
+    ] {
+        let mut request = world.request(kind, customer, at);
+        match ids.len() {
+            2 => request.held = Some(at),
+            3 => request.begun = Some(now().saturating_sub(1.hour()).unwrap()),
+            4 => request.begun = Some(now().saturating_sub(3.hours()).unwrap()),
+            _ => {}
+        }
+        ids.push(request.id);
+        world.put(request);
+    }
+    let tasks = |wanted: &[usize], world: &World| -> BTreeSet<String> {
+        wanted.iter().map(|n| world.task(PrivacyTaskOf::Request(ids[*n]))).collect()
+    };
+    world.run();
+    assert_eq!(world.sent(), tasks(&[0, 1, 4], &world));
+    let tended = |world: &World| {
+        let run = Run { now: now(), name: "r", is_over: &|| false };
+        block_on(world.job().tend(&world.org, &run))
+    };
+    let pressing: BTreeSet<PrivacyId> =
+        tended(&world).pressing.iter().map(|id| id.parse().unwrap()).collect();
+    assert_eq!(pressing, BTreeSet::from([ids[1], ids[2]]));
+    world.release(hold);
+    world.run();
+    assert_eq!(world.sent(), tasks(&[0, 1, 2, 4], &world));
+}
+
+#[test]
+fn what_was_due_for_more_than_a_day_and_is_left_is_told_of() {
+    let mut world = World::new();
+    let customer = world.customer(1);
+    let invoice = world.invoice(10, customer, InvoiceState::Void);
+    let waits = world.customer(732);
+    world.customer(730);
+    for days in [31, 31, 30] {
+        world.link(days, invoice);
+    }
+    let late = |is_over: &(dyn Fn() -> bool + Sync)| {
+        let run = Run { now: now(), name: "r", is_over };
+        let done = block_on(world.job().tend(&world.org, &run));
+        (done.late, done.is_unfinished, done.deleted)
+    };
+    // Time is over at once: two links and a customer are late.
+    assert_eq!(late(&|| true), (2 + 1, true, 0));
+    // What the run itself deletes is not.
+    assert_eq!(late(&|| false), (1, false, 3));
+    assert!(world.sent().contains(&world.task(PrivacyTaskOf::Forget(waits))));
+}
+
+#[test]
+fn a_closed_organisations_key_goes_when_its_grace_is_over_and_not_before() {
+    let mut world = World::new();
+    let by = world.ids(now()).make();
+    let close = |world: &World, days| {
+        let of: Organisation = world.get(&()).unwrap();
+        world.put(Organisation { closed: Some(Closed { by, at: ago(days) }), ..of });
+    };
+    let key = keys::data_key(&world.org);
+    let has_key = |world: &World| world.tables.dump().contains_key(&key);
+    let customer = world.customer(800);
+    close(&world, 29);
+    world.run();
+    assert!(has_key(&world) && world.checkpoints.dump().is_empty());
+
+    close(&world, 31);
+    let hold = world.hold(HeldBy::Customer(customer));
+    world.run();
+    assert!(has_key(&world) && world.checkpoints.dump().is_empty(), "a legal hold keeps it");
+    world.release(hold);
+    let sent = world.queue.sent().len();
+    world.run();
+    assert!(!has_key(&world));
+    assert_eq!(world.queue.sent().len(), sent, "nobody is to be erased any more");
+    let entries = world.checkpoints.dump();
+    let text = &entries[&format!("{}/erasures/organisation", world.org)];
+    let entry: Erasure = serde_json::from_slice(text).unwrap();
+    assert_eq!((entry.customer, entry.authority, entry.at), (None, Authority::Closing, now()));
+    let told = |world: &World| -> usize {
+        let events = world.tables.dump();
+        let events = events.iter().filter(|(key, _)| key.table == Table::Audit);
+        let events = events.map(|(_, item): (_, &Item)| to_audit_event(item).unwrap());
+        events.filter(|event| event.action == "organisation.erase").count()
+    };
+    assert_eq!(told(&world), 1);
+    world.run();
+    assert_eq!((told(&world), world.checkpoints.dump()), (1, entries));
+}
+
+#[test]
+fn wherever_it_dies_a_key_goes_after_its_entry() {
+    for call in 0..30 {
+        for fault in Fault::ALL {
+            let mut world = World::new();
+            let by = world.ids(now()).make();
+            let of: Organisation = world.get(&()).unwrap();
+            world.put(Organisation { closed: Some(Closed { by, at: ago(31) }), ..of });
+            world.faults.plan(call, fault);
+            block_on(async { until_dead(world.job().run(world.line())).await });
+            world.faults.clear();
+            let is_gone = !world.tables.dump().contains_key(&keys::data_key(&world.org));
+            assert!(!is_gone || world.checkpoints.dump().len() == 1, "call {call}, {fault:?}");
+            world.run();
+            assert!(!world.tables.dump().contains_key(&keys::data_key(&world.org)));
+            assert_eq!(world.checkpoints.dump().len(), 1);
+        }
+    }
+}
+
+/// Something that is kept for a time: its class, for how many days by now, and of which customer.
+type Thing = (Class, i64, usize);
+
+fn things() -> impl Strategy<Value = Vec<Thing>> {
+    let of = |class: Class, days: std::ops::Range<i64>| (Just(class), days, 0..3_usize);
+    let one = prop_oneof![
+        of(Class::PortalLink, 0..90),
+        of(Class::WebhookPayload, 0..90),
+        of(Class::ExportFile, 0..40),
+        of(Class::CustomerPersonalData, 0..1_200),
+        of(Class::Invoice, 2_000..4_500),
+        of(Class::Payment, 2_000..4_500),
+    ];
+    prop::collection::vec(one, 0..40)
+}
+
+fn policies() -> impl Strategy<Value = Retention> {
+    let days = (1..80_u16, 1..80_u16, 1..30_u16, 100..1_000_u16, 2_190..4_400_u16, 2_190..4_400_u16);
+    days.prop_map(|(links, payloads, files, customers, invoices, payments)| {
+        let all = [
+            (Class::PortalLink, links),
+            (Class::WebhookPayload, payloads),
+            (Class::ExportFile, files),
+            (Class::CustomerPersonalData, customers),
+            (Class::Invoice, invoices),
+            (Class::Payment, payments),
+        ];
+        all.into_iter().fold(Retention::default(), |policy, (class, days)| policy.with(class, days).unwrap())
+    })
+}
+
+/// Where something stands, and whether it is there.
+enum Placed {
+    Row(RowKey),
+    Piece(Key),
+    File(Box<Export>),
+    Person(CustomerId),
+}
+
+impl Placed {
+    fn is_there(&self, world: &World) -> bool {
+        match self {
+            Self::Row(name) => {
+                let read = block_on(world.store().read(&world.org, vec![name.clone()])).unwrap();
+                read.iter().any(|(_, stored)| stored.is_some())
+            }
+            Self::Piece(key) => world.tables.dump().contains_key(key),
+            Self::File(export) => {
+                let is_file = world.exports.dump().contains_key(&export.object(&world.org));
+                let is_noted = !world.get::<Export>(&export.id).unwrap().gone;
+                assert!(is_file || !is_noted, "the row says that it is gone");
+                is_file
+            }
+            Self::Person(id) => !world.sent().contains(&world.task(PrivacyTaskOf::Forget(*id))),
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Whatever there is, whatever the policy and the holds, whenever a run dies, and with another one at once: under a hold
+    /// nothing goes, what is due goes, nothing else, and each is told of once.
+    #[test]
+    fn what_is_due_goes_and_nothing_else(
+        things in things(), policy in policies(), held in 0..8_usize,
+        crash in prop::option::of((0..120_usize, 0..4_usize)), is_twice: bool,
+    ) {
+        let mut world = World::new();
+        let of: Organisation = world.get(&()).unwrap();
+        world.put(Organisation { settings: Settings { retention: policy.clone(), ..of.settings }, ..of });
+        // They are young themselves.
+        let owners = [1, 2, 3].map(|days| world.customer(days));
+        let invoices = owners.map(|owner| world.invoice(1, owner, InvoiceState::Void));
+        let mut placed = Vec::new();
+        for (class, days, owner) in things {
+            let place = match class {
+                Class::PortalLink => Placed::Row(PortalLink::key(&world.link(days, invoices[owner]))),
+                Class::WebhookPayload => Placed::Piece(world.payload(days)),
+                Class::ExportFile => Placed::File(Box::new(world.export(days))),
+                Class::CustomerPersonalData => Placed::Person(world.customer(days)),
+                Class::Invoice => {
+                    Placed::Row(Invoice::key(&world.invoice(days, owners[owner], InvoiceState::Void)))
+                }
+                _ => Placed::Row(Payment::key(&world.payment(days, Some(owners[owner])))),
+            };
+            placed.push((class, days, owner, place));
+        }
+        // On everything, on the first customer, on the second one's invoice, or on nothing.
+        let hold = match held {
+            0 => Some(world.hold(HeldBy::Organisation)),
+            1 => Some(world.hold(HeldBy::Customer(owners[0]))),
+            2 => Some(world.hold(HeldBy::Invoice(invoices[1]))),
+            _ => None,
+        };
+        if let Some((call, fault)) = crash {
+            world.faults.plan(call, Fault::ALL[fault]);
+        }
+        let (one, two) = (world.job(), world.job());
+        block_on(async {
+            if is_twice {
+                until_dead(join(one.run(world.line()), two.run(world.line()))).await;
+            } else {
+                until_dead(one.run(world.line())).await;
+            }
+        });
+        world.faults.clear();
+        let check = |is_last: bool, hold: usize| -> Result<(), TestCaseError> {
+            let mut deleted = 0_u32;
+            for (class, days, owner, place) in &placed {
+                let is_held = match (hold, class) {
+                    (0, _) => true,
+                    (1 | 2, Class::WebhookPayload | Class::ExportFile) => true,
+                    (1, Class::PortalLink | Class::Invoice | Class::Payment) => *owner == 0,
+                    (2, Class::PortalLink) => *owner == 1,
+                    _ => false,
+                };
+                let is_due = *days >= i64::from(policy.days(*class)) && !is_held;
+                let is_there = place.is_there(&world);
+                prop_assert!(is_due || is_there, "{class:?} of {days} days went, {hold}");
+                prop_assert!(!is_due || !is_there || !is_last, "{class:?} of {days} days stayed, {hold}");
+                deleted += u32::from(!is_there && *class != Class::CustomerPersonalData);
+            }
+            if is_last {
+                prop_assert_eq!(world.told().into_values().sum::<u32>(), deleted);
+            }
+            Ok(())
+        };
+        check(false, held)?;
+        world.run();
+        check(true, held)?;
+        if let Some(hold) = hold {
+            let mut world = World { tables: world.tables.clone(), exports: world.exports.clone(), queue: world.queue.clone(),
+                kms: world.kms.clone(), org: world.org, ..World::new() };
+            world.seed = 100_000;
+            world.release(hold);
+            world.run();
+            check(true, 9)?;
+        }
+    }
+}

@@ -91,8 +91,7 @@ impl<T: Tables, K: KeyService, V: ReadSecret, C: Checkout, M: SendEmail> Visit<'
         else {
             return Ok(());
         };
-        let named = vec![Customer::key(&invoice.customer_id)];
-        let rows = self.portal.store.read_shown(org, named, now).await?;
+        let rows = self.portal.store.read(org, vec![Customer::key(&invoice.customer_id)]).await?;
         let customer = rows.iter().find_map(|(_, stored)| stored.as_ref());
         let Some(customer) = customer.and_then(|(row, _)| Customer::of(row)) else { return Ok(()) };
         let personal = self.portal.store.open_personal(org, customer, now).await?;
