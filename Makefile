@@ -81,6 +81,11 @@ bench-seal: ## measure how long plixoctl verifies an audit log of a million even
 	python3 benches/peak.py $(CARGO_TARGET_DIR)/release/plixoctl audit verify $(CARGO_TARGET_DIR)/million.jsonl --key $(CARGO_TARGET_DIR)/million.key
 	rm $(CARGO_TARGET_DIR)/million.jsonl
 
+.PHONY: bench-retention
+bench-retention: needs-test ## measure how fast job-retention deletes on DynamoDB Local (DUE=10000), and what it costs
+	cargo build --quiet --locked --workspace --all-targets
+	PLIXO_BIN_DIR=$(CARGO_TARGET_DIR)/debug PLIXO_BENCH_RETENTION=$(or $(DUE),10000) $(VENV) -m pytest -q -s tests/e2e/test_retention_costs.py -k figures
+
 .PHONY: openapi
 openapi: ## write docs/openapi.json as the handlers say it
 	cargo run --quiet --locked -p pages-docs --example openapi > docs/openapi.json.new

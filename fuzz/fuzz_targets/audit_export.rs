@@ -12,7 +12,7 @@ const SEALED: &str = include_str!("../seeds/audit_export/sealed.jsonl");
 const KEY: &str = include_str!("../seeds/audit_export.key");
 
 fn events(text: &str) -> impl Iterator<Item = &str> {
-    let others = ["{\"checkpoint\":", "{\"entries\":", "{\"unsealed\":"];
+    let others = ["{\"after\":", "{\"checkpoint\":", "{\"entries\":", "{\"unsealed\":"];
     text.lines().filter(move |line| !others.iter().any(|other| line.starts_with(other)))
 }
 
@@ -28,8 +28,8 @@ fuzz_target!(|input: &[u8]| {
     let key: PublicKey = KEY.trim().parse().unwrap();
     if let Ok(verified) = verify_file(input, key, None, |_| ()) {
         let text = std::str::from_utf8(input).unwrap_or_default();
-        let sealed = usize::try_from(verified.events).unwrap();
-        assert!(events(text).take(sealed).eq(events(SEALED).take(sealed)));
-        assert!(events(SEALED).count() >= sealed);
+        let (before, sealed) = (usize::try_from(verified.before).unwrap(), usize::try_from(verified.events).unwrap());
+        assert!(events(text).take(sealed).eq(events(SEALED).skip(before).take(sealed)));
+        assert!(events(SEALED).count() >= before + sealed);
     }
 });

@@ -39,6 +39,10 @@ pub(crate) enum Command {
         /// Until when the log has to be sealed: without it, nobody sees that its end was cut off.
         #[arg(long)]
         until: Option<Timestamp>,
+        /// Since when the log has to be there: without it, nobody sees that its beginning was cut off, but for what is printed of it.
+        /// What an organisation's policy no longer keeps is in no export.
+        #[arg(long)]
+        since: Option<Timestamp>,
     },
 }
 
@@ -53,7 +57,7 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<Value> {
             let log = format!("{origin}/{org}");
             Ok(json!({"log": log, "key": PublicKey::new(&log, &der)?.to_string()}))
         }
-        Command::Verify { file, key, log, until } => {
+        Command::Verify { file, key, log, until, since: wanted } => {
             let key = read_key(&key, log.as_deref())?;
             let export = File::open(&file).with_context(|| format!("opening {}", file.display()))?;
             let shows = stderr().is_terminal();
@@ -68,11 +72,14 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<Value> {
             if shows {
                 eprintln!();
             }
-            let Verified { events, checkpoints, sealed_to, unsealed } =
+            let Verified { events, before, since, checkpoints, sealed_to, unsealed } =
                 done.context("this log is not as it was sealed")?;
+            if let Some((begins, wanted)) = since.zip(wanted).filter(|(begins, wanted)| begins > wanted) {
+                bail!("this log is there since {begins}, and not since {wanted}");
+            }
             Ok(json!({
                 "log": log, "verified": true, "events": events, "checkpoints": checkpoints, "sealed_to": sealed_to,
-                "not_sealed_yet": unsealed,
+                "not_sealed_yet": unsealed, "since": since, "older_events": before,
             }))
         }
     }

@@ -186,7 +186,8 @@ async fn found<T: Tables, K: KeyService>(
 ) -> Result<(WebhookEvent, Option<String>, Visit), Failed> {
     let visit = staff.desk.enter(&staff.caller, &staff.org, deed, Vec::new()).await?;
     let (store, now) = (staff.store(), staff.caller.now);
-    let row = store.find(&staff.org, &List::WebhookEvents, &deed.object.id, now).await.map_err(Refusal::from)?;
+    let row =
+        store.find(&staff.org, &List::WebhookEvents, &deed.object.id, now).await.map_err(Refusal::from)?;
     let found = match row {
         Some((Row::WebhookEvent(event), _)) => {
             let payload = store.payload_shown(&visit.org, &event, now).await;

@@ -198,7 +198,14 @@ impl Run<'_> {
     }
 
     /// The audit event of what was deleted: one thing, or so many of a class.
-    fn event(&self, ids: &mut Ids, action: &str, object: Object, field: &str, count: Option<usize>) -> AuditEvent {
+    fn event(
+        &self,
+        ids: &mut Ids,
+        action: &str,
+        object: Object,
+        field: &str,
+        count: Option<usize>,
+    ) -> AuditEvent {
         AuditEvent {
             id: ids.make(),
             at: self.now,

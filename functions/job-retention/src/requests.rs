@@ -52,9 +52,9 @@ impl<T: Tables, O: Objects, Q: SendMessage> Job<T, O, Q> {
     ) -> Result<bool, Failed> {
         Ok(match request.status() {
             PrivacyStatus::Open => true,
-            PrivacyStatus::Running => request
-                .begun
-                .is_none_or(|begun| begun.saturating_add(GIVEN_UP).is_ok_and(|at| at <= run.now)),
+            PrivacyStatus::Running => {
+                request.begun.is_none_or(|begun| begun.saturating_add(GIVEN_UP).is_ok_and(|at| at <= run.now))
+            }
             PrivacyStatus::Held => {
                 let customer = Customer::key(&request.customer);
                 let Some(Rules { holds, book, .. }) = self.rules(org, vec![customer]).await? else {

@@ -9,7 +9,7 @@ use plixo_domain::hold::{HeldBy, LegalHold, place, release};
 use plixo_domain::id::{CustomerId, HoldId, InvoiceId, LinkId, PrivacyId};
 use plixo_domain::ledger::{
     Closed, Customer, Erased, Invoice, InvoiceNumber, InvoiceState, Kept, Payment, PaymentPointer, Personal,
-    PortalLink, Residency, Row, Settings,
+    PortalLink, Residency, Settings,
 };
 use plixo_domain::money::Money;
 use plixo_domain::people::By;
@@ -32,8 +32,8 @@ fn ago(days: i64) -> Timestamp {
 }
 
 fn block_on<T>(work: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true);
-    runtime.build().unwrap().block_on(work)
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_time().start_paused(true).build().unwrap().block_on(work)
 }
 
 /// The work, or nothing where it never ends because its process died.
@@ -189,9 +189,26 @@ impl World {
         let mut ids = self.ids(ago(days));
         let id = format!("pi_{}", self.seed).parse().unwrap();
         let reference = ExternalRef { provider: Provider::Stripe, id };
-        let mut payment = Payment::new(ids.make(), reference.clone());
-        payment.received_at = Some(ago(days).as_second());
-        payment.customer_id = customer;
+        let payment = Payment {
+            id: ids.make(),
+            reference: reference.clone(),
+            money: BTreeMap::new(),
+            received_at: Some(ago(days).as_second()),
+            named: BTreeMap::new(),
+            shares: Vec::new(),
+            customer: None,
+            customer_id: customer,
+            refunded_total: None,
+            refunds: BTreeMap::new(),
+            disputes: BTreeMap::new(),
+            payer: None,
+            payer_hash: None,
+            choices: Vec::new(),
+            undone: BTreeSet::new(),
+            taken_back: false,
+            allocations: BTreeMap::new(),
+            erased: false,
+        };
         self.put(PaymentPointer { id: payment.id, reference: reference.clone() });
         self.put(payment);
         reference
@@ -241,8 +258,7 @@ impl World {
         let provider_event_id = format!("evt_{}", self.seed).parse().unwrap();
         let event = EventKey { endpoint: ids.make(), provider_event_id, conflict: None };
         let (fingerprint, text) = (Fingerprint([7; 32]), "{}");
-        let payload =
-            Payload { id: ids.make(), event: &event, fingerprint, text, received_at: ago(days) };
+        let payload = Payload { id: ids.make(), event: &event, fingerprint, text, received_at: ago(days) };
         block_on(self.store().commit(&self.org, &Book::default(), Some(payload), &[], now())).unwrap();
         keys::payload(&self.org, &event, fingerprint, 0)
     }

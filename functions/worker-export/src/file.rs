@@ -1,11 +1,13 @@
 //! Writes an export's file, page by page.
 
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use plixo_aws::AwsError;
 use plixo_aws::s3::{Objects, Upload};
+use plixo_domain::audit::AuditKept;
 use plixo_domain::export::{AuditFilter, Export, File, Format, Scope, Why};
 use plixo_domain::hold::Holds;
-use plixo_domain::id::OrgId;
+use plixo_domain::id::{OrgId, made_at};
 use plixo_domain::ledger::{Organisation, Row, RowKey};
 use plixo_domain::retention::{Class, log_since};
 use plixo_envelope::KeyService;
@@ -68,7 +70,8 @@ pub(crate) async fn write<T: Tables, K: KeyService, O: Objects>(
     let of = Whose::read(store, org).await?;
     let filled = match &export.scope {
         Scope::Audit(AuditFilter { from: None, to }) if export.format == Format::Json => {
-            sealed::write(store, checkpoints, &mut upload, org, *to, now, &mut rows).await
+            let span = (of.log_begins(now), *to);
+            sealed::write(store, checkpoints, &mut upload, org, span, now, &mut rows).await
         }
         _ => fill(store, &mut upload, &of, export, now, &mut rows).await,
     };
@@ -84,24 +87,35 @@ pub(crate) async fn write<T: Tables, K: KeyService, O: Objects>(
     }
 }
 
-/// Whose rows they are, and what keeps those that are due.
+/// Whose rows they are, what keeps those that are due, and what of the audit log is deleted.
 struct Whose {
     org: Organisation,
     holds: Holds,
+    kept: Option<AuditKept>,
 }
 
 impl Whose {
     async fn read<T: Tables, K: KeyService>(store: &Store<T, K>, org: &OrgId) -> Result<Self, StoreError> {
-        let (mut of, mut holds) = (None, Holds::default());
-        for (_, stored) in store.read(org, vec![RowKey::Organisation, RowKey::Holds]).await? {
+        let (mut of, mut holds, mut kept) = (None, Holds::default(), None);
+        let names = vec![RowKey::Organisation, RowKey::Holds, RowKey::AuditKept];
+        for (_, stored) in store.read(org, names).await? {
             match stored {
                 Some((Row::Organisation(row), _)) => of = Some(row),
                 Some((Row::Holds(row), _)) => holds = row,
+                Some((Row::AuditKept(row), _)) => kept = Some(row),
                 _ => {}
             }
         }
         let org = of.ok_or_else(|| StoreError::Corrupt("an export of no organisation".to_owned()))?;
-        Ok(Self { org, holds })
+        Ok(Self { org, holds, kept })
+    }
+
+    /// Since when the audit log is whole, if it is not from its beginning on.
+    fn log_begins(&self, now: Timestamp) -> Option<Timestamp> {
+        let kept = self.kept.and_then(|kept| kept.from.to_zoned(TimeZone::UTC).ok());
+        let kept = kept.map_or(Timestamp::MIN, |day| day.timestamp());
+        let since = log_since(&self.org, &self.holds, now).max(kept);
+        (since > made_at(&self.org.id)).then_some(since)
     }
 }
 

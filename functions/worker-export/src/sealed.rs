@@ -8,8 +8,10 @@ use plixo_aws::AwsError;
 use plixo_aws::s3::{Objects, Upload};
 use plixo_domain::id::{AuditId, OrgId, made_at};
 use plixo_envelope::KeyService;
-use plixo_seal::{Checkpoint, Entry, LATEST, List, Note, beginning, checkpoint_name, list_name};
-use plixo_seal::{write_span, write_unsealed};
+use plixo_seal::{
+    Checkpoint, Entry, LATEST, List, Note, Range, beginning, checkpoint_name, hour_of, list_name,
+    write_after, write_span, write_unsealed,
+};
 use plixo_store::{AuditSpan, Store, Tables};
 
 use crate::file::FileError;
@@ -19,13 +21,17 @@ const EVENTS: usize = 1_000;
 /// So many checkpoints are fetched at once.
 const AHEAD: i64 = 32;
 
-/// Writes a log from its first checkpoint on, up to the last one that ends by `to`, then what is not sealed yet up to there.
+/// An hour, in which most spans begin and end.
+const HOUR: SignedDuration = SignedDuration::from_hours(1);
+
+/// Writes a log up to the last checkpoint that ends by `to`, then what is not sealed yet up to there. It begins with its first checkpoint;
+/// where events before `since` are not kept any more, with the first one whose events all are.
 pub(crate) async fn write<T: Tables, K: KeyService, O: Objects>(
     store: &Store<T, K>,
     checkpoints: &O,
     upload: &mut Upload<'_, O>,
     org: &OrgId,
-    to: Option<Timestamp>,
+    (since, to): (Option<Timestamp>, Option<Timestamp>),
     now: Timestamp,
     rows: &mut u64,
 ) -> Result<(), FileError> {
@@ -33,6 +39,17 @@ pub(crate) async fn write<T: Tables, K: KeyService, O: Objects>(
     let end = now.saturating_add(SignedDuration::from_secs(1)).unwrap_or(now);
     let end = to.unwrap_or(Timestamp::MAX).min(end);
     let (mut from, mut size) = (beginning(org), 0);
+    if let Some(since) = since {
+        let kept = since.saturating_add(LATEST).unwrap_or(since);
+        from = kept;
+        if let Some((note, checkpoint)) = reaching(checkpoints, org, kept).await? {
+            let tree = tree_at(checkpoints, org, &checkpoint).await?;
+            let mut text = Vec::new();
+            write_after(&mut text, &note, &tree).map_err(unwritten)?;
+            upload.write(&text).await?;
+            (from, size) = (checkpoint.span.to, checkpoint.size);
+        }
+    }
     // The events of lists that one of the next spans may look at as well.
     let mut known = BTreeSet::new();
     let mut ahead = VecDeque::new();
@@ -67,6 +84,63 @@ pub(crate) async fn write<T: Tables, K: KeyService, O: Objects>(
     upload.write(&text).await?;
     let span = AuditSpan { from: late(from), to: end };
     events(store, upload, org, span, |id| !known.contains(id), rows).await
+}
+
+/// The first checkpoint that reaches until then, if there is one. Of most spans it is known when they begin, for it is with an hour.
+async fn reaching<O: Objects>(
+    checkpoints: &O,
+    org: &OrgId,
+    until: Timestamp,
+) -> Result<Option<(String, Checkpoint)>, FileError> {
+    let mut hour = hour_of(until);
+    let mut found = None;
+    while found.is_none() && hour >= beginning(org) {
+        found = checkpoint(checkpoints, org, hour).await?;
+        hour = hour.saturating_sub(HOUR).unwrap_or(Timestamp::MIN);
+    }
+    while let Some((_, reached)) = found.as_ref().filter(|(_, it)| it.span.to < until) {
+        found = checkpoint(checkpoints, org, reached.span.to).await?;
+    }
+    Ok(found)
+}
+
+/// The tree at a checkpoint. It is kept with the list of the last span before it that was not empty.
+async fn tree_at<O: Objects>(checkpoints: &O, org: &OrgId, at: &Checkpoint) -> Result<Range, FileError> {
+    if at.size == 0 {
+        return Ok(Range::new());
+    }
+    if let Some(list) = checkpoints.get(&list_name(org, at)).await?.and_then(List::from_bytes) {
+        return Ok(list.range);
+    }
+    let (mut hour, mut known) = (hour_of(at.span.from), at.span.from);
+    while hour >= beginning(org) {
+        let mut from = hour;
+        while from < known
+            && let Some((_, before)) = checkpoint(checkpoints, org, from).await?
+        {
+            if before.size == at.size
+                && let Some(list) =
+                    checkpoints.get(&list_name(org, &before)).await?.and_then(List::from_bytes)
+            {
+                return Ok(list.range);
+            }
+            from = before.span.to;
+        }
+        if from >= known {
+            known = hour;
+        }
+        hour = hour.saturating_sub(HOUR).unwrap_or(Timestamp::MIN);
+    }
+    Err(FileError::Checkpoints("the tree of the audit log is missing".to_owned()))
+}
+
+/// The checkpoint of the span that begins then, with its note, if there is one.
+async fn checkpoint<O: Objects>(
+    checkpoints: &O,
+    org: &OrgId,
+    from: Timestamp,
+) -> Result<Option<(String, Checkpoint)>, FileError> {
+    checkpoints.get(&checkpoint_name(org, from)).await?.map(read).transpose()
 }
 
 /// The note of the checkpoint of the span that begins at `from`, if there is one. Most spans are an hour, and most of a log is empty

@@ -369,6 +369,79 @@ fn a_whole_audit_log_is_verified_from_its_file_alone() {
 }
 
 #[test]
+fn a_log_of_which_days_are_gone_begins_where_all_is_kept_and_is_verified_from_there() {
+    // Whether anything happens in the hours right before, so that the tree at the beginning is of an older span.
+    for is_idle in [false, true] {
+        let mut world = World::new();
+        let signer = FakeSigner::new(Faults::default());
+        let job = |world: &World| {
+            let store = Store::new(world.tables.clone(), plixo_envelope::NoKeys, entropy);
+            let origin = "plixo.test/audit".to_owned();
+            job_audit_seal::Job::new(store, world.checkpoints.clone(), signer.clone(), origin)
+        };
+        let seal = |world: &World, minutes: i64, seal_until: Option<Timestamp>| {
+            let line = Line { timestamp: later(minutes), ..Line::default() };
+            block_on(job(world).run(job_audit_seal::Wanted { seal_until }, line)).0.unwrap();
+        };
+        let write = |world: &World, minutes: i64| {
+            let (ids, at) = (entropy().unwrap(), later(minutes));
+            let event = AuditEvent {
+                id: Ids::drawn(at, ids).make(),
+                at,
+                actor: Actor { kind: ActorKind::Function, id: "test".to_owned(), role: None },
+                origin: Private::default(),
+                customer: None,
+                action: "invoice.update".to_owned(),
+                object: Object::new("invoice", minutes),
+                outcome: Outcome::Allowed,
+                fields: Vec::new(),
+                request_id: "r1".to_owned(),
+                count: None,
+            };
+            block_on(world.store().append(&[(world.org, event)], at)).unwrap();
+        };
+        for hour in 0..20 {
+            if !is_idle || hour < 3 || hour > 14 {
+                write(&world, hour * 60 + 7);
+            }
+            if hour == 10 {
+                let until = Timestamp::from_second(later(hour * 60 + 20).as_second()).unwrap();
+                seal(&world, hour * 60 + 20, Some(until));
+            }
+            seal(&world, hour * 60 + 76, None);
+        }
+        let end = later(20 * 60 + 20);
+        let der = block_on(plixo_aws::sign::Sign::public_key(&signer)).unwrap();
+        let key = plixo_seal::PublicKey::new(&format!("plixo.test/audit/{}", world.org), &der).unwrap();
+        let verify = |text: &str| plixo_seal::verify_file(text.as_bytes(), key.clone(), None, |_| {});
+        let whole = world.written_at(Scope::Audit(AuditFilter::default()), Format::Json, &[], end);
+        let all = verify(&whole).unwrap();
+        assert_eq!((all.since, all.before), (None, 0));
+
+        // What happened before midnight goes.
+        let first = later(13 * 60).to_zoned(jiff::tz::TimeZone::UTC).date();
+        let kept = plixo_domain::audit::AuditKept { from: first, is_gone: true };
+        let begin = first.to_zoned(jiff::tz::TimeZone::UTC).unwrap().timestamp();
+        for (key, item) in world.tables.dump() {
+            let is_old = key.table == Table::Audit && plixo_store::to_audit_event(&item).unwrap().at < begin;
+            if is_old {
+                world.tables.take(&key);
+            }
+        }
+        let mut book = Book::default();
+        book.put_new(kept);
+        block_on(world.store().commit(&world.org, &book, None, &[], now())).unwrap();
+        let part = world.written_at(Scope::Audit(AuditFilter::default()), Format::Json, &[], end);
+        let done = verify(&part).unwrap_or_else(|error| panic!("{error}: {part}"));
+        assert!(done.since.unwrap() >= begin && done.since.unwrap() <= later(13 * 60), "{done:?}");
+        assert!(done.before > 0 && done.events > 0, "{done:?}");
+        // Those that the last export wrote are there as well, not sealed yet.
+        assert_eq!(done.before + done.events, all.events);
+        assert_eq!(done.sealed_to, all.sealed_to);
+    }
+}
+
+#[test]
 fn a_log_of_many_hours_and_shorter_spans_is_whole_and_an_empty_span_costs_no_query() {
     let mut world = World::new();
     let signer = FakeSigner::new(Faults::default());

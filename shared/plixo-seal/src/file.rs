@@ -8,10 +8,14 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::chain::Head;
+use crate::checkpoint::Checkpoint;
 use crate::entry::Entry;
-use crate::note::PublicKey;
-use crate::verify::{Fault, Verifier};
+use crate::note::{Note, PublicKey};
+use crate::tree::Range;
+use crate::verify::{Fault, Finding, Verifier};
 
+/// What the first line begins with of a file that does not begin with its log.
+const AFTER: &[u8] = b"{\"after\":";
 /// What a line of a checkpoint begins with; no event does.
 const CHECKPOINT: &[u8] = b"{\"checkpoint\":";
 /// What a line with a piece of its list begins with.
@@ -24,6 +28,12 @@ const PIECE: usize = 1_000;
 const LONGEST: usize = 1 << 20;
 
 #[derive(Serialize, Deserialize)]
+struct AfterLine {
+    after: String,
+    tree: String,
+}
+
+#[derive(Serialize, Deserialize)]
 struct CheckpointLine {
     checkpoint: String,
 }
@@ -31,6 +41,14 @@ struct CheckpointLine {
 #[derive(Serialize, Deserialize)]
 struct EntriesLine {
     entries: String,
+}
+
+/// Writes what a file begins with in which the log up to a checkpoint is not: that checkpoint, and the tree at it.
+///
+/// # Errors
+/// Those of `to`.
+pub fn write_after(to: &mut impl Write, note: &str, tree: &Range) -> io::Result<()> {
+    write_line(to, &AfterLine { after: note.to_owned(), tree: STANDARD.encode(tree.to_bytes()) })
 }
 
 /// Writes what comes before a span's events: its checkpoint and its list. The events follow in the order of the list, each as
@@ -63,8 +81,12 @@ fn write_line(to: &mut impl Write, line: &impl Serialize) -> io::Result<()> {
 /// A log that is as it was sealed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verified {
-    /// How many events are sealed.
+    /// How many events of the file are sealed.
     pub events: u64,
+    /// How many older ones are not in it.
+    pub before: u64,
+    /// Since when the file has the log; `None`: from its beginning on.
+    pub since: Option<Timestamp>,
     /// How many checkpoints there are.
     pub checkpoints: u64,
     /// Until when it is sealed; `None` where nothing is.
@@ -92,8 +114,8 @@ pub enum NotVerified {
     Io(#[from] io::Error),
 }
 
-/// Verifies an exported log from its first checkpoint on, with nothing but the public key, whose name is the log's. It has to be
-/// sealed until `until`, if that is told. `progress` hears now and then how many lines were read.
+/// Verifies an exported log with nothing but the public key, whose name is the log's: from its first checkpoint on, or from one that the
+/// file begins after, which is signed as well. It has to be sealed until `until`, if that is told. `progress` hears now and then how many lines were read.
 ///
 /// # Errors
 /// [`NotVerified`].
@@ -103,10 +125,14 @@ pub fn verify_file(
     until: Option<Timestamp>,
     progress: impl FnMut(u64),
 ) -> Result<Verified, NotVerified> {
-    let head = Head::new(key.name())
-        .map_err(|_| NotVerified::Form { line: 1, what: "the key has no log's name" })?;
-    let mut verifier = Verifier::new(head, vec![key]);
     let mut lines = Lines { file, held: None, read: 0, error: None, progress };
+    let head = match lines.next_if(|line| line.starts_with(AFTER))? {
+        Some(line) => after(&line, &key)?,
+        None => Head::new(key.name())
+            .map_err(|_| NotVerified::Form { line: 1, what: "the key has no log's name" })?,
+    };
+    let (since, before) = (head.sealed_to(), head.range().size());
+    let mut verifier = Verifier::new(head, vec![key]);
     let mut checkpoints = 0;
     while let Some(line) = lines.next_if(|line| line.starts_with(CHECKPOINT))? {
         let what = "no checkpoint";
@@ -138,16 +164,34 @@ pub fn verify_file(
         return Err(NotVerified::Form { line: lines.read, what: "neither a checkpoint nor an event" });
     }
     let (sealed_to, events) = match verifier.finish(until.unwrap_or(Timestamp::MIN)) {
-        Ok(head) => (head.sealed_to(), head.range().size()),
+        Ok(head) => (head.sealed_to(), head.range().size().saturating_sub(before)),
         // Nothing is sealed, and nothing had to be.
         Err(_) if checkpoints == 0 && until.is_none() => (None, 0),
         Err(fault) => return Err(fault.into()),
     };
-    Ok(Verified { events, checkpoints, sealed_to, unsealed })
+    Ok(Verified { events, before, since, checkpoints, sealed_to, unsealed })
+}
+
+/// The log up to the checkpoint that a file begins after: nobody has its events, and the key signed how many they were, and their tree.
+fn after(line: &[u8], key: &PublicKey) -> Result<Head, NotVerified> {
+    let wrong = |what| NotVerified::Form { line: 1, what };
+    let AfterLine { after, tree } =
+        serde_json::from_slice(line).map_err(|_| wrong("no beginning after a checkpoint"))?;
+    let finding = |finding| Fault { since: None, finding };
+    let note = Note::parse(after.as_bytes()).map_err(|error| finding(Finding::Note(error)))?;
+    note.verify(std::slice::from_ref(key)).map_err(|error| finding(Finding::Note(error)))?;
+    let checkpoint: Checkpoint = note.text().parse().map_err(|error| finding(Finding::Checkpoint(error)))?;
+    if checkpoint.origin != key.name() {
+        return Err(finding(Finding::OtherLog(checkpoint.origin)).into());
+    }
+    let tree = STANDARD.decode(tree).ok().and_then(|bytes| Range::from_bytes(&bytes));
+    let head = tree.and_then(|tree| Head::at(&checkpoint, tree).ok());
+    head.ok_or_else(|| wrong("not the tree of the checkpoint that the file begins after"))
 }
 
 fn is_event(line: &[u8]) -> bool {
-    !line.starts_with(CHECKPOINT) && !line.starts_with(ENTRIES) && line != UNSEALED
+    let others = [AFTER, CHECKPOINT, ENTRIES];
+    !others.iter().any(|other| line.starts_with(other)) && line != UNSEALED
 }
 
 /// The lines of a file, with one that was read ahead.

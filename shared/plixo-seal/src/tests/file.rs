@@ -43,17 +43,66 @@ static LINES: LazyLock<Vec<String>> = LazyLock::new(|| lines(&COUNTS));
 
 #[test]
 fn a_file_is_as_it_was_sealed() {
-    let all = Verified { events: 2_351, checkpoints: 6, sealed_to: Some(end(&COUNTS)), unsealed: 2 };
+    let whole = Verified { events: 0, before: 0, since: None, checkpoints: 0, sealed_to: None, unsealed: 2 };
+    let all = Verified { events: 2_351, checkpoints: 6, sealed_to: Some(end(&COUNTS)), ..whole };
     assert_eq!(verify(&LINES, Some(end(&COUNTS))).unwrap(), all);
     assert_eq!(verify(&LINES, None).unwrap(), all);
     let late = verify(&LINES, Some(end(&[0; 7]))).unwrap_err();
     assert!(matches!(late, NotVerified::Fault(Fault { finding: Finding::TailMissing { .. }, .. })), "{late}");
-    let none = Verified { events: 0, checkpoints: 0, sealed_to: None, unsealed: 2 };
-    assert_eq!(verify(&lines(&[]), None).unwrap(), none);
+    assert_eq!(verify(&lines(&[]), None).unwrap(), whole);
     assert!(verify(&[], Some(hour(0))).is_err());
     // The last line of a file may lack its end.
     let file = LINES.join("\n");
     assert_eq!(verify_file(file.as_bytes(), KEY.public(ORIGIN), None, |_| {}).unwrap(), all);
+}
+
+/// The file, without what comes before the `n`th checkpoint, which it then begins after.
+fn from(n: usize) -> Vec<String> {
+    let (mut range, mut checkpoints, mut rest) = (Range::new(), 0, Vec::new());
+    let mut last = String::new();
+    for line in LINES.iter() {
+        let is_checkpoint = line.starts_with("{\"checkpoint\":");
+        checkpoints += usize::from(is_checkpoint);
+        if checkpoints > n || !rest.is_empty() || line.starts_with("{\"unsealed\":") {
+            rest.push(line.clone());
+        } else if is_checkpoint {
+            last = serde_json::from_str::<serde_json::Value>(line).unwrap()["checkpoint"]
+                .as_str()
+                .unwrap()
+                .to_owned();
+        } else if !line.starts_with("{\"entries\":") {
+            range.push(Entry::of(line.as_bytes()).unwrap().leaf());
+        }
+    }
+    let mut first = Vec::new();
+    write_after(&mut first, &last, &range).unwrap();
+    rest.insert(0, String::from_utf8(first).unwrap().trim_end().to_owned());
+    rest
+}
+
+#[test]
+fn a_file_may_begin_after_a_checkpoint_and_says_so() {
+    for n in 1..=COUNTS.len() {
+        let before: usize = COUNTS[..n].iter().sum();
+        let (before, since) = (u64::try_from(before).unwrap(), Some(end(&COUNTS[..n])));
+        let checkpoints = u64::try_from(COUNTS.len() - n).unwrap();
+        let sealed_to = Some(end(&COUNTS));
+        let part = Verified { events: 2_351 - before, before, since, checkpoints, sealed_to, unsealed: 2 };
+        let lines = from(n);
+        assert_eq!(verify(&lines, Some(end(&COUNTS))).unwrap(), part, "{n}");
+        let with =
+            |first: String| -> Vec<_> { std::iter::once(first).chain(lines[1..].iter().cloned()).collect() };
+        let other_tree = lines[0].replace("\"tree\":\"A", "\"tree\":\"B");
+        assert!(verify(&with(other_tree), None).is_err(), "{n}");
+        if n < COUNTS.len() {
+            assert!(verify(&with(from(n + 1)[0].clone()), None).is_err(), "after another checkpoint");
+            assert!(verify(&lines[1..], None).is_err(), "without where it begins");
+        }
+        let twice: Vec<_> = lines.iter().chain(lines.iter()).cloned().collect();
+        assert!(verify(&twice, None).is_err());
+    }
+    let key = TestKey::generate().public(ORIGIN);
+    assert!(verify_file(from(2).join("\n").as_bytes(), key, None, |_| {}).is_err(), "another key");
 }
 
 #[test]
