@@ -321,6 +321,46 @@ fn told(of: &[(&str, u32)]) -> BTreeMap<String, u32> {
 }
 
 #[test]
+fn what_is_due_is_shown_to_nobody_before_it_goes_unless_it_is_held() {
+    let mut world = World::new();
+    let customer = world.customer(1);
+    let [due, kept] = [4_000, 10].map(|days| world.invoice(days, customer, InvoiceState::Void));
+    let over = world.customer(800);
+    // It bought something since.
+    let active = world.customer(800);
+    world.invoice(10, active, InvoiceState::Void);
+    let export = world.export(8);
+    let names = vec![
+        Invoice::key(&due),
+        Invoice::key(&kept),
+        Customer::key(&over),
+        Customer::key(&active),
+        Export::key(&export.id),
+    ];
+    let shown = |world: &World| -> Vec<bool> {
+        let read = block_on(world.store().read_shown(&world.org, names.clone(), now())).unwrap();
+        assert_eq!(read.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>(), names);
+        let there = |(_, stored): &plixo_store::StoredRow| match stored {
+            Some((plixo_domain::ledger::Row::Export(export), _)) => !export.gone,
+            stored => stored.is_some(),
+        };
+        read.iter().map(there).collect()
+    };
+    assert_eq!(shown(&world), [false, true, false, true, false]);
+    let of: Organisation = world.get(&()).unwrap();
+    let rows = block_on(world.store().read(&world.org, names.clone())).unwrap();
+    let rows: Vec<_> = rows.into_iter().filter_map(|(_, stored)| stored).collect();
+    // That there was an export is shown, and that its file is not there any more.
+    assert_eq!(block_on(world.store().not_due(&of, rows, now())).unwrap().len(), 3);
+
+    let hold = world.hold(HeldBy::Customer(customer));
+    assert_eq!(shown(&world), [true, true, false, true, true]);
+    world.release(hold);
+    world.run();
+    assert_eq!(shown(&world), [false, true, false, true, false]);
+}
+
+#[test]
 fn of_each_class_what_is_due_goes_and_nothing_else() {
     let mut world = World::new();
     let customer = world.customer(1);

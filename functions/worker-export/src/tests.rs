@@ -264,6 +264,46 @@ fn customers_as_json_are_one_array() {
 }
 
 #[test]
+fn what_is_due_is_left_out_and_of_one_who_was_erased_there_is_the_id() {
+    let mut world = World::new();
+    let ids = [now().as_second() - 800 * 86_400, now().as_second() - 86_400].map(|at| {
+        Ids::new(Timestamp::from_second(at).unwrap(), [9; 10]).make::<plixo_domain::id::Customer>()
+    });
+    let name = |name: &str| Personal { name: Some(name.to_owned()), ..Personal::default() };
+    world.put(Customer::new(ids[0], name("Over")));
+    let reference = plixo_domain::webhook::ExternalRef {
+        provider: plixo_domain::webhook::Provider::Stripe,
+        id: "cus_1".parse().unwrap(),
+    };
+    let links = [(reference, plixo_domain::ledger::Link::Live)].into_iter().collect();
+    let authority = plixo_domain::privacy::Authority::Retention;
+    let erased = Some(plixo_domain::ledger::Erased { at: now(), authority });
+    world.put(Customer { erased, links, ..Customer::new(ids[1], name("Erased")) });
+    let young = world.customer("Young");
+    let mut of = match block_on(world.store().read(&world.org, vec![RowKey::Organisation])).unwrap().pop() {
+        Some((_, Some((Row::Organisation(of), _)))) => of,
+        other => panic!("{other:?}"),
+    };
+    of.settings.retention =
+        of.settings.retention.with(plixo_domain::retention::Class::ExportFile, 3).unwrap();
+    let mut book = Book::default();
+    for (name, stored) in block_on(world.store().read(&world.org, vec![RowKey::Organisation])).unwrap() {
+        book.learn(name, stored);
+    }
+    book.put(of).unwrap();
+    block_on(world.store().commit(&world.org, &book, None, &[], now())).unwrap();
+
+    let id = world.export(Scope::Customers(NoFilter {}), Format::Csv, &["id", "name", "external_ids"]);
+    assert_eq!(world.take(&id, 1, now()).1, "written");
+    let mut lines: Vec<String> = world.file(&id).lines().skip(1).map(str::to_owned).collect();
+    lines.sort();
+    let mut expected = [format!("{young},Young,"), format!("{},,", ids[1])];
+    expected.sort();
+    assert_eq!(lines, expected);
+    assert_eq!(world.row(&id).file.unwrap().days, 3, "as the policy says");
+}
+
+#[test]
 fn the_audit_log_as_json_has_each_event_as_it_is_stored() {
     let mut world = World::new();
     for hour in 0..50 {

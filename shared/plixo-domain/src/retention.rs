@@ -195,7 +195,13 @@ pub fn kept_since(row: &Row) -> Option<(Class, Timestamp)> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+    use crate::hold::{HeldBy, LegalHold, place};
+    use crate::id::Ids;
+    use crate::ledger::{Book, Private, Residency, RowKey, Settings};
+    use crate::people::By;
 
     #[test]
     fn the_usual_is_within_the_bounds_and_nothing_else_is_taken() {
@@ -217,6 +223,37 @@ mod tests {
         assert_eq!(serde_json::to_string(&policy).unwrap(), r#"{"notice":5}"#);
         let back = policy.with(Class::Notice, 90).unwrap();
         assert_eq!((back.clone(), back.days(Class::Notice)), (Retention::default(), 90));
+    }
+
+    #[test]
+    fn the_log_is_shown_since_the_organisation_was_made_or_as_the_policy_says_unless_it_is_held() {
+        let made: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let mut ids = Ids::new(made, [1; 10]);
+        let org = Organisation {
+            id: ids.make(),
+            name: String::new(),
+            residency: Residency::Eu,
+            controllers: BTreeSet::new(),
+            settings: Settings::default(),
+            logo: None,
+            closed: None,
+        };
+        let mut book = Book::default();
+        book.learn(RowKey::Holds, None);
+        let nothing = Holds::default();
+        let later = |days: i64| made.saturating_add(SignedDuration::from_hours(days * 24)).unwrap();
+        assert_eq!(
+            log_since(&org, &nothing, later(2_555)),
+            later(0).saturating_add(SignedDuration::from_nanos(1)).unwrap()
+        );
+        assert_eq!(log_since(&org, &nothing, later(2_554)), made);
+        assert!(log_since(&org, &nothing, later(3_000)) > later(445));
+        let by = By { member: ids.make(), user: "3f2504e0-4f89-41d3-9a0c-0305e82c3301".parse().unwrap() };
+        let (on, reason) = (HeldBy::Customer(ids.make()), Private::Plain(String::new()));
+        let hold = LegalHold { id: ids.make(), on, reason, placed_by: by, placed_at: made, released: None };
+        place(&mut book, hold).unwrap();
+        let held = book.get::<Holds>(&()).unwrap().unwrap();
+        assert_eq!(log_since(&org, held, later(3_000)), made);
     }
 
     #[test]
