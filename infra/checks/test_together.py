@@ -29,7 +29,7 @@ ADAPTERS = {
     ("plixo-store", None): ("dynamodb", "shared/plixo-store/src/dynamo.rs", "shared/plixo-store/src/people.rs"),
 }
 # A transaction needs the right to each of its parts. Who may not list a bucket is refused what is not in it.
-CALLS = {"dynamodb:PutItem": (".transact_write_items()", ".put_item()"), "s3:ListBucket": (".get_object()",)}
+CALLS = {"dynamodb:ConditionCheckItem": (".transact_write_items()",), "dynamodb:PutItem": (".transact_write_items()", ".put_item()"), "s3:ListBucket": (".get_object()",)}
 # What Lambda does in a function's name.
 BY_LAMBDA = {
     "logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTelemetryRecords", "xray:PutTraceSegments",
