@@ -16,7 +16,7 @@ class Suppression:
 
 # Who answers people, and all functions.
 ANSWERING = (
-    "ApiAudit", "ApiAuth", "ApiExports", "ApiLedger", "ApiOrganisations", "ApiPortalLinks", "ApiWebhooks", "Authorizer",
+    "ApiAudit", "ApiAuth", "ApiExports", "ApiLedger", "ApiOrganisations", "ApiPortalLinks", "ApiPrivacy", "ApiWebhooks", "Authorizer",
     "PagesConsole",
     "PagesDocs", "PagesPortal", "PagesSignIn",
 )

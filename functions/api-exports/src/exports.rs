@@ -1,6 +1,6 @@
 //! `/v1/orgs/{org}/exports`.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use plixo_api::document::{ChangeProblems, Problems};
@@ -17,7 +17,7 @@ use plixo_domain::export::{
     Scope, pending, still,
 };
 use plixo_domain::id::{ExportId, MemberId};
-use plixo_domain::ledger::{Book, Customer, Kept, Row, RowKey};
+use plixo_domain::ledger::{Book, Customer, Kept, Row};
 use plixo_domain::people::{By, Member};
 use plixo_envelope::KeyService;
 use plixo_lambda::http::Response;
@@ -351,24 +351,15 @@ async fn counted<T: Tables, K: KeyService>(
     Ok(Some(Counted { rows, or_more }))
 }
 
-/// The emails of those who requested and approved, in two reads. Who is no member any more has none.
+/// The emails of those who requested and approved, if they are wanted.
 async fn emails<T: Tables, K: KeyService>(
     staff: &Staff<'_, T, K>,
     exports: &[&Export],
     expand: &Expand<OfExport>,
 ) -> Result<HashMap<MemberId, String>, Failed> {
-    let mut emails = HashMap::new();
     if !expand.has(&OfExport::Members) {
-        return Ok(emails);
+        return Ok(HashMap::new());
     }
     let people = exports.iter().flat_map(|it| [Some(it.requested_by), it.approved.as_ref().map(|it| it.by)]);
-    let people: BTreeSet<RowKey> = people.flatten().map(|by| Member::key(&by.user)).collect();
-    let rows = staff.store().read(&staff.org, people.into_iter().collect()).await.map_err(Refusal::from)?;
-    for (row, _) in rows.into_iter().filter_map(|(_, stored)| stored) {
-        if let Row::Member(member) = row {
-            let email = staff.store().open_email(&staff.org, &member, staff.caller.now).await;
-            emails.insert(member.id, email.map_err(Refusal::from)?);
-        }
-    }
-    Ok(emails)
+    staff.emails(people.flatten()).await
 }

@@ -37,6 +37,8 @@ const CREATE: &str = "POST /v1/orgs";
 const LIST: &str = "GET /v1/orgs";
 const SHOW: &str = "GET /v1/orgs/{org}";
 const UPDATE: &str = "PATCH /v1/orgs/{org}";
+const CLOSE: &str = "POST /v1/orgs/{org}/close";
+const REOPEN: &str = "POST /v1/orgs/{org}/reopen";
 const SET_LOGO: &str = "PUT /v1/orgs/{org}/logo";
 const REMOVE_LOGO: &str = "DELETE /v1/orgs/{org}/logo";
 const LIST_MEMBERS: &str = "GET /v1/orgs/{org}/members";
@@ -44,11 +46,13 @@ const INVITE_MEMBER: &str = "POST /v1/orgs/{org}/members";
 const UPDATE_MEMBER: &str = "PATCH /v1/orgs/{org}/members/{id}";
 const REMOVE_MEMBER: &str = "DELETE /v1/orgs/{org}/members/{id}";
 /// The routes that it answers, as the gateway names them.
-pub const ROUTES: [&str; 10] = [
+pub const ROUTES: [&str; 12] = [
     CREATE,
     LIST,
     SHOW,
     UPDATE,
+    CLOSE,
+    REOPEN,
     SET_LOGO,
     REMOVE_LOGO,
     LIST_MEMBERS,
@@ -65,6 +69,8 @@ pub const ROUTES: [&str; 10] = [
         organisations::list,
         organisations::show,
         organisations::update,
+        organisations::close,
+        organisations::reopen,
         logo::set_logo,
         logo::remove_logo,
         members::list,
@@ -131,6 +137,8 @@ impl<T: Tables, K: KeyService, D: Directory + Register, M: SendEmail> Api<T, K, 
         match route {
             SHOW => organisations::show(&staff).await,
             UPDATE => organisations::update(&staff).await,
+            CLOSE => organisations::close(&staff).await,
+            REOPEN => organisations::reopen(&staff).await,
             SET_LOGO => logo::set_logo(&staff).await,
             REMOVE_LOGO => logo::remove_logo(&staff).await,
             LIST_MEMBERS => members::list(&staff).await,

@@ -8,20 +8,25 @@ use plixo_authz::Action;
 use plixo_aws::cognito::{Directory, Register};
 use plixo_aws::ses::SendEmail;
 use plixo_domain::audit::{Object, Outcome};
-use plixo_domain::ledger::staff::{Position, update_organisation};
+use plixo_domain::id::OrgId;
+use plixo_domain::ledger::staff::{
+    Changed, Position, Stopped, close_organisation, reopen_organisation, update_organisation,
+};
 use plixo_domain::ledger::{Book, Organisation, Settings};
 use plixo_domain::people::Role;
 use plixo_envelope::KeyService;
 use plixo_lambda::http::{Request, Response};
 use plixo_lambda::line::{Level, Line};
-use plixo_staff::{Answered, Entered, Key, Made, Not, Own, Refusal, Visit, Wanted};
+use plixo_staff::{Answered, Deed, Entered, Key, Made, Not, Own, Refusal, Visit, Wanted};
 use plixo_store::Tables;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::Api;
 use crate::members::is_member;
-use crate::shape::{OrganisationChange, OrganisationOrder, OrganisationShape, OwnOrganisation, You};
+use crate::shape::{
+    OrganisationChange, OrganisationClosing, OrganisationOrder, OrganisationShape, OwnOrganisation, You,
+};
 
 /// Where an order names the first Controller.
 const CONTROLLER: &str = "/controller_email";
@@ -127,21 +132,60 @@ pub(crate) async fn show<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> R
     responses((status = 200, body = OrganisationShape), Problems, ChangeProblems), security(("bearer" = [])))]
 pub(crate) async fn update<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
     let object = Object::new("organisation", staff.org);
-    let deed = deed(Action::ManageOrganisation, "organisation.update", object.clone());
+    let deed = deed(Action::ManageOrganisation, "organisation.update", object);
     let change: OrganisationChange = staff.taken(&deed, input::body(staff.request)).await?;
+    let act = |visit: &Visit, book: &mut Book| {
+        let from = Position { ip: staff.caller.ip, two_factor: visit.two_factor };
+        update_organisation(book, change.clone().into(), &from)
+    };
+    changed(staff, &deed, act).await
+}
+
+/// Closes an organisation. It goes on as before for 30 days, in which it can be opened again; then its data key goes, and with it all that
+/// is sealed.
+#[utoipa::path(post, path = "/v1/orgs/{org}/close", tag = "organisations",
+    params(("org" = String, Path), ("If-Match" = Option<String>, Header),
+        ("Idempotency-Key" = Option<String>, Header)), request_body = OrganisationClosing,
+    responses((status = 200, body = OrganisationShape), Problems, ChangeProblems), security(("bearer" = [])))]
+pub(crate) async fn close<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
+    let object = Object::new("organisation", staff.org);
+    let deed = deed(Action::ManageOrganisation, "organisation.close", object);
+    let closing: OrganisationClosing = staff.taken(&deed, input::body(staff.request)).await?;
+    let now = staff.caller.now;
+    let act = |visit: &Visit, book: &mut Book| close_organisation(book, &closing.name, visit.member.id, now);
+    changed(staff, &deed, act).await
+}
+
+/// Opens an organisation again that was closed, as long as that is possible.
+#[utoipa::path(post, path = "/v1/orgs/{org}/reopen", tag = "organisations",
+    params(("org" = String, Path), ("If-Match" = Option<String>, Header),
+        ("Idempotency-Key" = Option<String>, Header)),
+    responses((status = 200, body = OrganisationShape), Problems, ChangeProblems), security(("bearer" = [])))]
+pub(crate) async fn reopen<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
+    let object = Object::new("organisation", staff.org);
+    let deed = deed(Action::ManageOrganisation, "organisation.reopen", object);
+    staff.taken(&deed, input::no_body(staff.request)).await?;
+    let now = staff.caller.now;
+    changed(staff, &deed, |_: &Visit, book: &mut Book| reopen_organisation(book, now)).await
+}
+
+/// Changes an organisation, and shows it.
+async fn changed<T: Tables, K: KeyService>(
+    staff: &Staff<'_, T, K>,
+    deed: &Deed,
+    act: impl Fn(&Visit, &mut Book) -> Result<Changed<OrgId>, Stopped>,
+) -> Result<Response, Failed> {
     let versions = input::if_match(staff.request);
     let work = async |entered: Entered<'_>| {
         let Entered { visit, book, .. } = entered;
         input::fresh(versions.as_deref(), Some(visit.org_version))?;
-        let from = Position { ip: staff.caller.ip, two_factor: visit.two_factor };
-        let changed = update_organisation(book, change.clone().into(), &from)?;
-        let organisation = found(book)?;
-        let body = output::json(&shape(staff, visit, organisation).await?);
+        let changed = act(visit, book)?;
+        let body = output::json(&shape(staff, visit, found(book)?).await?);
         let version = Some(book.next_version::<Organisation>(&()));
-        let changed = vec![(object.clone(), changed.fields)];
+        let changed = vec![(deed.object.clone(), changed.fields)];
         Ok(Made { changed, answer: Answered { status: 200, body, version } })
     };
-    Ok(made(staff.change(&deed, &[], work).await?))
+    Ok(made(staff.change(deed, &[], work).await?))
 }
 
 pub(crate) fn found(book: &Book) -> Result<&Organisation, Not> {

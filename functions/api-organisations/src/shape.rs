@@ -1,8 +1,11 @@
 //! What is shown and taken, in the contract's shapes.
 
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
 use plixo_api::document::{
     AllocationOrderText, DecimalText, EmailText, MemberIdText, MemberStateText, OrganisationIdText,
-    ResidencyText, RoleText,
+    ResidencyText, RetentionChange, RetentionDays, RoleText,
 };
 use plixo_api::output::tag;
 use plixo_authz::Action;
@@ -14,6 +17,7 @@ use plixo_domain::ledger::{
     AllocationOrder, CashApplication, Organisation, Residency, UnderpaymentTolerance,
 };
 use plixo_domain::people::{Email, Member, MemberState, Role};
+use plixo_domain::retention::Class;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -31,6 +35,9 @@ pub(crate) struct OrganisationShape {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(pattern = "^/logos/org_[0-7][0-9a-hjkmnp-tv-z]{25}/[0-9a-f]{16}[.]png$")]
     logo_url: Option<String>,
+    /// That it was closed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    closed: Option<ClosedShape>,
     /// Who asks; an operator is nobody here.
     #[serde(skip_serializing_if = "Option::is_none")]
     you: Option<You>,
@@ -45,6 +52,22 @@ struct SettingsShape {
     /// Whether its members must sign in with two factors.
     require_two_factor: bool,
     cash_application: CashApplicationShape,
+    /// For how many days it keeps what.
+    #[schema(value_type = RetentionDays)]
+    retention: BTreeMap<&'static str, u16>,
+}
+
+/// That an organisation was closed: it goes on as before until its time of grace is over, and can be opened again as long.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OrganisationClosed)]
+struct ClosedShape {
+    #[schema(value_type = MemberIdText)]
+    by: MemberId,
+    #[schema(value_type = String, format = DateTime)]
+    at: Timestamp,
+    /// When nothing of it is readable any more, for good.
+    #[schema(value_type = String, format = DateTime)]
+    until: Timestamp,
 }
 
 /// How payments are applied to invoices.
@@ -118,9 +141,12 @@ impl OrganisationShape {
             ip_allow_list: settings.ip_allow_list.iter().map(ToString::to_string).collect(),
             require_two_factor: settings.require_two_factor,
             cash_application: CashApplicationShape::new(&settings.cash_application),
+            retention: Class::ALL.map(|class| (class.as_str(), settings.retention.days(class))).into(),
         };
         let logo_url = organisation.logo_path();
-        Self { id: *id, name: name.clone(), residency: *residency, settings, logo_url, you }
+        let closed = organisation.closed;
+        let closed = closed.map(|it| ClosedShape { by: it.by, at: it.at, until: it.until() });
+        Self { id: *id, name: name.clone(), residency: *residency, settings, logo_url, closed, you }
     }
 }
 
@@ -186,6 +212,10 @@ struct SettingsChange {
     require_two_factor: Patch<bool>,
     #[serde(default)]
     cash_application: CashApplicationChange,
+    /// For how many days some classes of data are to be kept: what is absent stays.
+    #[serde(default)]
+    #[schema(value_type = RetentionChange)]
+    retention: BTreeMap<String, u16>,
 }
 
 /// What is to change of how payments are applied: what is absent stays.
@@ -241,18 +271,21 @@ impl From<CashApplicationChange> for CashApplicationPatch {
 impl From<OrganisationChange> for OrganisationPatch {
     fn from(change: OrganisationChange) -> Self {
         let OrganisationChange { name, settings } = change;
-        let SettingsChange { ip_allow_list, require_two_factor, cash_application } = settings;
+        let SettingsChange { ip_allow_list, require_two_factor, cash_application, retention } = settings;
         let cash_application = cash_application.into();
         Self {
             name,
-            settings: SettingsPatch {
-                ip_allow_list,
-                require_two_factor,
-                cash_application,
-                retention: Default::default(),
-            },
+            settings: SettingsPatch { ip_allow_list, require_two_factor, cash_application, retention },
         }
     }
+}
+
+/// An organisation to be closed.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OrganisationClosing {
+    /// Its name, exactly as it is: so that nobody closes another one than they mean.
+    pub(crate) name: String,
 }
 
 /// A member.

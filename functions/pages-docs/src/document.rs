@@ -13,6 +13,7 @@ pub(crate) fn whole() -> String {
         api_webhooks::Document::openapi(),
         api_audit::Document::openapi(),
         api_exports::Document::openapi(),
+        api_privacy::Document::openapi(),
     ] {
         document.merge(part);
     }

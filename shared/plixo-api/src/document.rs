@@ -3,10 +3,12 @@
 use std::borrow::Cow;
 
 use plixo_domain::money::Currency;
-use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
+use plixo_domain::retention::Class;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{AdditionalProperties, KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::{IntoResponses, Modify, PartialSchema, ToSchema};
+use utoipa::openapi::{RefOr, Required};
+use utoipa::{IntoParams, IntoResponses, Modify, PartialSchema, ToSchema};
 
 /// An [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457) problem.
 #[derive(ToSchema)]
@@ -93,6 +95,16 @@ texts! {
     PortalLinkIdText = "PortalLinkId", id("lnk");
     /// How a portal link stands.
     PortalLinkStateText = "PortalLinkState", words(&["issued", "consumed", "expired", "revoked"]);
+    /// A legal hold's id.
+    HoldIdText = "LegalHoldId", id("hld");
+    /// A privacy request's id.
+    PrivacyIdText = "PrivacyRequestId", id("prv");
+    /// What a privacy request asks for.
+    PrivacyKindText = "PrivacyRequestKind", words(&["access", "erasure"]);
+    /// How a privacy request stands.
+    PrivacyStatusText = "PrivacyRequestStatus", words(&["open", "held", "running", "done", "refused"]);
+    /// A class of data.
+    RetentionClassText = "RetentionClass", words(&Class::ALL.map(Class::as_str));
     /// A day.
     DayText = "Day", ObjectBuilder::new().format(Some(SchemaFormat::KnownFormat(KnownFormat::Date)));
     /// A month.
@@ -112,6 +124,70 @@ texts! {
     /// How a payment stands.
     PaymentStatusText = "PaymentStatus",
         words(&["pending", "succeeded", "failed", "refunded", "partially_refunded", "disputed"]);
+}
+
+/// For how many days an organisation keeps each class of data.
+#[derive(Debug)]
+pub struct RetentionDays;
+
+/// For how many days it is to keep some classes of data: what is absent stays.
+#[derive(Debug)]
+pub struct RetentionChange;
+
+/// A class's days, as its bounds are.
+fn days(class: Class) -> ObjectBuilder {
+    let (least, most) = class.bounds().into_inner();
+    ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(least)).maximum(Some(most))
+}
+
+fn days_of_all() -> ObjectBuilder {
+    let add = |object: ObjectBuilder, class: Class| object.property(class.as_str(), days(class));
+    Class::ALL.into_iter().fold(ObjectBuilder::new(), add)
+}
+
+impl PartialSchema for RetentionDays {
+    fn schema() -> RefOr<Schema> {
+        let need = |object: ObjectBuilder, class: Class| object.required(class.as_str());
+        let object = Class::ALL.into_iter().fold(days_of_all(), need);
+        object.description(Some("For how many days each class of data is kept.")).into()
+    }
+}
+
+impl ToSchema for RetentionDays {
+    fn name() -> Cow<'static, str> {
+        "RetentionDays".into()
+    }
+}
+
+impl PartialSchema for RetentionChange {
+    fn schema() -> RefOr<Schema> {
+        let object = days_of_all().additional_properties(Some(AdditionalProperties::FreeForm(false)));
+        let text = "For how many days some classes of data are to be kept: what is absent stays.";
+        object.description(Some(text)).into()
+    }
+}
+
+impl ToSchema for RetentionChange {
+    fn name() -> Cow<'static, str> {
+        "RetentionChange".into()
+    }
+}
+
+/// The same, as parameters of a query.
+impl IntoParams for RetentionChange {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let parameter = |class: Class| {
+            let text = format!("How many days of `{}` are to be kept.", class.as_str());
+            ParameterBuilder::new()
+                .name(class.as_str())
+                .parameter_in(ParameterIn::Query)
+                .required(Required::False)
+                .description(Some(text))
+                .schema(Some(days(class)))
+                .build()
+        };
+        Class::ALL.into_iter().map(parameter).collect()
+    }
 }
 
 /// The codes that amounts may have.

@@ -1,13 +1,15 @@
 //! One request of a member, let in.
 
 use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Display;
 use std::str::FromStr;
 
 use plixo_authz::Action;
 use plixo_domain::audit::{Object, Outcome};
-use plixo_domain::id::OrgId;
+use plixo_domain::id::{MemberId, OrgId};
 use plixo_domain::ledger::{Customer, Kept, Row, RowKey};
+use plixo_domain::people::{By, Member};
 use plixo_envelope::KeyService;
 use plixo_lambda::http::Request;
 use plixo_lambda::line::Line;
@@ -146,6 +148,26 @@ impl<'a, T: Tables, K: KeyService> Staff<'a, T, K> {
         };
         self.desk.record(&self.caller, &visit, deed, Outcome::Allowed).await?;
         Ok((rows, next))
+    }
+
+    /// The emails of members who did something, in one read. Who is no member any more has none.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn emails(
+        &self,
+        people: impl IntoIterator<Item = By>,
+    ) -> Result<HashMap<MemberId, String>, Failed> {
+        let people: BTreeSet<RowKey> = people.into_iter().map(|by| Member::key(&by.user)).collect();
+        let rows = self.store().read(&self.org, people.into_iter().collect()).await.map_err(Refusal::from)?;
+        let mut emails = HashMap::new();
+        for (row, _) in rows.into_iter().filter_map(|(_, stored)| stored) {
+            if let Row::Member(member) = row {
+                let email = self.store().open_email(&self.org, &member, self.caller.now).await;
+                emails.insert(member.id, email.map_err(Refusal::from)?);
+            }
+        }
+        Ok(emails)
     }
 
     /// Makes a change, once for each idempotency key and body.

@@ -3,6 +3,7 @@
 use aws_lc_rs::digest::{SHA256, digest};
 use plixo_domain::answer::{Answer, AnswerKey};
 use plixo_domain::audit::{Actor, Object, Outcome};
+use plixo_domain::hold::{HeldBy, LegalHold};
 use plixo_domain::id::{CustomerId, Ids, OrgId};
 use plixo_domain::ledger::staff::Stopped;
 use plixo_domain::ledger::{Book, Private, Row, RowKey, Unread};
@@ -256,6 +257,12 @@ fn customer_of(book: &Book, object: &Object) -> Option<CustomerId> {
         Row::Customer(row) if row.id.to_string() == object.id => Some(row.id),
         Row::Invoice(row) if row.id.to_string() == object.id => Some(row.customer_id),
         Row::Payment(row) if row.id.to_string() == object.id => row.customer_id,
+        Row::PrivacyRequest(row) if row.id.to_string() == object.id => Some(row.customer),
+        Row::LegalHold(LegalHold { id, on: HeldBy::Customer(customer), .. })
+            if id.to_string() == object.id =>
+        {
+            Some(*customer)
+        }
         _ => None,
     };
     book.rows().find_map(|(_, row)| is_it(row))

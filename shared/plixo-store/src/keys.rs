@@ -392,6 +392,11 @@ pub(crate) fn payload_places(
     places.into_iter().map(|(name, value)| (name.to_owned(), AttributeValue::S(value)))
 }
 
+/// Whether a piece of a payload is its first.
+pub(crate) fn is_first(key: &Key) -> bool {
+    key.sk.ends_with("#00")
+}
+
 /// Which row of an organisation that is kept for a time has this key.
 pub(crate) fn kept_row(key: &Key) -> Option<RowKey> {
     let (_, name) = key.pk.split_once('#')?;

@@ -17,7 +17,7 @@ pub use error::{CommitError, StoreError};
 pub use items::{Entropy, to_audit_event};
 pub use keys::List;
 pub use pause::pause;
-pub use retention::{Due, DuePage};
+pub use retention::{Due, DueCount, DuePage};
 pub use store::{Listed, Page, Payload, Store, StoredRow};
 pub use tables::{Act, Guard, Index, Item, Key, LEDGER_ATTRIBUTES, Range, Table, Tables, Write, WriteError};
 

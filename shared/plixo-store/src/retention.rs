@@ -26,6 +26,21 @@ use crate::tables::{Act, Guard, Index, Key, Range, Table, Tables, Write};
 /// So many invoices of a customer are looked at for when it was last active: the youngest.
 const INVOICES: usize = 100;
 
+/// So many are looked at in one step of counting, and so many customers' last activity is asked for at once.
+const STEP: usize = 100;
+const AT_ONCE: usize = 16;
+
+/// How much of a class is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DueCount {
+    /// So much.
+    pub due: usize,
+    /// And so much that would be, but legal holds keep it.
+    pub held: usize,
+    /// And perhaps more, which was not looked at.
+    pub or_more: bool,
+}
+
 /// Something that is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Due {
@@ -377,6 +392,67 @@ impl<T: Tables, K: KeyService> Store<T, K> {
             return Ok(None);
         }
         self.payload(&org.id, event.id, &event.key, event.fingerprint, now).await
+    }
+
+    /// How much of a class is due by an organisation's policy, as far as lists know by now, and how much of it legal holds keep: of the
+    /// `most` that are kept the longest. Of the audit log and of emails, nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn count_due(
+        &self,
+        org: &Organisation,
+        holds: &Holds,
+        class: Class,
+        most: usize,
+        now: Timestamp,
+    ) -> Result<DueCount, StoreError> {
+        let since = org.settings.retention.due_since(class, now);
+        let (mut count, mut seen, mut after) = (DueCount::default(), 0_usize, None);
+        loop {
+            let limit = STEP.min(most.saturating_sub(seen));
+            let DuePage { due, next } = self.kept_before(&org.id, class, since, after, limit).await?;
+            seen = seen.saturating_add(due.len());
+            let (mut names, mut payloads) = (Vec::new(), 0_usize);
+            for due in due {
+                match due {
+                    Due::Row(name) => names.push(name),
+                    Due::Piece(key) => payloads = payloads.saturating_add(usize::from(keys::is_first(&key))),
+                }
+            }
+            let rows = self.read(&org.id, names).await?;
+            let rows: Vec<Row> = rows.into_iter().filter_map(|(_, stored)| Some(stored?.0)).collect();
+            let all: Vec<&Row> = rows.iter().collect();
+            let held = self.held(&org.id, holds, &all).await?;
+            let over = self.over(org, &all, now).await?;
+            let kept = held.iter().zip(&over).filter(|(held, over)| **held && **over).count();
+            let due = over.iter().filter(|over| **over).count().saturating_sub(kept);
+            let (kept_payloads, due_payloads) = if holds.is_empty() { (0, payloads) } else { (payloads, 0) };
+            count.held = count.held.saturating_add(kept).saturating_add(kept_payloads);
+            count.due = count.due.saturating_add(due).saturating_add(due_payloads);
+            count.or_more = next.is_some();
+            if next.is_none() || seen >= most {
+                return Ok(count);
+            }
+            after = next;
+        }
+    }
+
+    /// Whether the time of each of these rows is over, in their order, whatever holds keep.
+    async fn over(&self, org: &Organisation, rows: &[&Row], now: Timestamp) -> Result<Vec<bool>, StoreError> {
+        let policy = &org.settings.retention;
+        let since = policy.due_since(Class::CustomerPersonalData, now);
+        let over = async |row: &Row| match row {
+            Row::Customer(customer) if policy.is_due(row, now) => {
+                self.last_active(&org.id, customer, now).await.map(|active| active <= since)
+            }
+            row => Ok(policy.is_due(row, now)),
+        };
+        let mut all = Vec::with_capacity(rows.len());
+        for some in rows.chunks(AT_ONCE) {
+            all.extend(try_join_all(some.iter().map(|row| over(row))).await?);
+        }
+        Ok(all)
     }
 
     /// Those of these rows that are not due, and exports that are without their file: see [`Store::due`].

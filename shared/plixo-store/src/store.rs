@@ -10,11 +10,13 @@ use futures::future::try_join_all;
 use jiff::{Span, Timestamp};
 use plixo_domain::answer::{ANSWER_HOURS, Answer};
 use plixo_domain::audit::AuditEvent;
+use plixo_domain::hold::LegalHold;
 use plixo_domain::id::{CustomerId, EventId, InvoiceId, OrgId, bytes_of};
 use plixo_domain::ledger::{
     Book, Countable, Customer, Invoice, InvoiceBody, Payer, Payment, Personal, Private, Row, RowKey,
 };
 use plixo_domain::people::{Member, UserId};
+use plixo_domain::privacy::PrivacyRequest;
 use plixo_domain::webhook::{EventKey, Fingerprint};
 use plixo_envelope::{
     KeyFailure, KeyId, KeyRef, KeyService, Keyring, Limits, MAX_AGE, OrganisationKeys, Place, Sealed,
@@ -670,6 +672,33 @@ impl<T: Tables, K: KeyService> Store<T, K> {
         now: Timestamp,
     ) -> Result<String, StoreError> {
         self.open_text(org, &answer.body, &answer.key.0, "answer", now).await
+    }
+
+    /// Why a legal hold was placed.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn open_hold_reason(
+        &self,
+        org: &OrgId,
+        hold: &LegalHold,
+        now: Timestamp,
+    ) -> Result<String, StoreError> {
+        self.open_text(org, &hold.reason, &hold.id.to_string(), "reason", now).await
+    }
+
+    /// Why a privacy request was refused, if it was.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn open_refusal(
+        &self,
+        org: &OrgId,
+        request: &PrivacyRequest,
+        now: Timestamp,
+    ) -> Result<Option<String>, StoreError> {
+        let Some(refused) = &request.refused else { return Ok(None) };
+        self.open_text(org, &refused.reason, &request.id.to_string(), "reason", now).await.map(Some)
     }
 
     async fn open_text(

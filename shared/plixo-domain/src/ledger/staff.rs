@@ -37,7 +37,7 @@ mod tests;
 
 pub use customers::{CustomerPatch, create_customer, update_customer};
 pub(super) use fields::Fields;
-pub use fields::{FieldError, Patch};
+pub use fields::{FieldError, MAX_REASON, Patch, typed_reason};
 pub(super) use invoices::is_passing as is_passing_number;
 pub use invoices::{
     InvoicePatch, MAX_LINES, NO_NUMBER, NewInvoice, create_invoice, finalize_invoice, is_invoice_number,
@@ -45,7 +45,8 @@ pub use invoices::{
 };
 pub use organisations::{
     CashApplicationPatch, MAX_NETS, NewOrganisation, OrganisationPatch, Position, SettingsPatch,
-    TolerancePatch, create_organisation, set_logo, set_retention, update_organisation,
+    TolerancePatch, close_organisation, create_organisation, reopen_organisation, set_logo, set_retention,
+    update_organisation,
 };
 pub use payments::{
     MAX_ALLOCATIONS, MAX_CHOICES, NewPayment, RecordedSource, allocate, deallocate, record_payment,
@@ -113,6 +114,15 @@ pub enum StaffError {
     /// The customer's personal data was erased: it is nobody's any more.
     #[error("the customer was erased; make a new one for new business")]
     CustomerErased,
+    /// The organisation was closed before.
+    #[error("the organisation was closed before")]
+    Closed,
+    /// The organisation is not closed.
+    #[error("the organisation is not closed")]
+    NotClosed,
+    /// The organisation was closed, and its time of grace is over.
+    #[error("the organisation was closed, and the time in which it could be opened again is over")]
+    Gone,
     /// The invoice's status does not allow it.
     #[error("the invoice is {}, which does not allow this", .0.as_str())]
     WrongStatus(InvoiceStatus),
@@ -183,6 +193,9 @@ impl StaffError {
             Self::NothingOwed => "nothing_owed",
             Self::HasAllocations(_) => "invoice_has_allocations",
             Self::CustomerErased => "customer_erased",
+            Self::Closed => "organisation_closed",
+            Self::NotClosed => "organisation_not_closed",
+            Self::Gone => "organisation_gone",
             Self::WrongStatus(_) => "invoice_status",
             Self::AlreadyRecorded(_) => "already_recorded",
             Self::NotOwed { .. } => "invoice_not_owed",

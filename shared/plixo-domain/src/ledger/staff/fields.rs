@@ -3,6 +3,7 @@
 use serde::{Deserialize, Deserializer};
 
 use super::{StaffError, Stopped};
+use crate::ledger::Private;
 
 /// What is wrong with a field. It never holds the field's value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,6 +109,20 @@ impl Fields {
     pub(in crate::ledger) fn done(self) -> Result<(), Stopped> {
         if self.0.is_empty() { Ok(()) } else { Err(StaffError::Invalid(self.0).into()) }
     }
+}
+
+/// The longest reason, characters.
+pub const MAX_REASON: usize = 2_000;
+
+/// Why somebody does something, as they typed it: text of one line or several, which may name people.
+///
+/// # Errors
+/// [`StaffError::Invalid`].
+pub fn typed_reason(text: &str) -> Result<Private<String>, Stopped> {
+    let mut fields = Fields::default();
+    fields.lines(text, MAX_REASON, "/reason");
+    fields.done()?;
+    Ok(Private::Plain(text.to_owned()))
 }
 
 /// A request with one wrong field.

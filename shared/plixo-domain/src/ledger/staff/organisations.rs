@@ -6,11 +6,14 @@ use std::ops::RangeInclusive;
 
 use ipnet::IpNet;
 
-use super::fields::Fields;
+use jiff::Timestamp;
+
+use super::fields::{Fields, invalid};
 use super::{Changed, Patch, StaffError, Stopped};
-use crate::id::OrgId;
+use crate::id::{MemberId, OrgId};
 use crate::ledger::{
-    AllocationOrder, Book, CashApplication, Logo, Organisation, Residency, Settings, UnderpaymentTolerance,
+    AllocationOrder, Book, CashApplication, Closed, Logo, Organisation, Residency, Settings,
+    UnderpaymentTolerance,
 };
 use crate::retention::{Class, Retention};
 
@@ -274,6 +277,45 @@ pub fn set_logo(book: &mut Book, logo: Option<Logo>) -> Result<Changed<OrgId>, S
     }
     book.put(after)?;
     Ok(Changed { id, fields })
+}
+
+/// Closes an organisation, whose name it takes so that nobody closes another one than they mean. It can be opened again for
+/// [`GRACE`](crate::privacy::GRACE), and until then goes on as before.
+///
+/// # Errors
+/// [`Stopped::Unread`], [`StaffError::Invalid`], [`StaffError::Closed`], [`StaffError::Gone`].
+pub fn close_organisation(
+    book: &mut Book,
+    name: &str,
+    by: MemberId,
+    now: Timestamp,
+) -> Result<Changed<OrgId>, Stopped> {
+    let before = book.get::<Organisation>(&())?.ok_or(StaffError::Missing("organisation"))?;
+    match before.closed {
+        Some(closed) if closed.until() <= now => return Err(StaffError::Gone.into()),
+        Some(_) => return Err(StaffError::Closed.into()),
+        None if before.name != name => return Err(invalid(NAME, "is not the organisation's name")),
+        None => {}
+    }
+    let after = Organisation { closed: Some(Closed { by, at: now }), ..before.clone() };
+    let id = after.id;
+    book.put(after)?;
+    Ok(Changed { id, fields: vec!["closed"] })
+}
+
+/// Opens an organisation again that was closed, while its time of grace is not over.
+///
+/// # Errors
+/// [`Stopped::Unread`], [`StaffError::NotClosed`], [`StaffError::Gone`].
+pub fn reopen_organisation(book: &mut Book, now: Timestamp) -> Result<Changed<OrgId>, Stopped> {
+    let before = book.get::<Organisation>(&())?.ok_or(StaffError::Missing("organisation"))?;
+    if before.closed.ok_or(StaffError::NotClosed)?.until() <= now {
+        return Err(StaffError::Gone.into());
+    }
+    let after = Organisation { closed: None, ..before.clone() };
+    let id = after.id;
+    book.put(after)?;
+    Ok(Changed { id, fields: vec!["closed"] })
 }
 
 /// The networks of a list. Nothing is corrected but how a v6 network is spelled: who writes what could mean two things says

@@ -1,0 +1,410 @@
+//! `/v1/orgs/{org}/privacy-requests`.
+
+use std::time::Duration;
+
+use plixo_api::document::{ChangeProblems, Problem, Problems};
+use plixo_api::input::{self, Expand, Failed, Limit};
+use plixo_api::output::{self, List as Part, made, shown};
+use plixo_api::staff::{Staff, deed};
+use plixo_authz::Action;
+use plixo_aws::s3::Objects;
+use plixo_aws::sqs::SendMessage;
+use plixo_domain::audit::{Object, Outcome};
+use plixo_domain::hold::Holds;
+use plixo_domain::id::{CustomerId, PrivacyId};
+use plixo_domain::ledger::staff::{StaffError, typed_reason};
+use plixo_domain::ledger::{Book, Customer, Kept, Row, RowKey};
+use plixo_domain::people::By;
+use plixo_domain::privacy::{
+    self, PrivacyError, PrivacyKind, PrivacyRequest, PrivacyStatus, PrivacyTask, PrivacyTaskOf, Refused,
+};
+use plixo_envelope::KeyService;
+use plixo_lambda::http::Response;
+use plixo_staff::{Answered, Deed, Entered, FieldError, Made, Not, Refusal, Visit};
+use plixo_store::{List, Listed, Page, Tables};
+use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::shape::{Emails, RefusalOrder, RequestOrder, RequestShape};
+use crate::unavailable;
+
+/// How long an address of a file is good.
+const GOOD_FOR: Duration = Duration::from_secs(300);
+/// So many open requests are read at a time, and so often, when one is looked for.
+const STEP: usize = 100;
+const STEPS: usize = 10;
+
+/// Which part of the privacy requests.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Query {
+    /// `members`: who requested and who refused each, with their emails.
+    #[serde(default)]
+    #[param(value_type = Option<String>)]
+    expand: Expand<OfRequest>,
+    /// 1 to 100, 25 if absent.
+    #[serde(default)]
+    #[param(value_type = Option<u8>, minimum = 1, maximum = 100)]
+    limit: Limit,
+    /// `next_cursor` of the part before.
+    cursor: Option<String>,
+}
+
+/// What to show besides.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Besides {
+    /// `members`: who requested and who refused it, with their emails.
+    #[serde(default)]
+    #[param(value_type = Option<String>)]
+    expand: Expand<OfRequest>,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum OfRequest {
+    Members,
+}
+
+/// Which of the files.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Which {
+    /// `json`, for machines, if absent; `html`, for people.
+    #[serde(default, rename = "as")]
+    #[param(inline)]
+    form: Form,
+}
+
+/// The form of a file.
+#[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum Form {
+    #[default]
+    Json,
+    Html,
+}
+
+impl Form {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Html => "html",
+        }
+    }
+}
+
+/// The privacy requests, the youngest first.
+#[utoipa::path(get, path = "/v1/orgs/{org}/privacy-requests", tag = "privacy-requests",
+    params(("org" = String, Path), Query),
+    responses((status = 200, body = Part<RequestShape>), Problems), security(("bearer" = [])))]
+pub(crate) async fn list<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
+    let deed = deed(Action::ManagePrivacy, "privacy_request.list", Object::new("organisation", staff.org));
+    let Query { expand, limit, cursor } = staff.taken(&deed, input::query(staff.request)).await?;
+    let page = (limit, cursor.as_deref());
+    let (rows, next_cursor) = staff.list(&deed, &List::PrivacyRequests, "privacy-requests", page).await?;
+    let requests: Vec<_> = rows.iter().filter_map(|(row, _)| PrivacyRequest::of(row)).collect();
+    let emails = emails(staff, &requests, &expand).await?;
+    let mut data = Vec::with_capacity(requests.len());
+    for request in requests {
+        data.push(shape(staff, request, &emails).await?);
+    }
+    Ok(Response::json(200, output::json(&Part { data, next_cursor })))
+}
+
+/// Enters what somebody asks for of what is held about them: all of it (GDPR Art. 15), or that it goes (Art. 17). It is begun at once,
+/// unless a legal hold stands in the way of an erasure: then it is `held`, and waits.
+#[utoipa::path(post, path = "/v1/orgs/{org}/privacy-requests", tag = "privacy-requests",
+    params(("org" = String, Path), ("Idempotency-Key" = Option<String>, Header)), request_body = RequestOrder,
+    responses((status = 201, body = RequestShape), Problems, ChangeProblems), security(("bearer" = [])))]
+pub(crate) async fn create<T: Tables, K: KeyService, Q: SendMessage>(
+    staff: &Staff<'_, T, K>,
+    queue: &Q,
+) -> Result<Response, Failed> {
+    let deed = deed(Action::ManagePrivacy, "privacy_request.create", Object::new("organisation", staff.org));
+    let RequestOrder { kind, customer_id } = staff.taken(&deed, input::body(staff.request)).await?;
+    let now = staff.caller.now;
+    let work = async |entered: Entered<'_>| {
+        let Entered { visit, book, ids, .. } = entered;
+        let row = Row::Customer(customer(staff, visit, book, &customer_id).await?);
+        if let Some(before) = open_one(staff, kind, &customer_id).await? {
+            let detail =
+                format!("{before} asks for the same, and is not done yet: wait for it, or refuse it");
+            return Err(Refusal::State { code: "already_requested", detail, pointer: None }.into());
+        }
+        let holds = book.get::<Holds>(&())?.cloned().unwrap_or_default();
+        let is_held = kind == PrivacyKind::Erasure
+            && staff.store().held(&staff.org, &holds, &[&row]).await.map_err(Refusal::from)?.contains(&true);
+        let request = PrivacyRequest::new(ids.make(), kind, customer_id, By::of(&visit.member), now);
+        let request = PrivacyRequest { held: is_held.then_some(now), ..request };
+        let id = request.id;
+        let body = output::json(&RequestShape::new(&request, None, &staff.org, &Emails::new(), now));
+        book.put_new(request);
+        let version = Some(book.next_version::<PrivacyRequest>(&id));
+        let changed = vec![(Object::new("privacy_request", id), vec!["kind", "customer_id", "status"])];
+        Ok(Made { changed, answer: Answered { status: 201, body, version } })
+    };
+    let rows = [Customer::key(&customer_id), RowKey::Holds];
+    let answered = staff.change(&deed, &rows, work).await?;
+    // Also where it is the answer of before: the message may have been lost. Two do no harm.
+    let id = made_before(&answered)?;
+    if is_waiting(staff, &id).await? {
+        send(staff, queue, id).await?;
+    }
+    Ok(made(answered))
+}
+
+/// One privacy request.
+#[utoipa::path(get, path = "/v1/orgs/{org}/privacy-requests/{id}", tag = "privacy-requests",
+    params(("org" = String, Path), ("id" = String, Path), Besides),
+    responses((status = 200, body = RequestShape), Problems), security(("bearer" = [])))]
+pub(crate) async fn show<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
+    let (id, deed) = about(staff, "privacy_request.read").await?;
+    let Besides { expand } = staff.taken(&deed, input::query(staff.request)).await?;
+    let (request, version, _) = staff.read::<PrivacyRequest>(&deed, &id).await?;
+    let emails = emails(staff, &[&request], &expand).await?;
+    Ok(shown(&shape(staff, &request, &emails).await?, version))
+}
+
+/// Refuses a privacy request that nobody has begun, with the reason.
+#[utoipa::path(post, path = "/v1/orgs/{org}/privacy-requests/{id}/refuse", tag = "privacy-requests",
+    params(("org" = String, Path), ("id" = String, Path), ("If-Match" = Option<String>, Header),
+        ("Idempotency-Key" = Option<String>, Header)), request_body = RefusalOrder,
+    responses((status = 200, body = RequestShape), Problems, ChangeProblems), security(("bearer" = [])))]
+pub(crate) async fn refuse<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
+    let (id, deed) = about(staff, "privacy_request.refuse").await?;
+    let order: RefusalOrder = staff.taken(&deed, input::body(staff.request)).await?;
+    let versions = input::if_match(staff.request);
+    let now = staff.caller.now;
+    let work = async |entered: Entered<'_>| {
+        let Entered { visit, book, .. } = entered;
+        input::fresh(versions.as_deref(), book.version::<PrivacyRequest>(&id))?;
+        let refusal = Refused { by: By::of(&visit.member), at: now, reason: typed_reason(&order.reason)? };
+        let request = privacy::refuse(book, &id, refusal).map_err(refused)?;
+        let body = output::json(&shape(staff, &request, &Emails::new()).await?);
+        let version = Some(book.next_version::<PrivacyRequest>(&id));
+        let changed = vec![(Object::new("privacy_request", id), vec!["status", "refused"])];
+        Ok(Made { changed, answer: Answered { status: 200, body, version } })
+    };
+    Ok(made(staff.change(&deed, &[PrivacyRequest::key(&id)], work).await?))
+}
+
+/// The certificate of an erasure that is done: what was erased, when and under whose authority, as a signed note.
+#[utoipa::path(get, path = "/v1/orgs/{org}/privacy-requests/{id}/certificate", tag = "privacy-requests",
+    params(("org" = String, Path), ("id" = String, Path)),
+    responses((status = 200, body = String, content_type = "text/plain", description = "The signed note."), Problems,
+        (status = 409, body = Problem, content_type = "application/problem+json",
+            description = "It is not done: `privacy_request_not_done`.")),
+    security(("bearer" = [])))]
+pub(crate) async fn certificate<T: Tables, K: KeyService>(
+    staff: &Staff<'_, T, K>,
+) -> Result<Response, Failed> {
+    let (id, deed) = about(staff, "certificate.read").await?;
+    let of = async |request: &PrivacyRequest| match (request.kind, &request.done) {
+        (PrivacyKind::Access, _) => Err(Refusal::NotFound),
+        (PrivacyKind::Erasure, None) => Err(not_done()),
+        (PrivacyKind::Erasure, Some(done)) => done.certificate.clone().ok_or_else(not_done),
+    };
+    let note = had(staff, &deed, &id, of).await?;
+    Ok(Response::of(200, "text/plain; charset=utf-8", note))
+}
+
+/// Sends to a file of an access request that is done: to an address that is good for 5 minutes.
+#[utoipa::path(get, path = "/v1/orgs/{org}/privacy-requests/{id}/download", tag = "privacy-requests",
+    params(("org" = String, Path), ("id" = String, Path), Which),
+    responses((status = 303, description = "The file's address, in `location`."), Problems,
+        (status = 409, body = Problem, content_type = "application/problem+json",
+            description = "There is no file yet, or no more: `privacy_request_not_done`, `files_expired`.")),
+    security(("bearer" = [])))]
+pub(crate) async fn download<T: Tables, K: KeyService, O: Objects>(
+    staff: &Staff<'_, T, K>,
+    bucket: &O,
+) -> Result<Response, Failed> {
+    let (id, deed) = about(staff, "privacy_request.download").await?;
+    let Which { form } = staff.taken(&deed, input::query(staff.request)).await?;
+    let now = staff.caller.now;
+    let of = async |request: &PrivacyRequest| {
+        if request.kind == PrivacyKind::Erasure {
+            return Err(Refusal::NotFound);
+        }
+        let until = request.done.as_ref().and_then(|done| done.files_until).ok_or_else(not_done)?;
+        if until <= now {
+            let detail = "the files are gone: request access again".to_owned();
+            return Err(Refusal::State { code: "files_expired", detail, pointer: None });
+        }
+        // An address outlives no file.
+        let left = Duration::try_from(now.duration_until(until)).unwrap_or_default();
+        let good_for = left.min(GOOD_FOR).max(Duration::from_secs(1));
+        let form = form.as_str();
+        let (object, name) = (request.object(&staff.org, form), format!("{}.{form}", request.id));
+        bucket.presign(&object, &name, good_for).await.map_err(unavailable)
+    };
+    let address = had(staff, &deed, &id, of).await?;
+    Ok(Response::redirect(303, address).with("cache-control", "no-store".to_owned()))
+}
+
+async fn about<T: Tables, K: KeyService>(
+    staff: &Staff<'_, T, K>,
+    name: &'static str,
+) -> Result<(PrivacyId, Deed), Failed> {
+    staff.about(Action::ManagePrivacy, name, "privacy_request").await
+}
+
+/// The customer, if there is one of that id to be seen, and it was not erased.
+pub(crate) async fn customer<T: Tables, K: KeyService>(
+    staff: &Staff<'_, T, K>,
+    visit: &Visit,
+    book: &Book,
+    id: &CustomerId,
+) -> Result<Customer, Not> {
+    let row = book.get::<Customer>(id)?.cloned().map(Row::Customer);
+    let is_shown = is_shown(staff, visit, row.as_ref()).await?;
+    match row {
+        Some(Row::Customer(customer)) if customer.erased.is_some() => {
+            Err(Refusal::from(StaffError::CustomerErased).into())
+        }
+        Some(Row::Customer(customer)) if is_shown => Ok(customer),
+        _ => {
+            let no = FieldError::new("/customer_id", "there is no such customer");
+            Err(Refusal::Invalid(vec![no]).into())
+        }
+    }
+}
+
+/// Whether there is a row, and it is not due to go.
+pub(crate) async fn is_shown<T: Tables, K: KeyService>(
+    staff: &Staff<'_, T, K>,
+    visit: &Visit,
+    row: Option<&Row>,
+) -> Result<bool, Refusal> {
+    let Some(row) = row else { return Ok(false) };
+    Ok(!staff.store().due(&visit.org, &[row], staff.caller.now).await?.contains(&true))
+}
+
+/// The request that asks for the same and is not done yet, if there is one among those that are due first.
+async fn open_one<T: Tables, K: KeyService>(
+    staff: &Staff<'_, T, K>,
+    kind: PrivacyKind,
+    customer: &CustomerId,
+) -> Result<Option<PrivacyId>, Refusal> {
+    let mut after = None;
+    for _ in 0..STEPS {
+        let page = Page { after, descending: false, limit: STEP };
+        let list = List::OpenPrivacyRequests;
+        let Listed { rows, next } = staff.store().list(&staff.org, &list, page, staff.caller.now).await?;
+        let mut requests = rows.iter().filter_map(|(row, _)| PrivacyRequest::of(row));
+        let same = requests.find(|it| it.kind == kind && it.customer == *customer);
+        if same.is_some() || next.is_none() {
+            return Ok(same.map(|request| request.id));
+        }
+        after = next;
+    }
+    Ok(None)
+}
+
+/// Which request an answer shows.
+fn made_before(answered: &Answered) -> Result<PrivacyId, Failed> {
+    #[derive(Deserialize)]
+    struct Named {
+        id: PrivacyId,
+    }
+    let named: Option<Named> = serde_json::from_str(&answered.body).ok();
+    let unreadable = || Refusal::Internal("an answer that names no privacy request".to_owned());
+    Ok(named.ok_or_else(unreadable)?.id)
+}
+
+/// Whether a request was not begun yet, and nothing stands in its way.
+async fn is_waiting<T: Tables, K: KeyService>(
+    staff: &Staff<'_, T, K>,
+    id: &PrivacyId,
+) -> Result<bool, Failed> {
+    let rows = staff.store().read(&staff.org, vec![PrivacyRequest::key(id)]).await.map_err(Refusal::from)?;
+    let request = rows.iter().find_map(|(_, stored)| PrivacyRequest::of(&stored.as_ref()?.0));
+    Ok(request.is_some_and(|request| request.status() == PrivacyStatus::Open))
+}
+
+async fn send<T: Tables, K: KeyService, Q: SendMessage>(
+    staff: &Staff<'_, T, K>,
+    queue: &Q,
+    id: PrivacyId,
+) -> Result<(), Failed> {
+    let task = output::json(&PrivacyTask::new(staff.org, PrivacyTaskOf::Request(id)));
+    queue.send_message(task, ("task", "privacy".to_owned())).await.map_err(unavailable)?;
+    Ok(())
+}
+
+/// Has erasures that legal holds kept looked at again, those that are due first. Whoever does them sees whether they are held still.
+pub(crate) async fn send_held<T: Tables, K: KeyService, Q: SendMessage>(
+    staff: &Staff<'_, T, K>,
+    queue: &Q,
+) -> Result<(), Failed> {
+    let page = Page { after: None, descending: false, limit: STEP };
+    let list = List::OpenPrivacyRequests;
+    let listed =
+        staff.store().list(&staff.org, &list, page, staff.caller.now).await.map_err(Refusal::from)?;
+    for request in listed.rows.iter().filter_map(|(row, _)| PrivacyRequest::of(row)) {
+        if request.status() == PrivacyStatus::Held {
+            send(staff, queue, request.id).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Lets the member in to have what a request has, and writes whether they had it.
+async fn had<T: Tables, K: KeyService, R>(
+    staff: &Staff<'_, T, K>,
+    deed: &Deed,
+    id: &PrivacyId,
+    of: impl AsyncFnOnce(&PrivacyRequest) -> Result<R, Refusal>,
+) -> Result<R, Failed> {
+    let visit = staff.desk.enter(&staff.caller, &staff.org, deed, vec![PrivacyRequest::key(id)]).await?;
+    let had = match visit.book.get::<PrivacyRequest>(id) {
+        Ok(Some(request)) => of(request).await,
+        _ => Err(Refusal::NotFound),
+    };
+    let outcome = if had.is_ok() { Outcome::Allowed } else { Outcome::Failed };
+    staff.desk.record(&staff.caller, &visit, deed, outcome).await?;
+    Ok(had?)
+}
+
+fn not_done() -> Refusal {
+    let detail = "the privacy request is not done: look at its status".to_owned();
+    Refusal::State { code: "privacy_request_not_done", detail, pointer: None }
+}
+
+fn refused(error: PrivacyError) -> Not {
+    let detail = error.to_string();
+    match error {
+        PrivacyError::Unread(unread) => Not::Unread(unread),
+        PrivacyError::NotFound => Not::Refused(Refusal::NotFound),
+        PrivacyError::NotOpen(_) => {
+            Not::Refused(Refusal::State { code: "privacy_request_not_open", detail, pointer: None })
+        }
+    }
+}
+
+async fn shape<T: Tables, K: KeyService>(
+    staff: &Staff<'_, T, K>,
+    request: &PrivacyRequest,
+    emails: &Emails,
+) -> Result<RequestShape, Refusal> {
+    let reason = staff.store().open_refusal(&staff.org, request, staff.caller.now).await?;
+    Ok(RequestShape::new(request, reason, &staff.org, emails, staff.caller.now))
+}
+
+/// The emails of those who requested and refused, if they are wanted.
+async fn emails<T: Tables, K: KeyService>(
+    staff: &Staff<'_, T, K>,
+    requests: &[&PrivacyRequest],
+    expand: &Expand<OfRequest>,
+) -> Result<Emails, Failed> {
+    if !expand.has(&OfRequest::Members) {
+        return Ok(Emails::new());
+    }
+    let refused = |request: &&PrivacyRequest| request.refused.as_ref().map(|it| it.by);
+    let people = requests.iter().map(|it| it.requested_by).chain(requests.iter().filter_map(refused));
+    staff.emails(people).await
+}
