@@ -34,7 +34,7 @@ OF_ALL_NOT_ASKED_HERE = re.compile(r"\w+:(logs:.*|xray:.*|kms:Decrypt@StorageKey
 # What the console's log does not tell of, for it is told in the line of an API that it asks in process, and what was asked is done.
 # Of customers whose time seems to be over, an export asks more; which pieces of a payload are left is asked where two runs meet.
 # An address of a file is signed without the right to the file, and a part of a file is taken away only where the rest of it fails.
-NOT_TRIED = re.compile(r"PagesConsole:sqs:SendMessage@(CashQueue|ExportQueue)|(ApiExports|PagesConsole):s3:GetObject@.*|WorkerExport:s3:Abort.*|WorkerExport:dynamodb:Query@LedgerTable/index/by-owed|JobRetention:dynamodb:BatchGetItem@WebhookEventsTable")
+NOT_TRIED = re.compile(r"PagesConsole:sqs:SendMessage@(CashQueue|ExportQueue)|(ApiExports|ApiPrivacy|PagesConsole):s3:GetObject@.*|WorkerExport:s3:Abort.*|WorkerExport:dynamodb:Query@LedgerTable/index/by-owed|JobRetention:dynamodb:BatchGetItem@WebhookEventsTable")
 # Of what these services said, logs hold the code alone, for it may name a person.
 SILENT = {"cognito-idp": "Cognito", "ses": "SES"}
 
@@ -262,6 +262,36 @@ def work_on_exports(stack):
     yield Staff(stack, "controller").ask("POST", f"/exports/{made[2]['id']}/approve")
 
 
+def work_on_privacy(stack):
+    """All that api-privacy does."""
+    staff, org = Staff(stack, "compliance"), stack.orgs[0]["id"]
+    yield staff.ask("PUT", "/retention", {"notice": 60})
+    with old_customer(stack, org):
+        yield staff.ask("GET", "/retention/preview?customer_personal_data=30")
+    customer = Staff(stack, "controller").make("/customers", {"name": f"Asking {new_name()}"})["id"]
+    yield (held := staff.ask("POST", "/legal-holds", {"customer_id": customer, "reason": "A dispute"}))
+    yield staff.ask("GET", "/legal-holds")
+    yield staff.ask("POST", "/privacy-requests", {"kind": "access", "customer_id": customer})
+    yield staff.ask("POST", f"/legal-holds/{held[2]['id']}/release")
+
+
+@contextlib.contextmanager
+def old_customer(stack, org):
+    """A customer with whom nothing was done for years: nobody is so old on a stack of today, so it is put into the table past everything."""
+    dynamodb, table, old = stack.aws("dynamodb"), stack.resources.LedgerTable, "cus_01h2xcejqtf2nbrexx3vqjhp41"
+    young = stack.orgs[0]["customers"][0]["id"]
+    item = dynamodb.get_item(TableName=table, Key={"pk": {"S": f"{org}#{young}"}, "sk": {"S": "customer"}})["Item"]
+    item = json.loads(json.dumps(item).replace(young, old))
+    # Not among those that people see.
+    item = {name: value for name, value in item.items() if not name.startswith("kind_")}
+    item["since_sk"] = {"S": f"2023-07-01T00:00:00.000Z#{old}"}
+    dynamodb.put_item(TableName=table, Item=item)
+    try:
+        yield
+    finally:
+        dynamodb.delete_item(TableName=table, Key={name: item[name] for name in ("pk", "sk")})
+
+
 def write_exports(stack):
     """Has worker-export do all that it does."""
     staff, controller = Staff(stack, "cfo"), Staff(stack, "controller")
@@ -344,7 +374,7 @@ def work_on_the_console(stack):
 
 # What the functions for staff do, each request's answer; the first that fails is the last.
 WORK = {"ApiAudit": work_on_the_audit_log, "ApiAuth": sign_in_and_out, "ApiExports": work_on_exports, "ApiLedger": work_on_the_ledger,
-        "ApiOrganisations": work_on_organisations, "ApiPortalLinks": work_on_portal_links, "ApiWebhooks": work_on_webhooks,
+        "ApiOrganisations": work_on_organisations, "ApiPortalLinks": work_on_portal_links, "ApiPrivacy": work_on_privacy, "ApiWebhooks": work_on_webhooks,
         "PagesConsole": work_on_the_console, "PagesPortal": work_on_paying, "PagesSignIn": work_on_signing_in}
 
 

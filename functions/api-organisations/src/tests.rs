@@ -321,7 +321,9 @@ fn an_operator_makes_an_organisation_and_sees_nothing_of_it() {
     let id = text(&made.body["id"]);
     let shown = json!({"id": id, "name": "Möbel Weber GmbH", "residency": "eu",
         "settings": {"ip_allow_list": [], "require_two_factor": false, "cash_application": {"automatic": true,
-            "threshold": "0.95", "underpayment_tolerance": {}, "order": "oldest_due_first"}}});
+            "threshold": "0.95", "underpayment_tolerance": {}, "order": "oldest_due_first"},
+            "retention": {"webhook_payload": 30, "portal_link": 30, "notice": 90, "export_file": 7,
+                "customer_personal_data": 730, "invoice": 3650, "payment": 3650, "audit_event": 2555}}});
     assert_eq!(made.body, shown);
     let org: OrgId = id.parse().unwrap();
     let events = world.audit(&org);
@@ -615,7 +617,10 @@ fn what_no_route_takes_is_refused_with_a_pointer() {
         (&update, json!({"settings": [[], true]}), "/settings"),
         (&update, json!(["x"]), ""),
         (&invite, json!(["a@b.de", "cfo"]), ""),
-        (&update, json!({"settings": {"retention": {}}}), "/settings/retention"),
+        (&update, json!({"settings": {"retention": {"notice": 0}}}), "/settings/retention/notice"),
+        (&update, json!({"settings": {"retention": {"notice": null}}}), "/settings/retention/notice"),
+        (&update, json!({"settings": {"retention": {"emails": 5}}}), "/settings/retention/emails"),
+        (&update, json!({"settings": {"retention": [5]}}), "/settings/retention"),
         (&update, json!({"settings": {"require_two_factor": "yes"}}), "/settings/require_two_factor"),
         (&update, nets(json!(null)), "/settings/ip_allow_list"),
         (&update, nets(json!("203.0.113.0/24")), "/settings/ip_allow_list"),
@@ -694,6 +699,69 @@ fn controllers_set_how_payments_are_applied() {
     }
     let viewer = world.by(Role::BillingAdmin, UPDATE).saying(&json!({"settings": {"cash_application": {}}}));
     assert_eq!(viewer.of(&world).code(), (403, "forbidden"));
+}
+
+#[test]
+fn controllers_set_for_how_long_what_is_kept() {
+    let world = world();
+    let change = json!({"settings": {"retention": {"notice": 30, "audit_event": 365}}});
+    let answer = world.controller(UPDATE).saying(&change).of(&world);
+    let retention = &answer.body["settings"]["retention"];
+    assert_eq!(
+        (answer.status, &retention["notice"], &retention["audit_event"]),
+        (200, &json!(30), &json!(365))
+    );
+    assert_eq!(retention["invoice"], 3650, "what is absent stays");
+    assert_eq!(world.controller(SHOW).of(&world).body["settings"]["retention"], *retention);
+    assert_eq!(world.audit(&world.orgs[0])[0].fields, ["retention"]);
+    let compliance = world.by(Role::Compliance, UPDATE).saying(&change);
+    assert_eq!(compliance.of(&world).code(), (403, "forbidden"));
+}
+
+#[test]
+fn an_organisation_is_closed_by_its_name_and_opened_again_within_30_days() {
+    let world = world();
+    let close = |name: &str| world.controller(CLOSE).saying(&json!({"name": name}));
+    let reopen = |at: Timestamp| Asked { at, ..world.controller(REOPEN) };
+    for role in [Role::BillingAdmin, Role::Cfo, Role::Compliance, Role::Viewer] {
+        let asked = world.by(role, CLOSE).saying(&json!({"name": "Nordlicht 0"}));
+        assert_eq!(asked.of(&world).code(), (403, "forbidden"));
+        assert_eq!(world.by(role, REOPEN).of(&world).code(), (403, "forbidden"));
+    }
+    for name in ["Nordlicht 1", "nordlicht 0", "Nordlicht 0 ", ""] {
+        let answer = close(name).of(&world);
+        assert_eq!((answer.status, answer.pointers()), (400, vec!["/name"]), "{name}");
+    }
+    assert_eq!(reopen(now()).of(&world).code(), (409, "organisation_not_closed"));
+    assert!(world.controller(SHOW).of(&world).body.get("closed").is_none());
+
+    let etag = text(&world.controller(SHOW).of(&world).headers["etag"]);
+    let closed = close("Nordlicht 0").with("if-match", &etag).of(&world);
+    let you = text(&closed.body["you"]["member_id"]);
+    let shown = json!({"by": you, "at": "2026-06-15T12:00:00Z", "until": "2026-07-15T12:00:00Z"});
+    assert_eq!((closed.status, &closed.body["closed"]), (200, &shown), "{closed:?}");
+    assert_eq!(close("Nordlicht 0").with("if-match", &etag).of(&world).code(), (412, "stale"));
+    assert_eq!(close("Nordlicht 0").of(&world).code(), (409, "organisation_closed"));
+    // It goes on as before.
+    let renamed = world.controller(UPDATE).saying(&json!({"name": "Nordlicht 2"})).of(&world);
+    assert_eq!((renamed.status, &renamed.body["closed"]), (200, &shown));
+
+    let last = "2026-07-15T11:59:59Z".parse().unwrap();
+    let opened = reopen(last).of(&world);
+    assert_eq!((opened.status, opened.body.get("closed")), (200, None), "{opened:?}");
+    assert_eq!(close("Nordlicht 2").of(&world).status, 200);
+    let over = "2026-07-15T12:00:00Z".parse().unwrap();
+    assert_eq!(reopen(over).of(&world).code(), (409, "organisation_gone"));
+    let again = Asked { at: over, ..close("Nordlicht 2") };
+    assert_eq!(again.of(&world).code(), (409, "organisation_gone"));
+
+    let of = |action: &str| {
+        let events = world.audit(&world.orgs[0]).into_iter().filter(|event| event.action == action);
+        let done = events.filter(|event| event.outcome == Outcome::Allowed);
+        done.map(|event| event.fields).collect::<Vec<_>>()
+    };
+    assert_eq!(of("organisation.close"), [["closed"]; 2]);
+    assert_eq!(of("organisation.reopen"), [["closed"]]);
 }
 
 #[test]
