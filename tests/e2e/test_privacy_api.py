@@ -4,6 +4,7 @@ import json
 
 import pytest
 from conftest import wait_for
+from past import Past
 from people import Staff, founded
 
 CLASSES = ["webhook_payload", "portal_link", "notice", "export_file", "customer_personal_data", "invoice", "payment", "audit_event"]
@@ -40,14 +41,28 @@ def test_a_policy_is_changed_in_part_and_counts_in_the_settings(compliance, cont
     assert (seen["actor"]["role"], seen["fields"]) == ("compliance", ["retention"])
 
 
-def test_a_preview_changes_nothing(compliance):
-    before = compliance.get("/retention")
-    shown = compliance.get("/retention/preview?webhook_payload=1&portal_link=1&customer_personal_data=30&audit_event=365")
-    assert [of["class"] for of in shown["data"]] == CLASSES
-    # All of this stack is of today.
-    assert {(of["due"], of["held"], of["or_more"]) for of in shown["data"]} == {(0, 0, False)}
-    assert days(shown) == {**days(before), "webhook_payload": 1, "portal_link": 1, "customer_personal_data": 30, "audit_event": 365}
-    assert compliance.get("/retention") == before
+def test_a_preview_says_what_would_go_and_changes_nothing(stack):
+    owner = founded(stack, "Previewed Ltd", "owner@previewed.example")
+    customer = owner.make("/customers", {"name": "Long Ago Ltd"})["id"]
+    Past(stack, owner.org).again("customer", customer, 800)
+    before = owner.get("/retention")
+
+    def counted(query, **wanted):
+        shown = owner.get(f"/retention/preview?{query}")
+        assert [of["class"] for of in shown["data"]] == CLASSES
+        nothing = {"due": 0, "held": 0, "or_more": False}
+        assert {of["class"]: of for of in shown["data"]} == {
+            name: {"class": name, "days": days(shown)[name], **nothing, **wanted.get(name, {})} for name in CLASSES}
+        return days(shown)
+
+    wait_for(lambda: owner.get("/retention/preview")["data"][4]["due"], 10, "customer whose time is over")
+    asked = {"webhook_payload": 1, "customer_personal_data": 700, "audit_event": 365}
+    query = "&".join(f"{name}={number}" for name, number in asked.items())
+    assert counted(query, customer_personal_data={"due": 1}) == {**days(before), **asked}
+    counted("customer_personal_data=3650")
+    owner.make("/legal-holds", {"reason": "A dispute"})
+    counted(query, customer_personal_data={"held": 1})
+    assert owner.get("/retention") == before
 
 
 def test_a_hold_is_placed_found_and_released(compliance, controller):

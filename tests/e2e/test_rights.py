@@ -264,32 +264,16 @@ def work_on_exports(stack):
 
 def work_on_privacy(stack):
     """All that api-privacy does."""
-    staff, org = Staff(stack, "compliance"), stack.orgs[0]["id"]
+    staff, org = Staff(stack, "compliance"), stack.orgs[0]
     yield staff.ask("PUT", "/retention", {"notice": 60})
-    with old_customer(stack, org):
-        yield staff.ask("GET", "/retention/preview?customer_personal_data=30")
+    # When somebody was last active is asked of those only whose time seems to be over.
+    Past(stack, org["id"]).again("customer", org["customers"][0]["id"], 800)
+    yield staff.ask("GET", "/retention/preview")
     customer = Staff(stack, "controller").make("/customers", {"name": f"Asking {new_name()}"})["id"]
     yield (held := staff.ask("POST", "/legal-holds", {"customer_id": customer, "reason": "A dispute"}))
     yield staff.ask("GET", "/legal-holds")
     yield staff.ask("POST", "/privacy-requests", {"kind": "access", "customer_id": customer})
     yield staff.ask("POST", f"/legal-holds/{held[2]['id']}/release")
-
-
-@contextlib.contextmanager
-def old_customer(stack, org):
-    """A customer with whom nothing was done for years: nobody is so old on a stack of today, so it is put into the table past everything."""
-    dynamodb, table, old = stack.aws("dynamodb"), stack.resources.LedgerTable, "cus_01h2xcejqtf2nbrexx3vqjhp41"
-    young = stack.orgs[0]["customers"][0]["id"]
-    item = dynamodb.get_item(TableName=table, Key={"pk": {"S": f"{org}#{young}"}, "sk": {"S": "customer"}})["Item"]
-    item = json.loads(json.dumps(item).replace(young, old))
-    # Not among those that people see.
-    item = {name: value for name, value in item.items() if not name.startswith("kind_")}
-    item["since_sk"] = {"S": f"2023-07-01T00:00:00.000Z#{old}"}
-    dynamodb.put_item(TableName=table, Item=item)
-    try:
-        yield
-    finally:
-        dynamodb.delete_item(TableName=table, Key={name: item[name] for name in ("pk", "sk")})
 
 
 def write_exports(stack):

@@ -20,7 +20,7 @@ use plixo_domain::privacy::{
 };
 use plixo_envelope::KeyService;
 use plixo_lambda::http::Response;
-use plixo_staff::{Answered, Deed, Entered, FieldError, Made, Not, Refusal, Visit};
+use plixo_staff::{Answered, Deed, Entered, FieldError, Made, Not, Refusal};
 use plixo_store::{List, Listed, Page, Tables};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
@@ -129,7 +129,7 @@ pub(crate) async fn create<T: Tables, K: KeyService, Q: SendMessage>(
     let now = staff.caller.now;
     let work = async |entered: Entered<'_>| {
         let Entered { visit, book, ids, .. } = entered;
-        let row = Row::Customer(customer(staff, visit, book, &customer_id).await?);
+        let row = Row::Customer(customer(book, &customer_id)?);
         if let Some(before) = open_one(staff, kind, &customer_id).await? {
             let detail =
                 format!("{before} asks for the same, and is not done yet: wait for it, or refuse it");
@@ -253,35 +253,16 @@ async fn about<T: Tables, K: KeyService>(
     staff.about(Action::ManagePrivacy, name, "privacy_request").await
 }
 
-/// The customer, if there is one of that id to be seen, and it was not erased.
-pub(crate) async fn customer<T: Tables, K: KeyService>(
-    staff: &Staff<'_, T, K>,
-    visit: &Visit,
-    book: &Book,
-    id: &CustomerId,
-) -> Result<Customer, Not> {
-    let row = book.get::<Customer>(id)?.cloned().map(Row::Customer);
-    let is_shown = is_shown(staff, visit, row.as_ref()).await?;
-    match row {
-        Some(Row::Customer(customer)) if customer.erased.is_some() => {
-            Err(Refusal::from(StaffError::CustomerErased).into())
-        }
-        Some(Row::Customer(customer)) if is_shown => Ok(customer),
-        _ => {
+/// The customer, if there is one of that id, and it was not erased.
+pub(crate) fn customer(book: &Book, id: &CustomerId) -> Result<Customer, Not> {
+    match book.get::<Customer>(id)? {
+        Some(customer) if customer.erased.is_some() => Err(Refusal::from(StaffError::CustomerErased).into()),
+        Some(customer) => Ok(customer.clone()),
+        None => {
             let no = FieldError::new("/customer_id", "there is no such customer");
             Err(Refusal::Invalid(vec![no]).into())
         }
     }
-}
-
-/// Whether there is a row, and it is not due to go.
-pub(crate) async fn is_shown<T: Tables, K: KeyService>(
-    staff: &Staff<'_, T, K>,
-    visit: &Visit,
-    row: Option<&Row>,
-) -> Result<bool, Refusal> {
-    let Some(row) = row else { return Ok(false) };
-    Ok(!staff.store().due(&visit.org, &[row], staff.caller.now).await?.contains(&true))
 }
 
 /// The request that asks for the same and is not done yet, if there is one among those that are due first.

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use futures::future::try_join_all;
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use plixo_api::document::{ChangeProblems, Problems, RetentionChange};
 use plixo_api::input::{self, Failed};
 use plixo_api::output::{self, made, shown};
 use plixo_api::staff::{Staff, deed};
 use plixo_authz::Action;
-use plixo_domain::audit::{Object, Outcome};
+use plixo_domain::audit::{AuditKept, Object, Outcome};
 use plixo_domain::hold::Holds;
 use plixo_domain::id::made_at;
 use plixo_domain::ledger::staff::{Stopped, set_retention};
@@ -17,7 +18,7 @@ use plixo_domain::ledger::{Book, Organisation, RowKey};
 use plixo_domain::retention::{Class, Retention};
 use plixo_envelope::KeyService;
 use plixo_lambda::http::Response;
-use plixo_staff::{Answered, Deed, Entered, Made, Not, Refusal};
+use plixo_staff::{Answered, Deed, Entered, Made, Not, Refusal, Visit};
 use plixo_store::{DueCount, Tables};
 
 use crate::shape::{DueShape, PreviewShape, RetentionShape};
@@ -64,14 +65,15 @@ pub(crate) async fn update<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) ->
 pub(crate) async fn preview<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
     let deed = about(staff, "retention.read");
     let days: BTreeMap<String, u16> = staff.taken(&deed, input::query(staff.request)).await?;
-    let visit = staff.desk.enter(&staff.caller, &staff.org, &deed, vec![RowKey::Holds]).await?;
+    let visit =
+        staff.desk.enter(&staff.caller, &staff.org, &deed, vec![RowKey::AuditKept, RowKey::Holds]).await?;
     let other = other(visit.book.clone(), &days);
     let other = staff.taken(&deed, other).await?;
     let holds = visit.book.get::<Holds>(&()).ok().flatten().cloned().unwrap_or_default();
     let now = staff.caller.now;
     let count = async |class: Class| match class {
         Class::AuditEvent => {
-            let days = log_days(&visit.org, &other.settings.retention, now);
+            let days = log_days(&visit, &other.settings.retention, now);
             let (due, held) = if holds.is_empty() { (days, 0) } else { (0, days) };
             Ok(DueCount { due, held, or_more: false })
         }
@@ -107,10 +109,11 @@ fn other(mut book: Book, days: &BTreeMap<String, u16>) -> Result<Organisation, F
     }
 }
 
-/// How many days of the audit log, as far as it is kept now, would not be kept by another policy.
-fn log_days(organisation: &Organisation, policy: &Retention, now: Timestamp) -> usize {
-    let kept =
-        organisation.settings.retention.due_since(Class::AuditEvent, now).max(made_at(&organisation.id));
-    let hours = kept.duration_until(policy.due_since(Class::AuditEvent, now)).as_hours();
+/// How many days of the audit log that are there still would not be kept by another policy.
+fn log_days(visit: &Visit, policy: &Retention, now: Timestamp) -> usize {
+    let day = |at: Timestamp| at.to_zoned(TimeZone::UTC).date();
+    let kept = visit.book.get::<AuditKept>(&()).ok().flatten();
+    let from = kept.map_or_else(|| day(made_at(&visit.org.id)), |kept| kept.from);
+    let hours = from.duration_until(day(policy.due_since(Class::AuditEvent, now))).as_hours();
     usize::try_from(hours / 24).unwrap_or_default()
 }

@@ -101,7 +101,7 @@ impl Asked {
         Self { body: Some(body), ..self }
     }
 
-    fn of(&self, world: &World) -> Answer {
+    fn request(&self) -> Request {
         let said = json!({"user": user(self.who).0, "session": "s1",
             "signed_in_at": "2026-06-15T11:00:00Z", "expires_at": "2026-07-15T13:00:00Z"});
         let (path, query) = self.path.split_once('?').unwrap_or((&self.path, ""));
@@ -118,13 +118,17 @@ impl Asked {
         if body.is_some() {
             headers.insert("content-type".to_owned(), "application/json".into());
         }
-        let request = serde_json::from_value(json!({
+        serde_json::from_value(json!({
             "headers": headers, "pathParameters": {"org": self.org, "id": id}, "rawQueryString": query,
             "body": body, "isBase64Encoded": false,
             "requestContext": {"requestId": "r1", "routeKey": format!("{} /v1/orgs/{{org}}/{route}", self.method),
                 "authorizer": {"lambda": said}, "http": {"sourceIp": "203.0.113.7", "userAgent": "test"}},
         }))
-        .unwrap();
+        .unwrap()
+    }
+
+    fn of(&self, world: &World) -> Answer {
+        let request = self.request();
         let line = Line { timestamp: self.at, ..Line::default() };
         let (response, _) = block_on(world.api().handle(&request, line));
         let whole = serde_json::to_value(&response).unwrap();

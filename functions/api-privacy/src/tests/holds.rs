@@ -1,3 +1,8 @@
+use std::task::Poll;
+
+use plixo_domain::hold::Holds;
+use plixo_store::CommitError;
+
 use super::*;
 
 #[test]
@@ -95,21 +100,57 @@ fn the_same_key_places_one_hold() {
     assert_eq!(world.got("legal-holds")["data"].as_array().unwrap().len(), 1);
 }
 
-#[test]
-fn what_a_hold_is_on_is_there_still_when_the_hold_is() {
-    let world = World::new();
-    let customer = world.customer(now(), 3);
+/// Erases a customer as whoever does it: in a transaction for which there is no hold.
+async fn erase(world: &World, customer: CustomerId) -> Result<(), CommitError> {
     let mut book = Book::default();
     let names = vec![RowKey::Holds, Customer::key(&customer)];
-    for (name, stored) in block_on(world.store().read(&world.orgs[0], names)).unwrap() {
+    for (name, stored) in world.store().read(&world.orgs[0], names).await.unwrap() {
         book.learn(name, stored);
     }
-    // An erasure that looked at the holds before there was this one.
-    world.made("legal-holds", json!({"customer_id": customer, "reason": "a dispute"}));
+    let holds = book.get::<Holds>(&()).unwrap().cloned().unwrap_or_default();
+    if holds.has_customer(&customer) {
+        return Err(CommitError::Conflict);
+    }
     let row = book.get::<Customer>(&customer).unwrap().unwrap().clone();
     book.put(Customer { erased: Some(Erased { at: now(), authority: Authority::Retention }), ..row })
         .unwrap();
-    book.check::<plixo_domain::hold::Holds>(&()).unwrap();
-    let erased = block_on(world.store().commit(&world.orgs[0], &book, None, &[], now()));
-    assert!(matches!(erased, Err(plixo_store::CommitError::Conflict)), "{erased:?}");
+    book.check::<Holds>(&()).unwrap();
+    world.store().commit(&world.orgs[0], &book, None, &[], now()).await
+}
+
+#[test]
+fn a_hold_comes_before_an_erasure_or_not_at_all() {
+    let mut seen = BTreeSet::new();
+    for polls in 0..12 {
+        let world = World::new();
+        let customer = world.customer(now(), 3);
+        let order = json!({"customer_id": customer, "reason": "a dispute"});
+        let (request, api) = (world.ask("POST", "legal-holds").saying(order).request(), world.api());
+        let line = Line { timestamp: now(), ..Line::default() };
+        // The hold is on its way so far, then the customer is erased, and then the hold goes on.
+        let (status, erased) = block_on(async {
+            let mut placing = std::pin::pin!(api.handle(&request, line));
+            let mut placed = None;
+            for _ in 0..polls {
+                if placed.is_none() {
+                    placed = std::future::poll_fn(|context| {
+                        Poll::Ready(match placing.as_mut().poll(context) {
+                            Poll::Ready((response, _)) => Some(response),
+                            Poll::Pending => None,
+                        })
+                    })
+                    .await;
+                }
+            }
+            let erased = erase(&world, customer).await;
+            let response = match placed {
+                Some(response) => response,
+                None => placing.await.0,
+            };
+            (response.status(), erased.is_ok())
+        });
+        assert!(matches!((status, erased), (201, false) | (409, true)), "after {polls}: {status} {erased}");
+        seen.insert(erased);
+    }
+    assert_eq!(seen.len(), 2, "both ways were tried");
 }
