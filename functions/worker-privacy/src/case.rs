@@ -17,7 +17,7 @@ use plixo_envelope::KeyService;
 use plixo_lambda::batch::TaskError;
 use plixo_store::{CommitError, StoreError, Tables, pause};
 
-use crate::{FUNCTION, Worker};
+use crate::{FUNCTION, Replayed, Worker};
 
 /// How often a change is done anew because somebody else changed a row meanwhile.
 const TRIES: u32 = 8;
@@ -25,6 +25,8 @@ const TRIES: u32 = 8;
 const READS: u32 = 4;
 /// The action of whatever is taken away of a customer: the field says of what kind, and the count how many.
 pub(crate) const ERASE: &str = "customer.erase";
+/// The action of an organisation's data key taken away.
+const DESTROY_KEY: &str = "organisation.erase";
 
 /// Why something did not come to its end.
 #[derive(Debug, thiserror::Error)]
@@ -203,6 +205,16 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
             }
         }
         Err(Stop::Later(format!("others changed the same rows {TRIES} times")))
+    }
+
+    /// Takes the organisation's data key away, if it has one.
+    pub(crate) async fn destroy_key(&self, case: &Case) -> Result<Replayed, Stop> {
+        let Some(version) = self.store.data_key(&case.org).await? else { return Ok(Replayed::Nothing) };
+        let event =
+            case.event(self.drawn()?, DESTROY_KEY, Object::new("organisation", case.org), &["data_key"]);
+        let (none, audit) = (Book::default(), [event]);
+        self.store.destroy_data_key(&case.org, version, &none, &audit, case.now).await?;
+        Ok(Replayed::Erased(1))
     }
 
     /// Changes a request, with an audit event; `None` where there is nothing to change. A request that is `unheld` is changed only

@@ -23,8 +23,14 @@ const SETTLES: Duration = Duration::from_secs(3);
 const ROUNDS: u32 = 20;
 
 impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K, O, S, Q> {
-    /// Notes that a request is begun: from then on nobody refuses it. `None` where it is over.
-    pub(crate) async fn begin(&self, case: &Case, id: &PrivacyId) -> Result<Option<PrivacyRequest>, Stop> {
+    /// Notes that a request is begun, if it is `unheld` only while no hold is on its customer: from then on nobody refuses it. `None`
+    /// where it is over.
+    pub(crate) async fn begin(
+        &self,
+        case: &Case,
+        id: &PrivacyId,
+        unheld: bool,
+    ) -> Result<Option<PrivacyRequest>, Stop> {
         let now = case.now;
         let begun = |request: &PrivacyRequest| {
             let is_new = request.begun.is_none() || request.held.is_some();
@@ -36,7 +42,7 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
             })
         };
         let told = ("privacy_request.begin", Outcome::Allowed, ["status"].as_slice());
-        if let Some(begun) = self.note(case, id, told, true, begun).await? {
+        if let Some(begun) = self.note(case, id, told, unheld, begun).await? {
             return Ok(Some(begun));
         }
         // An earlier attempt began it, or somebody refused it.
@@ -112,7 +118,7 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         Err(Stop::Later(format!("there was something left {ROUNDS} times")))
     }
 
-    async fn customer(&self, case: &Case, id: &CustomerId) -> Result<Option<Customer>, Stop> {
+    pub(crate) async fn customer(&self, case: &Case, id: &CustomerId) -> Result<Option<Customer>, Stop> {
         let read = self.store.read(&case.org, vec![Customer::key(id)]).await?;
         Ok(read.into_iter().find_map(|(_, row)| match row {
             Some((Row::Customer(customer), _)) => Some(customer),

@@ -2,6 +2,7 @@
 
 mod case;
 mod certify;
+mod collect;
 mod erase;
 mod sweep;
 #[cfg(test)]
@@ -138,7 +139,10 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         }
         match request.kind {
             PrivacyKind::Erasure => self.erase_as_requested(case, request).await,
-            PrivacyKind::Access => Ok("unknown"),
+            PrivacyKind::Access => {
+                case.customer = Some(request.customer);
+                self.collect(case, &request).await
+            }
         }
     }
 
@@ -150,7 +154,7 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         let id = request.id;
         case.customer = Some(request.customer);
         let erased = async {
-            let request = self.begin(case, &id).await?;
+            let request = self.begin(case, &id, true).await?;
             let Some(request) = request else { return Ok("nothing_to_do") };
             let authority = Authority::Request(request.id, request.requested_by.member);
             self.erase(case, request.customer, authority).await?;
@@ -199,12 +203,8 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
     /// # Errors
     /// [`TaskError`]: it can be done again from the beginning.
     pub async fn replay(&self, entry: &Erasure, line: &Line) -> Result<Replayed, TaskError> {
-        let Some(customer) = entry.customer else {
-            let gone = self.store.delete_data_key(&entry.org).await;
-            let gone = gone.map_err(Stop::from)?;
-            return Ok(if gone { Replayed::Erased(1) } else { Replayed::Nothing });
-        };
         let mut case = Case::new(entry.org, line.timestamp, line.request_id.clone());
+        let Some(customer) = entry.customer else { return Ok(self.destroy_key(&case).await?) };
         case.customer = Some(customer);
         let read = self.store.read(&case.org, vec![RowKey::Customer(customer)]).await.map_err(Stop::from)?;
         if !read.iter().any(|(_, row)| row.is_some()) {

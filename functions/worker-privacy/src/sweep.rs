@@ -27,13 +27,13 @@ use crate::case::{Case, Gone, Stop, unread};
 use crate::words::Words;
 
 /// So many rows are read, and changed, at once.
-const ROWS: usize = 20;
+pub(crate) const ROWS: usize = 20;
 /// So many payments are changed at once: each with the histories of its payers.
 const PAYMENTS: usize = 2;
 /// So many rows without a change are read at once.
-const PAGE: usize = 100;
+pub(crate) const PAGE: usize = 100;
 /// So many payloads are opened at once.
-const OPEN: usize = 16;
+pub(crate) const OPEN: usize = 16;
 /// After so long without an end, whoever ran an export is gone: see `worker-export`.
 const RUN: SignedDuration = SignedDuration::from_secs(360);
 /// An object that was written in spite of all is deleted once more for so long.
@@ -276,9 +276,14 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         }
     }
 
+    /// The text of an event, if it is kept still.
+    pub(crate) async fn text(&self, case: &Case, event: &WebhookEvent) -> Result<Option<String>, StoreError> {
+        self.store.payload(&case.org, event.id, &event.key, event.fingerprint, case.now).await
+    }
+
     /// Whether the text of an event is there, and names the customer.
     async fn names(&self, case: &Case, sweep: &Sweep, event: &WebhookEvent) -> Result<bool, Stop> {
-        match self.store.stored_payload(&case.org, event, case.now).await {
+        match self.text(case, event).await {
             Ok(text) => Ok(text.is_some_and(|text| sweep.words.are_in(&text))),
             // What nobody can read may as well go.
             Err(StoreError::Sealed(_) | StoreError::Corrupt(_)) => Ok(true),

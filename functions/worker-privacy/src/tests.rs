@@ -134,8 +134,9 @@ impl World {
         self.pay(&format!("pi_{word}0001"), Some(invoice), &link, word);
         self.pay(&format!("pi_{word}0002"), None, &link, word);
         let until = later(60 * 24);
+        let link_id = self.ids.make();
         self.put(PortalLink {
-            id: self.ids.make(),
+            id: link_id,
             invoice,
             made_by: Actor { kind: ActorKind::Member, id: "mem_1".to_owned(), role: None },
             made_at: now(),
@@ -189,7 +190,7 @@ impl World {
         let lines = vec![line("Chair".to_owned()), line(format!("For ADA {}: a table", word.to_uppercase()))];
         self.put(Invoice {
             id,
-            number: format!("INV-{}", self.ids.make::<plixo_domain::id::Invoice>()),
+            number: format!("INV-{id}"),
             customer_id,
             state: InvoiceState::Open,
             total: Money::new(24_000, "EUR".parse().unwrap()),
@@ -382,7 +383,9 @@ impl World {
                         serde_json::to_string(&block_on(store.open_payer(&org, it, now())).unwrap())
                     }
                     Row::WebhookEvent(it) => {
-                        Ok(block_on(store.stored_payload(&org, it, now())).unwrap().unwrap_or_default())
+                        Ok(block_on(store.payload(&org, it.id, &it.key, it.fingerprint, now()))
+                            .unwrap()
+                            .unwrap_or_default())
                     }
                     Row::Answer(it) => Ok(block_on(store.open_answer(&org, it, now())).unwrap()),
                     _ => Ok(String::new()),

@@ -622,24 +622,6 @@ impl<T: Tables, K: KeyService> Store<T, K> {
         }
     }
 
-    /// Takes an organisation's data key away: what is sealed under it opens for nobody any more, but for those who keep it in memory,
-    /// 5 minutes at most. False where there was none.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn delete_data_key(&self, org: &OrgId) -> Result<bool, StoreError> {
-        let key = keys::data_key(org);
-        if self.tables.get(vec![key.clone()]).await?.is_empty() {
-            return Ok(false);
-        }
-        let gone = Write { key, act: Act::Delete, guard: Guard::Anything };
-        match self.tables.write_all(vec![gone]).await {
-            Ok(()) => Ok(true),
-            Err(WriteError::Store(error)) => Err(error),
-            Err(WriteError::Conflict) => Ok(false),
-        }
-    }
-
     /// The organisation's keys, unwrapped; from memory for up to 5 minutes, unless they are `stale`.
     async fn keys(
         &self,
