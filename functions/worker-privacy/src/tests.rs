@@ -39,9 +39,12 @@ fn later(minutes: i64) -> Timestamp {
     now().saturating_add(SignedDuration::from_mins(minutes)).unwrap()
 }
 
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
+}
+
 fn block_on<T>(work: impl Future<Output = T>) -> T {
-    let mut runtime = tokio::runtime::Builder::new_current_thread();
-    runtime.enable_time().start_paused(true).build().unwrap().block_on(work)
+    runtime().block_on(work)
 }
 
 fn stripe(id: &str) -> ExternalRef {
@@ -476,7 +479,7 @@ fn nothing_of_an_erased_customer_can_be_read_and_nobody_else_loses_anything() {
     world
         .letters
         .put(&json!({"name": "ada canary"}).to_string(), &world.envelope(Ids::new(now(), [9; 10]).make()));
-    assert_eq!((world.lines_with(CANARY), world.lines_with("somebody")), (12 - 2, 7), "{}", world.readable());
+    assert_eq!((world.lines_with(CANARY), world.lines_with("somebody")), (11, 7), "{}", world.readable());
 
     let (done, outcome) = world.erase(now());
     assert_eq!(outcome, "erased", "{done:?}");
@@ -623,7 +626,8 @@ fn a_hold_that_is_placed_while_it_works_wins_from_then_on() {
         // It stops at that call; the hold is placed meanwhile, and it goes on.
         let work = worker.take(&message, line);
         let mut work = std::pin::pin!(work);
-        let reached = block_on(async {
+        let runtime = runtime();
+        let reached = runtime.block_on(async {
             let faults = world.faults.clone();
             std::future::poll_fn(|cx| {
                 if faults.calls() - begun >= n {
@@ -641,7 +645,7 @@ fn a_hold_that_is_placed_while_it_works_wins_from_then_on() {
         }
         world.hold(HeldBy::Customer(world.customer));
         let held = world.audited("customer.erase").len();
-        let (_, line) = block_on(work);
+        let (_, line) = runtime.block_on(work);
         let after = world.audited("customer.erase").len();
         assert_eq!(after, held, "{n}: what was to be committed is not, once the hold is there");
         assert!(matches!(line.outcome, "held" | "erased"), "{n}: {}", line.outcome);
@@ -668,7 +672,7 @@ fn an_export_that_is_being_written_fails_and_what_it_writes_late_goes() {
 fn who_is_not_due_is_not_forgotten() {
     let mut world = World::new();
     let task = PrivacyTaskOf::Forget(world.customer);
-    assert_eq!(world.take(task, later(60 * 24 * 729)).1, "nothing_to_do", "it owes something");
+    assert_eq!(world.take(task, later(60 * 24 * 731)).1, "nothing_to_do", "it owes something");
     let alone: CustomerId = world.ids.make();
     let name = Some("Ada Alone".to_owned());
     world.put(Customer::new(alone, Personal { name, ..Personal::default() }));
@@ -718,6 +722,92 @@ fn a_history_of_payers_forgets_the_customer() {
     assert_eq!(world.erase(now()).1, "erased");
     let left = world.row::<PayerHistory>(&payer).unwrap();
     assert_eq!(left.customers, [(world.other, 2)].into());
+}
+
+impl World {
+    fn access(&mut self) -> PrivacyRequest {
+        let id = self.ids.make();
+        let access = PrivacyRequest::new(id, PrivacyKind::Access, self.customer, self.by, now());
+        self.put(access.clone());
+        access
+    }
+
+    fn collected(&self, access: &PrivacyRequest) -> (serde_json::Value, String) {
+        let mut files = self.exports.dump();
+        let [json, html] = ["json", "html"].map(|end| files.remove(&access.object(&self.org, end)).unwrap());
+        (serde_json::from_slice(&json).unwrap(), String::from_utf8(html).unwrap())
+    }
+}
+
+#[test]
+fn everything_that_is_held_is_collected_for_programs_and_for_people() {
+    let mut world = World::new();
+    let access = world.access();
+    // A hold keeps nobody from knowing what is held.
+    world.hold(HeldBy::Customer(world.customer));
+    let (done, outcome) = world.take(PrivacyTaskOf::Request(access.id), now());
+    assert_eq!(outcome, "collected", "{done:?}");
+    let (json, html) = world.collected(&access);
+    assert_eq!(json["about"]["organisation"]["name"], "Nordlicht");
+    assert_eq!(json["customer"][0]["address"]["line1"], "canary Street 7");
+    assert_eq!(json["customer"][0]["external_ids"][0]["id"], "cus_canary0001");
+    assert_eq!(json["invoices"][0]["memo"], "Dear canary");
+    assert_eq!(json["invoices"][0]["lines"][1]["description"], "For ADA CANARY: a table");
+    let count = |name: &str| json[name].as_array().unwrap().len();
+    let lists =
+        ["customer", "invoices", "payments", "portal_links", "webhook_events", "retention", "legal_holds"];
+    assert_eq!(lists.map(count), [1, 1, 2, 1, 1, 8, 1]);
+    assert_eq!(count("privacy_requests"), 2);
+    assert!(
+        json["payments"].as_array().unwrap().iter().all(|it| it["payer"]["remittance"] == "thanks, canary")
+    );
+    assert!(json["webhook_events"][0]["text"].as_str().unwrap().contains("ADA.CANARY"));
+    let events = json["audit_events"].as_array().unwrap();
+    assert!(
+        events.iter().any(|it| it["action"] == "invoice.view" && it["ip"] == "203.0.113.7"),
+        "{events:?}"
+    );
+    for text in [
+        "Ada canary",
+        "Dear canary",
+        "For ADA CANARY: a table",
+        "thanks, canary",
+        "240.00 EUR",
+        "203.0.113.7",
+    ] {
+        assert!(html.contains(text), "{text}");
+    }
+    assert!(!json.to_string().contains("somebody") && !html.contains("somebody"), "nobody else is told of");
+    let done = world.row::<PrivacyRequest>(&access.id).unwrap().done.unwrap();
+    assert_eq!((done.files_until, done.certificate), (Some(later(7 * 24 * 60)), None));
+    assert_eq!(world.audited("privacy_request.collect").len(), 1);
+    assert_eq!(world.take(PrivacyTaskOf::Request(access.id), later(1)).1, "nothing_to_do");
+}
+
+#[test]
+fn whatever_fails_or_dies_what_is_held_is_collected_once() {
+    let mut origin = World::new();
+    let access = origin.access();
+    let task = PrivacyTaskOf::Request(access.id);
+    let calls = {
+        let world = origin.fork();
+        let before = world.faults.calls();
+        assert_eq!(world.take(task, now()).1, "collected");
+        world.faults.calls() - before
+    };
+    for n in 0..calls {
+        for fault in Fault::ALL {
+            let world = origin.fork();
+            world.faults.plan(n, fault);
+            let died = Duration::from_secs(300);
+            let _ = block_on(async { tokio::time::timeout(died, world.taking(task, now())).await });
+            world.faults.clear();
+            let (done, outcome) = world.take(task, later(30));
+            assert!(matches!(outcome, "collected" | "nothing_to_do"), "{n} {fault:?}: {done:?} {outcome}");
+            assert_eq!(world.collected(&access).0["payments"].as_array().unwrap().len(), 2, "{n} {fault:?}");
+            assert_eq!(world.audited("privacy_request.collect").len(), 1, "{n} {fault:?}");
+        }
+    }
 }
 
 #[test]
