@@ -419,6 +419,9 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
             };
             let (about, rest): (Vec<Held>, Vec<Held>) = held.into_iter().partition(is_about);
             others.extend(rest.into_iter().map(|letter| letter.receipt));
+            if about.is_empty() {
+                continue;
+            }
             let count = about.len();
             let told = self.take_away(case, "dead_letters", async |_: &mut Book| Ok(Gone::of(count))).await;
             for letter in about {

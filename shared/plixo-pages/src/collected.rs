@@ -110,7 +110,7 @@ mod tests {
         }
         assert_eq!((find("h1"), find("section > h2"), find("article dd"), find("article pre")), (1, 1, 1, 1));
         let shown: String = document.root_element().text().collect();
-        assert_eq!(shown.matches(evil).count(), 5, "it is shown as it is");
+        assert_eq!(shown.matches(evil).count(), 6, "it is shown as it is");
         assert!(page.contains("default-src 'none'"));
     }
 }
