@@ -6,7 +6,6 @@ use jiff::Timestamp;
 use plixo_domain::id::CustomerId;
 
 use crate::page::html;
-use crate::show;
 
 /// What the page ends with.
 const END: &str = "</main>\n</body>\n</html>\n";
