@@ -21,7 +21,7 @@ ANSWERING = (
     "PagesDocs", "PagesPortal", "PagesSignIn",
 )
 FUNCTIONS = (
-    *ANSWERING, "JobAuditSeal", "JobDataSources", "JobLinkKeyRotation", "JobRetention", "WebhookErp", "WebhookStripe", "WorkerCash", "WorkerErp", "WorkerExport", "WorkerPortalLinks", "WorkerStripe", "WorkerTotals",
+    *ANSWERING, "JobAuditSeal", "JobDataSources", "JobLinkKeyRotation", "JobRetention", "WebhookErp", "WebhookStripe", "WorkerCash", "WorkerErp", "WorkerExport", "WorkerPortalLinks", "WorkerPrivacy", "WorkerStripe", "WorkerTotals",
 )
 # Who speaks to Stripe, or to ERPs.
 OUTSIDE = ("ApiWebhooks", "PagesConsole", "PagesPortal", "WorkerErp", "WorkerPortalLinks")
@@ -54,7 +54,7 @@ SUPPRESSIONS = (
         "`encrypted` asks for it.",
     ),
     Suppression(
-        "CKV_AWS_115", ("WorkerCash", "WorkerErp", "WorkerExport", "WorkerStripe"),
+        "CKV_AWS_115", ("WorkerCash", "WorkerErp", "WorkerExport", "WorkerPrivacy", "WorkerStripe"),
         "Its event source bounds its concurrency, as our rule `queue-consumer` asks; a reservation below that bound "
         "would throttle, and count attempts against events that nobody looked at.",
     ),
@@ -90,7 +90,7 @@ SUPPRESSIONS = (
         "and keep, and no boundary.",
     ),
     Suppression(
-        "ES1001", ("WorkerCashCash", "WorkerErpUpkeep", "WorkerErpErpEvents", "WorkerExportExport", "WorkerStripeStripeEvents"),
+        "ES1001", ("WorkerCashCash", "WorkerErpUpkeep", "WorkerErpErpEvents", "WorkerExportExport", "WorkerPrivacyPrivacy", "WorkerStripeStripeEvents"),
         "Failure destinations are for streams; a queue's failed messages go where its redrive policy says.",
     ),
     Suppression(

@@ -86,7 +86,7 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<Value> {
 }
 
 /// The key of a text, or of the file of that name.
-fn read_key(text: &str, log: Option<&str>) -> anyhow::Result<PublicKey> {
+pub(crate) fn read_key(text: &str, log: Option<&str>) -> anyhow::Result<PublicKey> {
     let from_file = std::fs::read_to_string(text).ok();
     let key = from_file.as_deref().unwrap_or(text).trim();
     if let Ok(key) = key.parse::<PublicKey>() {

@@ -1,9 +1,11 @@
 #![doc = include_str!("../README.md")]
 
 mod audit;
+mod certificate;
 mod demo;
 mod operator;
 mod password;
+mod restore;
 mod totals;
 
 use clap::{Parser, Subcommand};
@@ -20,12 +22,18 @@ enum Command {
     /// The audit log.
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Certificates of erasure.
+    #[command(subcommand)]
+    Certificate(certificate::Command),
     /// Demo organisations, for a stack that nobody relies on.
     #[command(subcommand)]
     Demo(demo::Command),
     /// Who runs the platform.
     #[command(subcommand)]
     Operator(operator::Command),
+    /// After a restore.
+    #[command(subcommand)]
+    Restore(restore::Command),
     /// The sums that overviews show.
     #[command(subcommand)]
     Totals(totals::Command),
@@ -35,8 +43,10 @@ enum Command {
 async fn main() -> anyhow::Result<()> {
     let answer = match Cli::parse().command {
         Command::Audit(command) => audit::run(command).await?,
+        Command::Certificate(command) => certificate::run(command)?,
         Command::Demo(command) => demo::run(command).await?,
         Command::Operator(command) => operator::run(command).await?,
+        Command::Restore(command) => return restore::run(command).await,
         Command::Totals(command) => totals::run(command).await?,
     };
     println!("{answer:#}");

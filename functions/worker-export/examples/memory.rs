@@ -114,6 +114,10 @@ impl Objects for Sink {
     async fn delete(&self, _: &str) -> Result<(), AwsError> {
         Ok(())
     }
+    async fn list(&self, _: &str, _: Option<&str>) -> Result<(Vec<String>, bool), AwsError> {
+        Ok((Vec::new(), false))
+    }
+
     async fn presign(&self, _: &str, _: &str, _: Duration) -> Result<String, AwsError> {
         Ok(String::new())
     }

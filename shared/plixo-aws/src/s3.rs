@@ -64,6 +64,16 @@ pub trait Objects: Send + Sync {
     /// [`AwsError`]: nobody knows whether it is gone.
     fn delete(&self, key: &str) -> impl Future<Output = Result<(), AwsError>> + Send;
 
+    /// The keys that begin with `prefix` and come after `after`, in their order: up to 1,000, and whether there are more.
+    ///
+    /// # Errors
+    /// [`AwsError`].
+    fn list(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+    ) -> impl Future<Output = Result<(Vec<String>, bool), AwsError>> + Send;
+
     /// An address at which whoever has it gets the object for so long, as a file of that name. It does not look whether
     /// the object is there.
     ///
@@ -227,6 +237,15 @@ impl Objects for Bucket {
     async fn delete(&self, key: &str) -> Result<(), AwsError> {
         let asked = self.client.delete_object().bucket(&self.name).key(key);
         asked.send().await.map(drop).map_err(|error| from_sdk(SERVICE, error))
+    }
+
+    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<(Vec<String>, bool), AwsError> {
+        let asked = self.client.list_objects_v2().bucket(&self.name).prefix(prefix);
+        let listed = asked.set_start_after(after.map(str::to_owned)).send().await;
+        let listed = listed.map_err(|error| from_sdk(SERVICE, error))?;
+        let more = listed.is_truncated.unwrap_or_default();
+        let keys = listed.contents.unwrap_or_default().into_iter().filter_map(|object| object.key);
+        Ok((keys.collect(), more))
     }
 
     async fn presign(&self, key: &str, file_name: &str, good_for: Duration) -> Result<String, AwsError> {

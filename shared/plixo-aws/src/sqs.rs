@@ -1,5 +1,7 @@
 //! The queue between a receiver and its worker.
 
+use std::time::Duration;
+
 use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{MessageAttributeValue, QueueAttributeName};
@@ -21,7 +23,44 @@ pub trait SendMessage: Send + Sync {
     ) -> impl Future<Output = Result<String, AwsError>> + Send;
 }
 
-/// A queue that is sent to.
+/// A message that somebody holds: until its time is over, nobody else gets it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// By which it is deleted or given back.
+    pub receipt: String,
+    /// Its text.
+    pub body: String,
+    /// The text of the attribute that was asked for.
+    pub attribute: Option<String>,
+}
+
+/// The port to a queue of which somebody looks through what is in it.
+pub trait LookThrough: Send + Sync {
+    /// Up to ten messages, each with that attribute, which nobody else gets for so long, whole seconds. Those that somebody else
+    /// holds are not among them.
+    ///
+    /// # Errors
+    /// [`AwsError`].
+    fn hold(
+        &self,
+        attribute: &str,
+        hidden_for: Duration,
+    ) -> impl Future<Output = Result<Vec<Held>, AwsError>> + Send;
+
+    /// Takes a message that is held away for good.
+    ///
+    /// # Errors
+    /// [`AwsError`]: nobody knows whether it is gone.
+    fn delete(&self, receipt: &str) -> impl Future<Output = Result<(), AwsError>> + Send;
+
+    /// Lets others have a message again that is held.
+    ///
+    /// # Errors
+    /// [`AwsError`]: they have it when its time is over.
+    fn give_back(&self, receipt: &str) -> impl Future<Output = Result<(), AwsError>> + Send;
+}
+
+/// A queue that is sent to, or looked through.
 #[derive(Debug, Clone)]
 pub struct Queue {
     client: Client,
@@ -67,5 +106,35 @@ impl SendMessage for Queue {
             .message_attributes(name, value);
         let sent = message.send().await.map_err(|error| from_sdk(SERVICE, error))?;
         Ok(sent.message_id.unwrap_or_default())
+    }
+}
+
+impl LookThrough for Queue {
+    async fn hold(&self, attribute: &str, hidden_for: Duration) -> Result<Vec<Held>, AwsError> {
+        let seconds = i32::try_from(hidden_for.as_secs()).unwrap_or(i32::MAX);
+        // Without a second to wait, SQS asks a part of its servers, and finds nothing though there is something.
+        let asked = self.client.receive_message().queue_url(&self.url).wait_time_seconds(1);
+        let asked = asked.max_number_of_messages(10).visibility_timeout(seconds);
+        let received = asked.message_attribute_names(attribute).send().await;
+        let received = received.map_err(|error| from_sdk(SERVICE, error))?;
+        let held = received.messages.unwrap_or_default().into_iter().map(|message| {
+            let of = message.message_attributes.unwrap_or_default().remove(attribute);
+            Held {
+                receipt: message.receipt_handle.unwrap_or_default(),
+                body: message.body.unwrap_or_default(),
+                attribute: of.and_then(|value| value.string_value),
+            }
+        });
+        Ok(held.collect())
+    }
+
+    async fn delete(&self, receipt: &str) -> Result<(), AwsError> {
+        let asked = self.client.delete_message().queue_url(&self.url).receipt_handle(receipt);
+        asked.send().await.map(drop).map_err(|error| from_sdk(SERVICE, error))
+    }
+
+    async fn give_back(&self, receipt: &str) -> Result<(), AwsError> {
+        let asked = self.client.change_message_visibility().queue_url(&self.url).receipt_handle(receipt);
+        asked.visibility_timeout(0).send().await.map(drop).map_err(|error| from_sdk(SERVICE, error))
     }
 }

@@ -6,6 +6,7 @@ mod assets;
 mod audit;
 mod cash;
 mod chart;
+mod collected;
 mod customers;
 mod exports;
 mod form;
@@ -31,6 +32,7 @@ pub use cash::{
     CashPage, CashPayment, CashPlace, CashWork, Left, SuggestedAllocation, Suggestion, Suggestions, Undo,
     UndoAllocation,
 };
+pub use collected::{CollectedEntry, CollectedHead, CollectedSection};
 pub use customers::{CustomerForm, CustomerList, CustomerPage, CustomerRow};
 pub use exports::{ExportForm, ExportList, ExportPage, ExportRow};
 pub use form::{Choice, Errors, Paging};

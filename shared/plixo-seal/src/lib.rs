@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod certificate;
 mod chain;
 mod checkpoint;
 mod entry;
@@ -12,6 +13,7 @@ mod tests;
 mod tree;
 mod verify;
 
+pub use certificate::{Certificate, CertificateError};
 pub use chain::{Head, SealError};
 pub use checkpoint::{Checkpoint, CheckpointError, Span};
 pub use entry::Entry;

@@ -1,3 +1,4 @@
+mod certificate;
 mod chain;
 mod file;
 mod note;

@@ -17,7 +17,7 @@ use plixo_domain::ledger::{
 };
 use plixo_domain::people::{Member, UserId};
 use plixo_domain::privacy::PrivacyRequest;
-use plixo_domain::webhook::{EventKey, Fingerprint};
+use plixo_domain::webhook::{EventKey, Fingerprint, WebhookEvent};
 use plixo_envelope::{
     KeyFailure, KeyId, KeyRef, KeyService, Keyring, Limits, MAX_AGE, OrganisationKeys, Place, Sealed,
     WrappedKey, WrappedKeys,
@@ -78,6 +78,8 @@ const MAX_WRITES: usize = 100;
 const MAX_REMEMBERED: usize = 1_000;
 /// More than any webhook body is.
 const MAX_PAYLOAD: usize = 2 << 20;
+/// As many pieces as that becomes, where it does not get smaller.
+const MAX_PIECES: usize = MAX_PAYLOAD / PIECE + 2;
 
 /// The store of a stack: its tables, and its organisations' keys.
 #[derive(Debug)]
@@ -430,6 +432,31 @@ impl<T: Tables, K: KeyService> Store<T, K> {
         }
         Ok(self.tables.write_all(writes).await?)
     }
+
+    /// [`Self::commit`], and in the same transaction takes the payloads of these events away, each of which is there. It is a
+    /// conflict where one is gone already. At most [`MOST_PAYLOADS`](Self::MOST_PAYLOADS).
+    ///
+    /// # Errors
+    /// [`CommitError`].
+    pub async fn delete_payloads(
+        &self,
+        org: &OrgId,
+        book: &Book,
+        events: &[WebhookEvent],
+        audit: &[AuditEvent],
+        now: Timestamp,
+    ) -> Result<(), CommitError> {
+        let piece = |event: &WebhookEvent, n| {
+            let key = keys::payload(org, &event.key, event.fingerprint, n);
+            let guard = if n == 0 { Guard::Version(1) } else { Guard::Anything };
+            Write { key, act: Act::Delete, guard }
+        };
+        let gone = events.iter().flat_map(|event| (0..MAX_PIECES).map(move |n| piece(event, n)));
+        self.commit_with(org, book, None, gone.collect(), audit, now).await
+    }
+
+    /// So many payloads are taken away at once.
+    pub const MOST_PAYLOADS: usize = 10;
 
     /// The text of an event's payload; `None` if it is not, or no longer, kept. [`Store::payload_shown`] is for whoever shows it.
     ///

@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex};
 
 use plixo_aws::AwsError;
 use plixo_aws::secrets::{KeepSecret, ReadSecret, RotateSecret};
-use plixo_aws::sqs::SendMessage;
+use plixo_aws::sqs::{Held, LookThrough, SendMessage};
 use plixo_domain::secret::Secret;
 use plixo_envelope::{GeneratedKey, KeyFailure, KeyService, Secret as Key32};
 use plixo_store::{
@@ -422,5 +422,74 @@ impl SendMessage for FakeQueue {
             Ok(format!("m{}", sent.len()))
         };
         self.faults.call(down, take).await
+    }
+}
+
+/// A queue that is looked through: each message, with whether somebody holds it.
+#[derive(Debug, Clone, Default)]
+pub struct FakeLetters {
+    messages: Arc<Mutex<BTreeMap<String, (Held, bool)>>>,
+    faults: Faults,
+}
+
+impl FakeLetters {
+    /// An empty queue, whose calls go wrong as planned.
+    #[must_use]
+    pub fn new(faults: Faults) -> Self {
+        Self { messages: Arc::default(), faults }
+    }
+
+    /// Puts a message in.
+    pub fn put(&self, body: &str, attribute: &str) {
+        let mut messages = self.messages.lock().unwrap();
+        let receipt = format!("r{}", messages.len());
+        let (body, attribute) = (body.to_owned(), Some(attribute.to_owned()));
+        messages.insert(receipt.clone(), (Held { receipt, body, attribute }, false));
+    }
+
+    /// The bodies of its messages, and whether somebody holds each.
+    #[must_use]
+    pub fn dump(&self) -> Vec<(String, bool)> {
+        let messages = self.messages.lock().unwrap();
+        messages.values().map(|(message, is_held)| (message.body.clone(), *is_held)).collect()
+    }
+
+    /// The time of all that is held is over.
+    pub fn let_go(&self) {
+        self.messages.lock().unwrap().values_mut().for_each(|(_, is_held)| *is_held = false);
+    }
+}
+
+impl LookThrough for FakeLetters {
+    async fn hold(&self, _: &str, _: std::time::Duration) -> Result<Vec<Held>, AwsError> {
+        let hold = || {
+            let mut messages = self.messages.lock().unwrap();
+            let free = messages.values_mut().filter(|(_, is_held)| !is_held).take(10);
+            Ok(free
+                .map(|(message, is_held)| {
+                    *is_held = true;
+                    message.clone()
+                })
+                .collect())
+        };
+        self.faults.call(|| unavailable("SQS"), hold).await
+    }
+
+    async fn delete(&self, receipt: &str) -> Result<(), AwsError> {
+        let delete = || {
+            self.messages.lock().unwrap().remove(receipt);
+            Ok(())
+        };
+        self.faults.call(|| unavailable("SQS"), delete).await
+    }
+
+    async fn give_back(&self, receipt: &str) -> Result<(), AwsError> {
+        let give = || {
+            if let Some((_, is_held)) = self.messages.lock().unwrap().get_mut(receipt) {
+                *is_held = false;
+            }
+            Ok(())
+        };
+        self.faults.call(|| unavailable("SQS"), give).await
     }
 }

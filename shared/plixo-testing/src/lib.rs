@@ -17,7 +17,7 @@ mod stripe;
 pub use audit::audit_log;
 pub use directory::FakeDirectory;
 pub use erp::{AskedErp, FakeErp};
-pub use fakes::{FakeKms, FakeQueue, FakeTables, FakeVault, entropy};
+pub use fakes::{FakeKms, FakeLetters, FakeQueue, FakeTables, FakeVault, entropy};
 pub use faults::{Fault, Faults};
 pub use mail::FakeMail;
 pub use mint::Mint;

@@ -95,6 +95,17 @@ impl Objects for FakeBucket {
         .await
     }
 
+    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<(Vec<String>, bool), AwsError> {
+        self.call(|| {
+            let objects = self.objects.lock().unwrap();
+            let wanted = objects.keys().filter(|key| key.starts_with(prefix));
+            let mut wanted = wanted.filter(|key| after.is_none_or(|after| key.as_str() > after)).cloned();
+            let keys: Vec<_> = wanted.by_ref().take(1_000).collect();
+            Ok((keys, wanted.next().is_some()))
+        })
+        .await
+    }
+
     async fn presign(&self, key: &str, file_name: &str, good_for: Duration) -> Result<String, AwsError> {
         // Signing asks nobody.
         let seconds = good_for.as_secs();

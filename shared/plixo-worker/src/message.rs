@@ -29,14 +29,22 @@ impl Delivery {
     pub fn read(message: &Message) -> Result<Self, &'static str> {
         let attribute =
             message.attribute(Envelope::ATTRIBUTE).ok_or("the message has no `plixo` attribute")?;
+        Self::of(attribute, &message.body)
+    }
+
+    /// Reads a message of that attribute and that body.
+    ///
+    /// # Errors
+    /// Why no try will ever read it.
+    pub fn of(attribute: &str, body: &str) -> Result<Self, &'static str> {
         let envelope: Envelope =
             serde_json::from_str(attribute).map_err(|_| "the `plixo` attribute is no envelope")?;
         if envelope.v != Envelope::VERSION {
             return Err("the message has a version that this worker does not read");
         }
         let text = match envelope.encoding {
-            Encoding::Identity => message.body.clone(),
-            Encoding::Lz4 => unpack(&message.body).ok_or("the message does not unpack")?,
+            Encoding::Identity => body.to_owned(),
+            Encoding::Lz4 => unpack(body).ok_or("the message does not unpack")?,
         };
         Ok(Self { envelope: Arc::new(envelope), text: text.into() })
     }

@@ -1,0 +1,257 @@
+//! One customer's case: what is done in it, under which conditions, and what is counted.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use plixo_aws::AwsError;
+use plixo_aws::s3::Objects;
+use plixo_aws::sign::Sign;
+use plixo_aws::sqs::LookThrough;
+use plixo_domain::audit::{Actor, ActorKind, AuditEvent, Object, Outcome};
+use plixo_domain::hold::Holds;
+use plixo_domain::id::{AuditId, CustomerId, Ids, OrgId, PrivacyId};
+use plixo_domain::ledger::{Book, Customer, Kept, Personal, Private, Row, Unread};
+use plixo_domain::privacy::PrivacyRequest;
+use plixo_domain::webhook::WebhookEvent;
+use plixo_envelope::KeyService;
+use plixo_lambda::batch::TaskError;
+use plixo_store::{CommitError, StoreError, Tables, pause};
+
+use crate::{FUNCTION, Replayed, Worker};
+
+/// How often a change is done anew because somebody else changed a row meanwhile.
+const TRIES: u32 = 8;
+/// How often more rows turn out to be needed.
+const READS: u32 = 4;
+/// The action of whatever is taken away of a customer: the field says of what kind, and the count how many.
+pub(crate) const ERASE: &str = "customer.erase";
+/// The action of an organisation's data key taken away.
+const DESTROY_KEY: &str = "organisation.erase";
+
+/// Why something did not come to its end.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Stop {
+    #[error("a legal hold is on the customer")]
+    Held,
+    #[error("{0}")]
+    Later(String),
+    #[error("{0}")]
+    Never(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Aws(#[from] AwsError),
+}
+
+impl Stop {
+    pub(crate) fn outcome(&self) -> &'static str {
+        match self {
+            Self::Held => "held",
+            Self::Later(_) => "goes_on",
+            Self::Never(_) => "unreadable",
+            Self::Store(error) if error.is_passing() => "unavailable",
+            Self::Store(_) => "store_refused",
+            Self::Aws(_) => "unavailable",
+        }
+    }
+}
+
+impl From<Stop> for TaskError {
+    fn from(stop: Stop) -> Self {
+        match &stop {
+            Stop::Never(_) => Self::Permanent(stop.to_string()),
+            Stop::Store(error) if !error.is_passing() => Self::Permanent(stop.to_string()),
+            _ => Self::Retryable(stop.to_string()),
+        }
+    }
+}
+
+impl From<CommitError> for Stop {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Conflict => Self::Later("others changed the same rows".to_owned()),
+            CommitError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+/// A piece of work about one customer.
+#[derive(Debug)]
+pub(crate) struct Case {
+    pub(crate) org: OrgId,
+    pub(crate) customer: Option<CustomerId>,
+    pub(crate) now: Timestamp,
+    pub(crate) request_id: String,
+    /// What was erased, each with the audit event that tells of it.
+    pub(crate) told: BTreeMap<AuditId, (String, u64)>,
+}
+
+impl Case {
+    pub(crate) fn new(org: OrgId, now: Timestamp, request_id: String) -> Self {
+        Self { org, customer: None, now, request_id, told: BTreeMap::new() }
+    }
+
+    /// How many things were erased.
+    pub(crate) fn erased(&self) -> u64 {
+        self.told.values().fold(0, |sum, (_, count)| sum.saturating_add(*count))
+    }
+
+    fn event(&self, drawn: [u8; 32], action: &str, object: Object, fields: &[&str]) -> AuditEvent {
+        AuditEvent {
+            id: Ids::drawn(self.now, drawn).make(),
+            at: self.now,
+            actor: Actor { kind: ActorKind::Function, id: FUNCTION.to_owned(), role: None },
+            origin: Private::default(),
+            customer: None,
+            action: action.to_owned(),
+            object,
+            outcome: Outcome::Allowed,
+            fields: fields.iter().map(|name| (*name).to_owned()).collect(),
+            request_id: self.request_id.clone(),
+            count: None,
+        }
+    }
+}
+
+/// What is taken away in one transaction.
+#[derive(Debug, Default)]
+pub(crate) struct Gone {
+    /// How many things.
+    pub(crate) count: u64,
+    /// Payloads among them.
+    pub(crate) payloads: Vec<WebhookEvent>,
+}
+
+impl Gone {
+    pub(crate) fn of(count: usize) -> Self {
+        Self { count: u64::try_from(count).unwrap_or(u64::MAX), payloads: Vec::new() }
+    }
+}
+
+impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K, O, S, Q> {
+    fn drawn(&self) -> Result<[u8; 32], Stop> {
+        Ok((self.entropy)().ok_or(StoreError::NoRandomness)?)
+    }
+
+    /// What holds hold, in a book in which they are read; stops where they hold the customer.
+    pub(crate) async fn unheld(&self, case: &Case) -> Result<(Holds, Book), Stop> {
+        let (holds, book) = self.store.holds(&case.org).await?;
+        if let Some(customer) = case.customer {
+            let row = Row::Customer(Customer::new(customer, Personal::default()));
+            if self.store.held(&case.org, &holds, &[&row]).await?.contains(&true) {
+                return Err(Stop::Held);
+            }
+        }
+        Ok((holds, book))
+    }
+
+    /// Does something that may need more rows than are read.
+    pub(crate) async fn told<R>(
+        &self,
+        org: &OrgId,
+        book: &mut Book,
+        work: impl Fn(&mut Book) -> Result<R, Unread>,
+    ) -> Result<R, Stop> {
+        for _ in 0..READS {
+            match work(book) {
+                Ok(done) => return Ok(done),
+                Err(Unread(names)) => {
+                    let read = self.store.read(org, names).await?;
+                    read.into_iter().for_each(|(name, stored)| book.learn(name, stored));
+                }
+            }
+        }
+        Err(Stop::Never("it needs ever more rows".to_owned()))
+    }
+
+    /// Takes something away of the customer, in one transaction with its audit event, and only while no hold keeps it: what is done to
+    /// the book is done anew where somebody changed a row meanwhile. How many things went.
+    pub(crate) async fn take_away(
+        &self,
+        case: &mut Case,
+        kind: &'static str,
+        work: impl AsyncFn(&mut Book) -> Result<Gone, Stop>,
+    ) -> Result<u64, Stop> {
+        let customer = case.customer.ok_or_else(|| Stop::Never("nobody is to be erased".to_owned()))?;
+        for tried in 0..TRIES {
+            let drawn = self.drawn()?;
+            let (holds, mut book) = self.unheld(case).await?;
+            let Gone { count, payloads } = work(&mut book).await?;
+            if count == 0 {
+                return Ok(0);
+            }
+            // A payment may be of an invoice that is held, and is somebody else's.
+            let rows: Vec<Row> = book.changes().map(|(_, row, _)| row.clone()).collect();
+            let payments: Vec<&Row> = rows.iter().filter(|row| matches!(row, Row::Payment(_))).collect();
+            if self.store.held(&case.org, &holds, &payments).await?.contains(&true) {
+                return Err(Stop::Held);
+            }
+            book.check::<Holds>(&()).map_err(unread)?;
+            let mut event = case.event(drawn, ERASE, Object::new("customer", customer), &[kind]);
+            event.count = Some(u32::try_from(count).unwrap_or(u32::MAX));
+            let (id, audit) = (event.id, [event]);
+            let written = if payloads.is_empty() {
+                self.store.commit(&case.org, &book, None, &audit, case.now).await
+            } else {
+                self.store.delete_payloads(&case.org, &book, &payloads, &audit, case.now).await
+            };
+            match written {
+                Ok(()) => {
+                    case.told.insert(id, (kind.to_owned(), count));
+                    return Ok(count);
+                }
+                Err(CommitError::Conflict) => tokio::time::sleep(pause(tried, drawn)).await,
+                Err(CommitError::Store(error)) => return Err(error.into()),
+            }
+        }
+        Err(Stop::Later(format!("others changed the same rows {TRIES} times")))
+    }
+
+    /// Takes the organisation's data key away, if it has one.
+    pub(crate) async fn destroy_key(&self, case: &Case) -> Result<Replayed, Stop> {
+        let Some(version) = self.store.data_key(&case.org).await? else { return Ok(Replayed::Nothing) };
+        let event =
+            case.event(self.drawn()?, DESTROY_KEY, Object::new("organisation", case.org), &["data_key"]);
+        let (none, audit) = (Book::default(), [event]);
+        self.store.destroy_data_key(&case.org, version, &none, &audit, case.now).await?;
+        Ok(Replayed::Erased(1))
+    }
+
+    /// Changes a request, with an audit event; `None` where there is nothing to change. A request that is `unheld` is changed only
+    /// while no hold is on its customer.
+    pub(crate) async fn note(
+        &self,
+        case: &Case,
+        id: &PrivacyId,
+        (action, outcome, fields): (&str, Outcome, &[&str]),
+        unheld: bool,
+        change: impl Fn(&PrivacyRequest) -> Option<PrivacyRequest>,
+    ) -> Result<Option<PrivacyRequest>, Stop> {
+        for tried in 0..TRIES {
+            let drawn = self.drawn()?;
+            let mut book = if unheld { self.unheld(case).await?.1 } else { Book::default() };
+            for (name, stored) in self.store.read(&case.org, vec![PrivacyRequest::key(id)]).await? {
+                book.learn(name, stored);
+            }
+            let request = book.get::<PrivacyRequest>(id).map_err(unread)?;
+            let Some(request) = request.and_then(&change) else { return Ok(None) };
+            book.put(request.clone()).map_err(unread)?;
+            if unheld {
+                book.check::<Holds>(&()).map_err(unread)?;
+            }
+            let mut event = case.event(drawn, action, Object::new("privacy_request", id), fields);
+            event.outcome = outcome;
+            match self.store.commit(&case.org, &book, None, &[event], case.now).await {
+                Ok(()) => return Ok(Some(request)),
+                Err(CommitError::Conflict) => tokio::time::sleep(pause(tried, drawn)).await,
+                Err(CommitError::Store(error)) => return Err(error.into()),
+            }
+        }
+        Err(Stop::Later(format!("others changed the same request {TRIES} times")))
+    }
+}
+
+/// What was not read though it was asked for.
+pub(crate) fn unread(Unread(names): Unread) -> Stop {
+    Stop::Never(format!("{} rows are unread", names.len()))
+}

@@ -1,0 +1,128 @@
+//! Erasing a customer: first the entry in the erasure ledger, then everything that names it, and it itself in between.
+
+use std::time::Duration;
+
+use plixo_aws::s3::Objects;
+use plixo_aws::sign::Sign;
+use plixo_aws::sqs::LookThrough;
+use plixo_domain::audit::Outcome;
+use plixo_domain::id::{CustomerId, PrivacyId};
+use plixo_domain::ledger::{Customer, Erased, Kept, Personal, Row, erase_customer};
+use plixo_domain::privacy::{Authority, PrivacyRequest};
+use plixo_envelope::KeyService;
+use plixo_store::Tables;
+
+use crate::Worker;
+use crate::case::{Case, Gone, Stop};
+use crate::sweep::Sweep;
+use crate::words::Words;
+
+/// What was under way when the customer became a tombstone is committed after so long, and lists have heard of it.
+const SETTLES: Duration = Duration::from_secs(3);
+/// So often is looked whether anything is left.
+const ROUNDS: u32 = 20;
+
+impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K, O, S, Q> {
+    /// Notes that a request is begun, if it is `unheld` only while no hold is on its customer: from then on nobody refuses it. `None`
+    /// where it is over.
+    pub(crate) async fn begin(
+        &self,
+        case: &Case,
+        id: &PrivacyId,
+        unheld: bool,
+    ) -> Result<Option<PrivacyRequest>, Stop> {
+        let now = case.now;
+        let begun = |request: &PrivacyRequest| {
+            let is_new = request.begun.is_none() || request.held.is_some();
+            let begun = Some(request.begun.unwrap_or(now));
+            (request.status().is_open() && is_new).then(|| PrivacyRequest {
+                begun,
+                held: None,
+                ..request.clone()
+            })
+        };
+        let told = ("privacy_request.begin", Outcome::Allowed, ["status"].as_slice());
+        if let Some(begun) = self.note(case, id, told, unheld, begun).await? {
+            return Ok(Some(begun));
+        }
+        // An earlier attempt began it, or somebody refused it.
+        let read = self.store.read(&case.org, vec![PrivacyRequest::key(id)]).await?;
+        let request = read.into_iter().find_map(|(_, row)| match row {
+            Some((Row::PrivacyRequest(request), _)) => Some(request),
+            _ => None,
+        });
+        Ok(request.filter(|request| request.status().is_open()))
+    }
+
+    /// Notes that a hold stands in a request's way.
+    pub(crate) async fn note_held(&self, case: &Case, id: &PrivacyId) -> Result<(), Stop> {
+        let held = |request: &PrivacyRequest| {
+            let is_new = request.status().is_open() && request.held.is_none();
+            is_new.then(|| PrivacyRequest { held: Some(case.now), ..request.clone() })
+        };
+        let told = ("privacy_request.hold", Outcome::Denied, ["status"].as_slice());
+        self.note(case, id, told, false, held).await.map(drop)
+    }
+
+    /// Erases a customer. It may be done again at any time, from wherever an earlier attempt came to: what is gone is not found.
+    pub(crate) async fn erase(
+        &self,
+        case: &mut Case,
+        customer: CustomerId,
+        authority: Authority,
+    ) -> Result<(), Stop> {
+        self.unheld(case).await?;
+        let row = self.customer(case, &customer).await?;
+        let entry = Self::entry(case, customer, authority.clone());
+        let text = serde_json::to_vec(&entry).map_err(|error| Stop::Never(error.to_string()))?;
+        self.checkpoints.put_if_absent(&entry.object(), "application/json", text).await?;
+
+        // What is personal is known only until the customer is a tombstone, and by it the words of others are searched: that comes
+        // first. An attempt that finds the tombstone knows ids alone, and leaves no words at all.
+        let personal = match &row {
+            Some(row) if row.erased.is_none() => {
+                Some(self.store.open_personal(&case.org, row, case.now).await?)
+            }
+            _ => None,
+        };
+        let row = row.unwrap_or_else(|| Customer::new(customer, Personal::default()));
+        let words = Words::new(&row, personal.as_ref().unwrap_or(&Personal::default()));
+        let mut sweep = Sweep { customer: row, personal, words, waits: false };
+        if sweep.personal.is_some() {
+            self.sweep(case, &mut sweep).await?;
+            let (org, erased) = (case.org, Erased { at: case.now, authority });
+            let buried = self
+                .take_away(case, "personal_data", async |book| {
+                    let bury = |book: &mut _| erase_customer(book, &customer, erased.clone());
+                    Ok(Gone::of(usize::from(self.told(&org, book, bury).await?)))
+                })
+                .await?;
+            if buried > 0 {
+                tokio::time::sleep(SETTLES).await;
+            }
+            // A name at a provider that came meanwhile is found by the tombstone.
+            if let Some(row) = self.customer(case, &customer).await? {
+                sweep.words.learn(&row);
+                sweep.customer = row;
+            }
+        }
+        for _ in 0..ROUNDS {
+            if self.sweep(case, &mut sweep).await? == 0 {
+                return match sweep.waits {
+                    false => Ok(()),
+                    true => Err(Stop::Later("an export was being written, and may still be".to_owned())),
+                };
+            }
+            tokio::time::sleep(SETTLES).await;
+        }
+        Err(Stop::Later(format!("there was something left {ROUNDS} times")))
+    }
+
+    pub(crate) async fn customer(&self, case: &Case, id: &CustomerId) -> Result<Option<Customer>, Stop> {
+        let read = self.store.read(&case.org, vec![Customer::key(id)]).await?;
+        Ok(read.into_iter().find_map(|(_, row)| match row {
+            Some((Row::Customer(customer), _)) => Some(customer),
+            _ => None,
+        }))
+    }
+}

@@ -1,0 +1,852 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+use plixo_aws::sign::Sign as _;
+use plixo_domain::answer::{Answer, AnswerKey};
+use plixo_domain::audit::{Actor, ActorKind, AuditEvent, Object, Origin, Outcome};
+use plixo_domain::export::{Export, File, Format, NoFilter, Run, Scope, Why};
+use plixo_domain::hold::{HeldBy, LegalHold, place, release};
+use plixo_domain::id::{EndpointId, HoldId, Ids, InvoiceId};
+use plixo_domain::ledger::{
+    Address, Book, Customer, CustomerRef, Invoice, InvoiceBody, InvoiceState, Kept, Line as InvoiceLine,
+    Link, Payer, PayerHash, PayerHistory, Payment, PaymentNews, PaymentPart, Personal, PortalLink, Private,
+    Residency, Stage, Stamp, Unread, Witness, tell_payment,
+};
+use plixo_domain::money::Money;
+use plixo_domain::people::By;
+use plixo_domain::privacy::{Done, PrivacyStatus};
+use plixo_domain::webhook::{
+    Encoding, Envelope, EventKey, EventStatus, ExternalRef, Fingerprint, Provider, WebhookEvent,
+};
+use plixo_seal::{Certificate, PublicKey};
+use plixo_store::{List, Page, Payload, Table};
+use plixo_testing::{FakeBucket, FakeKms, FakeLetters, FakeSigner, FakeTables, Fault, Faults, entropy};
+use serde_json::json;
+
+use super::*;
+
+const ORIGIN: &str = "plixo.test/audit";
+/// What is in everything that is about the customer who is to be erased.
+const CANARY: &str = "canary";
+
+type Tried = Worker<FakeTables, FakeKms, FakeBucket, FakeSigner, FakeLetters>;
+
+fn now() -> Timestamp {
+    "2026-06-15T12:00:00.25Z".parse().unwrap()
+}
+
+fn later(minutes: i64) -> Timestamp {
+    now().saturating_add(SignedDuration::from_mins(minutes)).unwrap()
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    runtime().block_on(work)
+}
+
+fn stripe(id: &str) -> ExternalRef {
+    ExternalRef { provider: Provider::Stripe, id: id.parse().unwrap() }
+}
+
+/// An organisation with two customers, of whom one wants to be erased.
+struct World {
+    tables: FakeTables,
+    kms: FakeKms,
+    exports: FakeBucket,
+    checkpoints: FakeBucket,
+    letters: FakeLetters,
+    signer: FakeSigner,
+    faults: Faults,
+    org: OrgId,
+    ids: Ids,
+    by: By,
+    customer: CustomerId,
+    other: CustomerId,
+    request: PrivacyId,
+}
+
+impl World {
+    fn new() -> Self {
+        let faults = Faults::default();
+        let (tables, kms) = (FakeTables::new(faults.clone()), FakeKms::new(faults.clone()));
+        let mut ids = Ids::new(later(-60), [1; 10]);
+        let (org, member, customer, other, request) =
+            (ids.make(), ids.make(), ids.make(), ids.make(), ids.make());
+        let user = "00000000-0000-4000-8000-000000000001".parse().unwrap();
+        let mut world = Self {
+            exports: FakeBucket::new(faults.clone()),
+            checkpoints: FakeBucket::new(faults.clone()),
+            letters: FakeLetters::new(faults.clone()),
+            signer: FakeSigner::new(faults.clone()),
+            by: By { member, user },
+            tables,
+            kms,
+            faults,
+            org,
+            ids,
+            customer,
+            other,
+            request,
+        };
+        block_on(world.store().create_data_key(&org, &world.kms)).unwrap();
+        let (name, settings) = ("Nordlicht".to_owned(), Default::default());
+        let (controllers, residency) = (BTreeSet::new(), Residency::Eu);
+        world.put(Organisation { id: org, name, residency, controllers, settings, logo: None, closed: None });
+        world.live(customer, CANARY);
+        world.live(other, "somebody");
+        let asked = PrivacyRequest::new(request, PrivacyKind::Erasure, customer, world.by, now());
+        world.put(asked);
+        world
+    }
+
+    fn store(&self) -> Store<FakeTables, FakeKms> {
+        Store::new(self.tables.clone(), self.kms.clone(), entropy)
+    }
+
+    fn worker(&self) -> Tried {
+        let signer = Signer { key: self.signer.clone(), origin: ORIGIN.to_owned() };
+        let letters = vec![self.letters.clone()];
+        let (exports, checkpoints) = (self.exports.clone(), self.checkpoints.clone());
+        Worker::new(self.store(), exports, checkpoints, Some(signer), letters, entropy)
+    }
+
+    fn put(&self, row: impl Kept) {
+        let mut book = Book::default();
+        book.put_new(row);
+        block_on(self.store().commit(&self.org, &book, None, &[], now())).unwrap();
+    }
+
+    /// All that can be about a customer, with that word in it.
+    fn live(&mut self, id: CustomerId, word: &str) {
+        let link = stripe(&format!("cus_{word}0001"));
+        let personal = Personal {
+            name: Some(format!("Ada {word}")),
+            email: Some(format!("ada.{word}@example.com")),
+            phone: Some(format!("+49 30 {word}")),
+            address: Some(Address { line1: format!("{word} Street 7"), ..Address::default() }),
+            tax_id: Some(format!("DE {word}")),
+        };
+        let mut customer = Customer::new(id, personal);
+        customer.links.insert(link.clone(), Link::Live);
+        self.put(customer);
+        self.put(CustomerRef { reference: link.clone(), customer: id, noted: None, erased: false });
+        let invoice = self.invoice(id, word);
+        self.pay(&format!("pi_{word}0001"), Some(invoice), &link, word);
+        self.pay(&format!("pi_{word}0002"), None, &link, word);
+        let until = later(60 * 24);
+        let link_id = self.ids.make();
+        self.put(PortalLink {
+            id: link_id,
+            invoice,
+            made_by: Actor { kind: ActorKind::Member, id: "mem_1".to_owned(), role: None },
+            made_at: now(),
+            expires_at: until,
+            revoked_at: None,
+            settled_at: None,
+            opened: None,
+            emailed_at: None,
+        });
+        self.put(Answer {
+            key: AnswerKey(format!("hash of {}", id)),
+            request: [0; 32],
+            status: 201,
+            body: Private::Plain(format!("{{\"name\":\"Ada {word}\"}}")),
+            version: None,
+            at: now(),
+            about: Some(id),
+        });
+        self.event(
+            word,
+            &json!({"customer": {"email": format!("ADA.{}@example.com", word.to_uppercase())}}).to_string(),
+        );
+        self.letters.put(&json!({"name": format!("ada {word}")}).to_string(), &self.envelope(self.org));
+        self.seen(id, invoice);
+    }
+
+    fn envelope(&self, org: OrgId) -> String {
+        let envelope = Envelope {
+            v: 1,
+            org,
+            endpoint: endpoint(),
+            provider: Provider::Stripe,
+            event_id: None,
+            received_at: now(),
+            request_id: "r1".to_owned(),
+            ip: None,
+            user_agent: None,
+            encoding: Encoding::Identity,
+        };
+        serde_json::to_string(&envelope).unwrap()
+    }
+
+    fn invoice(&mut self, customer_id: CustomerId, word: &str) -> InvoiceId {
+        let id = self.ids.make();
+        let line = |description: String| InvoiceLine {
+            description,
+            quantity: 2.into(),
+            unit_price: Money::new(6_000, "EUR".parse().unwrap()),
+            tax_percent: None,
+        };
+        let lines = vec![line("Chair".to_owned()), line(format!("For ADA {}: a table", word.to_uppercase()))];
+        self.put(Invoice {
+            id,
+            number: format!("INV-{id}"),
+            customer_id,
+            state: InvoiceState::Open,
+            total: Money::new(24_000, "EUR".parse().unwrap()),
+            issued_on: Some("2026-06-01".parse().unwrap()),
+            due_on: Some("2026-07-01".parse().unwrap()),
+            body: Private::Plain(InvoiceBody { lines, memo: Some(format!("Dear {word}")) }),
+            claims: Default::default(),
+            checkout: None,
+            asked: None,
+            reference: None,
+            erased: false,
+        });
+        id
+    }
+
+    fn pay(&mut self, name: &str, invoice: Option<InvoiceId>, link: &ExternalRef, word: &str) {
+        let payer = Payer {
+            name: Some(format!("Ada {word}")),
+            email: Some(format!("ada.{word}@example.com")),
+            remittance: Some(format!("thanks, {word}")),
+        };
+        let (witness, stage) = (Witness::Intent, Stage::Received);
+        let since = now().as_second();
+        let mut parts =
+            vec![PaymentPart::Money { witness, stage, amount: 100, since }, PaymentPart::Payer(payer)];
+        parts.extend(invoice.map(|invoice| PaymentPart::Names { witness, invoice }));
+        let news = PaymentNews {
+            reference: stripe(name),
+            stamp: Stamp { at: since, event: "evt_1".to_owned() },
+            currency: "EUR".parse().unwrap(),
+            parts,
+            customer: Some(link.clone()),
+        };
+        self.tell(&news);
+    }
+
+    fn tell(&mut self, news: &PaymentNews) {
+        let by = Actor { kind: ActorKind::Provider, id: "whe_1".to_owned(), role: None };
+        let mut book = Book::default();
+        loop {
+            match tell_payment(&mut book, news, &by, &mut self.ids) {
+                Ok(_) => break,
+                Err(Unread(names)) => {
+                    let read = block_on(self.store().read(&self.org, names)).unwrap();
+                    read.into_iter().for_each(|(name, stored)| book.learn(name, stored));
+                }
+            }
+        }
+        block_on(self.store().commit(&self.org, &book, None, &[], now())).unwrap();
+    }
+
+    fn event(&mut self, name: &str, text: &str) -> WebhookEvent {
+        let provider_event_id = format!("evt_{name}").parse().unwrap();
+        let event = WebhookEvent {
+            id: self.ids.make(),
+            key: EventKey { endpoint: endpoint(), provider_event_id, conflict: None },
+            provider: Provider::Stripe,
+            kind: "charge.succeeded".to_owned(),
+            status: EventStatus::Applied,
+            received_at: now(),
+            applied_at: None,
+            fingerprint: Fingerprint([7; 32]),
+        };
+        let mut book = Book::default();
+        book.put_new(event.clone());
+        let (id, fingerprint, received_at) = (event.id, event.fingerprint, event.received_at);
+        let payload = Payload { id, event: &event.key, fingerprint, text, received_at };
+        block_on(self.store().commit(&self.org, &book, Some(payload), &[], now())).unwrap();
+        event
+    }
+
+    /// Somebody of the customer looked at an invoice.
+    fn seen(&mut self, customer: CustomerId, invoice: InvoiceId) {
+        let origin = Origin { ip: Some("203.0.113.7".to_owned()), user_agent: None };
+        let event = AuditEvent {
+            id: self.ids.make(),
+            at: now(),
+            actor: Actor { kind: ActorKind::Payer, id: "lnk_1".to_owned(), role: None },
+            origin: Private::Plain(origin),
+            customer: Some(customer),
+            action: "invoice.view".to_owned(),
+            object: Object::new("invoice", invoice),
+            outcome: Outcome::Allowed,
+            fields: Vec::new(),
+            request_id: "r1".to_owned(),
+            count: None,
+        };
+        block_on(self.store().commit(&self.org, &Book::default(), None, &[event], now())).unwrap();
+    }
+
+    fn export(&mut self, file: Option<File>, run: Option<Run>) -> Export {
+        let export = Export {
+            id: self.ids.make(),
+            scope: Scope::Customers(NoFilter {}),
+            format: Format::Csv,
+            columns: vec!["name".to_owned()],
+            counted: None,
+            requested_by: self.by,
+            requested_at: now(),
+            approved: None,
+            rejected: None,
+            run,
+            file,
+            failed: None,
+            gone: false,
+        };
+        self.put(export.clone());
+        self.file(&export.object(&self.org));
+        export
+    }
+
+    fn file(&self, name: &str) {
+        block_on(self.exports.put(name, "", b"canary".to_vec())).unwrap();
+    }
+
+    fn hold(&mut self, on: HeldBy) -> HoldId {
+        let id = self.ids.make();
+        let reason = Private::Plain("a dispute".to_owned());
+        let hold = LegalHold { id, on, reason, placed_by: self.by, placed_at: now(), released: None };
+        self.holds(|book| place(book, hold.clone()).unwrap());
+        id
+    }
+
+    fn holds(&self, change: impl Fn(&mut Book)) {
+        let (_, mut book) = block_on(self.store().holds(&self.org)).unwrap();
+        let read = block_on(self.store().list(&self.org, &List::LegalHolds, page(), now())).unwrap();
+        for (row, version) in read.rows {
+            if let Row::LegalHold(hold) = &row {
+                book.learn(LegalHold::key(&hold.id), Some((row, version)));
+            }
+        }
+        change(&mut book);
+        block_on(self.store().commit(&self.org, &book, None, &[], now())).unwrap();
+    }
+
+    fn free(&self, id: &HoldId) {
+        self.holds(|book| drop(release(book, id, self.by, now()).unwrap()));
+    }
+
+    fn take(&self, task: PrivacyTaskOf, at: Timestamp) -> (Result<(), TaskError>, &'static str) {
+        block_on(self.taking(task, at))
+    }
+
+    async fn taking(&self, task: PrivacyTaskOf, at: Timestamp) -> (Result<(), TaskError>, &'static str) {
+        let body = serde_json::to_string(&PrivacyTask::new(self.org, task)).unwrap();
+        let message: Message = serde_json::from_value(json!({"messageId": "m1", "body": body})).unwrap();
+        let line = Line { timestamp: at, message_id: Some("m1".to_owned()), ..Line::default() };
+        let (done, line) = self.worker().take(&message, line).await;
+        (done, line.outcome)
+    }
+
+    fn erase(&self, at: Timestamp) -> (Result<(), TaskError>, &'static str) {
+        self.take(PrivacyTaskOf::Request(self.request), at)
+    }
+
+    fn row<R: Kept + Clone>(&self, name: &R::Name) -> Option<R> {
+        let mut book = Book::default();
+        for (name, stored) in block_on(self.store().read(&self.org, vec![R::key(name)])).unwrap() {
+            book.learn(name, stored);
+        }
+        book.get::<R>(name).unwrap().cloned()
+    }
+
+    fn asked(&self) -> PrivacyRequest {
+        self.row::<PrivacyRequest>(&self.request).unwrap()
+    }
+
+    /// Everything that whoever has all rights can still read, a line each.
+    fn readable(&self) -> String {
+        let (store, org) = (self.store(), self.org);
+        let mut lines = Vec::new();
+        let lists = [
+            List::Customers,
+            List::Invoices,
+            List::Payments,
+            List::WebhookEvents,
+            List::AnswersAbout(self.customer),
+            List::AnswersAbout(self.other),
+        ];
+        for list in lists {
+            for (row, _) in block_on(store.list(&org, &list, page(), now())).unwrap().rows {
+                let text = match &row {
+                    Row::Customer(it) => {
+                        serde_json::to_string(&block_on(store.open_personal(&org, it, now())).unwrap())
+                    }
+                    Row::Invoice(it) => {
+                        serde_json::to_string(&block_on(store.open_body(&org, it, now())).unwrap())
+                    }
+                    Row::Payment(it) => {
+                        serde_json::to_string(&block_on(store.open_payer(&org, it, now())).unwrap())
+                    }
+                    Row::WebhookEvent(it) => {
+                        Ok(block_on(store.payload(&org, it.id, &it.key, it.fingerprint, now()))
+                            .unwrap()
+                            .unwrap_or_default())
+                    }
+                    Row::Answer(it) => Ok(block_on(store.open_answer(&org, it, now())).unwrap()),
+                    _ => Ok(String::new()),
+                };
+                lines.push(text.unwrap());
+            }
+        }
+        lines.extend(self.exports.dump().into_values().map(|bytes| String::from_utf8(bytes).unwrap()));
+        lines.extend(self.checkpoints.dump().into_values().map(|bytes| String::from_utf8(bytes).unwrap()));
+        lines.extend(self.letters.dump().into_iter().map(|(body, _)| body));
+        lines.join("\n").to_lowercase()
+    }
+
+    /// Of what is readable, how many lines have the word in them.
+    fn lines_with(&self, word: &str) -> usize {
+        self.readable().lines().filter(|line| line.contains(word)).count()
+    }
+
+    fn links(&self, customer: &CustomerId) -> usize {
+        let invoices =
+            block_on(self.store().list(&self.org, &List::InvoicesOfCustomer(*customer), page(), now()));
+        let ids = invoices.unwrap().rows.into_iter().filter_map(|(row, _)| match row {
+            Row::Invoice(invoice) => Some(invoice.id),
+            _ => None,
+        });
+        let count = |id| block_on(self.store().count(&self.org, &List::PortalLinksOf(id), 10)).unwrap().0;
+        ids.map(count).sum()
+    }
+
+    fn audited(&self, action: &str) -> Vec<AuditEvent> {
+        let dump = self.tables.dump();
+        let items = dump.iter().filter(|(key, _)| key.table == Table::Audit);
+        let events = items.map(|(_, item)| plixo_store::to_audit_event(item).unwrap());
+        events.filter(|event| event.action == action).collect()
+    }
+
+    /// How many of each kind were erased, as the audit log says.
+    fn counts(&self) -> BTreeMap<String, u32> {
+        let mut counts = BTreeMap::new();
+        for event in self.audited("customer.erase") {
+            *counts.entry(event.fields[0].clone()).or_default() += event.count.unwrap();
+        }
+        counts
+    }
+
+    fn certificate(&self) -> Certificate {
+        let key = block_on(self.signer.public_key()).unwrap();
+        let key = PublicKey::new(&format!("{ORIGIN}/{}", self.org), &key).unwrap();
+        let note = self.asked().done.unwrap().certificate.unwrap();
+        let kept = self.checkpoints.dump().remove(&format!("{}/certificates/{}", self.org, self.request));
+        assert_eq!(kept.unwrap(), note.as_bytes());
+        Certificate::verify(note.as_bytes(), &key).unwrap()
+    }
+
+    fn everything_is_gone(&self, what: &str) {
+        assert_eq!(self.lines_with(CANARY), 0, "{what}: {}", self.readable());
+        assert_eq!(self.links(&self.customer), 0, "{what}");
+        let customer = self.row::<Customer>(&self.customer).unwrap();
+        assert!(customer.key.is_none() && customer.erased.is_some(), "{what}");
+        assert!(
+            self.checkpoints.dump().contains_key(&format!("{}/erasures/{}", self.org, self.customer)),
+            "{what}"
+        );
+        // Nothing of the other customer went along.
+        assert_eq!(self.lines_with("somebody"), 7, "{what}: {}", self.readable());
+        assert_eq!(self.links(&self.other), 1, "{what}");
+    }
+}
+
+fn endpoint() -> EndpointId {
+    "whe_01h2xcejqtf2nbrexx3vqjhp41".parse().unwrap()
+}
+
+fn page() -> Page {
+    Page { after: None, descending: false, limit: 100 }
+}
+
+#[test]
+fn nothing_of_an_erased_customer_can_be_read_and_nobody_else_loses_anything() {
+    let mut world = World::new();
+    let file = File { at: now(), rows: 1, bytes: 6, days: 7 };
+    let export = world.export(Some(file), None);
+    let mut access =
+        PrivacyRequest::new(world.ids.make(), PrivacyKind::Access, world.customer, world.by, now());
+    access.done = Some(Done { at: now(), certificate: None, files_until: Some(later(60 * 24)) });
+    world.put(access.clone());
+    ["json", "html"].map(|end| world.file(&access.object(&world.org, end)));
+    world
+        .letters
+        .put(&json!({"name": "ada canary"}).to_string(), &world.envelope(Ids::new(now(), [9; 10]).make()));
+    assert_eq!((world.lines_with(CANARY), world.lines_with("somebody")), (11, 7), "{}", world.readable());
+
+    let (done, outcome) = world.erase(now());
+    assert_eq!(outcome, "erased", "{done:?}");
+    // A letter of another organisation is not this one's.
+    assert_eq!(world.lines_with(CANARY), 1, "{}", world.readable());
+    let letters = world.letters.dump();
+    assert!(letters.len() == 2 && letters.iter().all(|(_, is_held)| !is_held), "{letters:?}");
+
+    assert_eq!(world.row::<Export>(&export.id).unwrap().failed, Some(Why::Erased));
+    assert_eq!(world.row::<PrivacyRequest>(&access.id).unwrap().done.unwrap().files_until, Some(now()));
+    let customer = world.row::<Customer>(&world.customer).unwrap();
+    assert!(customer.key.is_none() && customer.email_hashes == [None, None] && customer.links.len() == 1);
+    assert_eq!(customer.erased.unwrap().authority, Authority::Request(world.request, world.by.member));
+    assert!(world.row::<CustomerRef>(&stripe("cus_canary0001")).unwrap().erased);
+    // What the law requires is there.
+    let invoices =
+        block_on(world.store().list(&world.org, &List::InvoicesOfCustomer(world.customer), page(), now()));
+    let [(Row::Invoice(invoice), _)] = &invoices.unwrap().rows[..] else { panic!() };
+    assert_eq!((invoice.total.amount, invoice.allocated(), invoice.erased), (24_000, 100, true));
+    let body = block_on(world.store().open_body(&world.org, invoice, now())).unwrap();
+    let words: Vec<_> = body.lines.iter().map(|line| line.description.as_str()).collect();
+    assert_eq!((words, body.memo), (vec!["Chair", "For [erased]: a table"], None));
+
+    let certificate = world.certificate();
+    assert_eq!((certificate.customer, certificate.requested_by), (world.customer, world.by.member));
+    let expected: BTreeMap<_, _> = [
+        ("access_files", 1),
+        ("answers", 1),
+        ("dead_letters", 1),
+        ("export_files", 1),
+        ("invoices", 1),
+        ("payments", 2),
+        ("personal_data", 1),
+        ("portal_links", 1),
+        ("webhook_payloads", 1),
+    ]
+    .map(|(kind, count)| (kind.to_owned(), count))
+    .into();
+    assert_eq!(world.counts(), expected);
+    for said in ["1 invoice without", "2 payments without", "1 text of a webhook event", "1 portal link"] {
+        assert!(certificate.erased.iter().any(|what| what.starts_with(said)), "{said}: {certificate}");
+    }
+    assert_eq!(world.asked().status(), PrivacyStatus::Done);
+    // Again, nothing happens.
+    let before = world.tables.dump();
+    assert_eq!(world.erase(later(1)).1, "nothing_to_do");
+    assert_eq!(world.tables.dump(), before);
+}
+
+#[test]
+fn wherever_it_dies_the_next_attempt_makes_it_good() {
+    let calls = {
+        let world = World::new();
+        let before = world.faults.calls();
+        assert_eq!(world.erase(now()).1, "erased");
+        world.faults.calls() - before
+    };
+    assert!(calls > 60, "{calls}");
+    let world = World::new();
+    for n in 0..calls {
+        for fault in [Fault::LosesAnswer, Fault::DiesBefore, Fault::DiesAfter] {
+            let world = world.fork();
+            world.faults.plan(n, fault);
+            // The process dies, and Lambda ends it.
+            let died = Duration::from_secs(300);
+            let task = PrivacyTaskOf::Request(world.request);
+            let _ = block_on(async { tokio::time::timeout(died, world.taking(task, now())).await });
+            world.faults.clear();
+            world.letters.let_go();
+            let (done, outcome) = world.erase(later(30));
+            assert!(matches!(outcome, "erased" | "nothing_to_do"), "{n} {fault:?}: {done:?} {outcome}");
+            world.everything_is_gone(&format!("{n} {fault:?}"));
+            assert_eq!(world.asked().status(), PrivacyStatus::Done, "{n} {fault:?}");
+            let counts = world.counts();
+            // What is taken out of a queue may be counted before it is out of it.
+            let exact = counts.iter().filter(|(kind, _)| *kind != "dead_letters");
+            assert_eq!(exact.map(|(_, count)| count).sum::<u32>(), 7, "{n} {fault:?}: {counts:?}");
+            assert!(
+                world.certificate().erased.iter().any(|it| it.starts_with("2 payments")),
+                "{n} {fault:?}"
+            );
+            assert_eq!(world.audited("privacy_request.finish").len(), 1, "{n} {fault:?}");
+        }
+    }
+}
+
+#[test]
+fn two_at_once_do_it_once() {
+    let world = World::new();
+    let task = PrivacyTaskOf::Request(world.request);
+    let (first, second) =
+        block_on(async { tokio::join!(world.taking(task, now()), world.taking(task, now())) });
+    for (done, outcome) in [first, second] {
+        assert!(matches!(outcome, "erased" | "overtaken" | "nothing_to_do"), "{done:?} {outcome}");
+    }
+    world.everything_is_gone("two at once");
+    assert_eq!(world.counts().values().sum::<u32>(), 8);
+    assert_eq!(world.audited("privacy_request.finish").len(), 1);
+}
+
+#[test]
+fn a_hold_keeps_everything_until_it_is_released() {
+    let mut world = World::new();
+    let invoices =
+        block_on(world.store().list(&world.org, &List::InvoicesOfCustomer(world.customer), page(), now()));
+    let [(Row::Invoice(invoice), _)] = &invoices.unwrap().rows[..] else { panic!() };
+    for on in [HeldBy::Organisation, HeldBy::Customer(world.customer), HeldBy::Invoice(invoice.id)] {
+        let hold = world.hold(on);
+        let before = world.lines_with(CANARY);
+        assert_eq!(world.erase(now()).1, "held", "{on:?}");
+        assert_eq!((world.lines_with(CANARY), world.asked().status()), (before, PrivacyStatus::Held));
+        assert!(world.checkpoints.dump().is_empty(), "nothing is to be done again that was not done");
+        assert!(world.asked().begun.is_none() && world.audited("customer.erase").is_empty());
+        // The same once more, and the log says it once.
+        assert_eq!(world.erase(later(60)).1, "held");
+        world.free(&hold);
+    }
+    let denied = world.audited("privacy_request.hold");
+    assert!(denied.len() == 1 && denied[0].outcome == Outcome::Denied);
+    // One on somebody else does not matter.
+    world.hold(HeldBy::Customer(world.other));
+    assert_eq!(world.erase(later(120)).1, "erased");
+    world.everything_is_gone("released");
+    assert!(world.asked().held.is_none());
+}
+
+#[test]
+fn a_hold_that_is_placed_while_it_works_wins_from_then_on() {
+    let calls = {
+        let world = World::new();
+        let before = world.faults.calls();
+        world.erase(now());
+        world.faults.calls() - before
+    };
+    let origin = World::new();
+    for n in (0..calls).step_by(3) {
+        let mut world = origin.fork();
+        let worker = world.worker();
+        let body = serde_json::to_string(&PrivacyTask::new(world.org, PrivacyTaskOf::Request(world.request)))
+            .unwrap();
+        let message: Message = serde_json::from_value(json!({"messageId": "m1", "body": body})).unwrap();
+        let line = Line { timestamp: now(), ..Line::default() };
+        let begun = world.faults.calls();
+        // It stops at that call; the hold is placed meanwhile, and it goes on.
+        let work = worker.take(&message, line);
+        let mut work = std::pin::pin!(work);
+        let runtime = runtime();
+        let reached = runtime.block_on(async {
+            let faults = world.faults.clone();
+            std::future::poll_fn(|cx| {
+                if faults.calls() - begun >= n {
+                    return std::task::Poll::Ready(false);
+                }
+                match work.as_mut().poll(cx) {
+                    std::task::Poll::Ready(_) => std::task::Poll::Ready(true),
+                    std::task::Poll::Pending => std::task::Poll::Pending,
+                }
+            })
+            .await
+        });
+        if reached {
+            break;
+        }
+        world.hold(HeldBy::Customer(world.customer));
+        let held = world.audited("customer.erase").len();
+        let (_, line) = runtime.block_on(work);
+        let after = world.audited("customer.erase").len();
+        assert_eq!(after, held, "{n}: what was to be committed is not, once the hold is there");
+        assert!(matches!(line.outcome, "held" | "erased"), "{n}: {}", line.outcome);
+        if line.outcome == "held" {
+            assert_eq!(world.asked().status(), PrivacyStatus::Held, "{n}");
+        }
+    }
+}
+
+#[test]
+fn an_export_that_is_being_written_fails_and_what_it_writes_late_goes() {
+    let mut world = World::new();
+    let export = world.export(None, Some(Run { at: later(-1), attempt: "m1#1".to_owned() }));
+    let (done, outcome) = world.erase(now());
+    assert!(done.is_err() && outcome == "goes_on");
+    assert_eq!(world.row::<Export>(&export.id).unwrap().failed, Some(Why::Erased));
+    // It ends, and its file is there.
+    world.file(&export.object(&world.org));
+    assert_eq!(world.erase(later(30)).1, "erased");
+    world.everything_is_gone("written late");
+}
+
+#[test]
+fn who_is_not_due_is_not_forgotten() {
+    let mut world = World::new();
+    let task = PrivacyTaskOf::Forget(world.customer);
+    assert_eq!(world.take(task, later(60 * 24 * 731)).1, "nothing_to_do", "it owes something");
+    let alone: CustomerId = world.ids.make();
+    let name = Some("Ada Alone".to_owned());
+    world.put(Customer::new(alone, Personal { name, ..Personal::default() }));
+    let task = PrivacyTaskOf::Forget(alone);
+    assert_eq!(world.take(task, later(60 * 24 * 729)).1, "nothing_to_do");
+    assert_eq!(world.take(task, later(60 * 24 * 731)).1, "erased");
+    let erased = world.row::<Customer>(&alone).unwrap().erased.unwrap();
+    assert_eq!(erased.authority, Authority::Retention);
+    assert!(!world.readable().contains("alone"));
+    assert_eq!(world.take(task, later(60 * 24 * 731)).1, "erased", "an attempt that was not heard");
+    let names = world.checkpoints.dump().into_keys().collect::<Vec<_>>();
+    assert_eq!(names, [format!("{}/erasures/{alone}", world.org)]);
+}
+
+#[test]
+fn after_a_restore_it_is_done_again() {
+    let mut world = World::new();
+    let backup = world.fork();
+    assert_eq!(world.erase(now()).1, "erased");
+    let entry =
+        world.checkpoints.dump().remove(&format!("{}/erasures/{}", world.org, world.customer)).unwrap();
+    let entry: Erasure = serde_json::from_slice(&entry).unwrap();
+    let restored = World { checkpoints: world.checkpoints.clone(), ..backup };
+    assert!(restored.lines_with(CANARY) > 5);
+    let line = Line { timestamp: later(60), ..Line::default() };
+    let done = block_on(restored.worker().replay(&entry, &line)).unwrap();
+    assert_eq!(done, Replayed::Erased(8));
+    restored.everything_is_gone("restored");
+    assert_eq!(block_on(restored.worker().replay(&entry, &line)).unwrap(), Replayed::Nothing);
+    let nobody = Erasure { customer: Some(world.ids.make()), ..entry.clone() };
+    assert_eq!(block_on(restored.worker().replay(&nobody, &line)).unwrap(), Replayed::Unknown);
+    // The organisation's own key.
+    let whole = Erasure { customer: None, ..entry };
+    assert_eq!(block_on(restored.worker().replay(&whole, &line)).unwrap(), Replayed::Erased(1));
+    assert_eq!(block_on(restored.worker().replay(&whole, &line)).unwrap(), Replayed::Nothing);
+    let customer = restored.row::<Customer>(&restored.other).unwrap();
+    assert!(block_on(restored.store().open_personal(&restored.org, &customer, now())).is_err());
+}
+
+#[test]
+fn a_history_of_payers_forgets_the_customer() {
+    let world = World::new();
+    let payment = world.row::<Payment>(&stripe("pi_canary0001")).unwrap();
+    let payer: PayerHash = payment.payer_hash.clone().unwrap();
+    let customers = [(world.customer, 1), (world.other, 2)].into();
+    world.put(PayerHistory { payer: payer.clone(), customers });
+    assert_eq!(world.erase(now()).1, "erased");
+    let left = world.row::<PayerHistory>(&payer).unwrap();
+    assert_eq!(left.customers, [(world.other, 2)].into());
+}
+
+impl World {
+    fn access(&mut self) -> PrivacyRequest {
+        let id = self.ids.make();
+        let access = PrivacyRequest::new(id, PrivacyKind::Access, self.customer, self.by, now());
+        self.put(access.clone());
+        access
+    }
+
+    fn collected(&self, access: &PrivacyRequest) -> (serde_json::Value, String) {
+        let mut files = self.exports.dump();
+        let [json, html] = ["json", "html"].map(|end| files.remove(&access.object(&self.org, end)).unwrap());
+        (serde_json::from_slice(&json).unwrap(), String::from_utf8(html).unwrap())
+    }
+}
+
+#[test]
+fn everything_that_is_held_is_collected_for_programs_and_for_people() {
+    let mut world = World::new();
+    let access = world.access();
+    // A hold keeps nobody from knowing what is held.
+    world.hold(HeldBy::Customer(world.customer));
+    let (done, outcome) = world.take(PrivacyTaskOf::Request(access.id), now());
+    assert_eq!(outcome, "collected", "{done:?}");
+    let (json, html) = world.collected(&access);
+    assert_eq!(json["about"]["organisation"]["name"], "Nordlicht");
+    assert_eq!(json["customer"][0]["address"]["line1"], "canary Street 7");
+    assert_eq!(json["customer"][0]["external_ids"][0]["id"], "cus_canary0001");
+    assert_eq!(json["invoices"][0]["memo"], "Dear canary");
+    assert_eq!(json["invoices"][0]["lines"][1]["description"], "For ADA CANARY: a table");
+    let count = |name: &str| json[name].as_array().unwrap().len();
+    let lists =
+        ["customer", "invoices", "payments", "portal_links", "webhook_events", "retention", "legal_holds"];
+    assert_eq!(lists.map(count), [1, 1, 2, 1, 1, 8, 1]);
+    assert_eq!(count("privacy_requests"), 2);
+    assert!(
+        json["payments"].as_array().unwrap().iter().all(|it| it["payer"]["remittance"] == "thanks, canary")
+    );
+    assert!(json["webhook_events"][0]["text"].as_str().unwrap().contains("ADA.CANARY"));
+    let events = json["audit_events"].as_array().unwrap();
+    assert!(
+        events.iter().any(|it| it["action"] == "invoice.view" && it["ip"] == "203.0.113.7"),
+        "{events:?}"
+    );
+    for text in [
+        "Ada canary",
+        "Dear canary",
+        "For ADA CANARY: a table",
+        "thanks, canary",
+        "240.00 EUR",
+        "203.0.113.7",
+    ] {
+        assert!(html.contains(text), "{text}");
+    }
+    assert!(!json.to_string().contains("somebody") && !html.contains("somebody"), "nobody else is told of");
+    let done = world.row::<PrivacyRequest>(&access.id).unwrap().done.unwrap();
+    assert_eq!((done.files_until, done.certificate), (Some(later(7 * 24 * 60)), None));
+    assert_eq!(world.audited("privacy_request.collect").len(), 1);
+    assert_eq!(world.take(PrivacyTaskOf::Request(access.id), later(1)).1, "nothing_to_do");
+}
+
+#[test]
+fn whatever_fails_or_dies_what_is_held_is_collected_once() {
+    let mut origin = World::new();
+    let access = origin.access();
+    let task = PrivacyTaskOf::Request(access.id);
+    let calls = {
+        let world = origin.fork();
+        let before = world.faults.calls();
+        assert_eq!(world.take(task, now()).1, "collected");
+        world.faults.calls() - before
+    };
+    for n in 0..calls {
+        for fault in Fault::ALL {
+            let world = origin.fork();
+            world.faults.plan(n, fault);
+            let died = Duration::from_secs(300);
+            let _ = block_on(async { tokio::time::timeout(died, world.taking(task, now())).await });
+            world.faults.clear();
+            let (done, outcome) = world.take(task, later(30));
+            assert!(matches!(outcome, "collected" | "nothing_to_do"), "{n} {fault:?}: {done:?} {outcome}");
+            assert_eq!(world.collected(&access).0["payments"].as_array().unwrap().len(), 2, "{n} {fault:?}");
+            assert_eq!(world.audited("privacy_request.collect").len(), 1, "{n} {fault:?}");
+        }
+    }
+}
+
+#[test]
+fn messages_of_others_are_poison() {
+    let world = World::new();
+    for body in [
+        "{}",
+        "no JSON",
+        r#"{"v":2,"org":"org_01h2xcejqtf2nbrexx3vqjhp41","task":{"forget":"cus_01h2xcejqtf2nbrexx3vqjhp41"}}"#,
+    ] {
+        let message: Message = serde_json::from_value(json!({"messageId": "m1", "body": body})).unwrap();
+        let (done, line) = block_on(world.worker().take(&message, Line::default()));
+        assert!(matches!(done, Err(TaskError::Permanent(_))) && line.outcome == "poison", "{body}");
+    }
+}
+
+impl World {
+    /// The same world, to go another way in.
+    fn fork(&self) -> Self {
+        let faults = Faults::default();
+        let fork = |bucket: &FakeBucket| {
+            let copy = FakeBucket::new(faults.clone());
+            bucket.dump().into_iter().for_each(|(key, bytes)| block_on(copy.put(&key, "", bytes)).unwrap());
+            copy
+        };
+        let letters = FakeLetters::new(faults.clone());
+        for (body, _) in self.letters.dump() {
+            letters.put(&body, &self.envelope(self.org));
+        }
+        Self {
+            tables: self.tables.fork(faults.clone()),
+            kms: self.kms.with(faults.clone()),
+            exports: fork(&self.exports),
+            checkpoints: fork(&self.checkpoints),
+            letters,
+            signer: self.signer.with(faults.clone()),
+            faults,
+            ids: self.ids.clone(),
+            ..*self
+        }
+    }
+}
