@@ -10,6 +10,7 @@ mod customers;
 mod exports;
 mod form;
 mod frame;
+mod holds;
 mod integrations;
 mod invoices;
 mod members;
@@ -18,8 +19,10 @@ mod overview;
 mod page;
 mod payments;
 mod portal;
+mod privacy;
 mod problem;
 mod reference;
+mod retention;
 mod settings;
 mod show;
 
@@ -31,10 +34,11 @@ pub use cash::{
     CashPage, CashPayment, CashPlace, CashWork, Left, SuggestedAllocation, Suggestion, Suggestions, Undo,
     UndoAllocation,
 };
-pub use customers::{CustomerForm, CustomerList, CustomerPage, CustomerRow};
+pub use customers::{CustomerForm, CustomerList, CustomerPage, CustomerRow, ErasedCustomer};
 pub use exports::{ExportForm, ExportList, ExportPage, ExportRow};
 pub use form::{Choice, Errors, Paging};
 pub use frame::{Banner, Frame, May, Membership, Severity};
+pub use holds::{HeldThing, HoldForm, HoldList, HoldOn, HoldPage, HoldRow, Released};
 pub use integrations::{
     ConnectedAccount, EndpointForm, EndpointRow, EventList, EventPage, EventRow, FreshSecret, Integrations,
     SourceForm, SourceRow, provider_name,
@@ -53,6 +57,10 @@ pub use portal::{
     GoneWhy, Language, PortalAsked, PortalDoor, PortalEmail, PortalEmailKind, PortalGone, PortalInvoice,
     PortalLine, PortalNote, PortalProblem, PortalProblemKind, PortalStanding, Seller,
 };
+pub use privacy::{
+    Clock, PrivacyConfirm, PrivacyForm, PrivacyList, PrivacyPage, PrivacyRow, RefusedRequest, Subject,
+};
 pub use problem::{Problem, ProblemKind, SendAgain};
 pub use reference::{ApiAnswer, ApiField, ApiShape, ApiType, Operation, OperationGroup, Reference};
-pub use settings::{CashForm, SettingsPage};
+pub use retention::{RetentionEffect, RetentionPage, RetentionRow};
+pub use settings::{CashForm, ClosedOrganisation, SettingsPage};
