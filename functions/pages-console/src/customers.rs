@@ -1,7 +1,9 @@
 //! Customers.
 
 use plixo_lambda::http::Response;
-use plixo_pages::{CustomerForm, CustomerList, CustomerPage, CustomerRow, ErasedCustomer, Errors, ProblemKind};
+use plixo_pages::{
+    CustomerForm, CustomerList, CustomerPage, CustomerRow, ErasedCustomer, Errors, ProblemKind,
+};
 use plixo_web::form::Form;
 use serde_json::Value;
 

@@ -5,9 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::future::join_all;
 use plixo_domain::id::{CustomerId, InvoiceId};
 use plixo_lambda::http::Response;
-use plixo_pages::{
-    Errors, HeldThing, HoldForm, HoldList, HoldOn, HoldPage, HoldRow, ProblemKind, Released,
-};
+use plixo_pages::{Errors, HeldThing, HoldForm, HoldList, HoldOn, HoldPage, HoldRow, ProblemKind, Released};
 use plixo_web::ask::Problem;
 use plixo_web::form::Form;
 use serde_json::json;

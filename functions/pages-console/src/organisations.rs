@@ -4,8 +4,8 @@ use plixo_domain::ledger::AllocationOrder;
 use plixo_domain::people::{MemberState, Role};
 use plixo_lambda::http::Response;
 use plixo_pages::{
-    CashForm, ClosedOrganisation, Errors, InviteForm, MemberRow, Members, Membership, MoneyOverview, Month, OrganisationRow, Organisations,
-    ProblemKind, SettingsPage,
+    CashForm, ClosedOrganisation, Errors, InviteForm, MemberRow, Members, Membership, MoneyOverview, Month,
+    OrganisationRow, Organisations, ProblemKind, SettingsPage,
 };
 use plixo_web::ask::Problem;
 use plixo_web::form::{File, Form};

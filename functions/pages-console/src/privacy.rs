@@ -130,8 +130,7 @@ async fn page(visit: &Visit<'_>, reason: String, errors: Errors) -> Result<Respo
     };
     let (mut names, holds, certificate) = futures::try_join!(names, holds, certificate)?;
     let row = row(visit, &it, names.remove(&it.customer_id).flatten());
-    let refused =
-        |it: Refused| RefusedRequest { by: it.by_email, at: it.at, reason: it.reason };
+    let refused = |it: Refused| RefusedRequest { by: it.by_email, at: it.at, reason: it.reason };
     let shown = PrivacyPage {
         frame: visit.frame()?,
         org,
