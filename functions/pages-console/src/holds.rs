@@ -58,7 +58,7 @@ pub(crate) async fn customer_names(
 ) -> Result<BTreeMap<CustomerId, Option<String>>, Problem> {
     let named = ids.into_iter().map(async |id| {
         let asked = visit.ask("GET", "customers/{id}").id("id", id).send::<Customer>().await;
-        Ok((id, found(asked.map(|it| it.body))?.and_then(|it| known(&it))))
+        Ok::<_, Problem>((id, found(asked.map(|it| it.body))?.and_then(|it| known(&it))))
     });
     join_all(named).await.into_iter().collect()
 }
@@ -69,7 +69,7 @@ async fn numbers(
 ) -> Result<BTreeMap<InvoiceId, String>, Problem> {
     let named = ids.into_iter().map(async |id| {
         let asked = visit.ask("GET", "invoices/{id}").id("id", id).send::<InvoiceName>().await;
-        Ok(found(asked.map(|it| it.body))?.map(|invoice| (id, invoice.number)))
+        Ok::<_, Problem>(found(asked.map(|it| it.body))?.map(|invoice| (id, invoice.number)))
     });
     join_all(named).await.into_iter().filter_map(Result::transpose).collect()
 }

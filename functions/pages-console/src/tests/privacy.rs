@@ -82,7 +82,7 @@ fn controllers_and_compliance_see_privacy_and_nobody_else_does() {
         "/retention",
         "/retention?notice=30",
     ];
-    for role in Role::ALL {
+    for role in Role::ALL.iter().copied() {
         let may = matches!(role, Role::Controller | Role::Compliance);
         for place in places {
             let shown = world.at(role).get(&world.page(place));

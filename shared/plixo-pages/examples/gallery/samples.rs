@@ -68,9 +68,20 @@ pub(crate) fn samples(text: &dyn Fn(&str) -> String) -> Vec<Sample> {
 }
 
 /// What an erasure is certified with.
-const CERTIFICATE: &str = "plixo.example/erasures/org_01h2xcejqtf2nbrexx3vqjhp41\n\
-    {\"v\":1,\"customer\":\"cus_01h2xcejqtf2nbrexx3vqjhp42\",\"at\":\"2026-11-03T09:12:44Z\"}\n\n\
-    — plixo-seal MEUCIQDJ5cUx0dQ2Yv0bJ3l9v8m1rRkqj0n3oQ1Z\n";
+const CERTIFICATE: &str = "\
+plixo.example/audit/erasure/org_01h2xcejqtf2nbrexx3vqjhp41
+Certificate of erasure
+request: prv_01h2xcejqtf2nbrexx3vqjhp42
+customer: cus_01h2xcejqtf2nbrexx3vqjhp43
+requested: 2026-10-01T08:14:03Z by mem_01h2xcejqtf2nbrexx3vqjhp44
+begun: 2026-11-03T09:12:38Z
+finished: 2026-11-03T09:12:44Z
+erased: 3 invoices: their memos
+erased: the customer's data key
+kept: invoices: the law requires it
+
+— plixo.example/audit/org_01h2xcejqtf2nbrexx3vqjhp41 MEUCIQDJ5cUx0dQ2Yv0bJ3l9v8m1rRkqj0n3oQ1Z
+";
 
 /// Who can send to an endpoint.
 const PROVIDERS: [&str; 7] =
