@@ -157,16 +157,11 @@ pub(crate) async fn place(visit: &Visit<'_>, typed: &Form) -> Result<Response, F
     form(visit, (on, customer_id), typed, errors).await
 }
 
-/// The invoice of that number.
-async fn numbered(visit: &Visit<'_>, number: &str) -> Result<Option<InvoiceId>, Failed> {
-    if number.is_empty() {
-        return Ok(None);
-    }
-    let asked = visit.ask("GET", "invoices").query(&[("number", number)]).send::<List<OneInvoice>>().await;
-    match tried(asked, |_| None)? {
-        Ok(listed) => Ok(listed.body.data.first().map(|invoice| invoice.id)),
-        // What can be no number is the number of none.
-        Err(_) => Ok(None),
+/// The invoice of that number, or, of a draft that has none yet, of that id.
+async fn numbered(visit: &Visit<'_>, number: &str) -> Result<Option<InvoiceId>, Problem> {
+    match number.parse() {
+        Ok(id) => Ok(Some(id)),
+        Err(_) => Ok(visit.invoice_of(number).await?.map(|invoice| invoice.id)),
     }
 }
 

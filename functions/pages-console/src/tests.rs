@@ -52,7 +52,6 @@ struct World {
     erp: FakeErp,
     suggested: cash::Suggested,
     privacy_queue: FakeQueue,
-    files: FakeBucket,
     orgs: [OrgId; 2],
     users: Vec<[UserId; 2]>,
 }
@@ -167,8 +166,8 @@ fn world_that_requires_two_factors(require_two_factor: bool) -> World {
     let audit = kept(api_audit::Api::new(Arc::clone(&desk)));
     let files = api_exports::Outside { queue: FakeQueue::default(), bucket: FakeBucket::default() };
     let exports = kept(api_exports::Api::new(Arc::clone(&desk), files));
-    let (privacy_queue, files) = (FakeQueue::default(), FakeBucket::default());
-    let requests = api_privacy::Outside { queue: privacy_queue.clone(), bucket: files.clone() };
+    let privacy_queue = FakeQueue::default();
+    let requests = api_privacy::Outside { queue: privacy_queue.clone(), bucket: FakeBucket::default() };
     let privacy = kept(api_privacy::Api::new(Arc::clone(&desk), requests));
     let suggested = cash::Suggested::default();
     let told = suggested.clone();
@@ -200,7 +199,6 @@ fn world_that_requires_two_factors(require_two_factor: bool) -> World {
         erp,
         suggested,
         privacy_queue,
-        files,
         orgs,
         users,
     }

@@ -94,10 +94,10 @@ impl HeldThing {
         }
     }
 
-    /// What it is called.
+    /// What it is called within a sentence.
     pub(crate) fn name(&self) -> &str {
         match self {
-            Self::Organisation => "The whole organisation",
+            Self::Organisation => "the whole organisation",
             Self::Customer(_, name) | Self::Invoice(_, name) => name,
         }
     }

@@ -82,8 +82,8 @@ impl Clock {
             (true, 0) => "Today is the last day".to_owned(),
             (true, left) if left < 0 => format!("{} late", days(-left)),
             (true, left) => format!("{} left", days(left)),
-            (false, left) if left < 0 => format!("Over, {} late", days(-left)),
-            (false, _) => "Over in time".to_owned(),
+            (false, left) if left < 0 => format!("{} late", days(-left)),
+            (false, _) => "In time".to_owned(),
         }
     }
 
@@ -268,6 +268,11 @@ impl PrivacyPage {
         format!("{}/{}", self.list(), self.row.id)
     }
 
+    /// Since when a hold stands in its way that still does.
+    fn holding(&self) -> Option<Timestamp> {
+        self.held_since.filter(|_| self.row.status == PrivacyStatus::Held)
+    }
+
     fn may_refuse(&self) -> bool {
         matches!(self.row.status, PrivacyStatus::Open | PrivacyStatus::Held) && self.begun_at.is_none()
     }
@@ -294,7 +299,7 @@ mod tests {
         assert_eq!(at(date(2026, 12, 1), true), says("Today is the last day", "warn", "100.00%"));
         assert_eq!(at(date(2026, 12, 2), true), says("1 day late", "bad", "100.00%"));
         assert_eq!(at(date(2027, 1, 1), true), says("31 days late", "bad", "100.00%"));
-        assert_eq!(at(date(2026, 12, 1), false), says("Over in time", "quiet", "100.00%"));
-        assert_eq!(at(date(2026, 12, 3), false), says("Over, 2 days late", "bad", "100.00%"));
+        assert_eq!(at(date(2026, 12, 1), false), says("In time", "quiet", "100.00%"));
+        assert_eq!(at(date(2026, 12, 3), false), says("2 days late", "bad", "100.00%"));
     }
 }

@@ -1569,12 +1569,11 @@ impl Make<'_> {
     }
 
     fn hold(&mut self, on: HeldThing, reason: &str, is_released: bool) -> HoldRow {
-        let who = self.some("carl.compliance@nordwind.example");
         HoldRow {
             id: self.ids.make(),
             on,
             reason: self.t(reason),
-            placed_by: who,
+            placed_by: None,
             placed_at: moment(),
             released: is_released.then(|| Released { by: None, at: moment() }),
         }
@@ -1588,6 +1587,8 @@ impl Make<'_> {
             self.hold(HeldThing::Organisation, "Tax audit of 2024 and 2025", false),
             self.hold(invoice, "Asked for by the insurer", true),
         ];
+        let who = self.some("carl.compliance@nordwind.example");
+        let rows: Vec<_> = rows.into_iter().map(|row| HoldRow { placed_by: who.clone(), ..row }).collect();
         let list = HoldList {
             frame: self.done("The hold is placed."),
             org: self.org(),
@@ -1729,7 +1730,7 @@ impl Make<'_> {
                 version: "\"2\"".to_owned(),
                 requested_by: self.some("carl.compliance@nordwind.example"),
                 requested_at: moment(),
-                held_since: is_held.then(moment),
+                held_since: (is_held || row.status == Refused).then(moment),
                 holds: if is_held { holds.clone() } else { Vec::new() },
                 begun_at: has_begun.then(moment),
                 done_at: is_done.then(moment),
