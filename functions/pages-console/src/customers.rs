@@ -52,7 +52,7 @@ pub(crate) async fn show(visit: &Visit<'_>) -> Result<Response, Failed> {
 }
 
 /// What a customer is called; one that was erased has no name.
-fn title(customer: &Customer) -> String {
+pub(crate) fn title(customer: &Customer) -> String {
     known(customer).unwrap_or_else(|| ERASED.to_owned())
 }
 
