@@ -286,7 +286,8 @@ def test_a_viewer_is_offered_and_allowed_to_read_only(stack, signed_in):
     shown = browser.goto(f"/orgs/{org}/invoices")
     assert "New invoice" not in shown.buttons
     assert not any("/members" in link or "/audit" in link or "/settings" in link or "/integrations" in link for link in shown.links)
-    for path in ("/members", "/audit", "/settings", "/integrations", "/webhook-events", "/invoices/new", "/customers/new", "/payments/new"):
+    for path in ("/members", "/audit", "/settings", "/integrations", "/webhook-events", "/invoices/new", "/customers/new", "/payments/new",
+                 "/privacy-requests", "/legal-holds", "/retention"):
         shown = browser.goto(f"/orgs/{org}{path}")
         assert (shown.status, "Your role does not allow this" in shown.text) == (403, True), path
     invoice = next(link for link in browser.goto(f"/orgs/{org}/invoices").links if "/invoices/inv_" in link)
@@ -300,7 +301,8 @@ def test_a_viewer_is_offered_and_allowed_to_read_only(stack, signed_in):
 def test_another_organisation_is_not_there(stack, signed_in):
     browser, other = signed_in("controller"), stack.orgs[1]["id"]
     missing = "org_00000000000000000000000000"
-    for path in ("", "/invoices", "/customers", "/payments", "/members", "/settings", "/integrations", "/webhook-events", "/audit"):
+    for path in ("", "/invoices", "/customers", "/payments", "/members", "/settings", "/integrations", "/webhook-events", "/audit",
+                 "/privacy-requests", "/legal-holds", "/retention"):
         for org in (other, missing, "nonsense"):
             shown = browser.goto(f"/orgs/{org}{path}")
             assert (shown.status, "There is nothing here" in shown.text) == (404, True), (org, path)
@@ -339,6 +341,44 @@ def test_members_settings_and_integrations(stack, signed_in):
     assert "whsec_" not in shown.text and "acct_1Nv0FGQ9RKHgCVdK" in shown.text
 
 
+def test_a_hold_an_erasure_that_waits_and_a_policy_that_is_looked_at_first(stack, signed_in):
+    browser, base, name = signed_in("compliance"), f"/orgs/{stack.orgs[0]['id']}", f"Löschwerk {time.time_ns()}"
+    controller = signed_in("controller")
+    controller.goto(f"{base}/customers/new")
+    customer = re.search(r"cus_\w+", controller.press("Save customer", name=name).path)[0]
+    assert "Privacy" in browser.goto(f"{base}/customers/{customer}").text
+
+    browser.goto(f"{base}/legal-holds/new?customer={customer}")
+    shown = browser.press("Place the hold")
+    assert shown.status == 400 and shown.errors and browser.axe() == [], "why is not said"
+    shown = browser.press("Place the hold", reason="A dispute about a delivery")
+    assert "The hold is placed" in shown.text and name in shown.text and browser.axe() == []
+    hold = next(link for link in shown.links if "/legal-holds/hld_" in link)
+
+    browser.goto(f"{base}/privacy-requests/new?customer={customer}&kind=erasure")
+    assert browser.axe() == []
+    shown = browser.press("Erase this customer")
+    assert shown.status == 400 and "A legal hold stands in its way" in shown.text and browser.axe() == []
+    shown = browser.press("Erase this customer", sure="on")
+    assert "Held since" in shown.text and "A dispute about a delivery" in shown.text and browser.axe() == []
+    shown = browser.press("Refuse the request", reason="Nobody asked")
+    assert "The request is refused." in shown.text and browser.axe() == []
+    assert name in browser.goto(f"{base}/privacy-requests").text and browser.axe() == []
+
+    browser.goto(hold)
+    shown = browser.press("Release the hold")
+    assert "The hold is released." in shown.text and "Released" in shown.text and browser.axe() == []
+
+    browser.goto(f"{base}/retention")
+    shown = browser.press("Preview", webhook_payload="0")
+    assert shown.status == 400 and shown.errors and browser.axe() == []
+    shown = browser.press("Preview", webhook_payload="29")
+    assert "This deletes nothing at once" in shown.text and browser.axe() == []
+    shown = browser.press("Save this policy")
+    assert "The retention policy is saved." in shown.text and browser.value("webhook_payload") == "29" and browser.axe() == []
+    assert signed_in("billing_admin").goto(f"{base}/retention").status == 403
+
+
 def test_a_webhook_event_is_found_and_replayed(stack, signed_in):
     browser, org = signed_in("controller"), stack.orgs[0]
     sent = event("payout.paid")
@@ -352,7 +392,8 @@ def test_a_webhook_event_is_found_and_replayed(stack, signed_in):
 
 
 PAGES = ("", "/invoices", "/invoices?status=open", "/invoices/new", "/customers", "/customers/new", "/payments", "/payments/unapplied",
-         "/payments/new", "/cash", "/members", "/settings", "/integrations", "/webhook-events", "/audit")
+         "/payments/new", "/cash", "/members", "/settings", "/integrations", "/webhook-events", "/audit",
+         "/privacy-requests", "/privacy-requests/new", "/legal-holds", "/legal-holds/new", "/retention", "/retention?notice=30")
 
 
 def test_axe_finds_nothing_wrong_with_any_page(stack, signed_in, browser):

@@ -35,7 +35,7 @@ OF_ALL_NOT_ASKED_HERE = re.compile(r"\w+:(logs:.*|xray:.*|kms:Decrypt@StorageKey
 # Of customers whose time seems to be over, an export asks more; which pieces of a payload are left is asked where two runs meet.
 # Who is due to be forgotten was made two years ago; a certificate is read where an attempt died; and a letter that is not given back comes back by itself.
 # An address of a file is signed without the right to the file, and a part of a file is taken away only where the rest of it fails.
-NOT_TRIED = re.compile(r"PagesConsole:sqs:SendMessage@(CashQueue|ExportQueue)|(ApiExports|ApiPrivacy|PagesConsole):s3:GetObject@.*|Worker(Export|Privacy):s3:Abort.*|WorkerExport:dynamodb:Query@LedgerTable/index/by-owed|JobRetention:dynamodb:BatchGetItem@WebhookEventsTable"
+NOT_TRIED = re.compile(r"PagesConsole:sqs:SendMessage@(CashQueue|ExportQueue|PrivacyQueue)|(ApiExports|ApiPrivacy|PagesConsole):s3:GetObject@.*|Worker(Export|Privacy):s3:Abort.*|WorkerExport:dynamodb:Query@LedgerTable/index/by-owed|JobRetention:dynamodb:BatchGetItem@WebhookEventsTable"
                        r"|WorkerPrivacy:(dynamodb:Query@.*/by-owed|s3:GetObject@.*|sqs:ChangeMessageVisibility@.*)")
 # Of what these services said, logs hold the code alone, for it may name a person.
 SILENT = {"cognito-idp": "Cognito", "ses": "SES"}
@@ -370,6 +370,14 @@ def work_on_the_console(stack):
     yield other.post(payments, do="disconnect_source", source=source)
     yield visitor.post(f"{page}/invoices/{issued(stack, staff)['id']}", do="email_link")
     yield visitor.get(f"{page}/audit")
+    customer = staff.make("/customers", {"name": f"Held {new_name()}"})["id"]
+    yield visitor.post(f"{page}/legal-holds/new", on="customer", customer_id=customer, reason="A dispute")
+    with old_customer(stack, org["id"]):
+        yield visitor.get(f"{page}/retention?customer_personal_data=30")
+    yield visitor.post(f"{page}/privacy-requests/new", kind="access", customer=customer)
+    yield (listed := visitor.get(f"{page}/legal-holds"))
+    # The youngest comes first.
+    yield visitor.post(re.search(r'/orgs/\w+/legal-holds/hld_\w+', listed[2])[0], do="release")
     paid = {"source": "bank", "amount": "1.00", "currency": "EUR", "received_on": "2026-11-01", "customer_id": org["customers"][0]["id"]}
     yield visitor.post(f"{page}/payments/new", **paid)
     # It shows also where suggestions are not to be had.

@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 use plixo_api::document::{
     AllocationIdText, CurrencyText, CustomerIdText, DayText, DecimalText, InvoiceIdText, InvoiceStatusText,
-    MonthText, PaymentIdText, PaymentSourceText, PaymentStatusText, RecordedSourceText,
+    MonthText, PaymentIdText, PaymentSourceText, PaymentStatusText, PrivacyIdText, RecordedSourceText,
 };
 use plixo_cash::{Suggested, Suggestion, plainly};
 use plixo_domain::audit::Actor;
-use plixo_domain::id::{AllocationId, CustomerId, InvoiceId, PaymentId};
+use plixo_domain::id::{AllocationId, CustomerId, InvoiceId, PaymentId, PrivacyId};
 use plixo_domain::ledger::staff::{
     CustomerPatch, InvoicePatch, NewInvoice, NewPayment, Patch, RecordedSource,
 };
@@ -18,6 +19,7 @@ use plixo_domain::ledger::{
     PaymentStatus, Personal,
 };
 use plixo_domain::money::{Currency, Money};
+use plixo_domain::privacy::Authority;
 use plixo_domain::webhook::ExternalId;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -42,6 +44,14 @@ pub(crate) struct CustomerShape {
     tax_id: Option<String>,
     /// Its names at providers: `{"stripe": "cus_…"}`.
     external_ids: BTreeMap<&'static str, String>,
+    /// When its personal data was erased: of it, its id and its names at providers are left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    erased_at: Option<Timestamp>,
+    /// Under which privacy request it was erased; absent where the retention policy was why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<PrivacyIdText>)]
+    privacy_request_id: Option<PrivacyId>,
 }
 
 /// A customer to be made.
@@ -121,6 +131,11 @@ impl CustomerShape {
             address,
             tax_id,
             external_ids: customer.links.keys().map(|of| (of.provider.as_str(), of.id.to_string())).collect(),
+            erased_at: customer.erased.as_ref().map(|it| it.at),
+            privacy_request_id: customer.erased.as_ref().and_then(|it| match it.authority {
+                Authority::Request(id, _) => Some(id),
+                Authority::Retention | Authority::Closing => None,
+            }),
         }
     }
 }

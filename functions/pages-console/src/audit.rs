@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use plixo_domain::audit::{Actor, ActorKind, AuditEvent, Outcome};
+use plixo_domain::id::MemberId;
 use plixo_domain::people::Role;
 use plixo_lambda::http::Response;
 use plixo_pages::{AuditFilter, AuditLog, AuditRow, Errors, HistoryRow, Membership, Paging};
@@ -25,6 +26,11 @@ impl People {
         let listed = visit.ask("GET", "members").query(&[("limit", "100")]).send::<List<Member>>().await?;
         let emails = listed.body.data.into_iter().filter_map(|it| Some((it.id.to_string(), it.email?)));
         Ok(Self(emails.collect()))
+    }
+
+    /// The email of a member, if it is one still.
+    pub(crate) fn email(&self, member: &MemberId) -> Option<String> {
+        self.0.get(&member.to_string()).cloned()
     }
 
     /// Who it is, as people know them.

@@ -1,11 +1,13 @@
 //! Customers.
 
 use plixo_lambda::http::Response;
-use plixo_pages::{CustomerForm, CustomerList, CustomerPage, CustomerRow, Errors};
+use plixo_pages::{
+    CustomerForm, CustomerList, CustomerPage, CustomerRow, ErasedCustomer, Errors, ProblemKind,
+};
 use plixo_web::form::Form;
 use serde_json::Value;
 
-use crate::fields::name;
+use crate::fields::{ERASED, known};
 use crate::shape::{Address, Customer};
 use crate::visit::{Failed, Visit, allowed, among, tried};
 
@@ -17,7 +19,8 @@ pub(crate) async fn list(visit: &Visit<'_>) -> Result<Response, Failed> {
     let (rows, paging) = list;
     let row = |it: Customer| CustomerRow {
         id: it.id,
-        name: name(it.name.as_deref()),
+        name: title(&it),
+        erased_at: it.erased_at,
         email: it.email,
         country: it.address.map(|address| address.country),
     };
@@ -29,19 +32,28 @@ pub(crate) async fn list(visit: &Visit<'_>) -> Result<Response, Failed> {
 pub(crate) async fn show(visit: &Visit<'_>) -> Result<Response, Failed> {
     let ask = visit.ask("GET", "customers/{id}").id("id", visit.path("id"));
     let (org, found) = futures::try_join!(visit.membership(), ask.send::<Customer>())?;
-    let Customer { id, name: own, email, phone, address, tax_id, external_ids } = found.body;
+    let name = title(&found.body);
+    let request = found.body.privacy_request_id;
+    let erased = found.body.erased_at.map(|at| ErasedCustomer { at, request });
+    let Customer { id, email, phone, address, tax_id, external_ids, .. } = found.body;
     let shown = CustomerPage {
         frame: visit.frame()?,
         org,
         id,
-        name: name(own.as_deref()),
+        name,
         email,
         phone,
         address: lines(address),
         tax_id,
         external_ids: external_ids.into_iter().collect(),
+        erased,
     };
     Ok(Visit::shown(&Errors::default(), shown.render()))
+}
+
+/// What a customer is called; one that was erased has no name.
+pub(crate) fn title(customer: &Customer) -> String {
+    known(customer).unwrap_or_else(|| ERASED.to_owned())
 }
 
 /// An address as it stands on a letter.
@@ -59,6 +71,10 @@ pub(crate) async fn edit(visit: &Visit<'_>) -> Result<Response, Failed> {
     let ask = visit.ask("GET", "customers/{id}").id("id", visit.path("id"));
     let (org, found) = futures::try_join!(visit.membership(), ask.send::<Customer>())?;
     allowed(org.may.write_ledger)?;
+    // Nothing is taken of it any more.
+    if found.body.erased_at.is_some() {
+        return Err(Failed::Own(ProblemKind::Gone));
+    }
     let Customer { id, name, email, phone, address, tax_id, .. } = found.body;
     let (line1, line2, city, postal_code, country) = address
         .map(|it| (it.line1, it.line2.unwrap_or_default(), it.city, it.postal_code, it.country))

@@ -1,6 +1,6 @@
 //! What was done, told on the page that comes next. A code stands in its address, never a sentence.
 
-const SENTENCES: [(&str, &str); 31] = [
+const SENTENCES: [(&str, &str); 38] = [
     ("invoice", "The draft is saved."),
     ("finalized", "The invoice is finalized: it is owed from now on."),
     ("voided", "The invoice is void."),
@@ -33,6 +33,13 @@ const SENTENCES: [(&str, &str); 31] = [
     ("export", "The export is requested: a Controller other than you approves it."),
     ("export-approved", "The export is approved. Its file is there in a moment."),
     ("export-rejected", "The export is rejected."),
+    ("privacy-request", "The request is entered. It is done by itself: look at it in a moment."),
+    ("privacy-refused", "The request is refused. Tell whoever asked, and why."),
+    ("hold", "The hold is placed: from now on nothing of that is deleted or erased."),
+    ("hold-released", "The hold is released."),
+    ("retention", "The retention policy is saved. What is due under it is deleted within 24 hours."),
+    ("closed", "The organisation is closed. It can be reopened for 30 days."),
+    ("reopened", "The organisation is reopened."),
     ("password", "Your password is changed."),
     ("totp", "Your second factor is set up."),
 ];

@@ -38,11 +38,12 @@ pub(crate) fn amount_of(field: &str, text: &str, currency: &str, errors: &mut Er
 pub(crate) async fn customers(visit: &Visit<'_>, chosen: &str) -> Result<(Vec<Choice>, bool), Problem> {
     let ask = visit.ask("GET", "customers").query(&[("limit", "100")]);
     let listed: crate::shape::List<Customer> = ask.send().await?.body;
-    let mut choices: Vec<_> = listed.data.iter().map(choice).collect();
+    let there = listed.data.iter().filter(|it| it.erased_at.is_none());
+    let mut choices: Vec<_> = there.map(choice).collect();
     if !chosen.is_empty() && choices.iter().all(|choice| choice.value != chosen) {
         // One that there is not is refused when the form is sent.
         let found = visit.ask("GET", "customers/{id}").id("id", chosen).send::<Customer>().await;
-        choices.extend(found.iter().map(|it| choice(&it.body)));
+        choices.extend(found.iter().filter(|it| it.body.erased_at.is_none()).map(|it| choice(&it.body)));
     }
     choices.sort_by_key(|choice| choice.label.to_lowercase());
     Ok((choices, listed.next_cursor.is_some()))
@@ -50,6 +51,14 @@ pub(crate) async fn customers(visit: &Visit<'_>, chosen: &str) -> Result<(Vec<Ch
 
 fn choice(customer: &Customer) -> Choice {
     Choice::new(customer.id.to_string(), name(customer.name.as_deref()))
+}
+
+/// What a customer is called that was erased.
+pub(crate) const ERASED: &str = "Erased customer";
+
+/// What a customer is called, unless it was erased.
+pub(crate) fn known(customer: &Customer) -> Option<String> {
+    customer.erased_at.is_none().then(|| name(customer.name.as_deref()))
 }
 
 /// A customer's name, as people read it.

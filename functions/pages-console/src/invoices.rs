@@ -15,7 +15,7 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
 use crate::audit::history;
-use crate::customers::lines as address_lines;
+use crate::customers::{lines as address_lines, title};
 use crate::fields::{amount_of, currencies, customers, name};
 use crate::shape::{Customer, Invoice, List, PaymentName, PortalLink};
 use crate::visit::{Failed, Visit, allowed, among, tried};
@@ -170,7 +170,7 @@ async fn page(visit: &Visit<'_>, fresh: Option<FreshLink>, errors: Errors) -> Re
         version,
         number: number(&it).to_owned(),
         customer_id: it.customer_id,
-        customer: name(customer.name.as_deref()),
+        customer: title(&customer),
         address: address_lines(customer.address),
         tax_id: customer.tax_id,
         status: it.status,

@@ -6,10 +6,13 @@ mod customers;
 mod done;
 mod exports;
 mod fields;
+mod holds;
 mod integrations;
 mod invoices;
 mod organisations;
 mod payments;
+mod privacy;
+mod retention;
 mod shape;
 #[cfg(test)]
 mod tests;
@@ -33,7 +36,7 @@ use visit::{Failed, Visit};
 pub const FUNCTION: &str = "pages-console";
 
 /// The routes that it answers, as the gateway names them.
-pub const ROUTES: [&str; 40] = [
+pub const ROUTES: [&str; 54] = [
     "GET /",
     "GET /assets/{file}",
     "GET /orgs",
@@ -74,6 +77,20 @@ pub const ROUTES: [&str; 40] = [
     "GET /orgs/{org}/exports/{id}",
     "POST /orgs/{org}/exports/{id}",
     "GET /orgs/{org}/exports/{id}/download",
+    "GET /orgs/{org}/privacy-requests",
+    "GET /orgs/{org}/privacy-requests/new",
+    "POST /orgs/{org}/privacy-requests/new",
+    "GET /orgs/{org}/privacy-requests/{id}",
+    "POST /orgs/{org}/privacy-requests/{id}",
+    "GET /orgs/{org}/privacy-requests/{id}/download",
+    "GET /orgs/{org}/privacy-requests/{id}/certificate",
+    "GET /orgs/{org}/legal-holds",
+    "GET /orgs/{org}/legal-holds/new",
+    "POST /orgs/{org}/legal-holds/new",
+    "GET /orgs/{org}/legal-holds/{id}",
+    "POST /orgs/{org}/legal-holds/{id}",
+    "GET /orgs/{org}/retention",
+    "POST /orgs/{org}/retention",
 ];
 
 type Api = Box<dyn Fn(Request, Line) -> LocalBoxFuture<'static, (Response, Line)>>;
@@ -188,6 +205,15 @@ impl Visit<'_> {
             "/exports" => exports::list(self).await,
             "/exports/{id}" => exports::show(self).await,
             "/exports/{id}/download" => exports::download(self).await,
+            "/privacy-requests" => privacy::list(self).await,
+            "/privacy-requests/new" => privacy::write(self).await,
+            "/privacy-requests/{id}" => privacy::show(self).await,
+            "/privacy-requests/{id}/download" => privacy::download(self).await,
+            "/privacy-requests/{id}/certificate" => privacy::certificate(self).await,
+            "/legal-holds" => holds::list(self).await,
+            "/legal-holds/new" => holds::write(self).await,
+            "/legal-holds/{id}" => holds::show(self).await,
+            "/retention" => retention::show(self).await,
             _ => Err(Failed::NOT_FOUND),
         }
     }
@@ -208,6 +234,11 @@ impl Visit<'_> {
             "/webhook-events/{id}" => integrations::replay(self, form).await,
             "/exports" => exports::request(self, form).await,
             "/exports/{id}" => exports::decide(self, form).await,
+            "/privacy-requests/new" => privacy::enter(self, form).await,
+            "/privacy-requests/{id}" => privacy::refuse(self, form).await,
+            "/legal-holds/new" => holds::place(self, form).await,
+            "/legal-holds/{id}" => holds::release(self, form).await,
+            "/retention" => retention::save(self, form).await,
             _ => Err(Failed::NOT_FOUND),
         }
     }

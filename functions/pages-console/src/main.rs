@@ -35,6 +35,7 @@ async fn main() -> Result<(), Error> {
     let (sources, urls) = (env.required("DATA_SOURCES_PREFIX"), Urls::read(|name| env.required(name)));
     let (base_url, residency) = (env.optional("BASE_URL"), env.required("RESIDENCY"));
     let (exports_queue, exports_bucket) = (env.required("EXPORT_QUEUE_URL"), env.required("EXPORTS_BUCKET"));
+    let privacy_queue = env.required("PRIVACY_QUEUE_URL");
     env.complete()?;
 
     let config = config::of_function(Patience::SENDER_WAITS).await;
@@ -75,10 +76,10 @@ async fn main() -> Result<(), Error> {
     let organisations = kept(api_organisations::Api::new(Arc::clone(&desk), kms, people, place, &*key?));
     let links = kept(api_portal_links::Api::new(Arc::clone(&desk), payers));
     let webhooks = kept(api_webhooks::Api::new(Arc::clone(&desk), outside));
-    let files = api_exports::Outside {
-        queue: Queue::new(&config, exports_queue),
-        bucket: Bucket::new(&config, exports_bucket),
-    };
+    let bucket = Bucket::new(&config, exports_bucket);
+    let requests = api_privacy::Outside { queue: Queue::new(&config, privacy_queue), bucket: bucket.clone() };
+    let privacy = kept(api_privacy::Api::new(Arc::clone(&desk), requests));
+    let files = api_exports::Outside { queue: Queue::new(&config, exports_queue), bucket };
     let exports = kept(api_exports::Api::new(Arc::clone(&desk), files));
     let audit = kept(api_audit::Api::new(desk));
     let console = &Console::new(entropy::bytes_32)
@@ -90,6 +91,7 @@ async fn main() -> Result<(), Error> {
         .asking(&api_portal_links::ROUTES, move |it, line| async move { links.handle(&it, line).await })
         .asking(&api_webhooks::ROUTES, move |it, line| async move { webhooks.handle(&it, line).await })
         .asking(&api_exports::ROUTES, move |it, line| async move { exports.handle(&it, line).await })
+        .asking(&api_privacy::ROUTES, move |it, line| async move { privacy.handle(&it, line).await })
         .asking(&[api_audit::ROUTE], move |it, line| async move { audit.handle(&it, line).await });
     http::serve(FUNCTION, "none", |request, line| async move { console.handle(&request, line).await }).await
 }

@@ -4,14 +4,16 @@ use plixo_domain::ledger::AllocationOrder;
 use plixo_domain::people::{MemberState, Role};
 use plixo_lambda::http::Response;
 use plixo_pages::{
-    CashForm, Errors, InviteForm, MemberRow, Members, MoneyOverview, Month, OrganisationRow, Organisations,
-    ProblemKind, SettingsPage,
+    CashForm, ClosedOrganisation, Errors, InviteForm, MemberRow, Members, Membership, MoneyOverview, Month,
+    OrganisationRow, Organisations, ProblemKind, SettingsPage,
 };
+use plixo_web::ask::Problem;
 use plixo_web::form::{File, Form};
 use serde::de::IgnoredAny;
 use serde_json::json;
 
-use crate::shape::{CurrencyOverview, Member, Overview, OwnOrganisation};
+use crate::audit::People;
+use crate::shape::{CurrencyOverview, Member, Organisation, Overview, OwnOrganisation};
 use crate::visit::{Failed, Visit, allowed, among, membership, tried};
 
 pub(crate) async fn list(visit: &Visit<'_>) -> Result<Response, Failed> {
@@ -105,7 +107,7 @@ pub(crate) async fn change_members(visit: &Visit<'_>, form: &Form) -> Result<Res
 }
 
 pub(crate) async fn settings(visit: &Visit<'_>) -> Result<Response, Failed> {
-    settings_page(visit, Errors::default(), None).await
+    settings_page(visit, Errors::default(), None, "").await
 }
 
 /// The page, with what was typed of how payments are applied, and the version that it was typed over.
@@ -113,6 +115,7 @@ async fn settings_page(
     visit: &Visit<'_>,
     errors: Errors,
     typed: Option<(CashForm, String)>,
+    close_name: &str,
 ) -> Result<Response, Failed> {
     let found = visit.organisation().await?;
     let (typed, seen) = typed.unzip();
@@ -122,8 +125,11 @@ async fn settings_page(
     };
     let org = membership(&found.body);
     allowed(org.may.manage_organisation)?;
+    let closed = closed(visit, &found.body, &org).await?;
     let shown = SettingsPage {
         frame: visit.frame()?,
+        closed,
+        close_name: close_name.to_owned(),
         version,
         name: org.name.clone(),
         cash: typed.unwrap_or_else(|| found.body.settings.cash_application.into()),
@@ -138,6 +144,17 @@ async fn settings_page(
     Ok(Visit::shown(&shown.errors, shown.render()))
 }
 
+/// That the organisation is closed, with who closed it as people know them.
+async fn closed(
+    visit: &Visit<'_>,
+    organisation: &Organisation,
+    org: &Membership,
+) -> Result<Option<ClosedOrganisation>, Problem> {
+    let Some(closed) = &organisation.closed else { return Ok(None) };
+    let by = People::of(visit, org).await?.email(&closed.by);
+    Ok(Some(ClosedOrganisation { by, at: closed.at, until: closed.until }))
+}
+
 pub(crate) async fn change_settings(visit: &Visit<'_>, form: &Form) -> Result<Response, Failed> {
     match form.text("do") {
         "save" => save_settings(visit, form).await,
@@ -147,6 +164,18 @@ pub(crate) async fn change_settings(visit: &Visit<'_>, form: &Form) -> Result<Re
             visit.ask("DELETE", "logo").of_form(form).tell().await?;
             Ok(visit.done("/settings", "logo-removed"))
         }
+        "close" => {
+            let body = json!({"name": form.text("close_name")});
+            let asked = visit.ask("POST", "close").of_form(form).body(&body).tell().await;
+            match tried(asked, |pointer| (pointer == "/name").then(|| "close_name".to_owned()))? {
+                Ok(()) => Ok(visit.done("/settings", "closed")),
+                Err(errors) => settings_page(visit, errors, None, form.raw("close_name")).await,
+            }
+        }
+        "reopen" => match tried(visit.ask("POST", "reopen").of_form(form).tell().await, |_| None)? {
+            Ok(()) => Ok(visit.done("/settings", "reopened")),
+            Err(errors) => settings_page(visit, errors, None, "").await,
+        },
         _ => Err(Failed::Own(ProblemKind::BadRequest)),
     }
 }
@@ -169,7 +198,7 @@ async fn save_logo(visit: &Visit<'_>, form: &Form) -> Result<Response, Failed> {
             },
         },
     };
-    settings_page(visit, errors, None).await
+    settings_page(visit, errors, None, "").await
 }
 
 async fn save_cash(visit: &Visit<'_>, form: &Form) -> Result<Response, Failed> {
@@ -192,7 +221,7 @@ async fn save_cash(visit: &Visit<'_>, form: &Form) -> Result<Response, Failed> {
                 amount: typed("amount"),
                 order: chosen.unwrap_or_default(),
             };
-            settings_page(visit, errors, Some((cash, typed("version")))).await
+            settings_page(visit, errors, Some((cash, typed("version"))), "").await
         }
     }
 }
@@ -221,9 +250,12 @@ async fn save_settings(visit: &Visit<'_>, form: &Form) -> Result<Response, Faile
         false => (form.text("version").to_owned(), errors),
     };
     let found = found.body;
+    let org = membership(&found);
     let shown = SettingsPage {
         frame: visit.frame()?,
-        org: membership(&found),
+        closed: closed(visit, &found, &org).await?,
+        close_name: String::new(),
+        org,
         version,
         name: form.raw("name").to_owned(),
         ip_allow_list: form.raw("ip_allow_list").to_owned(),

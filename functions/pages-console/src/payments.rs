@@ -141,7 +141,8 @@ impl Visit<'_> {
         self.ask("GET", "payments/{id}").id("id", id).query(&[("expand", expand)]).send().await
     }
 
-    async fn invoice_of(&self, number: &str) -> Result<Option<Invoice>, Problem> {
+    /// The invoice of that number, if there is one.
+    pub(crate) async fn invoice_of(&self, number: &str) -> Result<Option<Invoice>, Problem> {
         if number.is_empty() {
             return Ok(None);
         }

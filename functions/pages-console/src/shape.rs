@@ -5,14 +5,16 @@ use jiff::civil::Date;
 use plixo_domain::audit::{Actor, AuditEvent, Object, Origin, Outcome};
 use plixo_domain::export::ExportStatus;
 use plixo_domain::id::{
-    AllocationId, AuditId, CustomerId, EndpointId, EventId, ExportId, InvoiceId, LinkId, MemberId, OrgId,
-    PaymentId, SourceId,
+    AllocationId, AuditId, CustomerId, EndpointId, EventId, ExportId, HoldId, InvoiceId, LinkId, MemberId,
+    OrgId, PaymentId, PrivacyId, SourceId,
 };
 use plixo_domain::ledger::{
     AllocationOrder, InvoiceStatus, Line, LinkState, PaymentStatus, Private, Residency,
 };
 use plixo_domain::money::{Currency, Money};
 use plixo_domain::people::{MemberState, Role};
+use plixo_domain::privacy::{PrivacyKind, PrivacyStatus};
+use plixo_domain::retention::Class;
 use plixo_domain::secret::Secret;
 use plixo_domain::webhook::{EndpointState, EventStatus, HmacScheme};
 use plixo_pages::CashForm;
@@ -33,7 +35,16 @@ pub(crate) struct Organisation {
     pub(crate) residency: Residency,
     pub(crate) settings: Settings,
     pub(crate) logo_url: Option<String>,
+    pub(crate) closed: Option<Closed>,
     pub(crate) you: You,
+}
+
+/// That an organisation is closed.
+#[derive(Deserialize)]
+pub(crate) struct Closed {
+    pub(crate) by: MemberId,
+    pub(crate) at: Timestamp,
+    pub(crate) until: Timestamp,
 }
 
 #[derive(Deserialize)]
@@ -110,6 +121,8 @@ pub(crate) struct Customer {
     pub(crate) tax_id: Option<String>,
     #[serde(default)]
     pub(crate) external_ids: BTreeMap<String, String>,
+    pub(crate) erased_at: Option<Timestamp>,
+    pub(crate) privacy_request_id: Option<PrivacyId>,
 }
 
 #[derive(Deserialize)]
@@ -126,6 +139,12 @@ pub(crate) struct Address {
 pub(crate) struct CustomerName {
     pub(crate) id: CustomerId,
     pub(crate) name: Option<String>,
+}
+
+/// Which invoice it is.
+#[derive(Deserialize)]
+pub(crate) struct OneInvoice {
+    pub(crate) id: InvoiceId,
 }
 
 /// An invoice's number.
@@ -386,4 +405,67 @@ pub(crate) struct Export {
 pub(crate) struct AskedRows {
     pub(crate) rows: u64,
     pub(crate) or_more: bool,
+}
+
+/// A list that has no parts.
+#[derive(Deserialize)]
+pub(crate) struct Whole<T> {
+    pub(crate) data: Vec<T>,
+}
+
+/// For how long a class of data is kept.
+#[derive(Deserialize)]
+pub(crate) struct Kept {
+    pub(crate) class: Class,
+    pub(crate) days: u16,
+    pub(crate) usual_days: u16,
+    pub(crate) least_days: u16,
+    pub(crate) most_days: u16,
+}
+
+/// What of a class would be due at once under other days.
+#[derive(Deserialize)]
+pub(crate) struct Due {
+    pub(crate) class: Class,
+    pub(crate) days: u16,
+    pub(crate) due: u64,
+    pub(crate) or_more: bool,
+    pub(crate) held: u64,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Hold {
+    pub(crate) id: HoldId,
+    pub(crate) customer_id: Option<CustomerId>,
+    pub(crate) invoice_id: Option<InvoiceId>,
+    pub(crate) reason: String,
+    pub(crate) placed_by_email: Option<String>,
+    pub(crate) placed_at: Timestamp,
+    pub(crate) released_by_email: Option<String>,
+    pub(crate) released_at: Option<Timestamp>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct PrivacyRequest {
+    pub(crate) id: PrivacyId,
+    pub(crate) kind: PrivacyKind,
+    pub(crate) customer_id: CustomerId,
+    pub(crate) status: PrivacyStatus,
+    pub(crate) due_on: Date,
+    pub(crate) requested_by_email: Option<String>,
+    pub(crate) requested_at: Timestamp,
+    pub(crate) held_since: Option<Timestamp>,
+    pub(crate) begun_at: Option<Timestamp>,
+    pub(crate) done_at: Option<Timestamp>,
+    pub(crate) certificate_url: Option<String>,
+    pub(crate) files_until: Option<Timestamp>,
+    pub(crate) refused: Option<Refused>,
+}
+
+/// That a privacy request was refused.
+#[derive(Deserialize)]
+pub(crate) struct Refused {
+    pub(crate) by_email: Option<String>,
+    pub(crate) at: Timestamp,
+    pub(crate) reason: String,
 }

@@ -1,5 +1,6 @@
 mod cash;
 mod exports;
+mod privacy;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -50,6 +51,7 @@ struct World {
     sources: FakeVault,
     erp: FakeErp,
     suggested: cash::Suggested,
+    privacy_queue: FakeQueue,
     orgs: [OrgId; 2],
     users: Vec<[UserId; 2]>,
 }
@@ -164,6 +166,9 @@ fn world_that_requires_two_factors(require_two_factor: bool) -> World {
     let audit = kept(api_audit::Api::new(Arc::clone(&desk)));
     let files = api_exports::Outside { queue: FakeQueue::default(), bucket: FakeBucket::default() };
     let exports = kept(api_exports::Api::new(Arc::clone(&desk), files));
+    let privacy_queue = FakeQueue::default();
+    let requests = api_privacy::Outside { queue: privacy_queue.clone(), bucket: FakeBucket::default() };
+    let privacy = kept(api_privacy::Api::new(Arc::clone(&desk), requests));
     let suggested = cash::Suggested::default();
     let told = suggested.clone();
     let console = Console::new(entropy)
@@ -179,6 +184,7 @@ fn world_that_requires_two_factors(require_two_factor: bool) -> World {
         .asking(&api_portal_links::ROUTES, move |it, line| async move { links.handle(&it, line).await })
         .asking(&api_webhooks::ROUTES, move |it, line| async move { webhooks.handle(&it, line).await })
         .asking(&api_exports::ROUTES, move |it, line| async move { exports.handle(&it, line).await })
+        .asking(&api_privacy::ROUTES, move |it, line| async move { privacy.handle(&it, line).await })
         .asking(&[api_audit::ROUTE], move |it, line| async move { audit.handle(&it, line).await });
     World {
         faults,
@@ -192,6 +198,7 @@ fn world_that_requires_two_factors(require_two_factor: bool) -> World {
         sources,
         erp,
         suggested,
+        privacy_queue,
         orgs,
         users,
     }
@@ -281,7 +288,7 @@ impl At<'_> {
             let name = match (n, part.split_once('_').map_or("", |(kind, _)| kind)) {
                 (2, _) if path.starts_with("/assets") => "file",
                 (2, _) => "org",
-                (_, "inv" | "cus" | "pay" | "evt" | "exp") => "id",
+                (_, "inv" | "cus" | "pay" | "evt" | "exp" | "hld" | "prv") => "id",
                 _ => "",
             };
             if name.is_empty() {

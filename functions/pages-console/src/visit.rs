@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use plixo_lambda::http::{Request, Response};
@@ -82,6 +83,11 @@ impl<'a> Visit<'a> {
         let mut text = form_urlencoded::Serializer::new(String::new());
         let text = text.extend_pairs(query.iter().filter(|(_, value)| !value.is_empty())).finish();
         self.page(&format!("{rest}?{text}"))
+    }
+
+    /// The time of the request.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.blank.timestamp
     }
 
     /// The day, UTC.
@@ -172,8 +178,10 @@ pub(crate) fn membership(org: &Organisation) -> Membership {
             read_audit: may("read_audit"),
             request_exports: may("request_export"),
             approve_exports: may("approve_export"),
+            manage_privacy: may("manage_privacy"),
         },
         has_others: true,
+        closed_until: org.closed.as_ref().map(|closed| closed.until),
     }
 }
 
@@ -259,6 +267,13 @@ impl Ask<'_> {
     /// Whether it was done.
     pub(crate) async fn tell(self) -> Result<(), Problem> {
         ask::done(&self.answer().await)
+    }
+
+    /// The answer, where it is text.
+    pub(crate) async fn text(self) -> Result<String, Problem> {
+        let answer = self.answer().await;
+        ask::done(&answer)?;
+        Ok(answer.body().to_owned())
     }
 
     /// Where it leads.

@@ -67,6 +67,11 @@ pub(crate) fn shown(money: Money) -> String {
     POINT.money(money)
 }
 
+/// A number of things, for people: `1,000`.
+pub(crate) fn grouped(count: u64) -> String {
+    POINT.write(false, &count.to_string(), "")
+}
+
 /// An amount as it stands in a field that people type in, without its currency: `-12345.67`. [`read_amount`] takes it back.
 #[must_use]
 pub fn write_amount(money: Money) -> String {

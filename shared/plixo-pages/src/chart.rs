@@ -147,6 +147,81 @@ impl Split {
     }
 }
 
+/// The steps of the scale that retention is drawn on, in days, each as wide as the one before: what is kept for a week and what is
+/// kept for ten years are to be seen in one picture.
+const STEPS: [(i64, &str); 8] = [
+    (0, "0"),
+    (7, "1 week"),
+    (30, "1 month"),
+    (90, "3 months"),
+    (365, "1 year"),
+    (730, "2 years"),
+    (3650, "10 years"),
+    (7300, "20 years"),
+];
+
+/// A step of that scale.
+pub(crate) struct Step {
+    pub(crate) x: String,
+    pub(crate) label: &'static str,
+    pub(crate) anchor: &'static str,
+    pub(crate) is_spare_label: bool,
+}
+
+/// The steps, from the first to the last.
+pub(crate) fn steps() -> Vec<Step> {
+    let last = STEPS.len().saturating_sub(1);
+    let steps = STEPS.iter().enumerate().map(|(index, (days, label))| Step {
+        x: percent(place(*days) * 10, 100),
+        label,
+        anchor: match index {
+            0 => "start",
+            _ if index == last => "end",
+            _ => "middle",
+        },
+        is_spare_label: index != 0 && (last - index) % 2 == 1,
+    });
+    steps.collect()
+}
+
+/// Where so many days are on that scale, in hundredths of a percent.
+fn place(days: i64) -> i64 {
+    let slots = i64::try_from(STEPS.len()).unwrap_or(2) - 1;
+    let ends = STEPS.iter().zip(STEPS.iter().skip(1)).zip(0..);
+    let within = ends.map(|((from, to), slot)| (from.0, to.0, slot)).find(|(_, to, _)| days <= *to);
+    let Some((from, to, slot)) = within else { return 10_000 };
+    let part = (days.max(from) - from) * 10_000 / (to - from);
+    (slot * 10_000 + part) / slots
+}
+
+/// For how long something is kept, as bars on that scale.
+pub(crate) struct Kept {
+    /// How long it is kept, whichever policy holds.
+    pub(crate) both: Piece,
+    /// How much longer it is kept, or how much shorter, under another policy.
+    pub(crate) change: Option<Piece>,
+    pub(crate) is_shorter: bool,
+    /// What may be chosen.
+    pub(crate) range: Piece,
+}
+
+impl Kept {
+    pub(crate) fn new(now: u16, then: Option<u16>, least: u16, most: u16) -> Self {
+        let piece = |from: u16, to: u16| {
+            let (from, to) = (place(from.into()), place(to.into()));
+            Piece { x: percent(from * 10, 100), width: percent((to - from) * 10, 100) }
+        };
+        let then = then.unwrap_or(now);
+        let (shorter, longer) = (now.min(then), now.max(then));
+        Self {
+            both: piece(0, shorter),
+            change: (shorter < longer).then(|| piece(shorter, longer)),
+            is_shorter: then < now,
+            range: piece(least, most),
+        }
+    }
+}
+
 /// How wide a bar is whose whole would be 100 %: the paid part of a total. `None` where there is no whole.
 pub(crate) fn part(part: i64, whole: i64) -> Option<String> {
     share(part, whole).map(|share| percent(share * 10, 100))
@@ -240,7 +315,36 @@ mod tests {
         assert_eq!(Split::new(&[1; 20], 1).parts.len(), 20);
     }
 
+    #[test]
+    fn what_is_kept_is_drawn_on_steps_of_one_width() {
+        let all = steps();
+        let labels: Vec<_> = all.iter().map(|step| step.label).collect();
+        assert_eq!((labels.first(), labels.last()), (Some(&"0"), Some(&"20 years")));
+        assert_eq!(all.iter().map(|step| step.x.as_str()).collect::<Vec<_>>()[..2], ["0.00%", "14.28%"]);
+        assert_eq!(all.last().unwrap().x, "100.00%");
+        let kept = |now, then| {
+            let kept = Kept::new(now, then, 1, 365);
+            let text = |piece: &Piece| format!("{} {}", piece.x, piece.width);
+            (text(&kept.both), kept.change.as_ref().map(text), kept.is_shorter, text(&kept.range))
+        };
+        let (both, change, is_shorter, range) = kept(7300, None);
+        assert_eq!((both.as_str(), change, is_shorter), ("0.00% 100.00%", None, false));
+        assert_eq!(range, "2.04% 55.10%");
+        assert_eq!(kept(7, Some(7)).1, None);
+        let shorter = kept(30, Some(7));
+        assert_eq!(
+            (shorter.0.as_str(), shorter.1.as_deref(), shorter.2),
+            ("0.00% 14.28%", Some("14.28% 14.29%"), true)
+        );
+        assert_eq!((kept(7, Some(30)).1, kept(7, Some(30)).2), (shorter.1, false));
+    }
+
     proptest! {
+        #[test]
+        fn longer_is_farther(days in 1..7300i64) {
+            prop_assert!(place(days) >= place(days - 1) && place(days) <= 10_000);
+        }
+
         #[test]
         fn a_division_fills_its_bar(shares in prop::collection::vec(1..i64::MAX, 1..21), rest in 0..i64::MAX) {
             let split = Split::new(&shares, rest);

@@ -1,7 +1,8 @@
 //! Customers.
 
 use askama::Template;
-use plixo_domain::id::CustomerId;
+use jiff::Timestamp;
+use plixo_domain::id::{CustomerId, PrivacyId};
 
 use crate::form::{Errors, Paging};
 use crate::frame::{Frame, Membership};
@@ -38,6 +39,8 @@ pub struct CustomerRow {
     pub email: Option<String>,
     /// Its country.
     pub country: Option<String>,
+    /// When its personal data was erased.
+    pub erased_at: Option<Timestamp>,
 }
 
 /// `GET /orgs/{org}/customers/{id}`.
@@ -62,6 +65,17 @@ pub struct CustomerPage {
     pub tax_id: Option<String>,
     /// Its names at providers: provider and id.
     pub external_ids: Vec<(String, String)>,
+    /// That its personal data was erased: of the rest, its id and its names at providers are left.
+    pub erased: Option<ErasedCustomer>,
+}
+
+/// That a customer's personal data was erased.
+#[derive(Clone, Copy)]
+pub struct ErasedCustomer {
+    /// When.
+    pub at: Timestamp,
+    /// Under which privacy request; under the retention policy where there is none.
+    pub request: Option<PrivacyId>,
 }
 
 impl CustomerPage {

@@ -1,5 +1,6 @@
 //! What stands around the content of every page.
 
+use jiff::Timestamp;
 use plixo_domain::id::OrgId;
 use plixo_domain::people::Role;
 
@@ -68,6 +69,8 @@ pub struct Membership {
     pub may: May,
     /// Whether the person is in other organisations too.
     pub has_others: bool,
+    /// Of an organisation that is closed: until when it can be reopened.
+    pub closed_until: Option<Timestamp>,
 }
 
 /// What a role allows, as the policies say. Pages offer nothing else; the server checks all the same.
@@ -87,6 +90,8 @@ pub struct May {
     pub request_exports: bool,
     /// Approve those of others.
     pub approve_exports: bool,
+    /// The retention policy, legal holds, privacy requests.
+    pub manage_privacy: bool,
 }
 
 /// The places of the navigation.
@@ -102,6 +107,7 @@ pub(crate) enum Section {
     Events,
     Audit,
     Exports,
+    Privacy,
     Settings,
 }
 
@@ -147,6 +153,7 @@ impl Membership {
             item(Section::Events, may.manage_integrations, "/webhook-events", "Webhook events", "events"),
             item(Section::Audit, may.read_audit, "/audit", "Audit log", "audit"),
             item(Section::Exports, may.request_exports, "/exports", "Exports", "exports"),
+            item(Section::Privacy, may.manage_privacy, "/privacy-requests", "Privacy", "privacy"),
             item(Section::Settings, may.manage_organisation, "/settings", "Settings", "settings"),
         ];
         let groups = [group("Ledger", ledger), group("Organisation", organisation)];
@@ -162,8 +169,15 @@ mod tests {
     fn the_navigation_offers_what_the_role_may_do() {
         let may = May { read_ledger: true, read_audit: true, ..May::default() };
         let id = "org_01h2xcejqtf2nbrexx3vqjhp41".parse().unwrap();
-        let org =
-            Membership { id, name: String::new(), email: None, role: Role::Cfo, may, has_others: false };
+        let org = Membership {
+            id,
+            name: String::new(),
+            email: None,
+            role: Role::Cfo,
+            may,
+            has_others: false,
+            closed_until: None,
+        };
         let groups = org.navigation(Section::Audit);
         let items: Vec<_> = groups.iter().flat_map(|group| &group.items).collect();
         let labels: Vec<_> = items.iter().map(|item| item.label).collect();

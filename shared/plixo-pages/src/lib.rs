@@ -11,6 +11,7 @@ mod customers;
 mod exports;
 mod form;
 mod frame;
+mod holds;
 mod integrations;
 mod invoices;
 mod members;
@@ -19,8 +20,10 @@ mod overview;
 mod page;
 mod payments;
 mod portal;
+mod privacy;
 mod problem;
 mod reference;
+mod retention;
 mod settings;
 mod show;
 
@@ -33,10 +36,11 @@ pub use cash::{
     UndoAllocation,
 };
 pub use collected::{CollectedEntry, CollectedHead, CollectedSection};
-pub use customers::{CustomerForm, CustomerList, CustomerPage, CustomerRow};
+pub use customers::{CustomerForm, CustomerList, CustomerPage, CustomerRow, ErasedCustomer};
 pub use exports::{ExportForm, ExportList, ExportPage, ExportRow};
 pub use form::{Choice, Errors, Paging};
 pub use frame::{Banner, Frame, May, Membership, Severity};
+pub use holds::{HeldThing, HoldForm, HoldList, HoldOn, HoldPage, HoldRow, Released};
 pub use integrations::{
     ConnectedAccount, EndpointForm, EndpointRow, EventList, EventPage, EventRow, FreshSecret, Integrations,
     SourceForm, SourceRow, provider_name,
@@ -55,6 +59,10 @@ pub use portal::{
     GoneWhy, Language, PortalAsked, PortalDoor, PortalEmail, PortalEmailKind, PortalGone, PortalInvoice,
     PortalLine, PortalNote, PortalProblem, PortalProblemKind, PortalStanding, Seller,
 };
+pub use privacy::{
+    Clock, PrivacyConfirm, PrivacyForm, PrivacyList, PrivacyPage, PrivacyRow, RefusedRequest, Subject,
+};
 pub use problem::{Problem, ProblemKind, SendAgain};
 pub use reference::{ApiAnswer, ApiField, ApiShape, ApiType, Operation, OperationGroup, Reference};
-pub use settings::{CashForm, SettingsPage};
+pub use retention::{RetentionEffect, RetentionPage, RetentionRow};
+pub use settings::{CashForm, ClosedOrganisation, SettingsPage};

@@ -1,6 +1,7 @@
 //! What an organisation's Controllers may set.
 
 use askama::Template;
+use jiff::Timestamp;
 use plixo_domain::ledger::{AllocationOrder, Residency};
 
 use crate::form::Errors;
@@ -9,7 +10,7 @@ use crate::page::pages;
 
 /// `GET /orgs/{org}/settings`. Posts to it with `do`: `save` with `name`, `ip_allow_list` (a CIDR a line), `require_two_factor` (`on`
 /// or absent); `cash` with the fields of
-/// [`CashForm`]; `remove_logo`; and, as a form with a file, `logo` with the file `logo`.
+/// [`CashForm`]; `remove_logo`; `close` with `close_name`; `reopen`; and, as a form with a file, `logo` with the file `logo`.
 #[derive(Clone, Template)]
 #[template(path = "settings.html")]
 pub struct SettingsPage {
@@ -33,8 +34,23 @@ pub struct SettingsPage {
     pub cash: CashForm,
     /// The path of the logo that payers see, if there is one.
     pub logo: Option<String>,
+    /// That the organisation is closed.
+    pub closed: Option<ClosedOrganisation>,
+    /// The name that was typed to close it.
+    pub close_name: String,
     /// What is wrong.
     pub errors: Errors,
+}
+
+/// That an organisation is closed.
+#[derive(Clone)]
+pub struct ClosedOrganisation {
+    /// Who closed it, as people know them.
+    pub by: Option<String>,
+    /// When.
+    pub at: Timestamp,
+    /// Until when it can be reopened.
+    pub until: Timestamp,
 }
 
 /// How payments are applied, as typed: `automatic` (`on` or absent), `threshold`, `percent`, `amount`, `order`.

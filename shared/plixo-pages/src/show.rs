@@ -8,6 +8,8 @@ use plixo_domain::export::ExportStatus;
 use plixo_domain::ledger::{AllocationOrder, InvoiceStatus, LinkState, PaymentStatus, Residency};
 use plixo_domain::money::Money;
 use plixo_domain::people::{MemberState, Role};
+use plixo_domain::privacy::{PrivacyKind, PrivacyStatus};
+use plixo_domain::retention::Class;
 use plixo_domain::webhook::{EndpointState, EventStatus};
 
 /// An amount without its currency.
@@ -171,6 +173,69 @@ pub(crate) fn export(status: &ExportStatus) -> Mark {
         ExportStatus::Rejected => mark("Rejected", "slash", Tone::Quiet),
         ExportStatus::Expired => mark("Expired", "dashed", Tone::Quiet),
         ExportStatus::Failed => mark("Failed", "cross", Tone::Bad),
+    }
+}
+
+pub(crate) fn privacy(status: &PrivacyStatus) -> Mark {
+    match status {
+        PrivacyStatus::Open => mark("Open", "ring", Tone::Info),
+        PrivacyStatus::Held => mark("Held", "alert", Tone::Warn),
+        PrivacyStatus::Running => mark("Running", "half", Tone::Info),
+        PrivacyStatus::Done => mark("Done", "check", Tone::Good),
+        PrivacyStatus::Refused => mark("Refused", "slash", Tone::Quiet),
+    }
+}
+
+/// What a privacy request asks for.
+pub(crate) fn privacy_kind(kind: &PrivacyKind) -> &'static str {
+    match kind {
+        PrivacyKind::Access => "Access",
+        PrivacyKind::Erasure => "Erasure",
+    }
+}
+
+/// Whether a legal hold holds.
+pub(crate) fn hold(is_released: bool) -> Mark {
+    if is_released { mark("Released", "back", Tone::Quiet) } else { mark("In force", "check", Tone::Warn) }
+}
+
+/// A class of data, in plain words.
+pub(crate) fn class(class: &Class) -> &'static str {
+    match class {
+        Class::WebhookPayload => "Webhook payloads",
+        Class::PortalLink => "Portal links",
+        Class::Notice => "Notices",
+        Class::ExportFile => "Export files",
+        Class::CustomerPersonalData => "Customers’ personal data",
+        Class::Invoice => "Invoices",
+        Class::Payment => "Payments",
+        Class::AuditEvent => "Audit log",
+    }
+}
+
+/// What a class of data is, and from when its days count.
+pub(crate) fn class_meaning(class: &Class) -> &'static str {
+    match class {
+        Class::WebhookPayload => "What Stripe and ERPs sent, word for word. From when it came.",
+        Class::PortalLink => "Which links payers had, and what became of them. From when they expire.",
+        Class::Notice => "Emails that Plixo sent. From when they were sent.",
+        Class::ExportFile => "Files of exports. From when the file was there.",
+        Class::CustomerPersonalData => {
+            "Names, emails, phone numbers, addresses, tax ids. From the last activity: then the customer is erased."
+        }
+        Class::Invoice => "Invoices of which nothing is owed any more. From their last day.",
+        Class::Payment => "Payments of which nothing is unapplied. From when they were received.",
+        Class::AuditEvent => "Who did or read what. From the day of the entry.",
+    }
+}
+
+/// Days, as years where they are whole ones.
+pub(crate) fn days(days: u16) -> String {
+    match (days % 365, days / 365) {
+        _ if days == 1 => "1 day".to_owned(),
+        (0, 1) => "1 year".to_owned(),
+        (0, years) if years > 1 => format!("{years} years"),
+        _ => format!("{} days", crate::amount::grouped(days.into())),
     }
 }
 

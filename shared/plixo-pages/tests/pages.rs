@@ -216,12 +216,15 @@ fn forms_post_to_their_own_page_with_a_key_of_their_own() {
             return;
         }
         let mut keys = BTreeSet::new();
-        let mut places = BTreeSet::new();
+        let (mut places, mut asked) = (BTreeSet::new(), BTreeSet::new());
         for form in select(document, "form") {
             let action = attribute(&form, "action");
             assert!(action.starts_with('/') && !action.starts_with("//"), "{}: {action}", page.name);
             match attribute(&form, "method") {
-                "get" => assert!(places.insert(action), "{}", page.name),
+                "get" => {
+                    assert!(asked.insert(action), "{}: two forms ask the same", page.name);
+                    places.insert(action);
+                }
                 "post" => {
                     let hidden = Selector::parse("input[type=hidden][name=idempotency_key]").unwrap();
                     let key: Vec<_> = form.select(&hidden).map(|key| attribute(&key, "value")).collect();
@@ -424,8 +427,18 @@ fn a_role_is_offered_what_it_may_do_and_nothing_else() {
         assert!(posts.iter().all(|form| attribute(form, "action") == "/sign-out"), "{name}");
         for link in select(document, "a") {
             let to = attribute(&link, "href");
-            let writes =
-                ["/new", "/edit", "/members", "/integrations", "/webhook-events", "/audit", "/settings"];
+            let writes = [
+                "/new",
+                "/edit",
+                "/members",
+                "/integrations",
+                "/webhook-events",
+                "/audit",
+                "/settings",
+                "/privacy-requests",
+                "/legal-holds",
+                "/retention",
+            ];
             assert!(!writes.iter().any(|end| to.contains(end)), "{name}: {to}");
         }
     }
@@ -452,6 +465,49 @@ fn a_role_is_offered_what_it_may_do_and_nothing_else() {
     assert_eq!(of("members", "form input[value=remove]"), 4, "the last Controller stays");
     assert_eq!(of("payment", "form input[value=take_back]"), 1, "Stripe's own allocation stays");
     assert_eq!(of("event", "main form"), 0);
+    assert_eq!(of("customer-compliance", ".title a"), 1, "to privacy, and nothing that writes the ledger");
+    for name in ["customer-erased", "customer-erased-by-policy-viewer"] {
+        assert_eq!(of(name, ".title a, main a[href$='/edit']"), 0, "{name}: nothing is taken of it any more");
+    }
+    assert_eq!(of("customer-erased", "main a[href*='/privacy-requests/prv_']"), 1);
+    let saves = "main form[method=post]";
+    for (name, saves_it) in [
+        ("retention", 0),
+        ("retention-wrong", 0),
+        ("retention-preview", 1),
+        ("retention-preview-longer", 1),
+        ("retention-preview-stale", 1),
+        ("retention-preview-nothing", 0),
+    ] {
+        assert_eq!(of(name, saves), saves_it, "{name}: only what was previewed is saved");
+        assert_eq!(of(name, "main form[method=get] input"), 8, "{name}");
+    }
+    assert_eq!(of("retention-preview", ".destroy"), 1);
+    assert_eq!(of("retention-preview-longer", ".destroy"), 0);
+    assert_eq!((of("hold", saves), of("hold-released", saves)), (1, 0), "it is released once");
+    for (name, refuses, gives) in [
+        ("open", 1, 0),
+        ("held", 1, 0),
+        ("running", 0, 0),
+        ("access-done", 0, 2),
+        ("erasure-done", 0, 1),
+        ("refused", 0, 0),
+    ] {
+        let name = format!("privacy-request-{name}");
+        assert_eq!(of(&name, saves), refuses, "{name}");
+        assert_eq!(of(&name, "main a[href*='/download'], main a[href$='/certificate']"), gives, "{name}");
+    }
+    assert_eq!(
+        of("privacy-confirm-erasure", "input[name=sure]:not([checked])"),
+        1,
+        "nobody is sure beforehand"
+    );
+    assert_eq!(of("privacy-confirm-access", "input[name=sure]"), 0);
+    for name in ["settings-closed", "settings"] {
+        assert_eq!(of(name, ".banner a[href$='#closing']"), usize::from(name == "settings-closed"), "{name}");
+    }
+    assert_eq!(of("settings", "input[name=close_name]"), 1);
+    assert_eq!(of("settings-closed", "input[name=close_name]"), 0);
     assert_eq!(of("cash-viewer", ".suggestion"), 3, "who may not apply sees what is suggested");
     assert_eq!(of("cash-viewer", ".suggestion .button, form.undo"), 0);
     assert_eq!(of("payment-suggestions-viewer", ".suggestion"), 3);

@@ -10,20 +10,24 @@ use plixo_domain::id::Ids;
 use plixo_domain::ledger::{InvoiceStatus, LinkState, PaymentStatus, Private, Residency};
 use plixo_domain::money::{Currency, Money};
 use plixo_domain::people::{MemberState, Role};
+use plixo_domain::privacy::{PrivacyKind, PrivacyStatus};
+use plixo_domain::retention::Class;
 use plixo_domain::secret::Secret;
 use plixo_domain::webhook::{Digest, EndpointState, EventStatus, HmacScheme, SignatureEncoding};
 use plixo_pages::{
     AllocateForm, AllocationRow, Applied, AuditFilter, AuditLog, AuditRow, Banner, BeginTotp, Candidate,
-    Carried, CashForm, CashPage, CashPayment, CashPlace, CashWork, Choice, Code, ConnectedAccount,
-    CustomerForm, CustomerLink, CustomerList, CustomerPage, CustomerRow, EndpointForm, EndpointRow, Errors,
-    EventList, EventPage, EventRow, ExportForm, ExportList, ExportPage, ExportRow, Frame, FreshLink,
-    FreshSecret, GoneWhy, HistoryRow, Integrations, InviteForm, InvoiceFilter, InvoiceForm, InvoiceLine,
-    InvoiceList, InvoicePage, InvoiceRow, Language, Left, LineRow, LinkEmail, LinkRow, May, MemberRow,
-    Members, Membership, MoneyOverview, Month, NewPassword, OrganisationRow, Organisations, Overview, Paging,
+    Carried, CashForm, CashPage, CashPayment, CashPlace, CashWork, Choice, Clock, ClosedOrganisation, Code,
+    ConnectedAccount, CustomerForm, CustomerLink, CustomerList, CustomerPage, CustomerRow, EndpointForm,
+    EndpointRow, ErasedCustomer, Errors, EventList, EventPage, EventRow, ExportForm, ExportList, ExportPage,
+    ExportRow, Frame, FreshLink, FreshSecret, GoneWhy, HeldThing, HistoryRow, HoldForm, HoldList, HoldOn,
+    HoldPage, HoldRow, Integrations, InviteForm, InvoiceFilter, InvoiceForm, InvoiceLine, InvoiceList,
+    InvoicePage, InvoiceRow, Language, Left, LineRow, LinkEmail, LinkRow, May, MemberRow, Members,
+    Membership, MoneyOverview, Month, NewPassword, OrganisationRow, Organisations, Overview, Paging,
     PaymentForm, PaymentList, PaymentPage, PaymentRow, PortalAsked, PortalDoor, PortalGone, PortalInvoice,
-    PortalLine, PortalNote, PortalProblem, PortalProblemKind, PortalStanding, Problem, ProblemKind, Qr,
-    Seller, SendAgain, SettingsPage, Severity, SignIn, SourceForm, SourceRow, SuggestedAllocation,
-    Suggestion, Suggestions, Totp, Undo, UndoAllocation,
+    PortalLine, PortalNote, PortalProblem, PortalProblemKind, PortalStanding, PrivacyConfirm, PrivacyForm,
+    PrivacyList, PrivacyPage, PrivacyRow, Problem, ProblemKind, Qr, RefusedRequest, Released,
+    RetentionEffect, RetentionPage, RetentionRow, Seller, SendAgain, SettingsPage, Severity, SignIn,
+    SourceForm, SourceRow, Subject, SuggestedAllocation, Suggestion, Suggestions, Totp, Undo, UndoAllocation,
 };
 
 /// A page and what it is called.
@@ -52,6 +56,9 @@ pub(crate) fn samples(text: &dyn Fn(&str) -> String) -> Vec<Sample> {
     make.events();
     make.audit();
     make.exports();
+    make.retention();
+    make.holds();
+    make.privacy();
     make.settings();
     make.problems();
     for language in [Language::English, Language::German] {
@@ -59,6 +66,22 @@ pub(crate) fn samples(text: &dyn Fn(&str) -> String) -> Vec<Sample> {
     }
     make.made
 }
+
+/// What an erasure is certified with.
+const CERTIFICATE: &str = "\
+plixo.example/audit/erasure/org_01h2xcejqtf2nbrexx3vqjhp41
+Certificate of erasure
+request: prv_01h2xcejqtf2nbrexx3vqjhp42
+customer: cus_01h2xcejqtf2nbrexx3vqjhp43
+requested: 2026-10-01T08:14:03Z by mem_01h2xcejqtf2nbrexx3vqjhp44
+begun: 2026-11-03T09:12:38Z
+finished: 2026-11-03T09:12:44Z
+erased: 3 invoices: their memos
+erased: the customer's data key
+kept: invoices: the law requires it
+
+— plixo.example/audit/org_01h2xcejqtf2nbrexx3vqjhp41 MEUCIQDJ5cUx0dQ2Yv0bJ3l9v8m1rRkqj0n3oQ1Z
+";
 
 /// Who can send to an endpoint.
 const PROVIDERS: [&str; 7] =
@@ -98,6 +121,7 @@ const ALL: May = May {
     read_audit: true,
     request_exports: true,
     approve_exports: true,
+    manage_privacy: true,
 };
 
 impl Make<'_> {
@@ -129,6 +153,7 @@ impl Make<'_> {
             role: Role::Controller,
             may: ALL,
             has_others: true,
+            closed_until: None,
         }
     }
 
@@ -612,12 +637,15 @@ impl Make<'_> {
             name: make.t(name),
             email: email.map(|email| make.t(email)),
             country: country.map(|country| make.t(country)),
+            erased_at: None,
         };
         let rows = vec![
             row(self, "Alpine Optics AG", Some("accounts@alpine-optics.example"), Some("CH")),
             row(self, "Baltic Sensors OÜ", Some("ap@baltic-sensors.example"), Some("EE")),
             row(self, "Café Zürich", None, None),
         ];
+        let erased = CustomerRow { erased_at: Some(moment()), ..row(self, "Erased customer", None, None) };
+        let rows = rows.into_iter().chain([erased]).collect();
         let page = CustomerList {
             frame: self.frame(),
             org: self.org(),
@@ -640,8 +668,29 @@ impl Make<'_> {
             address: vec![self.t("Pärnu maantee 12"), self.t("10141 Tallinn"), self.t("EE")],
             tax_id: self.some("EE102345678"),
             external_ids: vec![(self.t("stripe"), self.t("cus_NffrFeUfNV2Hib"))],
+            erased: None,
         };
         self.add("customer", page.clone().render());
+        let nothing = CustomerPage {
+            frame: self.frame(),
+            name: "Erased customer".to_owned(),
+            email: None,
+            phone: None,
+            address: Vec::new(),
+            tax_id: None,
+            ..page.clone()
+        };
+        let erased = |request| Some(ErasedCustomer { at: moment(), request });
+        let request = Some(self.ids.make());
+        self.add("customer-erased", CustomerPage { erased: erased(request), ..nothing.clone() }.render());
+        let org = self.viewer();
+        let by_policy = CustomerPage { erased: erased(None), org: org.clone(), ..nothing.clone() };
+        self.add("customer-erased-by-policy-viewer", by_policy.render());
+        let of_viewer = CustomerPage { erased: erased(request), org, ..nothing };
+        self.add("customer-erased-viewer", of_viewer.render());
+        let may = May { write_ledger: false, manage_integrations: false, manage_organisation: false, ..ALL };
+        let org = Membership { role: Role::Compliance, may, ..self.org() };
+        self.add("customer-compliance", CustomerPage { frame: self.frame(), org, ..page.clone() }.render());
         let bare = CustomerPage {
             frame: self.frame(),
             org: self.viewer(),
@@ -1463,6 +1512,251 @@ impl Make<'_> {
         self.add("audit-empty", empty.render());
     }
 
+    fn retention(&mut self) {
+        let days = [14, 30, 90, 7, 730, 3650, 3650, 2555];
+        let row = |(class, days): (Class, u16)| {
+            let (least_days, most_days) = class.bounds().into_inner();
+            let (usual_days, typed) = (class.usual_days(), days.to_string());
+            RetentionRow { class, days, usual_days, least_days, most_days, typed, effect: None }
+        };
+        let page = RetentionPage {
+            frame: self.done("The retention policy is saved."),
+            org: self.org(),
+            version: "\"9\"".to_owned(),
+            rows: Class::ALL.into_iter().zip(days).map(row).collect(),
+            errors: Errors::default(),
+        };
+        self.add("retention", page.clone().render());
+        let preview = |then: [(u16, u64, bool, u64); 8]| {
+            let rows = page.rows.clone().into_iter().zip(then).map(|(row, (days, due, or_more, held))| {
+                let effect = Some(RetentionEffect { days, due, or_more, held });
+                RetentionRow { typed: days.to_string(), effect, ..row }
+            });
+            RetentionPage { frame: self.frame(), rows: rows.collect(), ..page.clone() }
+        };
+        let none = |days| (days, 0, false, 0);
+        let deletes = preview([
+            (7, 1_000, true, 0),
+            none(30),
+            (60, 41, false, 3),
+            none(14),
+            (365, 12, false, 2),
+            none(3650),
+            none(3650),
+            (1825, 97, false, 0),
+        ]);
+        let nothing = preview([14, 30, 90, 7, 730, 3650, 3650, 2555].map(none));
+        let longer = preview([30, 30, 365, 7, 1460, 7300, 3650, 2555].map(none));
+        let now = format!("/orgs/{}/retention", page.org.id);
+        let stale = RetentionPage { errors: Errors::default().stale_at(now), ..deletes.clone() };
+        let mut wrong = RetentionPage { frame: self.frame(), ..page.clone() };
+        for (row, typed) in wrong.rows.iter_mut().zip(["0", "soon"]) {
+            row.typed = self.t(typed);
+        }
+        wrong.errors = self.errors(&[
+            ("webhook_payload", "Is from 1 to 365 days"),
+            ("portal_link", "Enter a whole number of days"),
+        ]);
+        for (name, page) in [
+            ("retention-preview", deletes),
+            ("retention-preview-nothing", nothing),
+            ("retention-preview-longer", longer),
+            ("retention-preview-stale", stale),
+            ("retention-wrong", wrong),
+        ] {
+            self.add(name, page.render());
+        }
+    }
+
+    fn hold(&mut self, on: HeldThing, reason: &str, is_released: bool) -> HoldRow {
+        HoldRow {
+            id: self.ids.make(),
+            on,
+            reason: self.t(reason),
+            placed_by: None,
+            placed_at: moment(),
+            released: is_released.then(|| Released { by: None, at: moment() }),
+        }
+    }
+
+    fn holds(&mut self) {
+        let customer = HeldThing::Customer(self.ids.make(), self.t("Baltic Sensors OÜ"));
+        let invoice = HeldThing::Invoice(self.ids.make(), self.t("NW-2026-0106"));
+        let rows = vec![
+            self.hold(customer.clone(), "Dispute about a delivery, LG Hamburg 301 O 12/26", false),
+            self.hold(HeldThing::Organisation, "Tax audit of 2024 and 2025", false),
+            self.hold(invoice, "Asked for by the insurer", true),
+        ];
+        let who = self.some("carl.compliance@nordwind.example");
+        let rows: Vec<_> = rows.into_iter().map(|row| HoldRow { placed_by: who.clone(), ..row }).collect();
+        let list = HoldList {
+            frame: self.done("The hold is placed."),
+            org: self.org(),
+            rows: rows.clone(),
+            paging: Paging { next: self.some("next"), is_first: true },
+        };
+        self.add("holds", list.clone().render());
+        let released = rows.iter().filter(|row| row.released.is_some()).cloned().collect();
+        let paging = Paging::default();
+        self.add(
+            "holds-released",
+            HoldList { frame: self.frame(), rows: released, paging, ..list.clone() }.render(),
+        );
+        let empty = HoldList { frame: self.frame(), rows: Vec::new(), paging: first(), ..list };
+        self.add("holds-empty", empty.clone().render());
+        self.add("holds-end", HoldList { paging: Paging::default(), ..empty }.render());
+        let form = HoldForm {
+            frame: self.frame(),
+            org: self.org(),
+            customers: self.customers_to_choose(),
+            has_more_customers: true,
+            on: HoldOn::Customer,
+            customer_id: String::new(),
+            number: String::new(),
+            reason: String::new(),
+            errors: Errors::default(),
+        };
+        self.add("hold-new", form.clone().render());
+        let wrong = HoldForm {
+            on: HoldOn::Invoice,
+            number: self.t("NW-1"),
+            reason: self.t("Dispute 4242 4242 4242 4242"),
+            errors: self.errors(&[
+                ("customer_id", "Choose a customer"),
+                ("number", "There is no invoice of this number"),
+                ("reason", "Holds a card number: leave it out"),
+            ]),
+            ..form
+        };
+        self.add("hold-new-wrong", wrong.render());
+        for (row, name) in rows.into_iter().zip(["hold", "hold-organisation", "hold-released"]) {
+            let (frame, org, errors) = (self.frame(), self.org(), Errors::default());
+            let page = HoldPage { frame, org, row, version: "\"2\"".to_owned(), errors };
+            self.add(name, page.clone().render());
+            if name == "hold" {
+                self.add("hold-stale", HoldPage { errors: Errors::default().stale(), ..page }.render());
+            }
+        }
+    }
+
+    fn privacy(&mut self) {
+        use PrivacyKind::{Access, Erasure};
+        use PrivacyStatus::{Done, Held, Open, Refused, Running};
+        let (baltic, reason) = (HeldThing::Customer(self.ids.make(), self.t("Baltic Sensors OÜ")), "Dispute");
+        let holds = vec![
+            self.hold(baltic, reason, false),
+            self.hold(HeldThing::Organisation, "Tax audit of 2024 and 2025", false),
+        ];
+        let clock = |from: Date, due: Date, on: Date, status: PrivacyStatus| Clock {
+            entered_on: from,
+            due_on: due,
+            on,
+            is_open: status.is_open(),
+        };
+        let today = date(2026, 11, 21);
+        let mut row = |kind, name: Option<&str>, status, from: Date, due: Date, on| PrivacyRow {
+            id: self.ids.make(),
+            kind,
+            of: Subject { id: self.ids.make(), name: name.map(|name| (self.text)(name)) },
+            status,
+            clock: clock(from, due, on, status),
+        };
+        let (oct, nov) = (|day| date(2026, 10, day), |day| date(2026, 11, day));
+        let dec = |day| date(2026, 12, day);
+        let rows = vec![
+            row(Access, Some("Alpine Optics AG"), Open, today, dec(21), today),
+            row(Erasure, Some("Baltic Sensors OÜ"), Held, oct(18), nov(18), today),
+            row(Erasure, Some("Café Zürich, Löwenstraße"), Running, oct(24), nov(24), today),
+            row(Access, Some("Delta Lasers Ltd"), Done, nov(2), dec(2), nov(2)),
+            row(Erasure, None, Done, oct(1), nov(1), nov(3)),
+            row(Access, Some("Echo Prisms SA"), Refused, nov(5), dec(5), nov(9)),
+            row(Erasure, Some("Alpine Optics AG"), Open, oct(21), today, today),
+        ];
+        let list = PrivacyList {
+            frame: self.frame(),
+            org: self.org(),
+            rows: rows.clone(),
+            paging: Paging { next: self.some("next"), is_first: true },
+        };
+        self.add("privacy-requests", list.clone().render());
+        let empty = PrivacyList { rows: Vec::new(), paging: first(), ..list };
+        self.add("privacy-requests-empty", empty.clone().render());
+        self.add("privacy-requests-end", PrivacyList { paging: Paging::default(), ..empty }.render());
+
+        let form = PrivacyForm {
+            frame: self.frame(),
+            org: self.org(),
+            customers: self.customers_to_choose(),
+            has_more_customers: true,
+            customer: String::new(),
+            kind: Access,
+            errors: Errors::default(),
+        };
+        self.add("privacy-request-new", form.clone().render());
+        let errors = self.errors(&[("customer", "Choose a customer")]);
+        self.add("privacy-request-new-wrong", PrivacyForm { kind: Erasure, errors, ..form }.render());
+        let confirm = PrivacyConfirm {
+            frame: self.frame(),
+            org: self.org(),
+            of: Subject { id: self.ids.make(), name: self.some("Baltic Sensors OÜ") },
+            kind: Access,
+            due_on: dec(21),
+            holds: Vec::new(),
+            is_sure: false,
+            errors: Errors::default(),
+        };
+        self.add("privacy-confirm-access", confirm.clone().render());
+        let erasure = PrivacyConfirm { kind: Erasure, ..confirm };
+        self.add("privacy-confirm-erasure", erasure.clone().render());
+        let errors = self.errors(&[("sure", "Say that you are sure")]);
+        let held = PrivacyConfirm { holds: holds.clone(), errors, ..erasure };
+        self.add("privacy-confirm-erasure-held", held.render());
+
+        for (row, name) in rows.into_iter().zip([
+            "open",
+            "held",
+            "running",
+            "access-done",
+            "erasure-done",
+            "refused",
+            "last-day",
+        ]) {
+            let (is_held, is_done) = (row.status == Held, row.status == Done);
+            let has_begun = is_done || row.status == Running;
+            let is_certified = is_done && row.kind == Erasure;
+            let page = PrivacyPage {
+                frame: self.frame(),
+                org: self.org(),
+                version: "\"2\"".to_owned(),
+                requested_by: self.some("carl.compliance@nordwind.example"),
+                requested_at: moment(),
+                held_since: (is_held || row.status == Refused).then(moment),
+                holds: if is_held { holds.clone() } else { Vec::new() },
+                begun_at: has_begun.then(moment),
+                done_at: is_done.then(moment),
+                refused: (row.status == Refused).then(|| RefusedRequest {
+                    by: None,
+                    at: moment(),
+                    reason: self.t("Nobody of that name can be told from who asks"),
+                }),
+                files_until: (is_done && row.kind == Access).then(moment),
+                certificate: is_certified.then(|| self.t(CERTIFICATE)),
+                reason: String::new(),
+                errors: Errors::default(),
+                row,
+            };
+            self.add(&format!("privacy-request-{name}"), page.clone().render());
+            if name == "held" {
+                let holds = Vec::new();
+                self.add("privacy-request-held-no-more", PrivacyPage { holds, ..page }.render());
+            } else if name == "open" {
+                let reason = self.t("4242 4242 4242 4242");
+                let errors = self.errors(&[("reason", "Holds a card number: leave it out")]);
+                self.add("privacy-request-refuse-wrong", PrivacyPage { reason, errors, ..page }.render());
+            }
+        }
+    }
+
     fn settings(&mut self) {
         let page = SettingsPage {
             frame: self.done("Settings saved."),
@@ -1475,9 +1769,30 @@ impl Make<'_> {
             own_ip: self.some("203.0.113.7"),
             cash: CashForm { automatic: true, threshold: "0.95".to_owned(), ..CashForm::default() },
             logo: None,
+            closed: None,
+            close_name: String::new(),
             errors: Errors::default(),
         };
         self.add("settings", page.clone().render());
+        let until = "2026-12-21T15:30:54Z".parse().unwrap();
+        let closed = SettingsPage {
+            frame: self.done("The organisation is closed."),
+            org: Membership { closed_until: Some(until), ..self.org() },
+            closed: Some(ClosedOrganisation {
+                by: self.some("clara.controller@nordwind.example"),
+                at: moment(),
+                until,
+            }),
+            ..page.clone()
+        };
+        self.add("settings-closed", closed.render());
+        let not_closed = SettingsPage {
+            frame: self.frame(),
+            close_name: self.t("Nordwind"),
+            errors: self.errors(&[("close_name", "Is not the organisation’s name")]),
+            ..page.clone()
+        };
+        self.add("settings-close-wrong", not_closed.render());
         let [_, _, icon] = plixo_pages::assets() else { return };
         let with_logo = SettingsPage {
             frame: self.done("Payers see the logo from now on."),
