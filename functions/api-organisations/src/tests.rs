@@ -754,6 +754,9 @@ fn an_organisation_is_closed_by_its_name_and_opened_again_within_30_days() {
     assert_eq!(reopen(over).of(&world).code(), (409, "organisation_gone"));
     let again = Asked { at: over, ..close("Nordlicht 2") };
     assert_eq!(again.of(&world).code(), (409, "organisation_gone"));
+    // Once its data key is gone, nobody is a member of anything.
+    world.tables.take(&plixo_store::keys::data_key(&world.orgs[0]));
+    assert_eq!(Asked { at: over, ..world.controller(SHOW) }.of(&world).code(), (404, "not_found"));
 
     let of = |action: &str| {
         let events = world.audit(&world.orgs[0]).into_iter().filter(|event| event.action == action);

@@ -11,12 +11,13 @@ use plixo_aws::sign::Sign;
 use plixo_aws::sqs::{Held, LookThrough};
 use plixo_domain::answer::Answer;
 use plixo_domain::export::{Export, Why};
+use plixo_domain::hold::{HeldBy, LegalHold};
 use plixo_domain::id::InvoiceId;
 use plixo_domain::ledger::{
-    Book, Customer, Invoice, InvoiceBody, Kept, Payment, Personal, PortalLink, Row, delete, erase_invoice,
-    erase_payer, identifiers,
+    Book, Customer, ERASED, Invoice, InvoiceBody, Kept, Payment, Personal, PortalLink, Private, Row, delete,
+    erase_invoice, erase_payer, identifiers,
 };
-use plixo_domain::privacy::{Done, PrivacyKind, PrivacyRequest};
+use plixo_domain::privacy::{Done, PrivacyKind, PrivacyRequest, Refused};
 use plixo_domain::webhook::{Envelope, ExternalRef, WebhookEvent};
 use plixo_envelope::KeyService;
 use plixo_store::{List, Page, Store, StoreError, Tables};
@@ -79,6 +80,8 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         self.payloads(case, sweep).await?;
         self.export_files(case, sweep).await?;
         self.access_files(case, sweep).await?;
+        self.hold_reasons(case, sweep).await?;
+        self.refusal_reasons(case, sweep).await?;
         for queue in &self.letters {
             self.dead_letters(case, sweep, queue).await?;
         }
@@ -386,6 +389,83 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
             Ok(Gone::of(1))
         };
         self.take_away(case, "access_files", end).await.map(drop)
+    }
+
+    /// Why legal holds were on the customer, or on its invoices: they are released, and may name people.
+    async fn hold_reasons(&self, case: &mut Case, sweep: &Sweep) -> Result<(), Stop> {
+        let mut after = None;
+        loop {
+            let (rows, next) = self.page(case, &List::LegalHolds, after, ROWS).await?;
+            let mut about = Vec::new();
+            for row in rows {
+                let Row::LegalHold(hold) = row else { continue };
+                let is_about = match hold.on {
+                    HeldBy::Organisation => false,
+                    HeldBy::Customer(customer) => customer == sweep.customer.id,
+                    HeldBy::Invoice(invoice) => sweep.words.has(&invoice),
+                };
+                if is_about && self.store.open_hold_reason(&case.org, &hold, case.now).await? != ERASED {
+                    about.push(hold.id);
+                }
+            }
+            let org = case.org;
+            let blank = async |book: &mut Book| {
+                learn(&self.store, &org, book, about.iter().map(LegalHold::key)).await?;
+                for id in &about {
+                    if let Some(hold) = book.get::<LegalHold>(id).map_err(unread)?.cloned() {
+                        let reason = Private::Plain(ERASED.to_owned());
+                        book.put(LegalHold { reason, ..hold }).map_err(unread)?;
+                    }
+                }
+                Ok(Gone::of(about.len()))
+            };
+            if !about.is_empty() {
+                self.take_away(case, "hold_reasons", blank).await?;
+            }
+            match next {
+                Some(next) => after = Some(next),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Why requests of the customer were refused: that may name people.
+    async fn refusal_reasons(&self, case: &mut Case, sweep: &Sweep) -> Result<(), Stop> {
+        let mut after = None;
+        loop {
+            let (rows, next) = self.page(case, &List::PrivacyRequests, after, ROWS).await?;
+            let mut about = Vec::new();
+            for row in rows {
+                let Row::PrivacyRequest(request) = row else { continue };
+                let is_about = request.customer == sweep.customer.id;
+                let reason = self.store.open_refusal(&case.org, &request, case.now);
+                if is_about && reason.await?.is_some_and(|reason| reason != ERASED) {
+                    about.push(request.id);
+                }
+            }
+            let org = case.org;
+            let blank = async |book: &mut Book| {
+                learn(&self.store, &org, book, about.iter().map(PrivacyRequest::key)).await?;
+                for id in &about {
+                    let request = book.get::<PrivacyRequest>(id).map_err(unread)?.cloned();
+                    let Some((request, refused)) =
+                        request.and_then(|it| it.refused.clone().map(|no| (it, no)))
+                    else {
+                        continue;
+                    };
+                    let refused = Some(Refused { reason: Private::Plain(ERASED.to_owned()), ..refused });
+                    book.put(PrivacyRequest { refused, ..request }).map_err(unread)?;
+                }
+                Ok(Gone::of(about.len()))
+            };
+            if !about.is_empty() {
+                self.take_away(case, "refusal_reasons", blank).await?;
+            }
+            match next {
+                Some(next) => after = Some(next),
+                None => return Ok(()),
+            }
+        }
     }
 
     /// Events that were given up: their whole text stands in the queue. What waits to be worked off needs nobody to look for it: it lands

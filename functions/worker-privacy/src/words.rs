@@ -39,6 +39,11 @@ impl Words {
         self.ids.insert(invoice.to_string());
     }
 
+    /// Whether that invoice is one of its own.
+    pub(crate) fn has(&self, invoice: &InvoiceId) -> bool {
+        self.ids.contains(&invoice.to_string())
+    }
+
     /// Whether a text has one of them anywhere. Better one text too many is gone than one too few.
     pub(crate) fn are_in(&self, text: &str) -> bool {
         anywhere(text, &|value| {

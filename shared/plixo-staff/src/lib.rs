@@ -154,6 +154,12 @@ impl<T: Tables, K: KeyService> Desk<T, K> {
             _ => None,
         });
         let Some(organisation) = organisation else { return Err(Refusal::NotFound) };
+        // Closed for good: there is nothing left that could be shown, or noted.
+        if organisation.closed.is_some_and(|closed| closed.until() <= *now)
+            && self.store.data_key(org).await?.is_none()
+        {
+            return Err(Refusal::NotFound);
+        }
         for (name, stored) in self.store.hide_due(&organisation, rows, *now).await? {
             book.learn(name, stored);
         }

@@ -1,0 +1,135 @@
+"""Webhooks, staff, exports, sealing, retention and an erasure, all at once: the books balance and no event is lost."""
+
+import itertools
+import json
+import random
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from conftest import wait_for
+from events import deliver, event
+from exports import download, ready
+from people import Staff, seal
+
+CUSTOMERS, INVOICES, TOTAL = 4, 4, 10_000
+
+
+@pytest.fixture(scope="module")
+def people(stack):
+    return {role: Staff(stack, role) for role in ("controller", "billing_admin", "compliance")}
+
+
+def owed(admin, customer, number):
+    line = {"description": f"Delivery {number}", "quantity": "1", "unit_price": {"amount": TOTAL, "currency": "EUR"}}
+    made = admin.make("/invoices", {"customer_id": customer["id"], "lines": [line], "memo": f"For {customer['name']}"})
+    status, _, told = admin.ask("POST", f"/invoices/{made['id']}/finalize")
+    assert (status, told["status"]) == (200, "open"), told
+    return told
+
+
+def pages(person, path):
+    """All of a list."""
+    cursor = ""
+    while cursor is not None:
+        part = person.get(f"{path}?limit=100{cursor and f'&cursor={cursor}'}")
+        yield from part["data"]
+        cursor = part["next_cursor"]
+
+
+def run(stack, function):
+    answer = stack.aws("lambda").invoke(FunctionName=getattr(stack.resources, function), Payload=b"{}")
+    assert "FunctionError" not in answer, answer["Payload"].read()
+
+
+def test_the_books_balance_and_no_event_is_lost(stack, people):
+    admin, controller, compliance = people["billing_admin"], people["controller"], people["compliance"]
+    endpoint, dice = stack.orgs[0]["webhook_endpoints"][0], random.Random(6)
+    customers = [admin.make("/customers", {"name": f"Busy {number}", "email": f"busy{number}@example.com"}) for number in range(CUSTOMERS)]
+    invoices = [owed(admin, customer, number) for customer in customers for number in range(INVOICES)]
+    forgotten = customers[0]["id"]
+
+    # Twice what is owed is paid, in parts, told of by intent and charge, some of it refunded.
+    events, paid = [], {}
+    for invoice, part in itertools.product(invoices, range(4)):
+        intent, amount = f"pi_{invoice['id']}_{part}", TOTAL // 2
+        events += [event(kind, invoice=invoice["id"], intent=intent, amount=amount) for kind in ("payment_intent.succeeded", "charge.succeeded")]
+        if part == 3:
+            events.append(event("charge.refunded", invoice=invoice["id"], intent=intent, amount=amount, amount_refunded=1_000))
+        paid[intent] = amount - (1_000 if part == 3 else 0)
+    deliveries = events * 2
+    dice.shuffle(deliveries)
+
+    over = threading.Event()
+
+    def until_over(work):
+        for number in itertools.count():
+            if over.is_set():
+                return number
+            work(number)
+
+    def staff(number):
+        invoice = invoices[number % len(invoices)]
+        money = {"amount": 500, "currency": "EUR"}
+        payment = admin.make("/payments", {"source": "bank", "amount": money, "received_on": "2026-11-20"})
+        share = {"allocations": [{"invoice_id": invoice["id"], "amount": money}]}
+        status, _, told = admin.ask("POST", f"/payments/{payment['id']}/allocations", share)
+        # It may be paid by then, or its customer erased.
+        assert status in (201, 409, 422), told
+        controller.get("/invoices?limit=100")
+        compliance.get("/audit-events?limit=50")
+
+    def holds(number):
+        placed = compliance.make("/legal-holds", {"customer_id": customers[-1]["id"], "reason": f"Matter {number}"})
+        status, _, told = compliance.ask("POST", f"/legal-holds/{placed['id']}/release")
+        assert (status, "released_at" in told) == (200, True), told
+
+    def jobs(_):
+        assert seal(stack)
+        run(stack, "JobRetention")
+
+    with ThreadPoolExecutor(16) as pool:
+        working = [pool.submit(until_over, work) for work in (staff, holds, jobs)]
+        sent = [pool.submit(deliver, endpoint, made) for made in deliveries]
+        request = compliance.make("/privacy-requests", {"kind": "erasure", "customer_id": forgotten})
+        export = pool.submit(ready, admin, controller, kind="invoices", format="csv")
+        try:
+            assert {it.result() for it in sent} == {200}
+            wait_for(lambda: all(stack.worked(it["id"]) for it in events), 120, "end of work")
+            wait_for(lambda: compliance.get(f"/privacy-requests/{request['id']}")["status"] == "done", 60, "erasure")
+            # An erasure takes the files away that may hold what it erased; another one is asked for then.
+            export.exception()
+        finally:
+            over.set()
+        assert all(it.result() > 0 for it in working), "each of them was at it"
+
+    # No event is lost, and none counts twice.
+    ours = {it["id"] for it in events}
+    told = [it for it in pages(admin, "/webhook-events") if it["provider_event_id"] in ours]
+    assert len(told) == len(ours) and {it["status"] for it in told} <= {"applied", "superseded"}
+
+    # The books balance: what invoices say they got is what payments say they gave.
+    shown = [controller.get(f"/invoices/{it['id']}") for it in invoices]
+    payments = {it["id"]: it for it in pages(controller, "/payments")}
+    ledger = stack.ledger(stack.orgs[0], *(word for it in invoices for word in ("--invoice", it["id"])))
+    given = [share for invoice in ledger["invoices"] for share in invoice["allocations"]]
+    for invoice in shown:
+        got = sum(share["amount"]["amount"] for share in given if share["invoice_id"] == invoice["id"])
+        assert invoice["balance"]["amount"] == TOTAL - got == 0, invoice
+    ours = [it for it in payments.values() if it.get("external_id") in paid]
+    assert {it["external_id"] for it in ours} == set(paid) and len(ours) == len(paid)
+    for payment in ours:
+        net = paid[payment["external_id"]]
+        allocated = sum(share["amount"]["amount"] for share in given if share["payment_id"] == payment["id"])
+        assert 0 <= payment["unapplied"]["amount"] == net - allocated, payment
+
+    # The log of all that is whole, and the erased customer's invoices are without words.
+    assert seal(stack)
+    exported = ready(compliance, controller, kind="audit", format="json")
+    told = json.loads(stack.plixoctl("audit", "key", "--org", compliance.org).stdout)
+    (file := stack.dir / "all-at-once.jsonl").write_text(download(compliance, exported["id"])[1])
+    verified = stack.run("plixoctl", "audit", "verify", str(file), "--key", told["key"], env={})
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    erased = [it for it in shown if it["customer_id"] == forgotten]
+    assert len(erased) == INVOICES and not any("memo" in it for it in erased)
+    assert all("memo" in it for it in shown if it["customer_id"] != forgotten)
