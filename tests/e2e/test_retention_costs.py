@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import boto3
 import pytest
+from dynamo import counting, dynamodb_local, run
 from past import LETTERS, ago, id_of, text
-from test_store import counting, dynamodb_local, run
 
 # `make bench-retention` measures more than the test does.
 BENCH = os.environ.get("PLIXO_BENCH_RETENTION")

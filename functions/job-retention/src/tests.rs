@@ -503,6 +503,7 @@ fn a_hold_or_a_policy_of_that_moment_wins() {
             let before = world.faults.calls();
             while world.faults.calls() < before + 16 + 1 + 2 + 3 {
                 let _ = futures::poll!(run.as_mut());
+                tokio::task::yield_now().await;
             }
             let store = other.store();
             let names = vec![RowKey::Organisation, RowKey::Holds];
@@ -535,7 +536,7 @@ fn the_log_goes_by_whole_days_and_is_counted() {
     let mut world = World::new();
     world.policy(&[(Class::AuditEvent, 365)]);
     world.put(AuditKept { from: day(ago(400)), is_gone: true });
-    let old: Vec<_> = (0..250).map(|n| world.log(ago(400 - n % 20))).collect();
+    let old: Vec<_> = (0..250).map(|n| world.log(ago(400 - n % 2))).collect();
     // Of the day on which something is due, something else is not.
     let edge = world.log(ago(365));
     let young = world.log(ago(300));
@@ -557,12 +558,12 @@ fn whoever_dies_within_a_day_of_the_log_has_said_that_it_goes() {
         let mut world = World::new();
         world.policy(&[(Class::AuditEvent, 365)]);
         world.put(AuditKept { from: day(ago(368)), is_gone: true });
-        let keys: Vec<_> = (0..130).map(|n| world.log(ago(368 - n % 2))).collect();
+        let keys: Vec<_> = (0..20).map(|n| world.log(ago(368 - n % 2))).collect();
         (world, keys)
     };
     let (world, _) = build();
     let before = world.faults.calls();
-    assert_eq!(world.run(), 130);
+    assert_eq!(world.run(), 20);
     for call in 0..world.faults.calls() - before {
         for fault in Fault::ALL {
             let (world, keys) = build();
@@ -576,7 +577,7 @@ fn whoever_dies_within_a_day_of_the_log_has_said_that_it_goes() {
                 assert!(of < kept.from, "call {call}, {fault:?}");
             }
             world.run();
-            assert_eq!(world.told(), told(&[("audit_event", 130)]), "call {call}, {fault:?}");
+            assert_eq!(world.told(), told(&[("audit_event", 20)]), "call {call}, {fault:?}");
             let kept: AuditKept = world.get(&()).unwrap();
             assert_eq!(kept, AuditKept { from: day(ago(365)), is_gone: true });
         }

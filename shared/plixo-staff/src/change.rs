@@ -9,7 +9,7 @@ use plixo_domain::ledger::staff::Stopped;
 use plixo_domain::ledger::{Book, Private, Row, RowKey, Unread};
 use plixo_domain::people::PeopleError;
 use plixo_envelope::KeyService;
-use plixo_store::{CommitError, Tables, pause};
+use plixo_store::{CommitError, StoredRow, Tables, pause};
 
 use crate::{Caller, Deed, Desk, Refusal, Visit, audit};
 
@@ -215,7 +215,12 @@ impl<T: Tables, K: KeyService> Desk<T, K> {
                     return Err(refusal);
                 }
                 Err(Not::Unread(Unread(names))) => {
-                    for (name, stored) in self.store.read_shown(&org, names, caller.now).await? {
+                    let read = self.store.read(&org, names).await?;
+                    // What is due is nobody's to change. What hangs on something else is as it is, for the ledger has to add up.
+                    let is_own = |(_, stored): &StoredRow| is_about(stored.as_ref(), &deed.object);
+                    let (own, others): (Vec<_>, Vec<_>) = read.into_iter().partition(is_own);
+                    let own = self.store.hide_due(&visit.org, own, caller.now).await?;
+                    for (name, stored) in own.into_iter().chain(others) {
                         book.learn(name, stored);
                     }
                 }
@@ -249,6 +254,11 @@ impl<T: Tables, K: KeyService> Desk<T, K> {
             Err(CommitError::Store(error)) => Err(error.into()),
         }
     }
+}
+
+/// Whether it is the payment that a request is about: of payments, the request has an id, and the row another name.
+fn is_about(stored: Option<&(Row, u64)>, object: &Object) -> bool {
+    matches!(stored, Some((Row::Payment(row), _)) if row.id.to_string() == object.id)
 }
 
 /// Whose data an answer about that shows, if it is a customer's.
