@@ -27,6 +27,7 @@ from ministack.app import app as aws
 from ministack.core import iam_actions, lambda_runtime
 from ministack.core.responses import error_response_json, json_response
 from ministack.services import cognito, lambda_svc, secretsmanager
+from ministack.services.cloudformation import engine
 
 
 class Front:
@@ -212,6 +213,10 @@ def mend(logs: pathlib.Path) -> None:
         return answer
 
     secretsmanager._get_secret_value = found_with_a_value
+
+    # It takes 500 resources, as AWS does. Here each route is one, and on AWS they are all in the API's own.
+    quotas = ((name, *rest, 2_000 if name == "Resources" else most) for name, *rest, most in engine._SECTION_QUOTAS)
+    engine._SECTION_QUOTAS = tuple(quotas)
 
     # It asks for the right to send email on no identity, so that a policy which names one allows nothing.
     iam_actions._SES_V2_RESOURCES["outbound-emails"] = ("identity", "FromEmailAddress")
