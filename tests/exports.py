@@ -30,7 +30,7 @@ def download(person, export):
         return answer.headers, answer.read().decode()
 
 
-def ready(requester, approver, **order):
+def ready(requester, approver, seconds=30, **order):
     """The export once its file is there."""
     asked = requester.make("/exports", order)
     assert asked["status"] == "pending_approval", asked
@@ -42,4 +42,4 @@ def ready(requester, approver, **order):
         assert shown["status"] != "failed", shown
         return shown if shown["status"] == "ready" else None
 
-    return wait_for(done, 30, "file")
+    return wait_for(done, seconds, "file")
