@@ -65,7 +65,8 @@ pub(crate) async fn run(Command::ReplayErasures: Command) -> anyhow::Result<()> 
                     Err(error) => json!({"result": "failed", "error": error.to_string()}),
                 };
                 replayed = replayed.saturating_add(1);
-                let is_left = matches!(told["result"].as_str(), Some("held" | "failed"));
+                let is_left =
+                    matches!(told.get("result").and_then(|it| it.as_str()), Some("held" | "failed"));
                 left = left.saturating_add(u64::from(is_left));
                 let mut shown = json!({"org": org, "customer": customer});
                 if let (Some(shown), Some(told)) = (shown.as_object_mut(), told.as_object()) {

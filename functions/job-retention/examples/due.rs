@@ -2,7 +2,6 @@
 //! were and how long it took, seconds: `due`. Files, queue and erasure ledger are those of tests.
 
 use std::error::Error;
-use std::time::Instant;
 
 use job_retention::Job;
 use plixo_aws::config;
@@ -25,9 +24,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let bucket = || FakeBucket::new(faults.clone());
     let store = Store::new(tables, NoKeys, entropy);
     let job = Job::new(store, bucket(), bucket(), FakeQueue::new(faults.clone()), entropy);
-    let began = Instant::now();
+    let began = clock::now();
     let (done, line) = job.run(Line { timestamp: clock::now(), ..Line::default() }).await;
     done?;
-    println!("{} {} {:.2}", line.outcome, line.items.unwrap_or_default(), began.elapsed().as_secs_f64());
+    println!(
+        "{} {} {:.2}",
+        line.outcome,
+        line.items.unwrap_or_default(),
+        began.duration_until(clock::now()).as_secs_f64()
+    );
     Ok(())
 }

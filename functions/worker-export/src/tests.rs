@@ -441,7 +441,7 @@ fn a_log_of_which_days_are_gone_begins_where_all_is_kept_and_is_verified_from_th
             block_on(world.store().append(&[(world.org, event)], at)).unwrap();
         };
         for hour in 0..20 {
-            if !is_idle || hour < 3 || hour > 14 {
+            if !is_idle || !(3..=14).contains(&hour) {
                 write(&world, hour * 60 + 7);
             }
             if hour == 10 {

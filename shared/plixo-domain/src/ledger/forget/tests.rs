@@ -173,18 +173,18 @@ fn an_invoice_goes_with_what_leads_to_it() {
     let invoices = [(id, ids(200).make()), (other, ids(200).make())].into_iter().collect();
     rows.0
         .insert(InvoiceReference::key(&key), (InvoiceReference { key: key.clone(), invoices }.into_row(), 4));
-    assert!(rows.work(&RowKey::Invoice(id), |book, name| delete(book, name)));
+    assert!(rows.work(&RowKey::Invoice(id), delete));
     assert!(!rows.0.contains_key(&Invoice::key(&id)));
     assert!(!rows.0.contains_key(&InvoiceNumber::key(&"INV-1".to_owned())));
     let (left, _) = &rows.0[&InvoiceReference::key(&key)];
     assert_eq!(InvoiceReference::of(left).unwrap().invoices.keys().collect::<Vec<_>>(), [&other]);
-    assert!(!rows.work(&RowKey::Invoice(id), |book, name| delete(book, name)), "it is gone");
+    assert!(!rows.work(&RowKey::Invoice(id), delete), "it is gone");
 
     // Its payment stays until it is due itself, and what is told of it then is no error.
     assert!(matches!(rows.pay(&charge(30, "pi_1", Some(id)), 3), Told::Learned(_)));
     let pointer = PaymentPointer::key(&rows.payment("pi_1").id);
     assert!(rows.0.contains_key(&pointer));
-    assert!(rows.work(&Payment::key(&stripe("pi_1")), |book, name| delete(book, name)));
+    assert!(rows.work(&Payment::key(&stripe("pi_1")), delete));
     assert!(!rows.0.contains_key(&pointer) && !rows.0.contains_key(&Payment::key(&stripe("pi_1"))));
 }
 
