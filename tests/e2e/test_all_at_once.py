@@ -80,6 +80,9 @@ def test_the_books_balance_and_no_event_is_lost(stack, people):
         compliance.get("/audit-events?limit=50")
 
     def holds(number):
+        if number >= 3:
+            # Whatever deletes or erases starts anew where a hold is placed meanwhile: a few are enough.
+            return over.wait()
         placed = compliance.make("/legal-holds", {"customer_id": customers[-1]["id"], "reason": f"Matter {number}"})
         status, _, told = compliance.ask("POST", f"/legal-holds/{placed['id']}/release")
         assert (status, "released_at" in told) == (200, True), told
