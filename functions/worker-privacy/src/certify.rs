@@ -32,7 +32,7 @@ impl<S: Sign> plixo_seal::Signer for Signing<'_, S> {
 }
 
 /// What is erased, by the kinds that audit events name, in the order of the certificate.
-const ERASED: [(&str, &str, &str); 8] = [
+const ERASED: [(&str, &str, &str); 10] = [
     (
         "invoices",
         "invoice without its memo and what names the customer",
@@ -52,6 +52,8 @@ const ERASED: [(&str, &str, &str); 8] = [
         "pair of files of what was collected about the customer",
         "pairs of files of what was collected about the customer",
     ),
+    ("hold_reasons", "reason of a released legal hold", "reasons of released legal holds"),
+    ("refusal_reasons", "reason of a refused request", "reasons of refused requests"),
     (
         "dead_letters",
         "event that was given up and waited in a queue",

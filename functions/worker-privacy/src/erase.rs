@@ -10,7 +10,7 @@ use plixo_domain::id::{CustomerId, PrivacyId};
 use plixo_domain::ledger::{Customer, Erased, Kept, Personal, Row, erase_customer};
 use plixo_domain::privacy::{Authority, PrivacyRequest};
 use plixo_envelope::KeyService;
-use plixo_store::Tables;
+use plixo_store::{StoreError, Tables};
 
 use crate::Worker;
 use crate::case::{Case, Gone, Stop};
@@ -79,16 +79,20 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
 
         // What is personal is known only until the customer is a tombstone, and by it the words of others are searched: that comes
         // first. An attempt that finds the tombstone knows ids alone, and leaves no words at all.
+        let is_to_go = row.as_ref().is_some_and(|row| row.erased.is_none());
         let personal = match &row {
-            Some(row) if row.erased.is_none() => {
-                Some(self.store.open_personal(&case.org, row, case.now).await?)
-            }
+            Some(row) if is_to_go => match self.store.open_personal(&case.org, row, case.now).await {
+                Ok(personal) => Some(personal),
+                // What opens for nobody goes as well, and the words of others with it.
+                Err(StoreError::Sealed(_) | StoreError::Corrupt(_)) => None,
+                Err(error) => return Err(error.into()),
+            },
             _ => None,
         };
         let row = row.unwrap_or_else(|| Customer::new(customer, Personal::default()));
         let words = Words::new(&row, personal.as_ref().unwrap_or(&Personal::default()));
         let mut sweep = Sweep { customer: row, personal, words, waits: false };
-        if sweep.personal.is_some() {
+        if is_to_go {
             self.sweep(case, &mut sweep).await?;
             let (org, erased) = (case.org, Erased { at: case.now, authority });
             let buried = self

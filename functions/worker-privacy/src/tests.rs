@@ -14,7 +14,7 @@ use plixo_domain::ledger::{
 };
 use plixo_domain::money::Money;
 use plixo_domain::people::By;
-use plixo_domain::privacy::{Done, PrivacyStatus};
+use plixo_domain::privacy::{Done, PrivacyStatus, Refused};
 use plixo_domain::webhook::{
     Encoding, Envelope, EventKey, EventStatus, ExternalRef, Fingerprint, Provider, WebhookEvent,
 };
@@ -529,6 +529,53 @@ fn nothing_of_an_erased_customer_can_be_read_and_nobody_else_loses_anything() {
     let before = world.tables.dump();
     assert_eq!(world.erase(later(1)).1, "nothing_to_do");
     assert_eq!(world.tables.dump(), before);
+}
+
+#[test]
+fn why_it_was_held_or_refused_goes_as_well() {
+    let mut world = World::new();
+    let hold = world.hold(HeldBy::Customer(world.customer));
+    world.free(&hold);
+    let other = world.hold(HeldBy::Customer(world.other));
+    let asked = PrivacyRequest::new(world.ids.make(), PrivacyKind::Access, world.customer, world.by, now());
+    let reason = Private::Plain("Ada canary did not ask".to_owned());
+    let refused = Some(Refused { by: world.by, at: now(), reason });
+    world.put(PrivacyRequest { refused, ..asked.clone() });
+    assert_eq!(world.erase(now()).1, "erased");
+    let why = |id: &HoldId| {
+        let hold = world.row::<LegalHold>(id).unwrap();
+        block_on(world.store().open_hold_reason(&world.org, &hold, now())).unwrap()
+    };
+    assert_eq!((why(&hold).as_str(), why(&other).as_str()), ("[erased]", "a dispute"));
+    let refused = world.row::<PrivacyRequest>(&asked.id).unwrap();
+    let refusal = block_on(world.store().open_refusal(&world.org, &refused, now())).unwrap();
+    assert_eq!(refusal.as_deref(), Some("[erased]"));
+    let certificate = world.certificate();
+    for said in ["1 reason of a released legal hold", "1 reason of a refused request"] {
+        assert!(certificate.erased.iter().any(|what| what.starts_with(said)), "{said}: {certificate}");
+    }
+}
+
+#[test]
+fn what_opens_for_nobody_is_erased_as_well() {
+    let world = World::new();
+    let mut book = Book::default();
+    let names = [world.customer, world.other].map(|id| Customer::key(&id));
+    for (name, stored) in block_on(world.store().read(&world.org, names.to_vec())).unwrap() {
+        book.learn(name, stored);
+    }
+    let personal = book.get::<Customer>(&world.other).unwrap().unwrap().personal.clone();
+    let customer = book.get::<Customer>(&world.customer).unwrap().unwrap().clone();
+    book.put(Customer { personal, ..customer }).unwrap();
+    block_on(world.store().commit(&world.org, &book, None, &[], now())).unwrap();
+    assert_eq!(world.erase(now()).1, "erased");
+    let customer = world.row::<Customer>(&world.customer).unwrap();
+    assert!(customer.key.is_none() && customer.erased.is_some());
+    let invoices = List::InvoicesOfCustomer(world.customer);
+    let invoices = block_on(world.store().list(&world.org, &invoices, page(), now())).unwrap();
+    let [(Row::Invoice(invoice), _)] = &invoices.rows[..] else { panic!() };
+    let body = block_on(world.store().open_body(&world.org, invoice, now())).unwrap();
+    assert!(body.memo.is_none() && body.lines.iter().all(|line| line.description == "[erased]"));
 }
 
 #[test]
