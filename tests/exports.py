@@ -4,11 +4,7 @@ import urllib.error
 import urllib.request
 
 from conftest import wait_for
-
-
-class NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_):
-        return None
+from people import NoRedirect
 
 
 def address(person, export):

@@ -25,6 +25,13 @@ def call_from(address, stack, path, token):
         connection.close()
 
 
+class NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Where an answer leads is shown and not followed."""
+
+    def redirect_request(self, *_):
+        return None
+
+
 def call(stack, path, body=None, token=None, method="POST", **headers):
     """Status, headers (lower case) and JSON of the answer; a body that is bytes or text is sent as it is."""
     sent = body if isinstance(body, (bytes, type(None))) else (body if isinstance(body, str) else json.dumps(body)).encode()
@@ -33,7 +40,7 @@ def call(stack, path, body=None, token=None, method="POST", **headers):
         headers["authorization"] = f"Bearer {token}"
     request = urllib.request.Request(stack.base_url + path, sent if sent is not None else b"", headers, method=method)
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.build_opener(NoRedirect).open(request, timeout=30) as answer:
             status, told, text = answer.status, answer.headers, answer.read()
     except urllib.error.HTTPError as error:
         status, told, text = error.code, error.headers, error.read()

@@ -87,11 +87,14 @@ def boss(stack, made):
 
 
 CASH_APPLICATION = {"automatic": True, "threshold": "0.95", "order": "oldest_due_first", "underpayment_tolerance": {}}
+RETENTION = {"webhook_payload": 30, "portal_link": 30, "notice": 90, "export_file": 7, "customer_personal_data": 730, "invoice": 3650, "payment": 3650,
+             "audit_event": 2555}
 
 
 def test_an_operator_makes_an_organisation_and_sees_nothing_of_it(stack, operator, made):
     assert made == {"id": made["id"], "name": "Möbel Weber", "residency": "eu",
-                    "settings": {"ip_allow_list": [], "require_two_factor": False, "cash_application": CASH_APPLICATION}}
+                    "settings": {"ip_allow_list": [], "require_two_factor": False, "cash_application": CASH_APPLICATION,
+                                 "retention": RETENTION}}
     looking = Person(stack, operator, made["id"])
     for method, path, body in (("GET", "", None), ("PATCH", "", {"name": "x"}), ("GET", "/members", None),
                                ("POST", "/members", {"email": "a@b.de", "role": "cfo"})):
