@@ -14,14 +14,19 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 
+# How many times as long as on a machine that does nothing else something may take before it counts as never.
+PATIENCE = 6
+
+
 def wait_for(condition, seconds, what):
-    """The first truthy answer of `condition`, which is asked until it gives one."""
-    deadline = time.monotonic() + seconds
+    """The first truthy answer of `condition`, which is asked until it gives one: ever less often, for asking is work as well."""
+    deadline, pause = time.monotonic() + PATIENCE * seconds, 0.02
     while time.monotonic() < deadline:
         if answer := condition():
             return answer
-        time.sleep(0.02)
-    pytest.fail(f"after {seconds} s there was still no {what}")
+        time.sleep(pause)
+        pause = min(1.3 * pause, 0.3)
+    pytest.fail(f"after {PATIENCE * seconds} s there was still no {what}")
 
 
 class Stack:
@@ -84,8 +89,8 @@ class Stack:
 
     def worked(self, event_id):
         """The worker's line that ended an event."""
-        done = [line for line in self.lines("worker-stripe") if line.get("event_id") == event_id and "error" not in line]
-        return done[0] if done else None
+        told = (json.loads(line) for line in self.log("worker-stripe").splitlines() if event_id in line and line.startswith("{"))
+        return next((line for line in told if line.get("event_id") == event_id and "error" not in line), None)
 
 
 @pytest.fixture(scope="session")
