@@ -48,7 +48,8 @@ test: needs-test .venv/.ready tests/node_modules/.ready $(TOOLS)/.nextest-$(NEXT
 	@# At once: of fewer packages, or without their tests, the dependencies have other features, and are built again.
 	cargo build --quiet --locked --workspace --all-targets
 	cargo nextest run --workspace --locked
-	PLIXO_BIN_DIR=$(CARGO_TARGET_DIR)/debug $(VENV) -m pytest infra/local tests
+	@# Two stacks, a file at a time on each.
+	PLIXO_BIN_DIR=$(CARGO_TARGET_DIR)/debug $(VENV) -m pytest -n 2 --dist loadfile --no-loadscope-reorder infra/local tests
 
 .PHONY: needs-test
 needs-test:

@@ -93,6 +93,14 @@ class Stack:
         return next((line for line in told if line.get("event_id") == event_id and "error" not in line), None)
 
 
+# The longest, which come first, so that none is begun when all else is done.
+LONGEST = ("test_rights", "test_api", "test_pages", "test_all_at_once", "test_console")
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
+
+
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory):
     stack = Stack(tmp_path_factory.mktemp("stack"))
