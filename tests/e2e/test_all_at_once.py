@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from conftest import wait_for
-from events import deliver, event
+from events import event, tell
 from exports import download, ready
 from people import Staff, seal
 
@@ -87,13 +87,16 @@ def test_the_books_balance_and_no_event_is_lost(stack, people):
         status, _, told = compliance.ask("POST", f"/legal-holds/{placed['id']}/release")
         assert (status, "released_at" in told) == (200, True), told
 
-    def jobs(_):
+    def jobs(number):
+        if number >= 8:
+            # A log of many checkpoints is long to export, and there are no more in hours of work.
+            return over.wait()
         assert seal(stack)
         run(stack, "JobRetention")
 
     with ThreadPoolExecutor(16) as pool:
         working = [pool.submit(until_over, work) for work in (staff, holds, jobs)]
-        sent = [pool.submit(deliver, endpoint, made) for made in deliveries]
+        sent = [pool.submit(tell, endpoint, made) for made in deliveries]
         request = compliance.make("/privacy-requests", {"kind": "erasure", "customer_id": forgotten})
         export = pool.submit(ready, admin, controller, kind="invoices", format="csv")
         try:

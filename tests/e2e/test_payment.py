@@ -5,7 +5,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from conftest import wait_for
-from events import deliver, event, post, sign
+from events import deliver, event, post, sign, tell
 import json
 
 
@@ -61,7 +61,7 @@ def test_500_deliveries_of_50_events_count_once_each(stack):
     deliveries = [made for made in events for _ in range(10)]
     dice.shuffle(deliveries)
     with ThreadPoolExecutor(32) as senders:
-        assert set(senders.map(lambda made: deliver(endpoint, made), deliveries)) == {200}
+        assert set(senders.map(lambda made: tell(endpoint, made), deliveries)) == {200}
     wait_for(lambda: all(stack.worked(made["id"]) for made in events), 60, "end of work")
     names = [word for made in events for word in ("--events", f"{endpoint['id']}:{made['id']}")]
     shown = stack.ledger(org, "--invoice", first["id"], "--invoice", second["id"], *names)
