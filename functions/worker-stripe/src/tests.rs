@@ -59,6 +59,7 @@ impl Stack {
                 claims: BTreeMap::new(),
                 checkout: None,
                 asked: None,
+                ended_at: None,
                 reference: None,
                 erased: false,
             });

@@ -14,7 +14,7 @@ use super::settle::{Cause, need, settle};
 use super::staff::MAX_CHOICES;
 use super::{Book, CustomerRef, Invoice, Kept, PayerHash, Private, Stamp, Told, Unread};
 use crate::audit::{Actor, ActorKind};
-use crate::id::{AllocationId, CustomerId, Ids, InvoiceId, PaymentId};
+use crate::id::{AllocationId, CustomerId, Ids, InvoiceId, PaymentId, made_at};
 use crate::money::{Currency, Money};
 use crate::webhook::{ExternalId, ExternalRef, Provider};
 
@@ -477,6 +477,27 @@ impl Payment {
     pub fn received_on(&self) -> Option<Date> {
         let at = Timestamp::from_second(self.received_at?).ok()?;
         Some(at.to_zoned(TimeZone::UTC).date())
+    }
+
+    /// Its last day as far as it tells: when the money was received, or what became of it last changed.
+    #[must_use]
+    pub fn active_at(&self) -> Timestamp {
+        let received = self.received_at.and_then(|at| Timestamp::from_second(at).ok());
+        let went = (self.refunds.values().map(|said| said.stamp.at))
+            .chain(self.disputes.values().map(|said| said.stamp.at))
+            .chain(self.refunded_total.filter(|(_, amount)| *amount > 0).map(|(at, _)| at));
+        let went = went.filter_map(|at| Timestamp::from_second(at).ok());
+        let applied = self.allocations.keys().map(made_at);
+        went.chain(applied).fold(received.unwrap_or_else(|| made_at(&self.id)), Timestamp::max)
+    }
+
+    /// The invoices that it has anything to do with: what is said to be for them, and what once was.
+    pub fn invoices(&self) -> impl Iterator<Item = InvoiceId> {
+        let named = self.named.values().map(|(_, invoice)| *invoice);
+        let chosen = self.choices.iter().map(|choice| choice.invoice);
+        let applied = self.allocations.values().map(|allocation| allocation.invoice);
+        let shares = self.shares.iter().map(|(invoice, _)| *invoice);
+        named.chain(chosen).chain(applied).chain(shares).chain(self.undone.iter().copied())
     }
 
     /// Whether news of a document are older than what the document said since.

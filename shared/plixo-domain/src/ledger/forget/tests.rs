@@ -148,7 +148,8 @@ fn people_are_told_that_it_is_gone() {
     erase(&mut rows, id, invoice);
     let mut book = Book::default();
     book.learn(Customer::key(&id), rows.0.get(&Customer::key(&id)).cloned());
-    let changed = update_customer(&mut book, &id, &Personal::default(), Default::default());
+    let changed =
+        update_customer(&mut book, &id, &Personal::default(), Default::default(), Timestamp::UNIX_EPOCH);
     assert_eq!(changed, Err(StaffError::CustomerErased.into()));
     let new = NewPayment {
         source: RecordedSource::Manual,

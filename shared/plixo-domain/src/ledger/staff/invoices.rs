@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use jiff::ToSpan;
 use jiff::civil::Date;
+use jiff::{Timestamp, ToSpan};
 use rust_decimal::Decimal;
 
 use super::fields::{Fields, invalid};
@@ -90,6 +90,7 @@ pub fn create_invoice(
         claims: Default::default(),
         checkout: None,
         asked: None,
+        ended_at: None,
         reference: None,
         erased: false,
     });
@@ -210,7 +211,7 @@ pub fn finalize_invoice(
 ///
 /// # Errors
 /// [`Stopped::Unread`], [`StaffError::Missing`], [`StaffError::HasAllocations`]; [`StaffError::WrongStatus`] if it is void.
-pub fn void_invoice(book: &mut Book, id: &InvoiceId) -> Result<Changed<InvoiceId>, Stopped> {
+pub fn void_invoice(book: &mut Book, id: &InvoiceId, now: Timestamp) -> Result<Changed<InvoiceId>, Stopped> {
     let mut invoice = find(book, id)?.clone();
     if invoice.state == InvoiceState::Void {
         return Err(StaffError::WrongStatus(InvoiceStatus::Void).into());
@@ -223,7 +224,7 @@ pub fn void_invoice(book: &mut Book, id: &InvoiceId) -> Result<Changed<InvoiceId
     let ended = invoice.claims.extract_if(.., |_, claim| claim.chosen).map(|(_, claim)| claim.payment);
     let ended: BTreeSet<_> = ended.collect();
     need(book, ended.iter().map(Payment::key))?;
-    invoice.state = InvoiceState::Void;
+    invoice = invoice.ended(InvoiceState::Void, now);
     for of in &ended {
         if let Some(payment) = book.get::<Payment>(of)? {
             let mut payment = payment.clone();
@@ -239,14 +240,17 @@ pub fn void_invoice(book: &mut Book, id: &InvoiceId) -> Result<Changed<InvoiceId
 ///
 /// # Errors
 /// [`Stopped::Unread`], [`StaffError::Missing`]; [`StaffError::WrongStatus`] unless it is open or partially paid.
-pub fn mark_uncollectible(book: &mut Book, id: &InvoiceId) -> Result<Changed<InvoiceId>, Stopped> {
-    let mut invoice = find(book, id)?.clone();
+pub fn mark_uncollectible(
+    book: &mut Book,
+    id: &InvoiceId,
+    now: Timestamp,
+) -> Result<Changed<InvoiceId>, Stopped> {
+    let invoice = find(book, id)?.clone();
     let status = invoice.status();
     if invoice.state != InvoiceState::Open || status == InvoiceStatus::Paid {
         return Err(StaffError::WrongStatus(status).into());
     }
-    invoice.state = InvoiceState::Uncollectible;
-    book.put(invoice)?;
+    book.put(invoice.ended(InvoiceState::Uncollectible, now))?;
     Ok(Changed { id: *id, fields: vec!["status"] })
 }
 
