@@ -33,14 +33,15 @@ pub fn erase_customer(book: &mut Book, id: &CustomerId, erased: Erased) -> Resul
 }
 
 /// Leaves of an invoice what the law requires: what was owed, when, and what for, without what is personal in it. `body` is its own,
-/// opened and freed of that. False where that was done before.
+/// opened and freed of that. The session in which somebody may be paying it stays noted, so that it can be ended. False where that was
+/// done before.
 ///
 /// # Errors
 /// [`Unread`].
 pub fn erase_invoice(book: &mut Book, id: &InvoiceId, body: InvoiceBody) -> Result<bool, Unread> {
     let Some(invoice) = book.get::<Invoice>(id)?.filter(|it| !it.erased).cloned() else { return Ok(false) };
     let body = Private::Plain(body);
-    book.put(Invoice { body, checkout: None, asked: None, erased: true, ..invoice })?;
+    book.put(Invoice { body, asked: None, erased: true, ..invoice })?;
     Ok(true)
 }
 

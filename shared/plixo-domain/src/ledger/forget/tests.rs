@@ -4,12 +4,13 @@ use rust_decimal::Decimal;
 
 use super::*;
 use crate::ledger::staff::{
-    NewPayment, RecordedSource, StaffError, Stopped, record_payment, update_customer,
+    InvoicePatch, NewPayment, Patch, RecordedSource, StaffError, Stopped, allocate, record_payment,
+    update_customer, update_invoice,
 };
 use crate::ledger::tests::{Rows, actor, eur, ids, invoice, stripe};
 use crate::ledger::{
-    CustomerNews, ERASED, InvoiceDocument, InvoiceNews, InvoiceState, Line, Link, Payer, PaymentNews,
-    PaymentPart, Stage, Stamp, Told, Witness, tell_customer, tell_invoice,
+    Checkout, CustomerNews, ERASED, InvoiceDocument, InvoiceNews, InvoiceState, Line, Link, Payer,
+    PaymentNews, PaymentPart, Stage, Stamp, Told, Witness, end_checkout, tell_customer, tell_invoice,
 };
 use crate::privacy::Authority;
 
@@ -140,6 +141,25 @@ fn an_erp_that_goes_on_telling_of_it_tells_no_words() {
     let Private::Plain(body) = &new.body else { panic!("sealed") };
     assert!(new.erased && new.customer_id == id);
     assert_eq!((body.lines[0].description.as_str(), &body.memo, body.total()), (ERASED, &None, Ok(eur(77))));
+}
+
+#[test]
+fn a_session_in_which_an_erased_invoice_may_be_paid_can_be_ended() {
+    let (mut rows, id, owed) = world();
+    let checkout = Checkout {
+        attempt: 1,
+        amount: eur(500),
+        begun_at: Timestamp::UNIX_EPOCH,
+        key: crate::webhook::Fingerprint([1; 32]),
+        session: Some("cs_1".parse().unwrap()),
+        over: false,
+    };
+    let paying = Invoice { checkout: Some(checkout), ..rows.invoice(&owed).clone() };
+    rows.0.insert(Invoice::key(&owed), (paying.into_row(), 2));
+    erase(&mut rows, id, owed);
+    let erased = rows.invoice(&owed);
+    assert!(erased.erased && erased.has_stale_checkout());
+    assert!(rows.work(&(), |book, ()| end_checkout(book, &owed, 1)));
 }
 
 #[test]
