@@ -163,6 +163,39 @@ fn a_session_in_which_an_erased_invoice_may_be_paid_can_be_ended() {
 }
 
 #[test]
+fn a_draft_of_an_erased_customer_takes_no_new_words() {
+    let (mut rows, id, _) = world();
+    let draft = Invoice { customer_id: id, state: InvoiceState::Draft, ..invoice(7, 100) };
+    rows.0.insert(Invoice::key(&draft.id), (draft.clone().into_row(), 1));
+    let other = Customer::new(ids(91).make(), Personal::default());
+    rows.0.insert(Customer::key(&other.id), (other.clone().into_row(), 1));
+    let change = |rows: &mut Rows, patch: &InvoicePatch| {
+        let body = InvoiceBody {
+            lines: vec![Line {
+                description: "Work".into(),
+                quantity: Decimal::ONE,
+                unit_price: eur(100),
+                tax_percent: None,
+            }],
+            memo: None,
+        };
+        rows.work(patch, |book, patch| match update_invoice(book, &draft.id, &body, patch.clone()) {
+            Err(Stopped::Unread(names)) => Err(Unread(names)),
+            done => Ok(done.map(|changed| changed.fields)),
+        })
+    };
+    let refused = Err(StaffError::CustomerErased.into());
+    let moved = InvoicePatch { customer_id: Patch::Set(other.id), ..Default::default() };
+    let worded = InvoicePatch { memo: Patch::Set("Dear Canary".into()), ..Default::default() };
+    // The customer first, and its drafts after it.
+    assert!(rows.work(&(), |book, ()| erase_customer(book, &id, erased())));
+    assert_eq!(change(&mut rows, &moved), refused);
+    assert!(rows.work(&(), |book, ()| erase_invoice(book, &draft.id, InvoiceBody::default())));
+    assert_eq!(change(&mut rows, &moved), refused);
+    assert_eq!(change(&mut rows, &worded), refused);
+}
+
+#[test]
 fn people_are_told_that_it_is_gone() {
     let (mut rows, id, invoice) = world();
     erase(&mut rows, id, invoice);

@@ -101,7 +101,7 @@ pub fn create_invoice(
 ///
 /// # Errors
 /// [`Stopped::Unread`], [`StaffError::Missing`], [`StaffError::NotDraft`], [`StaffError::Invalid`],
-/// [`StaffError::NumberTaken`].
+/// [`StaffError::NumberTaken`]; [`StaffError::CustomerErased`] of the customer that it is of, or is to be of.
 pub fn update_invoice(
     book: &mut Book,
     id: &InvoiceId,
@@ -109,6 +109,9 @@ pub fn update_invoice(
     patch: InvoicePatch,
 ) -> Result<Changed<InvoiceId>, Stopped> {
     let mut invoice = draft(book, id)?;
+    if invoice.erased {
+        return Err(StaffError::CustomerErased.into());
+    }
     let before = invoice.clone();
     let mut fields = Fields::default();
     let body = InvoiceBody {
@@ -130,9 +133,15 @@ pub fn update_invoice(
     let numbers = [&had, &invoice.number].into_iter().filter(|number| renamed && !is_passing(number));
     let mut keys: Vec<_> = numbers.map(InvoiceNumber::key).collect();
     let moved = invoice.customer_id != before.customer_id;
-    keys.extend(moved.then(|| Customer::key(&invoice.customer_id)));
+    // Of the one that it leaves as well: what is erased with that one is found there.
+    let customers = [before.customer_id, invoice.customer_id].into_iter().filter(|_| moved);
+    keys.extend(customers.clone().map(|of| Customer::key(&of)));
     need(book, keys)?;
     if moved {
+        let left = book.get::<Customer>(&before.customer_id)?;
+        if left.is_some_and(|left| left.erased.is_some()) {
+            return Err(StaffError::CustomerErased.into());
+        }
         customer(book, &invoice.customer_id)?;
     }
     let takes = renamed && !is_passing(&invoice.number);
