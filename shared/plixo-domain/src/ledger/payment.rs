@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::erp::InvoiceRef;
+use super::forget::{forget_payer, need_payers};
 use super::invoice::{Ask, Share};
 use super::settle::{Cause, need, settle};
 use super::staff::MAX_CHOICES;
@@ -600,9 +601,19 @@ pub fn tell_payment(book: &mut Book, news: &PaymentNews, by: &Actor, ids: &mut I
     if payment.knows_later(news) {
         return Ok(Told::Known);
     }
-    payment.erased |= is_of_erased(book, news)?;
-    payment.remember(news);
     let shares = news.shares().map_or(Ok(Vec::new()), |shares| resolve(book, &payment, shares, ids))?;
+    // What was applied before was looked at then, and by whoever erased it since.
+    let new = shares
+        .iter()
+        .map(|(link, _)| link.invoice)
+        .filter(|of| !payment.shares.iter().any(|(had, _)| had == of));
+    let erased = erased_customers(book, news, new.collect())?;
+    let is_forgotten = !payment.erased && !erased.is_empty();
+    if is_forgotten {
+        need_payers(book, &payment)?;
+    }
+    payment.erased |= is_forgotten;
+    payment.remember(news);
     if news.shares().is_some() {
         payment.shares = shares.iter().map(|(link, amount)| (link.invoice, *amount)).collect();
     }
@@ -614,6 +625,9 @@ pub fn tell_payment(book: &mut Book, news: &PaymentNews, by: &Actor, ids: &mut I
 
     // Everything was read above, so from here on nothing is unread.
     settled.enter(book)?;
+    if is_forgotten {
+        forget_payer(book, &mut payment, &erased)?;
+    }
     shares.into_iter().try_for_each(|(link, _)| book.put(link))?;
     let changed = payment.differences(before.as_ref());
     if before.is_none() {
@@ -623,13 +637,21 @@ pub fn tell_payment(book: &mut Book, news: &PaymentNews, by: &Actor, ids: &mut I
     Ok(Told::Learned(changed))
 }
 
-/// Whether the money is of a customer who was erased: as its provider calls the customer, or as the invoice says that it names.
-fn is_of_erased(book: &Book, news: &PaymentNews) -> Result<bool, Unread> {
-    let named = news.names();
-    need(book, news.customer.iter().map(CustomerRef::key).chain(named.iter().map(Invoice::key)))?;
+/// The customers who were erased, and of whom the money is: as its provider calls the customer, or as the invoice says that it names,
+/// or these that it has shares of.
+fn erased_customers(
+    book: &Book,
+    news: &PaymentNews,
+    mut invoices: Vec<InvoiceId>,
+) -> Result<BTreeSet<CustomerId>, Unread> {
+    invoices.extend(news.names());
+    need(book, news.customer.iter().map(CustomerRef::key).chain(invoices.iter().map(Invoice::key)))?;
     let customer = news.customer.as_ref().map_or(Ok(None), |of| book.get::<CustomerRef>(of))?;
-    let invoice = named.map_or(Ok(None), |of| book.get::<Invoice>(&of))?;
-    Ok(customer.is_some_and(|it| it.erased) || invoice.is_some_and(|it| it.erased))
+    let mut erased: BTreeSet<_> = customer.filter(|it| it.erased).map(|it| it.customer).into_iter().collect();
+    for of in invoices {
+        erased.extend(book.get::<Invoice>(&of)?.filter(|it| it.erased).map(|it| it.customer_id));
+    }
+    Ok(erased)
 }
 
 /// Which of our invoices an ERP's are, each with its share. Of one that nobody has told of yet, it will be, and the payment waits

@@ -144,6 +144,72 @@ fn an_erp_that_goes_on_telling_of_it_tells_no_words() {
 }
 
 #[test]
+fn who_pays_for_an_erased_customer_is_not_noted_whoever_applies_it() {
+    let (mut rows, id, invoice) = world();
+    erase(&mut rows, id, invoice);
+    // It is owed still: what was paid for it went back.
+    rows.pay(
+        &PaymentNews { parts: vec![PaymentPart::RefundedTotal { amount: 500 }], ..charge(10, "pi_1", None) },
+        3,
+    );
+    assert_eq!(rows.invoice(&invoice).balance().amount, 500);
+    // Somebody else's money, of a payer who paid for others before, and for this customer.
+    rows.pay(&PaymentNews { customer: None, ..charge(11, "pi_2", None) }, 4);
+    let (payer, other) = (PayerHash("5f".into()), ids(90).make::<crate::id::Customer>());
+    let history =
+        PayerHistory { payer: payer.clone(), customers: [(id, 1), (other, 2)].into_iter().collect() };
+    rows.0.insert(PayerHistory::key(&payer), (history.into_row(), 1));
+    let stored = Payment { payer_hash: Some(payer.clone()), ..rows.payment("pi_2").clone() };
+    let pay = stored.id;
+    rows.0.insert(Payment::key(&stripe("pi_2")), (stored.into_row(), 2));
+
+    let made = rows.work(&(), |book, ()| {
+        match allocate(book, &pay, &[(invoice, eur(500))], &actor(), &mut ids(5)) {
+            Ok(made) => Ok(made),
+            Err(Stopped::Unread(names)) => Err(Unread(names)),
+            Err(Stopped::Refused(error)) => panic!("{error}"),
+        }
+    });
+    assert_eq!(made.fields, ["allocations", "payer_name"]);
+    let payment = rows.payment("pi_2");
+    assert!(payment.erased && payment.payer.is_none() && payment.payer_hash.is_none());
+    assert!(payment.choices.iter().all(|choice| choice.noted.is_none()));
+    assert_eq!((payment.allocated(), rows.invoice(&invoice).balance().amount), (500, 0));
+    let history = PayerHistory::of(&rows.0[&PayerHistory::key(&payer)].0).unwrap();
+    assert_eq!(history.customers.keys().collect::<Vec<_>>(), [&other], "for others it paid as before");
+}
+
+#[test]
+fn what_an_erp_applies_to_an_erased_customers_invoice_says_not_who_paid() {
+    let (mut rows, id, owed) = world();
+    let name = |id: &str| ExternalRef { provider: crate::webhook::Provider::Xero, id: id.parse().unwrap() };
+    let link = InvoiceRef { told: Some(stamp(1)), ..InvoiceRef::new(name("i1"), owed) };
+    rows.0.insert(InvoiceRef::key(&link.reference), (link.into_row(), 1));
+    let paid = |at: i64, shares: &[&str]| {
+        let money =
+            PaymentPart::Money { witness: Witness::Document, stage: Stage::Received, amount: 90, since: at };
+        let payer = PaymentPart::Payer(Payer { name: Some("Canary".into()), ..Payer::default() });
+        let shares = PaymentPart::Shares(shares.iter().map(|of| (name(of), 90)).collect());
+        let parts = vec![money, payer, shares];
+        PaymentNews {
+            reference: name("p1"),
+            stamp: stamp(at),
+            currency: eur(0).currency,
+            parts,
+            customer: None,
+        }
+    };
+    rows.pay(&paid(3, &[]), 4);
+    let payment = |rows: &Rows| Payment::of(&rows.0[&Payment::key(&name("p1"))].0).unwrap().clone();
+    assert!(payment(&rows).payer.is_some() && !payment(&rows).erased);
+    erase(&mut rows, id, owed);
+    rows.pay(&paid(4, &["i1"]), 5);
+    assert!(payment(&rows).payer.is_none() && payment(&rows).erased);
+    rows.pay(&paid(5, &["i1"]), 6);
+    assert!(payment(&rows).payer.is_none());
+}
+
+#[test]
 fn a_session_in_which_an_erased_invoice_may_be_paid_can_be_ended() {
     let (mut rows, id, owed) = world();
     let checkout = Checkout {
