@@ -558,6 +558,69 @@ fn a_hold_keeps_money_of_which_nothing_is_applied_any_more() {
     }
 }
 
+#[test]
+fn wherever_a_run_begins_it_comes_to_all_organisations() {
+    let world = World::new();
+    let of: Organisation = world.get(&()).unwrap();
+    let mut all = BTreeSet::from([world.org]);
+    for n in 0..40 {
+        let org = Ids::new(now(), [n; 10]).make();
+        let other = World { org, ..World::new() };
+        let other = World { tables: world.tables.clone(), kms: world.kms.clone(), ..other };
+        other.put(Organisation { id: org, ..of.clone() });
+        all.insert(org);
+    }
+    let mut first = BTreeSet::new();
+    for hour in 0..16 {
+        let at = now().saturating_add(SignedDuration::from_hours(hour)).unwrap();
+        let mut next = Some(begin_at(at));
+        let mut found = Vec::new();
+        while let Some(from) = next {
+            let read = block_on(jobs::organisations(&world.tables, from, 2)).unwrap();
+            found.extend(read.0);
+            next = read.1;
+        }
+        assert_eq!(found.len(), all.len());
+        assert_eq!(BTreeSet::from_iter(found.iter().copied()), all);
+        first.insert(found[0]);
+    }
+    assert!(first.len() > 8, "somewhere else in each hour");
+}
+
+#[test]
+fn one_organisation_does_not_take_the_time_of_all() {
+    let second = Duration::from_secs;
+    assert_eq!(slice_end(second(0)), second(50));
+    assert_eq!(slice_end(second(160)), second(170));
+    assert_eq!(slice_end(second(220)), second(220));
+
+    // A call takes 2 s. It is over long before the run is, and the next run goes on.
+    let mut world = World::new();
+    let customer = world.customer(1);
+    let invoice = world.invoice(10, customer, InvoiceState::Void);
+    for _ in 0..1_000 {
+        world.link(40, invoice);
+    }
+    let before = world.faults.calls();
+    let elapsed = || second(2 * u64::try_from(world.faults.calls() - before).unwrap());
+    let (done, read) = block_on(world.job().tend_all(now(), "r", &elapsed, &world.line()));
+    assert!(read.is_ok() && done.failed.is_empty() && done.is_unfinished);
+    assert!((1..1_000).contains(&done.deleted), "{}", done.deleted);
+    assert_eq!(done.deleted + world.run(), 1_000);
+}
+
+#[test]
+fn what_is_late_is_told_of_behind_what_is_held() {
+    let mut world = World::new();
+    let [held, other] = [1, 1].map(|days| world.customer(days));
+    for _ in 0..70 {
+        world.payment(4_001, Some(held));
+    }
+    world.payment(4_000, Some(other));
+    world.hold(HeldBy::Customer(held));
+    let run = Run { now: now(), name: "r", is_over: &|| true };
+    let done = block_on(world.job().tend(&world.org, &run));
+    assert_eq!((done.late, done.deleted, done.is_unfinished), (1, 0, true));
 }
 
 #[test]
