@@ -15,7 +15,7 @@ use plixo_domain::ledger::{
 };
 use plixo_domain::money::Money;
 use plixo_domain::people::By;
-use plixo_domain::privacy::{Authority, Erasure, PrivacyKind, PrivacyRequest};
+use plixo_domain::privacy::{Authority, Erasure, PrivacyKind, PrivacyRequest, PrivacyStatus};
 use plixo_domain::retention::{Class, Retention};
 use plixo_domain::webhook::{EventKey, ExternalRef, Fingerprint, Provider};
 use plixo_store::{Item, Key, Payload, Table, keys, to_audit_event};
@@ -903,9 +903,18 @@ fn a_closed_organisations_key_goes_when_its_grace_is_over_and_not_before() {
     world.run();
     assert!(has_key(&world) && world.checkpoints.dump().is_empty(), "a legal hold keeps it");
     world.release(hold);
+    let requests = [PrivacyKind::Access, PrivacyKind::Erasure].map(|kind| {
+        let request = world.request(kind, customer, ago(10));
+        world.put(PrivacyRequest { held: Some(ago(9)), ..request.clone() });
+        request.id
+    });
     let sent = world.queue.sent().len();
     world.run();
     assert!(!has_key(&world));
+    for id in requests {
+        let request: PrivacyRequest = world.get(&id).unwrap();
+        assert_eq!((request.status(), request.done.unwrap().certificate), (PrivacyStatus::Done, None));
+    }
     assert_eq!(world.queue.sent().len(), sent, "nobody is to be erased any more");
     let entries = world.checkpoints.dump();
     let text = &entries[&format!("{}/erasures/organisation", world.org)];

@@ -3,16 +3,17 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use plixo_domain::id::{CustomerId, EndpointId, Ids, InvoiceId, OrgId};
 use plixo_domain::ledger::{
-    Book, Customer, Invoice, InvoiceBody, InvoiceState, InvoiceStatus, Kept, Payment, PaymentStatus,
-    Personal, Private, Row, RowKey,
+    Book, Closed, Customer, CustomerRef, Invoice, InvoiceBody, InvoiceState, InvoiceStatus, Kept,
+    Organisation, Payment, PaymentStatus, Personal, Private, Residency, Row, RowKey, Settings,
 };
 use plixo_domain::money::Money;
 use plixo_domain::webhook::{EventKey, EventStatus, ExternalRef, Fingerprint, Provider, WebhookEvent};
 use plixo_lambda::batch::{Batch, BatchResponse};
-use plixo_store::{AttributeValue, Store, Table};
+use plixo_lambda::clock;
+use plixo_store::{AttributeValue, Store, Table, keys};
 use plixo_testing::{FakeKms, FakeQueue, FakeTables, Fault, Faults, entropy};
 use serde_json::{Value, json};
 
@@ -576,6 +577,41 @@ fn an_organisation_without_a_key_stores_nothing() {
             stack.store().read(&stack.org, vec![row.clone()]).await.unwrap(),
             [(row, None::<(Row, u64)>)]
         );
+    });
+}
+
+#[test]
+fn what_comes_for_an_organisation_that_is_gone_is_dropped_and_is_no_dead_letter() {
+    block_on(async {
+        let stack = Stack::new().await;
+        let close = async |days: i64| {
+            let at = clock::now().saturating_sub(SignedDuration::from_hours(24 * days)).unwrap();
+            let row = RowKey::Organisation;
+            let mut book = Book::default();
+            for (name, stored) in stack.store().read(&stack.org, vec![row]).await.unwrap() {
+                book.learn(name, stored);
+            }
+            book.put(Organisation {
+                id: stack.org,
+                name: "Nordlicht".to_owned(),
+                residency: Residency::Eu,
+                controllers: BTreeSet::new(),
+                settings: Settings::default(),
+                logo: None,
+                closed: Some(Closed { by: Ids::new(at, [1; 10]).make(), at }),
+            })
+            .unwrap();
+            stack.store().commit(&stack.org, &book, None, &[], now()).await.unwrap();
+        };
+        let message = stack.message(1, &event("charge.succeeded", "e1", "pi_1", None));
+        stack.tables.take(&keys::data_key(&stack.org));
+        close(29).await;
+        let response = stack.run(std::slice::from_ref(&message)).await;
+        assert_eq!(response.failed().collect::<Vec<_>>(), ["m1"], "its key should be there");
+        close(31).await;
+        let before = stack.tables.dump();
+        stack.run_all(&[message]).await;
+        assert_eq!(stack.tables.dump(), before);
     });
 }
 
