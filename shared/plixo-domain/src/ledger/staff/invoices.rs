@@ -69,10 +69,15 @@ pub fn create_invoice(
     need(book, number_key.chain([Customer::key(&customer_id)]))?;
     customer(book, &customer_id)?;
     let id = ids.make();
+    if let Some(number) = &number
+        && book.get::<InvoiceNumber>(number)?.is_some()
+    {
+        return Err(StaffError::NumberTaken.into());
+    }
+
+    // Everything was read above, so from here on nothing is unread. Who erases the customer at the same time does not see it.
+    book.check::<Customer>(&customer_id)?;
     if let Some(number) = &number {
-        if book.get::<InvoiceNumber>(number)?.is_some() {
-            return Err(StaffError::NumberTaken.into());
-        }
         book.put(InvoiceNumber { number: number.clone(), invoice: id })?;
     }
     let mut fields = vec!["number", "customer_id", "lines", "status"];
@@ -150,6 +155,10 @@ pub fn update_invoice(
     }
 
     // Everything was read above, so from here on nothing is unread.
+    if moved {
+        book.check::<Customer>(&before.customer_id)?;
+        book.check::<Customer>(&invoice.customer_id)?;
+    }
     if renamed && !is_passing(&had) {
         book.remove::<InvoiceNumber>(&had)?;
     }

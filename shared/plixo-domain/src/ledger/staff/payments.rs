@@ -100,6 +100,10 @@ pub fn record_payment(
     }
 
     // Everything was read above, so from here on nothing is unread.
+    if let Some(customer) = &new.customer_id {
+        // Who erases the customer at the same time does not see the payment.
+        book.check::<Customer>(customer)?;
+    }
     let witness = match new.source {
         RecordedSource::Bank => Witness::Bank,
         RecordedSource::Manual => Witness::Manual,
