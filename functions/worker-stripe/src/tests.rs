@@ -615,6 +615,55 @@ fn what_comes_for_an_organisation_that_is_gone_is_dropped_and_is_no_dead_letter(
     });
 }
 
+#[test]
+fn of_a_customer_who_was_erased_no_text_is_kept_whatever_it_says() {
+    block_on(async {
+        let stack = Stack::new().await;
+        let reference = |id: &str| ExternalRef { provider: Provider::Stripe, id: id.parse().unwrap() };
+        let mut book = Book::default();
+        for (id, erased) in [("cus_gone", true), ("cus_here", false)] {
+            let customer = Ids::new(now(), [3; 10]).make();
+            let row = CustomerRef { reference: reference(id), customer, noted: None, erased };
+            book.put_new(row);
+        }
+        stack.store().commit(&stack.org, &book, None, &[], now()).await.unwrap();
+        let attached = |customer: Value, id: &str| {
+            json!({"id": id, "object": "event", "type": "payment_method.attached", "created": 1_780_000_000,
+                "livemode": true, "data": {"object": {"id": "pm_1", "object": "payment_method",
+                "billing_details": {"name": "Canary"}, "customer": customer}}})
+        };
+        let tax_id = |customer: &str, id: &str| {
+            json!({"id": id, "object": "event", "type": "customer.tax_id.created", "created": 1_780_000_000,
+                "livemode": true, "data": {"object": {"id": "txi_1", "object": "tax_id", "customer": customer}}})
+        };
+        let mut unusable = event("charge.succeeded", "e5", "pi_5", None);
+        unusable["data"]["object"]["amount"] = "Canary".into();
+        unusable["data"]["object"]["customer"] = "cus_gone".into();
+        let person = |customer: &str, id: &str| {
+            json!({"id": id, "object": "event", "type": "customer.source.created", "created": 1_780_000_000,
+                "livemode": true, "data": {"object": {"id": customer, "object": "customer"}}})
+        };
+        let all = [
+            (attached("cus_gone".into(), "e1"), false),
+            (attached(json!({"id": "cus_gone", "object": "customer"}), "e2"), false),
+            (tax_id("cus_gone", "e3"), false),
+            (person("cus_gone", "e4"), false),
+            (unusable, false),
+            (attached("cus_here".into(), "e6"), true),
+            (attached("cus_new".into(), "e7"), true),
+            (attached(Value::Null, "e8"), true),
+        ];
+        for (n, (event, is_kept)) in all.iter().enumerate() {
+            drop(stack.run(&[stack.message(n, event)]).await);
+            let found = stack.event(event["id"].as_str().unwrap()).await;
+            let text =
+                stack.store().payload(&stack.org, found.id, &found.key, found.fingerprint, now()).await;
+            assert_eq!(text.unwrap().is_some(), *is_kept, "{event}");
+            assert!(matches!(found.status, EventStatus::Ignored | EventStatus::Failed));
+        }
+    });
+}
+
 /// One refund sets free what many others wait for: all of it is one event, whatever it takes to read and write.
 #[test]
 fn one_event_may_change_the_share_of_every_payment_of_an_invoice() {
