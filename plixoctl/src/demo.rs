@@ -368,6 +368,7 @@ fn invoice(
         claims: Default::default(),
         checkout: None,
         asked: None,
+        ended_at: None,
         reference: None,
         erased: false,
     })

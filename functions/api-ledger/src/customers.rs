@@ -96,7 +96,7 @@ pub(crate) async fn update<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) ->
         // What people keep, without what a provider said of the customer.
         let ours = Customer { told: None, ..customer };
         let kept = staff.store().open_personal(org, &ours, now).await.map_err(Refusal::from)?;
-        let changed = update_customer(entered.book, &id, &kept, change.clone().into())?;
+        let changed = update_customer(entered.book, &id, &kept, change.clone().into(), now)?;
         let Some(after) = entered.book.get::<Customer>(&id)? else {
             return Err(Not::Refused(Refusal::NotFound));
         };

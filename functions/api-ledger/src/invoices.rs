@@ -177,7 +177,10 @@ pub(crate) async fn finalize<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) 
     responses((status = 200, body = InvoiceShape), Problems, ChangeProblems), security(("bearer" = [])))]
 pub(crate) async fn void<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
     let nothing = input::no_body(staff.request);
-    act(staff, "invoice.void", nothing, async |entered, id, ()| Ok(void_invoice(entered.book, id))).await
+    act(staff, "invoice.void", nothing, async |entered, id, ()| {
+        Ok(void_invoice(entered.book, id, staff.caller.now))
+    })
+    .await
 }
 
 /// Gives an open invoice up. Money that comes all the same is taken.
@@ -189,7 +192,7 @@ pub(crate) async fn uncollectible<T: Tables, K: KeyService>(
     staff: &Staff<'_, T, K>,
 ) -> Result<Response, Failed> {
     act(staff, "invoice.uncollectible", input::no_body(staff.request), async |entered, id, ()| {
-        Ok(mark_uncollectible(entered.book, id))
+        Ok(mark_uncollectible(entered.book, id, staff.caller.now))
     })
     .await
 }

@@ -9,7 +9,7 @@ mod tests;
 
 use std::time::Duration;
 
-use futures::stream::{self, StreamExt};
+use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -39,6 +39,8 @@ const LAST_CALL: Duration = Duration::from_secs(200);
 const PROMISED: SignedDuration = SignedDuration::from_hours(24);
 /// How many organisations are read at once.
 const PAGE: usize = 100;
+/// Of what is left of a run, each organisation gets this part at most when it is its turn: one with much to do is not all that is done.
+const SLICE: u32 = 4;
 /// How many organisations are worked on at once. Of one, all is done in turn: transactions that look at the same rows hinder each other.
 const AT_ONCE: usize = 8;
 /// How often work is done anew because somebody else changed a row meanwhile.
@@ -123,8 +125,7 @@ impl<T: Tables, O: Objects, Q: SendMessage> Job<T, O, Q> {
         line.request_id = format!("{FUNCTION}#{:.3}", line.timestamp);
         line.who = Some(format!("function:{FUNCTION}"));
         let (name, now) = (line.request_id.clone(), line.timestamp);
-        let run = Run { now, name: &name, is_over: &|| begun.elapsed() > LAST_CALL };
-        let (done, read) = self.tend_all(&run, &line).await;
+        let (done, read) = self.tend_all(now, &name, &|| begun.elapsed(), &line).await;
         line.items = Some(done.deleted);
         line.outcome = if done.is_unfinished { "unfinished" } else { "done" };
         let why = read.err().or_else(|| {
@@ -141,24 +142,40 @@ impl<T: Tables, O: Objects, Q: SendMessage> Job<T, O, Q> {
         }
     }
 
-    async fn tend_all(&self, run: &Run<'_>, line: &Line) -> (Done, Result<(), TaskError>) {
-        let (mut all, mut next) = (Done::default(), Some(Organisations::START));
-        while let Some(from) = next {
-            let (orgs, further) = match jobs::organisations(self.store.tables(), from, PAGE).await {
-                Ok(read) => read,
-                Err(error) => return (all, Err(TaskError::Retryable(error.to_string()))),
-            };
-            let tend = |org: OrgId| async move { (org, self.tend(&org, run).await) };
-            let mut tended = stream::iter(orgs.into_iter().map(tend)).buffer_unordered(AT_ONCE);
-            while let Some((org, done)) = tended.next().await {
-                tell(&org, &done, line);
-                all.deleted = all.deleted.saturating_add(done.deleted);
-                all.is_unfinished |= done.is_unfinished;
-                all.failed.extend(done.failed);
+    /// Tends all organisations, from another place on in each hour, so that none is always the last.
+    async fn tend_all(
+        &self,
+        now: Timestamp,
+        name: &str,
+        elapsed: &(dyn Fn() -> Duration + Sync),
+        line: &Line,
+    ) -> (Done, Result<(), TaskError>) {
+        let tables = self.store.tables();
+        let pages = stream::try_unfold(Some(begin_at(now)), |from| async move {
+            let Some(from) = from else { return Ok::<_, StoreError>(None) };
+            jobs::organisations(tables, from, PAGE).await.map(Some)
+        });
+        let orgs = pages.map_ok(|orgs| stream::iter(orgs.into_iter().map(Ok))).try_flatten();
+        let tend = |org: Result<OrgId, StoreError>| async move {
+            let org = org?;
+            let until = slice_end(elapsed());
+            let run = Run { now, name, is_over: &|| elapsed() > until };
+            Ok::<_, StoreError>((org, self.tend(&org, &run).await))
+        };
+        let mut tended = std::pin::pin!(orgs.map(tend).buffer_unordered(AT_ONCE));
+        let (mut all, mut read) = (Done::default(), Ok(()));
+        while let Some(tended) = tended.next().await {
+            match tended {
+                Ok((org, done)) => {
+                    tell(&org, &done, line);
+                    all.deleted = all.deleted.saturating_add(done.deleted);
+                    all.is_unfinished |= done.is_unfinished;
+                    all.failed.extend(done.failed);
+                }
+                Err(error) => read = Err(TaskError::Retryable(error.to_string())),
             }
-            next = further;
         }
-        (all, Ok(()))
+        (all, read)
     }
 
     /// An organisation's policy and legal holds, and these rows besides, in one read; `None` where there is no such organisation.
@@ -186,6 +203,16 @@ impl<T: Tables, O: Objects, Q: SendMessage> Job<T, O, Q> {
     fn drawn(&self) -> Result<[u8; 32], Failed> {
         (self.entropy)().ok_or(Failed::NoRandomness)
     }
+}
+
+/// Where a run begins: somewhere else in each hour.
+fn begin_at(now: Timestamp) -> Organisations {
+    Organisations::beginning(now.as_second().div_euclid(3_600))
+}
+
+/// Until when an organisation is tended whose turn comes after so much of a run.
+fn slice_end(elapsed: Duration) -> Duration {
+    elapsed.saturating_add(LAST_CALL.saturating_sub(elapsed) / SLICE)
 }
 
 impl Run<'_> {

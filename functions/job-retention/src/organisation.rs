@@ -31,7 +31,12 @@ impl<T: Tables, O: Objects, Q: SendMessage> Job<T, O, Q> {
                 true
             }
         };
-        if has_keys && let Err(error) = self.have_requests_done(org, run, &mut done).await {
+        let requests = if has_keys {
+            self.have_requests_done(org, run, &mut done).await
+        } else {
+            self.end_requests(org, run).await
+        };
+        if let Err(error) = requests {
             done.failed.push(error);
         }
         for class in CLASSES {

@@ -3,15 +3,18 @@
 use jiff::SignedDuration;
 use plixo_aws::s3::Objects;
 use plixo_aws::sqs::SendMessage;
-use plixo_domain::id::OrgId;
-use plixo_domain::ledger::{Customer, Kept, Row};
-use plixo_domain::privacy::{PrivacyRequest, PrivacyStatus, PrivacyTaskOf};
-use plixo_store::{List, Page, Tables};
+use plixo_domain::audit::Object;
+use plixo_domain::id::{Ids, OrgId};
+use plixo_domain::ledger::{Book, Customer, Kept, Row};
+use plixo_domain::privacy::{self, PrivacyRequest, PrivacyStatus, PrivacyTaskOf};
+use plixo_store::{List, Page, Tables, pause};
 
-use crate::{Done, Failed, Job, Rules, Run};
+use crate::{Done, Failed, Job, Rules, Run, TRIES, committed};
 
 /// So many requests are read at once.
 const PAGE: usize = 100;
+/// So many are ended in one transaction, each with its audit event.
+const ENDED: usize = 40;
 /// After so long, whoever began a request has given it up: longer than the queue hands its message out, five times.
 const GIVEN_UP: SignedDuration = SignedDuration::from_hours(3);
 
@@ -42,6 +45,38 @@ impl<T: Tables, O: Objects, Q: SendMessage> Job<T, O, Q> {
                 None => return Ok(()),
             }
         }
+    }
+
+    /// Ends the requests of an organisation whose data key is gone: of what they ask for, nothing opens any more, and nobody can be
+    /// given it.
+    pub(crate) async fn end_requests(&self, org: &OrgId, run: &Run<'_>) -> Result<(), Failed> {
+        let (mut after, mut tried) = (None, 0);
+        while tried < TRIES {
+            let page = Page { after: after.clone(), descending: false, limit: ENDED };
+            let listed = self.store.list(org, &List::OpenPrivacyRequests, page, run.now).await?;
+            let drawn = self.drawn()?;
+            let (mut book, mut ids, mut events) = (Book::default(), Ids::drawn(run.now, drawn), Vec::new());
+            for (row, version) in listed.rows {
+                let Row::PrivacyRequest(request) = &row else { continue };
+                let done = Some(privacy::Done { at: run.now, certificate: None, files_until: None });
+                let ended = PrivacyRequest { done, held: None, ..request.clone() };
+                let object = Object::new("privacy_request", ended.id);
+                events.push(run.event(&mut ids, "privacy_request.end", object, "status", None));
+                book.learn(PrivacyRequest::key(&ended.id), Some((row, version)));
+                book.put(ended)?;
+            }
+            if !events.is_empty() && !committed(self.store.commit(org, &book, None, &events, run.now).await)?
+            {
+                tokio::time::sleep(pause(tried, drawn)).await;
+                tried += 1;
+                continue;
+            }
+            match listed.next {
+                Some(next) => after = Some(next),
+                None => return Ok(()),
+            }
+        }
+        Err(Failed::Overtaken)
     }
 
     async fn is_nobody_at(

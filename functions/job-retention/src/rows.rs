@@ -15,6 +15,8 @@ use crate::{Done, Failed, Job, PROMISED, Rules, Run, TRIES, committed};
 
 /// How often more rows turn out to be needed.
 const READS: usize = 4;
+/// So many pages are looked at for what is late, where legal holds keep all that is in them.
+const LATE_PAGES: usize = 32;
 /// How many files are deleted at once.
 const FILES: usize = 8;
 
@@ -61,9 +63,16 @@ impl<T: Tables, O: Objects, Q: SendMessage> Job<T, O, Q> {
             if run.over() {
                 done.is_unfinished = true;
                 let late = since.saturating_sub(PROMISED).unwrap_or(since);
-                let left = self.store.kept_before(org, class, late, None, at_once(class)).await?;
-                // They are looked at as if to delete them: a legal hold may keep them.
-                done.late = done.late.saturating_add(self.count_due(org, &rules, left.due, run).await?);
+                // What came before that place was looked at. Of the rest, the first that is late, and not held, says enough.
+                for _ in 0..LATE_PAGES {
+                    let left = self.store.kept_before(org, class, late, after, at_once(class)).await?;
+                    let count = self.count_due(org, &rules, left.due, run).await?;
+                    done.late = done.late.saturating_add(count);
+                    after = left.next;
+                    if count > 0 || after.is_none() {
+                        break;
+                    }
+                }
                 return Ok(());
             }
             let page = self.store.kept_before(org, class, since, after, at_once(class)).await?;

@@ -681,7 +681,7 @@ fn each_link_that_opens_nothing_has_its_page() {
     assert_eq!(outcome(&world, start(), &token), "link_revoked");
     let world = World::new();
     let token = world.token(&world.link(7, HOUR));
-    world.change(start(), |book| void_invoice(book, &world.invoice).map_err(unread));
+    world.change(start(), |book| void_invoice(book, &world.invoice, start()).map_err(unread));
     assert_eq!(outcome(&world, start(), &token), "link_settled");
 }
 

@@ -102,6 +102,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 claims: Default::default(),
                 checkout: None,
                 asked: None,
+                ended_at: None,
                 reference: None,
                 erased: false,
             });

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use plixo_aws::secrets::ReadSecret;
 use plixo_aws::sqs::SendMessage;
-use plixo_domain::webhook::{EventKey, ExternalId, Fingerprint, Provider};
+use plixo_domain::webhook::{EventKey, ExternalId, ExternalRef, Fingerprint, Provider};
 use plixo_envelope::KeyService;
 use plixo_erp::ReadErp;
 use plixo_lambda::batch::{self, Batch, BatchResponse, Message};
@@ -130,11 +130,16 @@ fn tasks(
             let kind = event.kind().to_owned();
             let Some((event_id, fingerprint)) = name(&event) else { continue };
             let news = of_document(provider, event);
-            tasks.push(Task { envelope: envelope.clone(), text: None, event_id, kind, fingerprint, news });
+            let (envelope, about) = (envelope.clone(), None);
+            tasks.push(Task { envelope, text: None, event_id, kind, fingerprint, news, about });
         }
         // The event itself comes last: once it counts, all that it told of does.
         let envelope = Arc::clone(&envelope);
-        tasks.push(Task { envelope, text: Some(text), event_id: id, kind, fingerprint, news });
+        let about = match news {
+            News::Told(Some(_)) | News::Known | News::Waits(_) => None,
+            _ => delivery::Delivery::customer(provider, &text).map(|id| ExternalRef { provider, id }),
+        };
+        tasks.push(Task { envelope, text: Some(text), event_id: id, kind, fingerprint, news, about });
     }
     tasks
 }

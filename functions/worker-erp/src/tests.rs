@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use plixo_domain::id::{EndpointId, Ids, OrgId};
 use plixo_domain::ledger::{
-    Customer, CustomerRef, Invoice, InvoiceRef, InvoiceState, Kept, Payment, PaymentStatus, Row,
+    Book, Customer, CustomerRef, Invoice, InvoiceRef, InvoiceState, Kept, Payment, PaymentStatus, Row,
 };
 use plixo_domain::webhook::{EventKey, EventStatus, ExternalRef, Provider, WebhookEvent};
 use plixo_lambda::batch::{Batch, BatchResponse};
@@ -185,6 +185,44 @@ fn erpnexts_documents_count_once_by_their_bytes() {
     let of = |id: &str| ExternalRef { provider: Provider::Erpnext, id: id.parse().unwrap() };
     let link: InvoiceRef = world.row(&of("ACC-SINV-2026-00042")).unwrap();
     assert_eq!(world.row::<Invoice>(&link.invoice).unwrap().total.amount, 23_800);
+}
+
+#[test]
+fn of_a_customer_who_was_erased_no_text_is_kept_whatever_it_says() {
+    let world = World::new();
+    let mut book = Book::default();
+    for (provider, id) in [(Provider::StandardWebhooks, "C-1"), (Provider::Erpnext, "CUST-1")] {
+        let reference = ExternalRef { provider, id: id.parse().unwrap() };
+        let customer = Ids::new(now(), [3; 10]).make();
+        book.put_new(CustomerRef { reference, customer, noted: None, erased: true });
+    }
+    block_on(world.store().commit(&world.org, &book, None, &[], now())).unwrap();
+    let noted = |customer: &str| json!({"type": "note.added", "data": {"id": "n", "customer": customer, "text": "Canary"}});
+    let draft = json!({"type": "invoice.upserted", "timestamp": at(1), "data": {"id": "d", "customer": "C-1", "state": "draft",
+        "total": {"amount": 0, "currency": "EUR"}, "lines": [], "memo": "Canary"}});
+    let mistyped =
+        json!({"type": "customer.upserted", "timestamp": at(1), "data": {"id": "C-1", "surname": "Canary"}});
+    let order = |customer: &str| json!({"doctype": "Sales Order", "name": "SO-1", "customer": customer, "remarks": "Canary"});
+    let entry = json!({"doctype": "Journal Entry", "name": "J-1", "party_type": "Customer", "party": "CUST-1", "remarks": "Canary"});
+    for (n, (provider, text, is_kept)) in [
+        ("standard_webhooks", noted("C-1"), false),
+        ("standard_webhooks", draft, false),
+        ("standard_webhooks", mistyped, false),
+        ("erpnext", order("CUST-1"), false),
+        ("erpnext", entry, false),
+        ("standard_webhooks", noted("C-2"), true),
+        ("erpnext", order("CUST-2"), true),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let payloads = || world.tables.dump().keys().filter(|key| key.sk.starts_with("payload#")).count();
+        let (events, before) = (world.events().len(), payloads());
+        let id = (provider == "standard_webhooks").then(|| format!("msg_{n}"));
+        drop(world.run(&[world.message(n, provider, id.as_deref(), &text.to_string())]));
+        assert_eq!(world.events().len(), events + 1, "{text}");
+        assert_eq!(payloads() - before, usize::from(is_kept), "{text}");
+    }
 }
 
 #[test]

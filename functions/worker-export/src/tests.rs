@@ -120,6 +120,7 @@ impl World {
             claims: Default::default(),
             checkout: None,
             asked: None,
+            ended_at: None,
             reference: None,
             erased: false,
         };

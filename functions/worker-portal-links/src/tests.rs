@@ -74,6 +74,7 @@ impl World {
             claims: Default::default(),
             checkout: None,
             asked: None,
+            ended_at: None,
             reference: None,
             erased: false,
         });

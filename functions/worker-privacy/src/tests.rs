@@ -203,6 +203,7 @@ impl World {
             claims: Default::default(),
             checkout: None,
             asked: None,
+            ended_at: None,
             reference: None,
             erased: false,
         });

@@ -38,6 +38,7 @@ fn tasks(message: &Message) -> Result<Vec<Task>, &'static str> {
     let event = Event::parse(text.as_bytes()).map_err(|_| "the message holds no Stripe event")?;
     let event_id: ExternalId = event.id.parse().map_err(|_| "the event's id is none that Stripe gives")?;
     let (fingerprint, news) = (Fingerprint(event.fingerprint()), news::of(&event, &event_id));
+    let about = event.customer().and_then(|id| news::named(&id).ok());
     let kind = event.kind.into_owned();
-    Ok(vec![Task { envelope, text: Some(text.clone()), event_id, kind, fingerprint, news }])
+    Ok(vec![Task { envelope, text: Some(text.clone()), event_id, kind, fingerprint, news, about }])
 }

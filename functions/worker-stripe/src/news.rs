@@ -87,7 +87,8 @@ fn minor_units(amount: i64, currency: Currency) -> Result<i64, String> {
     })
 }
 
-fn named(id: &str) -> Result<ExternalRef, String> {
+/// The name of a thing of Stripe's.
+pub(crate) fn named(id: &str) -> Result<ExternalRef, String> {
     let id = id.parse().map_err(|_| "/data/object has an id that no Stripe object has".to_owned())?;
     Ok(ExternalRef { provider: Provider::Stripe, id })
 }

@@ -3,16 +3,17 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use plixo_domain::id::{CustomerId, EndpointId, Ids, InvoiceId, OrgId};
 use plixo_domain::ledger::{
-    Book, Customer, Invoice, InvoiceBody, InvoiceState, InvoiceStatus, Kept, Payment, PaymentStatus,
-    Personal, Private, Row, RowKey,
+    Book, Closed, Customer, CustomerRef, Invoice, InvoiceBody, InvoiceState, InvoiceStatus, Kept,
+    Organisation, Payment, PaymentStatus, Personal, Private, Residency, Row, RowKey, Settings,
 };
 use plixo_domain::money::Money;
 use plixo_domain::webhook::{EventKey, EventStatus, ExternalRef, Fingerprint, Provider, WebhookEvent};
 use plixo_lambda::batch::{Batch, BatchResponse};
-use plixo_store::{AttributeValue, Store, Table};
+use plixo_lambda::clock;
+use plixo_store::{AttributeValue, Store, Table, keys};
 use plixo_testing::{FakeKms, FakeQueue, FakeTables, Fault, Faults, entropy};
 use serde_json::{Value, json};
 
@@ -59,6 +60,7 @@ impl Stack {
                 claims: BTreeMap::new(),
                 checkout: None,
                 asked: None,
+                ended_at: None,
                 reference: None,
                 erased: false,
             });
@@ -575,6 +577,90 @@ fn an_organisation_without_a_key_stores_nothing() {
             stack.store().read(&stack.org, vec![row.clone()]).await.unwrap(),
             [(row, None::<(Row, u64)>)]
         );
+    });
+}
+
+#[test]
+fn what_comes_for_an_organisation_that_is_gone_is_dropped_and_is_no_dead_letter() {
+    block_on(async {
+        let stack = Stack::new().await;
+        let close = async |days: i64| {
+            let at = clock::now().saturating_sub(SignedDuration::from_hours(24 * days)).unwrap();
+            let row = RowKey::Organisation;
+            let mut book = Book::default();
+            for (name, stored) in stack.store().read(&stack.org, vec![row]).await.unwrap() {
+                book.learn(name, stored);
+            }
+            book.put(Organisation {
+                id: stack.org,
+                name: "Nordlicht".to_owned(),
+                residency: Residency::Eu,
+                controllers: BTreeSet::new(),
+                settings: Settings::default(),
+                logo: None,
+                closed: Some(Closed { by: Ids::new(at, [1; 10]).make(), at }),
+            })
+            .unwrap();
+            stack.store().commit(&stack.org, &book, None, &[], now()).await.unwrap();
+        };
+        let message = stack.message(1, &event("charge.succeeded", "e1", "pi_1", None));
+        stack.tables.take(&keys::data_key(&stack.org));
+        close(29).await;
+        let response = stack.run(std::slice::from_ref(&message)).await;
+        assert_eq!(response.failed().collect::<Vec<_>>(), ["m1"], "its key should be there");
+        close(31).await;
+        let before = stack.tables.dump();
+        stack.run_all(&[message]).await;
+        assert_eq!(stack.tables.dump(), before);
+    });
+}
+
+#[test]
+fn of_a_customer_who_was_erased_no_text_is_kept_whatever_it_says() {
+    block_on(async {
+        let stack = Stack::new().await;
+        let reference = |id: &str| ExternalRef { provider: Provider::Stripe, id: id.parse().unwrap() };
+        let mut book = Book::default();
+        for (id, erased) in [("cus_gone", true), ("cus_here", false)] {
+            let customer = Ids::new(now(), [3; 10]).make();
+            let row = CustomerRef { reference: reference(id), customer, noted: None, erased };
+            book.put_new(row);
+        }
+        stack.store().commit(&stack.org, &book, None, &[], now()).await.unwrap();
+        let attached = |customer: Value, id: &str| {
+            json!({"id": id, "object": "event", "type": "payment_method.attached", "created": 1_780_000_000,
+                "livemode": true, "data": {"object": {"id": "pm_1", "object": "payment_method",
+                "billing_details": {"name": "Canary"}, "customer": customer}}})
+        };
+        let tax_id = |customer: &str, id: &str| {
+            json!({"id": id, "object": "event", "type": "customer.tax_id.created", "created": 1_780_000_000,
+                "livemode": true, "data": {"object": {"id": "txi_1", "object": "tax_id", "customer": customer}}})
+        };
+        let mut unusable = event("charge.succeeded", "e5", "pi_5", None);
+        unusable["data"]["object"]["amount"] = "Canary".into();
+        unusable["data"]["object"]["customer"] = "cus_gone".into();
+        let person = |customer: &str, id: &str| {
+            json!({"id": id, "object": "event", "type": "customer.source.created", "created": 1_780_000_000,
+                "livemode": true, "data": {"object": {"id": customer, "object": "customer"}}})
+        };
+        let all = [
+            (attached("cus_gone".into(), "e1"), false),
+            (attached(json!({"id": "cus_gone", "object": "customer"}), "e2"), false),
+            (tax_id("cus_gone", "e3"), false),
+            (person("cus_gone", "e4"), false),
+            (unusable, false),
+            (attached("cus_here".into(), "e6"), true),
+            (attached("cus_new".into(), "e7"), true),
+            (attached(Value::Null, "e8"), true),
+        ];
+        for (n, (event, is_kept)) in all.iter().enumerate() {
+            drop(stack.run(&[stack.message(n, event)]).await);
+            let found = stack.event(event["id"].as_str().unwrap()).await;
+            let text =
+                stack.store().payload(&stack.org, found.id, &found.key, found.fingerprint, now()).await;
+            assert_eq!(text.unwrap().is_some(), *is_kept, "{event}");
+            assert!(matches!(found.status, EventStatus::Ignored | EventStatus::Failed));
+        }
     });
 }
 

@@ -83,6 +83,7 @@ impl Written {
                 claims: BTreeMap::from([(allocation, claim)]),
                 checkout: None,
                 asked: None,
+                ended_at: None,
                 reference: None,
                 erased: false,
             })

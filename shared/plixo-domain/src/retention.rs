@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::hold::Holds;
 use crate::id::made_at;
-use crate::ledger::{InvoiceState, Organisation, Row};
+use crate::ledger::{Organisation, Row};
 use crate::people::UnknownWord;
 
 /// A class of data.
@@ -31,7 +31,8 @@ pub enum Class {
     CustomerPersonalData,
     /// Invoices that nothing is owed of, from their last day.
     Invoice,
-    /// Payments of which nothing is unapplied, from when they were received.
+    /// Payments of which nothing is unapplied, and nothing is applied to what is still owed, from when they were received or what became
+    /// of them last changed.
     Payment,
     /// The audit log.
     AuditEvent,
@@ -78,8 +79,8 @@ impl Class {
         }
     }
 
-    /// For how few and how many days it may be kept. Books are kept for six years at least
-    /// ([HMRC](https://www.gov.uk/running-a-limited-company/company-and-accounting-records)), an audit log for one
+    /// For how few and how many days it may be kept. Books are kept for six years at least, of which two may be leap
+    /// years ([HMRC](https://www.gov.uk/running-a-limited-company/company-and-accounting-records)), an audit log for one
     /// ([PCI DSS 4.0, 10.5.1](https://www.pcisecuritystandards.org/document_library/)); nothing personal for longer than its purpose
     /// (GDPR Art. 5(1)(e)).
     #[must_use]
@@ -89,7 +90,7 @@ impl Class {
             Self::Notice => 1..=730,
             Self::ExportFile => 1..=30,
             Self::CustomerPersonalData => 30..=3650,
-            Self::Invoice | Self::Payment => 2190..=7300,
+            Self::Invoice | Self::Payment => 2192..=7300,
             Self::AuditEvent => 365..=7300,
         }
     }
@@ -149,7 +150,8 @@ impl Retention {
         since.saturating_add(days).unwrap_or(Timestamp::MAX)
     }
 
-    /// Whether a row is due, as far as the row itself tells: a customer may have been active since, and a hold may keep it.
+    /// Whether a row is due, as far as the row itself tells: a customer may have been active since, an invoice that a payment is for may
+    /// be owed, and a hold may keep it.
     #[must_use]
     pub fn is_due(&self, row: &Row, now: Timestamp) -> bool {
         kept_since(row).is_some_and(|(class, since)| since <= self.due_since(class, now))
@@ -171,7 +173,6 @@ pub fn log_since(org: &Organisation, holds: &Holds, now: Timestamp) -> Timestamp
 /// that is not applied.
 #[must_use]
 pub fn kept_since(row: &Row) -> Option<(Class, Timestamp)> {
-    let second = |at: i64| Timestamp::from_second(at).ok();
     match row {
         Row::PortalLink(link) => Some((Class::PortalLink, link.expires_at)),
         Row::Customer(customer) => {
@@ -180,14 +181,10 @@ pub fn kept_since(row: &Row) -> Option<(Class, Timestamp)> {
         }
         Row::Export(export) if export.gone => None,
         Row::Export(export) => export.file.as_ref().map(|file| (Class::ExportFile, file.at)),
-        Row::Invoice(invoice) => {
-            let is_owed = invoice.state == InvoiceState::Open && invoice.balance().amount > 0;
-            (!is_owed).then(|| (Class::Invoice, invoice.active_at()))
-        }
+        Row::Invoice(invoice) => (!invoice.is_owed()).then(|| (Class::Invoice, invoice.active_at())),
         Row::Payment(payment) => {
             let is_over = payment.unapplied().is_none_or(|left| left.amount == 0);
-            let since = payment.received_at.and_then(second).unwrap_or_else(|| made_at(&payment.id));
-            is_over.then_some((Class::Payment, since))
+            is_over.then(|| (Class::Payment, payment.active_at()))
         }
         _ => None,
     }

@@ -224,7 +224,10 @@ pub(crate) fn class_meaning(class: &Class) -> &'static str {
             "Names, emails, phone numbers, addresses, tax ids. From the last activity: then the customer is erased."
         }
         Class::Invoice => "Invoices of which nothing is owed any more. From their last day.",
-        Class::Payment => "Payments of which nothing is unapplied. From when they were received.",
+        Class::Payment => {
+            "Payments of which nothing is unapplied, unless an invoice that they are for is owed still. From when they were received, \
+             or last applied or refunded."
+        }
         Class::AuditEvent => "Who did or read what. From the day of the entry.",
     }
 }

@@ -26,6 +26,11 @@ pub enum StoreError {
     NoRandomness,
 }
 
+/// There is no data key: it was destroyed, or there is no such organisation.
+#[derive(Debug, thiserror::Error)]
+#[error("the organisation has no data key")]
+pub(crate) struct NoDataKey;
+
 fn key_cause(failure: &KeyFailure) -> &(dyn std::error::Error + 'static) {
     match failure {
         KeyFailure::Retryable(cause) | KeyFailure::Refused(cause) => &**cause,
@@ -42,6 +47,13 @@ impl StoreError {
                 | Self::Key(KeyFailure::Retryable(_))
                 | Self::NoRandomness
         )
+    }
+
+    /// Whether there is no data key, as there is none once the organisation was closed and its time of grace is over: nothing of it opens
+    /// any more, and nothing can be sealed. A key that is there and refused is something else.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        matches!(self, Self::Key(KeyFailure::Refused(cause)) if cause.is::<NoDataKey>())
     }
 }
 

@@ -78,6 +78,7 @@ struct InvoiceItem {
     claims: Vec<(ExternalRef, ClaimItem)>,
     checkout: Option<Checkout>,
     asked: Option<Asked>,
+    ended_at: Option<Timestamp>,
     reference: Option<ExternalRef>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     erased: bool,
@@ -551,6 +552,7 @@ pub(crate) fn of_row(row: &Row, version: u64, sealer: Option<&Sealer<'_>>) -> Re
                 claims: row.claims.values().map(claim_item).collect(),
                 checkout: row.checkout.clone(),
                 asked: row.asked,
+                ended_at: row.ended_at,
                 reference: row.reference.clone(),
                 erased: row.erased,
             };
@@ -809,6 +811,7 @@ pub(crate) fn to_row(stored: &Item) -> Result<(Row, u64), StoreError> {
                 claims: stored.claims.into_iter().map(claim).collect(),
                 checkout: stored.checkout,
                 asked: stored.asked,
+                ended_at: stored.ended_at,
                 reference: stored.reference,
                 erased: stored.erased,
             })

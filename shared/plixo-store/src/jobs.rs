@@ -29,8 +29,11 @@ pub async fn data_sources<T: Tables>(
     limit: usize,
 ) -> Result<(Vec<(OrgId, SourceId)>, Option<Upkeep>), StoreError> {
     let Upkeep { part, after } = from;
-    let (places, next) = spread(tables, keys::upkeep_partition, UPKEEP_PARTS, (part, after), limit).await?;
-    let next = next.map(|(part, after)| Upkeep { part, after });
+    let (places, further) = part_of(tables, keys::upkeep_partition(part), after, limit).await?;
+    let next = match further {
+        Some(after) => Some(Upkeep { part, after: Some(after) }),
+        None => Some(Upkeep { part: part + 1, after: None }).filter(|next| next.part < UPKEEP_PARTS),
+    };
     let named = |key| keys::source_at(key).ok_or_else(|| StoreError::Corrupt("a list of sources".to_owned()));
     let sources = places.iter().map(|(_, key)| named(key)).collect::<Result<_, _>>()?;
     Ok((sources, next))
@@ -41,11 +44,20 @@ pub async fn data_sources<T: Tables>(
 pub struct Organisations {
     part: u8,
     after: Option<String>,
+    /// So many partitions come after this one, the first one after the last.
+    left: u8,
 }
 
 impl Organisations {
     /// At the first one.
-    pub const START: Self = Self { part: 0, after: None };
+    pub const START: Self = Self { part: 0, after: None, left: ORGANISATION_PARTS - 1 };
+
+    /// All of them as well, from another place on for each number of a row of as many as there are partitions.
+    #[must_use]
+    pub fn beginning(n: i64) -> Self {
+        let part = n.rem_euclid(i64::from(ORGANISATION_PARTS));
+        Self { part: u8::try_from(part).unwrap_or_default(), ..Self::START }
+    }
 }
 
 /// All organisations, as far as lists know by now: up to `limit` of them, and where the others are; `None` at the end.
@@ -57,10 +69,16 @@ pub async fn organisations<T: Tables>(
     from: Organisations,
     limit: usize,
 ) -> Result<(Vec<OrgId>, Option<Organisations>), StoreError> {
-    let Organisations { part, after } = from;
-    let read = spread(tables, keys::organisations_partition, ORGANISATION_PARTS, (part, after), limit);
-    let (places, next) = read.await?;
-    let next = next.map(|(part, after)| Organisations { part, after });
+    let Organisations { part, after, left } = from;
+    let (places, further) = part_of(tables, keys::organisations_partition(part), after, limit).await?;
+    let next = match further {
+        Some(after) => Some(Organisations { part, after: Some(after), left }),
+        None => left.checked_sub(1).map(|left| Organisations {
+            part: (part + 1) % ORGANISATION_PARTS,
+            after: None,
+            left,
+        }),
+    };
     let named = |(at, _): &(String, _)| {
         at.parse().map_err(|_| StoreError::Corrupt("a list of organisations".to_owned()))
     };
@@ -68,21 +86,17 @@ pub async fn organisations<T: Tables>(
     Ok((orgs, next))
 }
 
-/// Where a list goes on: in which of its partitions, and after which place there.
-type From = (u8, Option<String>);
-
-/// A part of a list that is spread over several partitions.
-async fn spread<T: Tables>(
+/// A part of one of the partitions of a list, and after which place that goes on; `None` at the partition's end.
+async fn part_of<T: Tables>(
     tables: &T,
-    partition: fn(u8) -> String,
-    parts: u8,
-    (part, after): From,
+    partition: String,
+    after: Option<String>,
     limit: usize,
-) -> Result<(Vec<(String, Key)>, Option<From>), StoreError> {
+) -> Result<(Vec<(String, Key)>, Option<String>), StoreError> {
     let range = Range {
         table: Table::Ledger,
         index: Index::ByState,
-        partition: partition(part),
+        partition,
         from: after.clone(),
         to: None,
         descending: false,
@@ -92,9 +106,6 @@ async fn spread<T: Tables>(
     let mut places = tables.range(range).await?;
     places.retain(|(at, _)| Some(at) != after.as_ref());
     places.truncate(limit);
-    let next = match places.last() {
-        Some((at, _)) if places.len() >= limit => Some((part, Some(at.clone()))),
-        _ => Some(part + 1).filter(|part| *part < parts).map(|part| (part, None)),
-    };
-    Ok((places, next))
+    let further = places.last().filter(|_| places.len() >= limit).map(|(at, _)| at.clone());
+    Ok((places, further))
 }

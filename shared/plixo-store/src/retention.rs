@@ -11,10 +11,10 @@ use jiff::civil::Date;
 use plixo_domain::audit::AuditEvent;
 use plixo_domain::export::Export;
 use plixo_domain::hold::Holds;
-use plixo_domain::id::{CustomerId, InvoiceId, OrgId};
-use plixo_domain::ledger::{Book, Customer, Organisation, Payment, Row, RowKey};
+use plixo_domain::id::{InvoiceId, OrgId};
+use plixo_domain::ledger::{Book, Customer, CustomerRef, Invoice, Kept, Organisation, Payment, Row, RowKey};
 use plixo_domain::retention::Class;
-use plixo_domain::webhook::WebhookEvent;
+use plixo_domain::webhook::{ExternalRef, WebhookEvent};
 use plixo_envelope::KeyService;
 
 use crate::error::{CommitError, StoreError};
@@ -23,8 +23,8 @@ use crate::keys::{self, AUDIT_SHARDS, List};
 use crate::store::{Page, Store, StoredRow};
 use crate::tables::{Act, Guard, Index, Key, Range, Table, Tables, Write};
 
-/// So many invoices of a customer are looked at for when it was last active: the youngest.
-const INVOICES: usize = 100;
+/// So many of a customer's invoices and payments are read at once for when it was last active, of the invoices no more: the youngest.
+const YOUNGEST: usize = 100;
 
 /// So many are looked at in one step of counting, and so many customers' last activity is asked for at once.
 const STEP: usize = 100;
@@ -74,12 +74,16 @@ impl<T: Tables, K: KeyService> Store<T, K> {
         limit: usize,
     ) -> Result<DuePage, StoreError> {
         let table = if class == Class::WebhookPayload { Table::WebhookEvents } else { Table::Ledger };
+        let to = format!("{}~", keys::since_sort(since));
+        if after.as_ref().is_some_and(|after| *after > to) {
+            return Ok(DuePage { due: Vec::new(), next: None });
+        }
         let range = Range {
             table,
             index: Index::BySince,
             partition: keys::since_partition(org, class),
             from: after.clone(),
-            to: Some(format!("{}~", keys::since_sort(since))),
+            to: Some(to),
             descending: false,
             // The range begins with the place itself, and one more tells whether there are more.
             limit: limit.saturating_add(2),
@@ -208,12 +212,20 @@ impl<T: Tables, K: KeyService> Store<T, K> {
         if rows.iter().any(|row| matches!(row, Row::Customer(_))) {
             wanted.extend(holds.invoices());
         }
-        let read = self.read(org, wanted.into_iter().map(RowKey::Invoice).collect()).await?;
-        let owner = |(_, stored): StoredRow| match stored {
-            Some((Row::Invoice(invoice), _)) => Some((invoice.id, invoice.customer_id)),
+        let payer = |row: &&Row| match row {
+            Row::Payment(payment) => payment.customer.clone(),
             _ => None,
         };
-        let owners: BTreeMap<InvoiceId, CustomerId> = read.into_iter().filter_map(owner).collect();
+        let payers: BTreeSet<ExternalRef> = rows.iter().filter_map(payer).collect();
+        let names = wanted.into_iter().map(RowKey::Invoice).chain(payers.iter().map(CustomerRef::key));
+        let (mut owners, mut known) = (BTreeMap::new(), BTreeMap::new());
+        for (_, stored) in self.read(org, names.collect()).await? {
+            match stored {
+                Some((Row::Invoice(invoice), _)) => drop(owners.insert(invoice.id, invoice.customer_id)),
+                Some((Row::CustomerRef(of), _)) => drop(known.insert(of.reference, of.customer)),
+                _ => {}
+            }
+        }
         let is_held = |row: &&Row| {
             let of_invoices =
                 invoices_of(row).any(|invoice| holds.has_invoice(&invoice, owners.get(&invoice)));
@@ -223,7 +235,10 @@ impl<T: Tables, K: KeyService> Store<T, K> {
                     let with_hold = |invoice| owners.get(&invoice) == Some(&it.id);
                     holds.has_customer(&it.id) || holds.invoices().any(with_hold)
                 }
-                Row::Payment(it) => of_invoices || it.customer_id.is_some_and(|of| holds.has_customer(&of)),
+                Row::Payment(it) => {
+                    let told = it.customer.as_ref().and_then(|of| known.get(of));
+                    of_invoices || it.customer_id.iter().chain(told).any(|of| holds.has_customer(of))
+                }
                 Row::PortalLink(_) => of_invoices,
                 // It cannot be told whose it is.
                 _ => true,
@@ -232,7 +247,7 @@ impl<T: Tables, K: KeyService> Store<T, K> {
         Ok(rows.iter().map(is_held).collect())
     }
 
-    /// When something was last done with a customer; now, while anything is owed.
+    /// When something was last done with a customer; now, while anything is owed, or of its payments unapplied.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -245,16 +260,46 @@ impl<T: Tables, K: KeyService> Store<T, K> {
         if self.count(org, &List::OwedOfCustomer(customer.id), 0).await?.1 {
             return Ok(now);
         }
-        let page = |limit| Page { after: None, descending: true, limit };
-        let invoices = self.list(org, &List::InvoicesOfCustomer(customer.id), page(INVOICES), now).await?;
-        let payments = self.list(org, &List::PaymentsOfCustomer(customer.id), page(1), now).await?;
-        let at = |(row, _): &(Row, u64)| match row {
-            Row::Invoice(invoice) => Some(invoice.active_at()),
-            Row::Payment(payment) => Timestamp::from_second(payment.received_at?).ok(),
+        let page = |after| Page { after, descending: true, limit: YOUNGEST };
+        let invoices = self.list(org, &List::InvoicesOfCustomer(customer.id), page(None), now).await?;
+        let invoices = invoices.rows.iter().filter_map(|(row, _)| Invoice::of(row));
+        let mut active = invoices.map(Invoice::active_at).fold(customer.active_at(), Timestamp::max);
+        // Its payments are listed under what people say, or else under what its providers call it.
+        let told = customer.links.keys().cloned().map(List::PaymentsOfReference);
+        for list in [List::PaymentsOfCustomer(customer.id)].into_iter().chain(told) {
+            let mut next = Some(page(None));
+            while let Some(wanted) = next {
+                let listed = self.list(org, &list, wanted, now).await?;
+                for payment in listed.rows.iter().filter_map(|(row, _)| Payment::of(row)) {
+                    if payment.unapplied().is_some_and(|left| left.amount > 0) {
+                        return Ok(now);
+                    }
+                    active = active.max(payment.active_at());
+                }
+                next = listed.next.map(|after| page(Some(after)));
+            }
+        }
+        Ok(active)
+    }
+
+    /// Takes out of what seems to be due the payments of which something is applied to an invoice that is owed: who withdraws that
+    /// gets the money back. Money goes when what it is for is over.
+    async fn not_needed(&self, org: &OrgId, rows: &[&Row], due: &mut [bool]) -> Result<(), StoreError> {
+        let applied = |row: &&Row| -> Vec<InvoiceId> {
+            let payment = Payment::of(row).into_iter();
+            payment.flat_map(|it| it.allocations.values()).map(|allocation| allocation.invoice).collect()
+        };
+        let wanted = rows.iter().zip(&*due).filter(|(_, due)| **due).flat_map(|(row, _)| applied(row));
+        let wanted: BTreeSet<InvoiceId> = wanted.collect();
+        let read = self.read(org, wanted.into_iter().map(RowKey::Invoice).collect()).await?;
+        let owed = |(_, stored): StoredRow| match stored {
+            Some((Row::Invoice(invoice), _)) if invoice.is_owed() => Some(invoice.id),
             _ => None,
         };
-        let all = invoices.rows.iter().chain(&payments.rows).filter_map(at);
-        Ok(all.fold(customer.active_at(), Timestamp::max))
+        let owed: BTreeSet<InvoiceId> = read.into_iter().filter_map(owed).collect();
+        let is_needed = |row: &&Row| applied(row).iter().any(|invoice| owed.contains(invoice));
+        due.iter_mut().zip(rows).for_each(|(due, row)| *due = *due && !is_needed(row));
+        Ok(())
     }
 
     /// What legal holds hold, with the row in a book, to be checked or changed.
@@ -314,6 +359,7 @@ impl<T: Tables, K: KeyService> Store<T, K> {
         now: Timestamp,
     ) -> Result<Vec<bool>, StoreError> {
         let mut due: Vec<bool> = rows.iter().map(|row| org.settings.retention.is_due(row, now)).collect();
+        self.not_needed(&org.id, rows, &mut due).await?;
         if due.contains(&true) {
             self.not_held(org, holds, rows, &mut due).await?;
         }
@@ -442,6 +488,7 @@ impl<T: Tables, K: KeyService> Store<T, K> {
         for some in rows.chunks(AT_ONCE) {
             all.extend(try_join_all(some.iter().map(|row| over(row))).await?);
         }
+        self.not_needed(&org.id, rows, &mut all).await?;
         Ok(all)
     }
 
@@ -471,12 +518,11 @@ fn without_file((row, version): (Row, u64)) -> Option<(Row, u64)> {
 }
 
 /// The invoices that a row is about beside itself.
-fn invoices_of(row: &Row) -> impl Iterator<Item = InvoiceId> {
+fn invoices_of(row: &Row) -> impl Iterator<Item = InvoiceId> + use<'_> {
     let (link, payment) = match row {
         Row::PortalLink(link) => (Some(link.invoice), None),
         Row::Payment(payment) => (None, Some(payment)),
         _ => (None, None),
     };
-    let of = |payment: &Payment| payment.allocations.values().map(|it| it.invoice).collect::<Vec<_>>();
-    link.into_iter().chain(payment.map(of).unwrap_or_default())
+    link.into_iter().chain(payment.into_iter().flat_map(Payment::invoices))
 }

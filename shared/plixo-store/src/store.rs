@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use serde_with::base64::Base64;
 use serde_with::serde_as;
 
-use crate::error::{CommitError, StoreError};
+use crate::error::{CommitError, NoDataKey, StoreError};
 use crate::items::{self, CustomerKeys, Entropy, Sealer};
 use crate::keys::{self, List};
 use crate::people::{self, Standing};
@@ -632,7 +632,7 @@ impl<T: Tables, K: KeyService> Store<T, K> {
         let load = || async {
             let key = keys::data_key(org);
             let found = self.tables.get(vec![key.clone()]).await.map_err(as_key_failure)?.remove(&key);
-            let item = found.ok_or_else(|| KeyFailure::refused("the organisation has no data key"))?;
+            let item = found.ok_or_else(|| KeyFailure::refused(NoDataKey))?;
             wrapped_keys(&item).map_err(as_key_failure)
         };
         Ok(match stale {

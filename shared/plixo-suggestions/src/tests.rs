@@ -230,11 +230,11 @@ fn an_invoice_is_listed_as_owed_exactly_while_it_is() {
         check(None, "paid").await;
         world.deallocate(payment, second[0]).await;
         check(Some(300), "partially paid again").await;
-        world.act(|book| mark_uncollectible(book, &id)).await;
+        world.act(|book| mark_uncollectible(book, &id, now())).await;
         check(Some(300), "uncollectible: still owed, and paid if money comes").await;
         world.deallocate(payment, first[0]).await;
         check(Some(500), "uncollectible").await;
-        world.act(|book| void_invoice(book, &id)).await;
+        world.act(|book| void_invoice(book, &id, now())).await;
         check(None, "void").await;
     });
 }
@@ -279,7 +279,7 @@ fn what_is_paid_or_withdrawn_is_understood_and_gets_nothing() {
         let earlier = world.money(500, "", "").await;
         world.allocate(earlier, &[(paid, 500)]).await;
         let void = world.open(customer, "RE-1002", 700).await;
-        world.act(|book| void_invoice(book, &void)).await;
+        world.act(|book| void_invoice(book, &void, now())).await;
         let open = world.open(customer, "RE-1003", 500).await;
         let again = world.money(500, "Weber GmbH", "RE-1001").await;
         let shown = world.all(again).await;

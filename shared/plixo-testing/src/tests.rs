@@ -116,6 +116,7 @@ async fn stack() -> Stack {
         claims: Default::default(),
         checkout: None,
         asked: None,
+        ended_at: None,
         reference: None,
         erased: false,
     });

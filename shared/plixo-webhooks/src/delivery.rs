@@ -122,6 +122,22 @@ impl Delivery {
         if events.len() > MAX_EVENTS { Err(ReadError::TooMany) } else { Ok(Self { events }) }
     }
 
+    /// The customer that a delivery is about, of whatever type it is; `None` where that cannot be told, and of a provider that only
+    /// notifies.
+    #[must_use]
+    pub fn customer(provider: Provider, body: &str) -> Option<ExternalId> {
+        let body = Document::object(body).ok()?;
+        match provider {
+            Provider::StandardWebhooks | Provider::GenericHmac => {
+                let data = body.object("data").ok()??;
+                let is_customer = body.text("type").ok()?.is_some_and(|kind| kind.starts_with("customer."));
+                data.name_of(Entity::Customer, if is_customer { "id" } else { "customer" }).ok()?
+            }
+            Provider::Erpnext => erpnext::customer_of(&body),
+            _ => None,
+        }
+    }
+
     /// Whether an event names another account than this, or names one and there is none.
     #[must_use]
     pub fn is_of_another_account(&self, own: Option<&ExternalId>) -> bool {

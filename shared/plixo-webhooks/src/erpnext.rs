@@ -76,6 +76,17 @@ fn customer_name(document: &Object<'_>, name: &str) -> Result<Option<ExternalId>
     Ok(document.text(name)?.and_then(|id| external_id_of_person(&id)))
 }
 
+/// The customer that a document of whatever kind is about, if it says so.
+pub(crate) fn customer_of(document: &Object<'_>) -> Option<ExternalId> {
+    let is = |name, word| document.text(name).ok().flatten().as_deref() == Some(word);
+    let field = match () {
+        () if is("doctype", "Customer") => "name",
+        () if is("party_type", "Customer") => "party",
+        () => "customer",
+    };
+    customer_name(document, field).ok()?
+}
+
 fn customer(document: &Object<'_>) -> Result<Option<canonical::Event>, FieldError> {
     let personal = Personal {
         name: document.said("customer_name", 200)?,

@@ -10,8 +10,8 @@ use plixo_domain::audit::{Actor, ActorKind, AuditEvent, Object, Origin, Outcome}
 use plixo_domain::id::{Ids, OrgId, bytes_of};
 use plixo_domain::ledger::staff::{StaffError, Stopped};
 use plixo_domain::ledger::{
-    Book, CashTask, CashTaskOf, InvoiceRef, Kept, Payment, Private, Row, RowKey, Told, Unread, cash_tasks,
-    tell_customer, tell_invoice, tell_payment,
+    Book, CashTask, CashTaskOf, InvoiceRef, Kept, Organisation, Payment, Private, Row, RowKey, Told, Unread,
+    cash_tasks, tell_customer, tell_invoice, tell_payment,
 };
 use plixo_domain::webhook::{Envelope, EventStatus, WebhookEvent};
 use plixo_envelope::KeyService;
@@ -194,7 +194,17 @@ impl<T: Tables, K: KeyService, Q: SendMessage> Worker<T, K, Q> {
         };
         held.iter_mut().for_each(|changed| **changed = true);
         for tried in 0..TRIES {
-            let done = self.attempt(task, book, now).await.map_err(|error| failed(&error, line))?;
+            let done = match self.attempt(task, book, now).await {
+                Ok(done) => done,
+                Err(error) => {
+                    if error.is_gone() && self.is_closed(&task.org(), now).await {
+                        // Nobody will ever read what its provider still sends.
+                        line.outcome = "closed";
+                        return Ok(None);
+                    }
+                    return Err(failed(&error, line));
+                }
+            };
             match done {
                 Done::As(outcome, why) => {
                     line.outcome = outcome;
@@ -209,6 +219,13 @@ impl<T: Tables, K: KeyService, Q: SendMessage> Worker<T, K, Q> {
         }
         line.outcome = "overtaken";
         Err(TaskError::Retryable(format!("others changed the same rows {TRIES} times")))
+    }
+
+    /// Whether an organisation was closed and its time of grace is over, as far as can be told now.
+    async fn is_closed(&self, org: &OrgId, now: Timestamp) -> bool {
+        let read = self.store.read(org, vec![RowKey::Organisation]).await.unwrap_or_default();
+        let of = read.iter().filter_map(|(_, stored)| Organisation::of(&stored.as_ref()?.0));
+        of.filter_map(|of| of.closed).any(|closed| closed.until() <= now)
     }
 
     async fn read_anew(&self, task: &Task) -> Result<Book, StoreError> {

@@ -189,7 +189,7 @@ mod tests {
         less.total.amount = 9_000;
         book.put(less).unwrap();
         assert!(found(&book, &of).has_stale_checkout());
-        void_invoice(&mut book, &of).unwrap();
+        void_invoice(&mut book, &of, at(1)).unwrap();
         assert!(found(&book, &of).has_stale_checkout());
         assert_eq!(end_checkout(&mut book, &of, 1), Ok(true));
         assert!(!found(&book, &of).has_stale_checkout());

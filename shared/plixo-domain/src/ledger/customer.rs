@@ -104,8 +104,8 @@ impl Customer {
         Self { id, personal, told, key, email_hashes, links, active: None, erased: None }
     }
 
-    /// When something was last done with it, as far as is known without its invoices: it was made, or was found to be active when
-    /// its time seemed to be over.
+    /// When something was last done with it, as far as is known without its invoices and payments: it was made, people changed it, or it
+    /// was found to be active when its time seemed to be over.
     #[must_use]
     pub fn active_at(&self) -> Timestamp {
         self.active.unwrap_or(Timestamp::MIN).max(made_at(&self.id))

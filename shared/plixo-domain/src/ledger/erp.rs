@@ -5,9 +5,11 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
+use super::forget::{forget_payer, need_payers};
 use super::invoice::Service;
 use super::references::References;
 use super::settle::{need, tell};
@@ -113,9 +115,13 @@ pub fn tell_invoice(book: &mut Book, news: &InvoiceNews, by: &Actor, ids: &mut I
         (Some(document), Some(around), before) => {
             let state = state(document, before.as_ref().map(|before| before.state), was_void);
             let erased = around.erased || before.as_ref().is_some_and(|before| before.erased);
-            Some(document.invoice(&link, (around.customer, erased), state, before.as_ref())?)
+            let told = document.invoice(&link, (around.customer, erased), state, before.as_ref())?;
+            Some(Invoice { ended_at: ended_at(news, state, before.as_ref()), ..told })
         }
-        (_, _, Some(before)) => Some(Invoice { state: InvoiceState::Void, ..before.clone() }),
+        (_, _, Some(before)) => {
+            let ended_at = ended_at(news, InvoiceState::Void, Some(before));
+            Some(Invoice { state: InvoiceState::Void, ended_at, ..before.clone() })
+        }
         _ => None,
     };
     let (mut payments, mut waiting) = (Vec::new(), Vec::new());
@@ -131,7 +137,16 @@ pub fn tell_invoice(book: &mut Book, news: &InvoiceNews, by: &Actor, ids: &mut I
         None => None,
     };
 
+    // Whoever paid it, and is not known yet to be of an erased customer, waited for it.
+    let erased = after.as_ref().filter(|after| after.erased).map(|after| BTreeSet::from([after.customer_id]));
+    if erased.is_some() {
+        payments.iter().try_for_each(|payment| need_payers(book, payment))?;
+    }
+
     // Everything was read above, so from here on nothing is unread.
+    if let Some(erased) = &erased {
+        payments.iter_mut().try_for_each(|payment| forget_payer(book, payment, erased))?;
+    }
     let mut fields = after.as_ref().map_or(vec!["status"], |after| differences(before.as_ref(), after));
     fields.extend((!payments.is_empty()).then_some("allocations"));
     if let Some(around) = around {
@@ -173,6 +188,17 @@ fn state(document: &InvoiceDocument, before: Option<InvoiceState>, was_void: boo
         _ if document.state == InvoiceState::Draft => InvoiceState::Draft,
         Some(InvoiceState::Uncollectible) => InvoiceState::Uncollectible,
         _ => document.state,
+    }
+}
+
+/// When the invoice was last withdrawn or given up: by the ERP, as it says, or by people before. One that is owed again was not.
+fn ended_at(news: &InvoiceNews, state: InvoiceState, before: Option<&Invoice>) -> Option<Timestamp> {
+    let before = before.and_then(|before| before.ended_at);
+    let is_told = news.document.as_ref().is_none_or(|document| document.state == state);
+    match state {
+        InvoiceState::Draft | InvoiceState::Open => None,
+        _ if is_told => before.max(Timestamp::from_second(news.stamp.at).ok()),
+        _ => before,
     }
 }
 
@@ -313,6 +339,7 @@ impl InvoiceDocument {
             claims: before.map(|before| before.claims.clone()).unwrap_or_default(),
             checkout: before.and_then(|before| before.checkout.clone()),
             asked: before.and_then(|before| before.asked),
+            ended_at: None,
             reference: Some(link.reference.clone()),
             erased,
         })

@@ -1,10 +1,12 @@
 //! What goes: because it is due, or because somebody wants to be forgotten.
 
+use std::collections::BTreeSet;
+
 use super::settle::need;
 use super::staff::is_passing_number;
 use super::{
     Book, Customer, CustomerRef, Erased, Invoice, InvoiceBody, InvoiceNumber, InvoiceRef, InvoiceReference,
-    Kept, PayerHistory, Payment, PaymentPointer, Personal, PortalLink, Private, RowKey, Unread,
+    Kept, PayerHash, PayerHistory, Payment, PaymentPointer, Personal, PortalLink, Private, RowKey, Unread,
 };
 use crate::export::Export;
 use crate::id::{CustomerId, InvoiceId};
@@ -33,14 +35,15 @@ pub fn erase_customer(book: &mut Book, id: &CustomerId, erased: Erased) -> Resul
 }
 
 /// Leaves of an invoice what the law requires: what was owed, when, and what for, without what is personal in it. `body` is its own,
-/// opened and freed of that. False where that was done before.
+/// opened and freed of that. The session in which somebody may be paying it stays noted, so that it can be ended. False where that was
+/// done before.
 ///
 /// # Errors
 /// [`Unread`].
 pub fn erase_invoice(book: &mut Book, id: &InvoiceId, body: InvoiceBody) -> Result<bool, Unread> {
     let Some(invoice) = book.get::<Invoice>(id)?.filter(|it| !it.erased).cloned() else { return Ok(false) };
     let body = Private::Plain(body);
-    book.put(Invoice { body, checkout: None, asked: None, erased: true, ..invoice })?;
+    book.put(Invoice { body, asked: None, erased: true, ..invoice })?;
     Ok(true)
 }
 
@@ -49,25 +52,43 @@ pub fn erase_invoice(book: &mut Book, id: &InvoiceId, body: InvoiceBody) -> Resu
 /// # Errors
 /// [`Unread`].
 pub fn erase_payer(book: &mut Book, payment: &ExternalRef, customer: &CustomerId) -> Result<bool, Unread> {
-    let Some(before) = book.get::<Payment>(payment)?.filter(|it| !it.erased).cloned() else {
+    let Some(mut after) = book.get::<Payment>(payment)?.filter(|it| !it.erased).cloned() else {
         return Ok(false);
     };
-    let noted = before.choices.iter().filter_map(|choice| choice.noted.clone()).map(|(payer, _)| payer);
-    let payers: Vec<_> = before.payer_hash.clone().into_iter().chain(noted).collect();
-    need(book, payers.iter().map(PayerHistory::key))?;
-    for payer in payers {
+    need_payers(book, &after)?;
+    forget_payer(book, &mut after, &BTreeSet::from([*customer]))?;
+    book.put(after)?;
+    Ok(true)
+}
+
+/// Says which rows [`forget_payer`] needs and were not read.
+pub(super) fn need_payers(book: &Book, payment: &Payment) -> Result<(), Unread> {
+    need(book, payers(payment).iter().map(PayerHistory::key))
+}
+
+fn payers(payment: &Payment) -> BTreeSet<PayerHash> {
+    let noted = payment.choices.iter().filter_map(|choice| choice.noted.clone()).map(|(payer, _)| payer);
+    payment.payer_hash.clone().into_iter().chain(noted).collect()
+}
+
+/// Takes out of a payment who paid, and out of the book that this payer paid for these customers.
+pub(super) fn forget_payer(
+    book: &mut Book,
+    payment: &mut Payment,
+    customers: &BTreeSet<CustomerId>,
+) -> Result<(), Unread> {
+    for payer in payers(payment) {
         let Some(mut history) = book.get::<PayerHistory>(&payer)?.cloned() else { continue };
-        history.customers.remove(customer);
+        history.customers.retain(|customer, _| !customers.contains(customer));
         if history.customers.is_empty() {
             book.remove::<PayerHistory>(&payer)?;
         } else {
             book.put(history)?;
         }
     }
-    let mut after = Payment { payer: None, payer_hash: None, erased: true, ..before };
-    after.choices.iter_mut().for_each(|choice| choice.noted = None);
-    book.put(after)?;
-    Ok(true)
+    (payment.payer, payment.payer_hash, payment.erased) = (None, None, true);
+    payment.choices.iter_mut().for_each(|choice| choice.noted = None);
+    Ok(())
 }
 
 /// Takes a row away that is due, with what only leads to it. Of an export the row stays, without its file. False where there is

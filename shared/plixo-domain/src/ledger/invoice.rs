@@ -259,6 +259,8 @@ pub struct Invoice {
     pub checkout: Option<Checkout>,
     /// That payers asked for a fresh link to it.
     pub asked: Option<Asked>,
+    /// When it was last withdrawn or given up, as far as that was noted.
+    pub ended_at: Option<Timestamp>,
     /// Its name at the ERP that told of it.
     pub reference: Option<ExternalRef>,
     /// Whether its customer was erased: then its words are without what is personal, and no new ones are taken.
@@ -305,14 +307,28 @@ impl Invoice {
         )
     }
 
-    /// Its last day as far as it tells: when it was made, sent or due, or money for it was received.
+    /// Whether it is owed, and somebody expects it.
+    #[must_use]
+    pub fn is_owed(&self) -> bool {
+        self.state == InvoiceState::Open && self.balance().amount > 0
+    }
+
+    /// Its last day as far as it tells: when it was made, sent, due, withdrawn or given up, or money for it was received or applied.
     #[must_use]
     pub fn active_at(&self) -> Timestamp {
         let day = |day: Option<Date>| Some(day?.to_zoned(TimeZone::UTC).ok()?.timestamp());
-        let received = self.claims.values().filter(|claim| claim.applied > 0);
-        let received = received.filter_map(|claim| Timestamp::from_second(claim.received_at).ok());
-        let days = [day(self.issued_on), day(self.due_on)].into_iter().flatten();
-        days.chain(received).fold(made_at(&self.id), Timestamp::max)
+        let days = [day(self.issued_on), day(self.due_on), self.ended_at].into_iter().flatten();
+        let paid = self.claims.values().filter(|claim| claim.applied > 0);
+        let paid = paid.flat_map(|claim| {
+            let received = Timestamp::from_second(claim.received_at).ok();
+            [received, Some(made_at(&claim.allocation))].into_iter().flatten()
+        });
+        days.chain(paid).fold(made_at(&self.id), Timestamp::max)
+    }
+
+    /// The same withdrawn or given up at that time.
+    pub(super) fn ended(self, state: InvoiceState, now: Timestamp) -> Self {
+        Self { state, ended_at: Some(now), ..self }
     }
 
     /// Sets what `payment` asks, in the place of what it asked before, and serves.

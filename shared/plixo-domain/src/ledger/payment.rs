@@ -9,12 +9,13 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::erp::InvoiceRef;
+use super::forget::{forget_payer, need_payers};
 use super::invoice::{Ask, Share};
 use super::settle::{Cause, need, settle};
 use super::staff::MAX_CHOICES;
 use super::{Book, CustomerRef, Invoice, Kept, PayerHash, Private, Stamp, Told, Unread};
 use crate::audit::{Actor, ActorKind};
-use crate::id::{AllocationId, CustomerId, Ids, InvoiceId, PaymentId};
+use crate::id::{AllocationId, CustomerId, Ids, InvoiceId, PaymentId, made_at};
 use crate::money::{Currency, Money};
 use crate::webhook::{ExternalId, ExternalRef, Provider};
 
@@ -479,6 +480,27 @@ impl Payment {
         Some(at.to_zoned(TimeZone::UTC).date())
     }
 
+    /// Its last day as far as it tells: when the money was received, or what became of it last changed.
+    #[must_use]
+    pub fn active_at(&self) -> Timestamp {
+        let received = self.received_at.and_then(|at| Timestamp::from_second(at).ok());
+        let went = (self.refunds.values().map(|said| said.stamp.at))
+            .chain(self.disputes.values().map(|said| said.stamp.at))
+            .chain(self.refunded_total.filter(|(_, amount)| *amount > 0).map(|(at, _)| at));
+        let went = went.filter_map(|at| Timestamp::from_second(at).ok());
+        let applied = self.allocations.keys().map(made_at);
+        went.chain(applied).fold(received.unwrap_or_else(|| made_at(&self.id)), Timestamp::max)
+    }
+
+    /// The invoices that it has anything to do with: what is said to be for them, and what once was.
+    pub fn invoices(&self) -> impl Iterator<Item = InvoiceId> {
+        let named = self.named.values().map(|(_, invoice)| *invoice);
+        let chosen = self.choices.iter().map(|choice| choice.invoice);
+        let applied = self.allocations.values().map(|allocation| allocation.invoice);
+        let shares = self.shares.iter().map(|(invoice, _)| *invoice);
+        named.chain(chosen).chain(applied).chain(shares).chain(self.undone.iter().copied())
+    }
+
     /// Whether news of a document are older than what the document said since.
     fn knows_later(&self, news: &PaymentNews) -> bool {
         self.money.get(&Witness::Document).is_some_and(|before| before.stamp >= news.stamp)
@@ -579,9 +601,19 @@ pub fn tell_payment(book: &mut Book, news: &PaymentNews, by: &Actor, ids: &mut I
     if payment.knows_later(news) {
         return Ok(Told::Known);
     }
-    payment.erased |= is_of_erased(book, news)?;
-    payment.remember(news);
     let shares = news.shares().map_or(Ok(Vec::new()), |shares| resolve(book, &payment, shares, ids))?;
+    // What was applied before was looked at then, and by whoever erased it since.
+    let new = shares
+        .iter()
+        .map(|(link, _)| link.invoice)
+        .filter(|of| !payment.shares.iter().any(|(had, _)| had == of));
+    let erased = erased_customers(book, news, new.collect())?;
+    let is_forgotten = !payment.erased && !erased.is_empty();
+    if is_forgotten {
+        need_payers(book, &payment)?;
+    }
+    payment.erased |= is_forgotten;
+    payment.remember(news);
     if news.shares().is_some() {
         payment.shares = shares.iter().map(|(link, amount)| (link.invoice, *amount)).collect();
     }
@@ -593,6 +625,9 @@ pub fn tell_payment(book: &mut Book, news: &PaymentNews, by: &Actor, ids: &mut I
 
     // Everything was read above, so from here on nothing is unread.
     settled.enter(book)?;
+    if is_forgotten {
+        forget_payer(book, &mut payment, &erased)?;
+    }
     shares.into_iter().try_for_each(|(link, _)| book.put(link))?;
     let changed = payment.differences(before.as_ref());
     if before.is_none() {
@@ -602,13 +637,21 @@ pub fn tell_payment(book: &mut Book, news: &PaymentNews, by: &Actor, ids: &mut I
     Ok(Told::Learned(changed))
 }
 
-/// Whether the money is of a customer who was erased: as its provider calls the customer, or as the invoice says that it names.
-fn is_of_erased(book: &Book, news: &PaymentNews) -> Result<bool, Unread> {
-    let named = news.names();
-    need(book, news.customer.iter().map(CustomerRef::key).chain(named.iter().map(Invoice::key)))?;
+/// The customers who were erased, and of whom the money is: as its provider calls the customer, or as the invoice says that it names,
+/// or these that it has shares of.
+fn erased_customers(
+    book: &Book,
+    news: &PaymentNews,
+    mut invoices: Vec<InvoiceId>,
+) -> Result<BTreeSet<CustomerId>, Unread> {
+    invoices.extend(news.names());
+    need(book, news.customer.iter().map(CustomerRef::key).chain(invoices.iter().map(Invoice::key)))?;
     let customer = news.customer.as_ref().map_or(Ok(None), |of| book.get::<CustomerRef>(of))?;
-    let invoice = named.map_or(Ok(None), |of| book.get::<Invoice>(&of))?;
-    Ok(customer.is_some_and(|it| it.erased) || invoice.is_some_and(|it| it.erased))
+    let mut erased: BTreeSet<_> = customer.filter(|it| it.erased).map(|it| it.customer).into_iter().collect();
+    for of in invoices {
+        erased.extend(book.get::<Invoice>(&of)?.filter(|it| it.erased).map(|it| it.customer_id));
+    }
+    Ok(erased)
 }
 
 /// Which of our invoices an ERP's are, each with its share. Of one that nobody has told of yet, it will be, and the payment waits

@@ -37,6 +37,7 @@ pub(super) fn invoice(n: u8, total: i64) -> Invoice {
         claims: Default::default(),
         checkout: None,
         asked: None,
+        ended_at: None,
         reference: None,
         erased: false,
     }

@@ -104,6 +104,14 @@ impl<'a> Event<'a> {
         self.text
     }
 
+    /// The customer of Stripe's that it is about, of whatever type it is; `None` where that cannot be told.
+    #[must_use]
+    pub fn customer(&self) -> Option<String> {
+        let object = self.fields.object("data").ok()??.object("object").ok()??;
+        let is_customer = object.text("object").ok()?.as_deref() == Some("customer");
+        object.id_of(if is_customer { "id" } else { "customer" }).ok()?
+    }
+
     /// SHA-256 of what the event says. Stripe counts `pending_webhooks` down from delivery to delivery of the same event:
     /// the number is left out, everything else counts to the byte.
     #[must_use]

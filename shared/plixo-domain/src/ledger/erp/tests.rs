@@ -210,7 +210,7 @@ fn what_people_withdrew_stays_withdrawn() {
     let mut rows = Rows::default();
     told(&mut rows, &says("i1", 1, Some(document("RE-1", 500))), 1).unwrap();
     let id = invoice(&rows, "i1").unwrap().id;
-    act(&mut rows, |book| void_invoice(book, &id)).unwrap();
+    act(&mut rows, |book| void_invoice(book, &id, Timestamp::UNIX_EPOCH)).unwrap();
     told(&mut rows, &says("i1", 2, Some(document("RE-1", 600))), 2).unwrap();
     assert_eq!(invoice(&rows, "i1").unwrap().status(), InvoiceStatus::Void);
 }

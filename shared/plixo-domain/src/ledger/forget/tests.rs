@@ -4,12 +4,13 @@ use rust_decimal::Decimal;
 
 use super::*;
 use crate::ledger::staff::{
-    NewPayment, RecordedSource, StaffError, Stopped, record_payment, update_customer,
+    InvoicePatch, NewPayment, Patch, RecordedSource, StaffError, Stopped, allocate, record_payment,
+    update_customer, update_invoice,
 };
 use crate::ledger::tests::{Rows, actor, eur, ids, invoice, stripe};
 use crate::ledger::{
-    CustomerNews, ERASED, InvoiceDocument, InvoiceNews, InvoiceState, Line, Link, Payer, PaymentNews,
-    PaymentPart, Stage, Stamp, Told, Witness, tell_customer, tell_invoice,
+    Checkout, CustomerNews, ERASED, InvoiceDocument, InvoiceNews, InvoiceState, Line, Link, Payer,
+    PaymentNews, PaymentPart, Stage, Stamp, Told, Witness, end_checkout, tell_customer, tell_invoice,
 };
 use crate::privacy::Authority;
 
@@ -143,12 +144,131 @@ fn an_erp_that_goes_on_telling_of_it_tells_no_words() {
 }
 
 #[test]
+fn who_pays_for_an_erased_customer_is_not_noted_whoever_applies_it() {
+    let (mut rows, id, invoice) = world();
+    erase(&mut rows, id, invoice);
+    // It is owed still: what was paid for it went back.
+    rows.pay(
+        &PaymentNews { parts: vec![PaymentPart::RefundedTotal { amount: 500 }], ..charge(10, "pi_1", None) },
+        3,
+    );
+    assert_eq!(rows.invoice(&invoice).balance().amount, 500);
+    // Somebody else's money, of a payer who paid for others before, and for this customer.
+    rows.pay(&PaymentNews { customer: None, ..charge(11, "pi_2", None) }, 4);
+    let (payer, other) = (PayerHash("5f".into()), ids(90).make::<crate::id::Customer>());
+    let history =
+        PayerHistory { payer: payer.clone(), customers: [(id, 1), (other, 2)].into_iter().collect() };
+    rows.0.insert(PayerHistory::key(&payer), (history.into_row(), 1));
+    let stored = Payment { payer_hash: Some(payer.clone()), ..rows.payment("pi_2").clone() };
+    let pay = stored.id;
+    rows.0.insert(Payment::key(&stripe("pi_2")), (stored.into_row(), 2));
+
+    let made = rows.work(&(), |book, ()| {
+        match allocate(book, &pay, &[(invoice, eur(500))], &actor(), &mut ids(5)) {
+            Ok(made) => Ok(made),
+            Err(Stopped::Unread(names)) => Err(Unread(names)),
+            Err(Stopped::Refused(error)) => panic!("{error}"),
+        }
+    });
+    assert_eq!(made.fields, ["allocations", "payer_name"]);
+    let payment = rows.payment("pi_2");
+    assert!(payment.erased && payment.payer.is_none() && payment.payer_hash.is_none());
+    assert!(payment.choices.iter().all(|choice| choice.noted.is_none()));
+    assert_eq!((payment.allocated(), rows.invoice(&invoice).balance().amount), (500, 0));
+    let history = PayerHistory::of(&rows.0[&PayerHistory::key(&payer)].0).unwrap();
+    assert_eq!(history.customers.keys().collect::<Vec<_>>(), [&other], "for others it paid as before");
+}
+
+#[test]
+fn what_an_erp_applies_to_an_erased_customers_invoice_says_not_who_paid() {
+    let (mut rows, id, owed) = world();
+    let name = |id: &str| ExternalRef { provider: crate::webhook::Provider::Xero, id: id.parse().unwrap() };
+    let link = InvoiceRef { told: Some(stamp(1)), ..InvoiceRef::new(name("i1"), owed) };
+    rows.0.insert(InvoiceRef::key(&link.reference), (link.into_row(), 1));
+    let paid = |at: i64, shares: &[&str]| {
+        let money =
+            PaymentPart::Money { witness: Witness::Document, stage: Stage::Received, amount: 90, since: at };
+        let payer = PaymentPart::Payer(Payer { name: Some("Canary".into()), ..Payer::default() });
+        let shares = PaymentPart::Shares(shares.iter().map(|of| (name(of), 90)).collect());
+        let parts = vec![money, payer, shares];
+        PaymentNews {
+            reference: name("p1"),
+            stamp: stamp(at),
+            currency: eur(0).currency,
+            parts,
+            customer: None,
+        }
+    };
+    rows.pay(&paid(3, &[]), 4);
+    let payment = |rows: &Rows| Payment::of(&rows.0[&Payment::key(&name("p1"))].0).unwrap().clone();
+    assert!(payment(&rows).payer.is_some() && !payment(&rows).erased);
+    erase(&mut rows, id, owed);
+    rows.pay(&paid(4, &["i1"]), 5);
+    assert!(payment(&rows).payer.is_none() && payment(&rows).erased);
+    rows.pay(&paid(5, &["i1"]), 6);
+    assert!(payment(&rows).payer.is_none());
+}
+
+#[test]
+fn a_session_in_which_an_erased_invoice_may_be_paid_can_be_ended() {
+    let (mut rows, id, owed) = world();
+    let checkout = Checkout {
+        attempt: 1,
+        amount: eur(500),
+        begun_at: Timestamp::UNIX_EPOCH,
+        key: crate::webhook::Fingerprint([1; 32]),
+        session: Some("cs_1".parse().unwrap()),
+        over: false,
+    };
+    let paying = Invoice { checkout: Some(checkout), ..rows.invoice(&owed).clone() };
+    rows.0.insert(Invoice::key(&owed), (paying.into_row(), 2));
+    erase(&mut rows, id, owed);
+    let erased = rows.invoice(&owed);
+    assert!(erased.erased && erased.has_stale_checkout());
+    assert!(rows.work(&(), |book, ()| end_checkout(book, &owed, 1)));
+}
+
+#[test]
+fn a_draft_of_an_erased_customer_takes_no_new_words() {
+    let (mut rows, id, _) = world();
+    let draft = Invoice { customer_id: id, state: InvoiceState::Draft, ..invoice(7, 100) };
+    rows.0.insert(Invoice::key(&draft.id), (draft.clone().into_row(), 1));
+    let other = Customer::new(ids(91).make(), Personal::default());
+    rows.0.insert(Customer::key(&other.id), (other.clone().into_row(), 1));
+    let change = |rows: &mut Rows, patch: &InvoicePatch| {
+        let body = InvoiceBody {
+            lines: vec![Line {
+                description: "Work".into(),
+                quantity: Decimal::ONE,
+                unit_price: eur(100),
+                tax_percent: None,
+            }],
+            memo: None,
+        };
+        rows.work(patch, |book, patch| match update_invoice(book, &draft.id, &body, patch.clone()) {
+            Err(Stopped::Unread(names)) => Err(Unread(names)),
+            done => Ok(done.map(|changed| changed.fields)),
+        })
+    };
+    let refused = Err(StaffError::CustomerErased.into());
+    let moved = InvoicePatch { customer_id: Patch::Set(other.id), ..Default::default() };
+    let worded = InvoicePatch { memo: Patch::Set("Dear Canary".into()), ..Default::default() };
+    // The customer first, and its drafts after it.
+    assert!(rows.work(&(), |book, ()| erase_customer(book, &id, erased())));
+    assert_eq!(change(&mut rows, &moved), refused);
+    assert!(rows.work(&(), |book, ()| erase_invoice(book, &draft.id, InvoiceBody::default())));
+    assert_eq!(change(&mut rows, &moved), refused);
+    assert_eq!(change(&mut rows, &worded), refused);
+}
+
+#[test]
 fn people_are_told_that_it_is_gone() {
     let (mut rows, id, invoice) = world();
     erase(&mut rows, id, invoice);
     let mut book = Book::default();
     book.learn(Customer::key(&id), rows.0.get(&Customer::key(&id)).cloned());
-    let changed = update_customer(&mut book, &id, &Personal::default(), Default::default());
+    let changed =
+        update_customer(&mut book, &id, &Personal::default(), Default::default(), Timestamp::UNIX_EPOCH);
     assert_eq!(changed, Err(StaffError::CustomerErased.into()));
     let new = NewPayment {
         source: RecordedSource::Manual,

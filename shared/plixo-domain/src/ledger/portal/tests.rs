@@ -111,9 +111,9 @@ fn nothing_owed_nothing_linked() {
 #[test]
 fn whatever_settles_an_invoice_closes_its_links() {
     let (mut book, of) = linked();
-    mark_uncollectible(&mut book, &of).unwrap();
+    mark_uncollectible(&mut book, &of, start()).unwrap();
     assert_eq!(state(&book, &of, start()), LinkState::Issued, "money that comes all the same is taken");
-    void_invoice(&mut book, &of).unwrap();
+    void_invoice(&mut book, &of, start()).unwrap();
     assert_eq!(state(&book, &of, start()), LinkState::Settled);
     let opened = open_link(&mut book, (&id(), &of), [1; 32], start());
     assert_eq!(opened, Ok(Some(Opened::Not(LinkState::Settled))));
@@ -142,7 +142,7 @@ fn a_revoked_link_ends_its_session_and_stays_revoked() {
 fn what_was_settled_stays_so_when_the_invoice_is_owed_again() {
     let (mut book, of) = linked();
     let owed = book.get::<Invoice>(&of).unwrap().unwrap().clone();
-    void_invoice(&mut book, &of).unwrap();
+    void_invoice(&mut book, &of, start()).unwrap();
     assert_eq!(settle_link(&mut book, &id(), start()), Ok(true));
     assert_eq!(settle_link(&mut book, &id(), start() + 1.second()), Ok(false));
     book.put(owed).unwrap();
@@ -155,7 +155,7 @@ fn what_was_settled_stays_so_when_the_invoice_is_owed_again() {
 fn whoever_paid_may_look_until_their_session_is_over() {
     let (mut book, of) = linked();
     open_link(&mut book, (&id(), &of), [1; 32], start()).unwrap();
-    void_invoice(&mut book, &of).unwrap();
+    void_invoice(&mut book, &of, start()).unwrap();
     settle_link(&mut book, &id(), start()).unwrap();
     let link = book.get::<PortalLink>(&id()).unwrap().unwrap();
     assert_eq!(link.session_until(), Some(start() + 30.minutes()));
@@ -200,7 +200,7 @@ proptest! {
             match act {
                 Act::Wait(seconds) => now += i64::from(seconds).seconds(),
                 Act::Revoke => { revoke_link(&mut book, &id(), now).unwrap(); over = true; }
-                Act::Void => { let _ = void_invoice(&mut book, &of); over = true; }
+                Act::Void => { let _ = void_invoice(&mut book, &of, start()); over = true; }
                 Act::Open(browser) => match open_link(&mut book, (&id(), &of), [browser; 32], now).unwrap().unwrap() {
                     Opened::Until(until) => {
                         prop_assert!(!over);

@@ -1,5 +1,7 @@
 //! What people do to customers.
 
+use jiff::Timestamp;
+
 use super::fields::Fields;
 use super::{Changed, Patch, StaffError, Stopped};
 use crate::id::{CustomerId, Ids};
@@ -43,6 +45,7 @@ pub fn update_customer(
     id: &CustomerId,
     kept: &Personal,
     patch: CustomerPatch,
+    now: Timestamp,
 ) -> Result<Changed<CustomerId>, Stopped> {
     let customer = book.get::<Customer>(id)?.ok_or(StaffError::Missing("customer"))?;
     if customer.erased.is_some() {
@@ -61,7 +64,8 @@ pub fn update_customer(
     check(&personal, named)?;
     let fields = differences(kept, &personal);
     if !fields.is_empty() {
-        let customer = Customer { personal: Private::Plain(personal), ..customer.clone() };
+        let (personal, active) = (Private::Plain(personal), customer.active.max(Some(now)));
+        let customer = Customer { personal, active, ..customer.clone() };
         book.put(customer)?;
     }
     Ok(Changed { id: *id, fields })

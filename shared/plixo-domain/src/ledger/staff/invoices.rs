@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use jiff::ToSpan;
 use jiff::civil::Date;
+use jiff::{Timestamp, ToSpan};
 use rust_decimal::Decimal;
 
 use super::fields::{Fields, invalid};
@@ -69,10 +69,15 @@ pub fn create_invoice(
     need(book, number_key.chain([Customer::key(&customer_id)]))?;
     customer(book, &customer_id)?;
     let id = ids.make();
+    if let Some(number) = &number
+        && book.get::<InvoiceNumber>(number)?.is_some()
+    {
+        return Err(StaffError::NumberTaken.into());
+    }
+
+    // Everything was read above, so from here on nothing is unread. Who erases the customer at the same time does not see it.
+    book.check::<Customer>(&customer_id)?;
     if let Some(number) = &number {
-        if book.get::<InvoiceNumber>(number)?.is_some() {
-            return Err(StaffError::NumberTaken.into());
-        }
         book.put(InvoiceNumber { number: number.clone(), invoice: id })?;
     }
     let mut fields = vec!["number", "customer_id", "lines", "status"];
@@ -90,6 +95,7 @@ pub fn create_invoice(
         claims: Default::default(),
         checkout: None,
         asked: None,
+        ended_at: None,
         reference: None,
         erased: false,
     });
@@ -100,7 +106,7 @@ pub fn create_invoice(
 ///
 /// # Errors
 /// [`Stopped::Unread`], [`StaffError::Missing`], [`StaffError::NotDraft`], [`StaffError::Invalid`],
-/// [`StaffError::NumberTaken`].
+/// [`StaffError::NumberTaken`]; [`StaffError::CustomerErased`] of the customer that it is of, or is to be of.
 pub fn update_invoice(
     book: &mut Book,
     id: &InvoiceId,
@@ -108,6 +114,9 @@ pub fn update_invoice(
     patch: InvoicePatch,
 ) -> Result<Changed<InvoiceId>, Stopped> {
     let mut invoice = draft(book, id)?;
+    if invoice.erased {
+        return Err(StaffError::CustomerErased.into());
+    }
     let before = invoice.clone();
     let mut fields = Fields::default();
     let body = InvoiceBody {
@@ -129,9 +138,15 @@ pub fn update_invoice(
     let numbers = [&had, &invoice.number].into_iter().filter(|number| renamed && !is_passing(number));
     let mut keys: Vec<_> = numbers.map(InvoiceNumber::key).collect();
     let moved = invoice.customer_id != before.customer_id;
-    keys.extend(moved.then(|| Customer::key(&invoice.customer_id)));
+    // Of the one that it leaves as well: what is erased with that one is found there.
+    let customers = [before.customer_id, invoice.customer_id].into_iter().filter(|_| moved);
+    keys.extend(customers.clone().map(|of| Customer::key(&of)));
     need(book, keys)?;
     if moved {
+        let left = book.get::<Customer>(&before.customer_id)?;
+        if left.is_some_and(|left| left.erased.is_some()) {
+            return Err(StaffError::CustomerErased.into());
+        }
         customer(book, &invoice.customer_id)?;
     }
     let takes = renamed && !is_passing(&invoice.number);
@@ -140,6 +155,10 @@ pub fn update_invoice(
     }
 
     // Everything was read above, so from here on nothing is unread.
+    if moved {
+        book.check::<Customer>(&before.customer_id)?;
+        book.check::<Customer>(&invoice.customer_id)?;
+    }
     if renamed && !is_passing(&had) {
         book.remove::<InvoiceNumber>(&had)?;
     }
@@ -210,7 +229,7 @@ pub fn finalize_invoice(
 ///
 /// # Errors
 /// [`Stopped::Unread`], [`StaffError::Missing`], [`StaffError::HasAllocations`]; [`StaffError::WrongStatus`] if it is void.
-pub fn void_invoice(book: &mut Book, id: &InvoiceId) -> Result<Changed<InvoiceId>, Stopped> {
+pub fn void_invoice(book: &mut Book, id: &InvoiceId, now: Timestamp) -> Result<Changed<InvoiceId>, Stopped> {
     let mut invoice = find(book, id)?.clone();
     if invoice.state == InvoiceState::Void {
         return Err(StaffError::WrongStatus(InvoiceStatus::Void).into());
@@ -223,7 +242,7 @@ pub fn void_invoice(book: &mut Book, id: &InvoiceId) -> Result<Changed<InvoiceId
     let ended = invoice.claims.extract_if(.., |_, claim| claim.chosen).map(|(_, claim)| claim.payment);
     let ended: BTreeSet<_> = ended.collect();
     need(book, ended.iter().map(Payment::key))?;
-    invoice.state = InvoiceState::Void;
+    invoice = invoice.ended(InvoiceState::Void, now);
     for of in &ended {
         if let Some(payment) = book.get::<Payment>(of)? {
             let mut payment = payment.clone();
@@ -239,14 +258,17 @@ pub fn void_invoice(book: &mut Book, id: &InvoiceId) -> Result<Changed<InvoiceId
 ///
 /// # Errors
 /// [`Stopped::Unread`], [`StaffError::Missing`]; [`StaffError::WrongStatus`] unless it is open or partially paid.
-pub fn mark_uncollectible(book: &mut Book, id: &InvoiceId) -> Result<Changed<InvoiceId>, Stopped> {
-    let mut invoice = find(book, id)?.clone();
+pub fn mark_uncollectible(
+    book: &mut Book,
+    id: &InvoiceId,
+    now: Timestamp,
+) -> Result<Changed<InvoiceId>, Stopped> {
+    let invoice = find(book, id)?.clone();
     let status = invoice.status();
     if invoice.state != InvoiceState::Open || status == InvoiceStatus::Paid {
         return Err(StaffError::WrongStatus(status).into());
     }
-    invoice.state = InvoiceState::Uncollectible;
-    book.put(invoice)?;
+    book.put(invoice.ended(InvoiceState::Uncollectible, now))?;
     Ok(Changed { id: *id, fields: vec!["status"] })
 }
 

@@ -246,7 +246,7 @@ fn within(class: Class) -> &'static str {
         Class::Notice => "has to be from 1 to 730 days",
         Class::ExportFile => "has to be from 1 to 30 days",
         Class::CustomerPersonalData => "has to be from 30 to 3650 days",
-        Class::Invoice | Class::Payment => "has to be from 2190 to 7300 days",
+        Class::Invoice | Class::Payment => "has to be from 2192 to 7300 days",
         Class::AuditEvent => "has to be from 365 to 7300 days",
     }
 }

@@ -1,6 +1,6 @@
 //! What people do to payments.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -11,6 +11,7 @@ use super::fields::{Fields, invalid};
 use super::{Changed, MAX_AMOUNT, StaffError, Stopped};
 use crate::audit::Actor;
 use crate::id::{AllocationId, CustomerId, Ids, InvoiceId, PaymentId};
+use crate::ledger::forget::{forget_payer, need_payers};
 use crate::ledger::settle::{Cause, need, settle};
 use crate::ledger::{
     Book, Choice, Customer, Invoice, InvoiceState, InvoiceStatus, Kept, MAX_CLAIMS, Payer, PayerHistory,
@@ -99,6 +100,10 @@ pub fn record_payment(
     }
 
     // Everything was read above, so from here on nothing is unread.
+    if let Some(customer) = &new.customer_id {
+        // Who erases the customer at the same time does not see the payment.
+        book.check::<Customer>(customer)?;
+    }
     let witness = match new.source {
         RecordedSource::Bank => Witness::Bank,
         RecordedSource::Manual => Witness::Manual,
@@ -128,7 +133,7 @@ pub fn record_payment(
 }
 
 /// Applies parts of a payment to invoices: all of them or none. Answers the allocations, in the order of the request. Nobody
-/// else's allocation changes.
+/// else's allocation changes. Of money for an invoice whose customer was erased, nobody is noted as who paid any more.
 ///
 /// # Errors
 /// [`Stopped::Unread`]; [`StaffError`], with the place in `/allocations` that it is about.
@@ -151,7 +156,14 @@ pub fn allocate(
     let payer = before.payer_hash.clone();
     let history = payer.iter().map(PayerHistory::key);
     need(book, wanted.iter().map(|(invoice, _)| Invoice::key(invoice)).chain(history))?;
-    let mut history = match payer {
+    let mut erased: BTreeSet<CustomerId> = BTreeSet::new();
+    for (invoice, _) in wanted {
+        erased.extend(book.get::<Invoice>(invoice)?.filter(|it| it.erased).map(|it| it.customer_id));
+    }
+    if !erased.is_empty() {
+        need_payers(book, &before)?;
+    }
+    let mut history = match payer.filter(|_| erased.is_empty()) {
         Some(payer) => {
             let known = book.get::<PayerHistory>(&payer)?.cloned();
             Some(known.unwrap_or_else(|| PayerHistory::new(payer)))
@@ -224,8 +236,13 @@ pub fn allocate(
     if let Some(history) = history {
         book.put(history)?;
     }
+    let mut fields = vec!["allocations"];
+    if !erased.is_empty() {
+        fields.extend(after.payer.is_some().then_some("payer_name"));
+        forget_payer(book, &mut after, &erased)?;
+    }
     book.put(after)?;
-    Ok(Changed { id: made, fields: vec!["allocations"] })
+    Ok(Changed { id: made, fields })
 }
 
 /// Takes an allocation back: all is as it was before it, but that Plixo applies nothing of the payment by itself any more. One that

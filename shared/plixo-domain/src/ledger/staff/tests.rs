@@ -157,12 +157,16 @@ fn a_customer_is_made_and_patched() {
     assert_eq!(made.fields, ["name", "email"]);
     let patch =
         CustomerPatch { email: Patch::Clear, phone: Patch::Set("+49 30 1".into()), ..Default::default() };
-    let changed = rows.act(|book| update_customer(book, &made.id, &ada, patch.clone())).unwrap();
+    let changed = rows
+        .act(|book| update_customer(book, &made.id, &ada, patch.clone(), jiff::Timestamp::UNIX_EPOCH))
+        .unwrap();
     assert_eq!(changed.fields, ["email", "phone"]);
     let (row, version) = &rows.0[&Customer::key(&made.id)];
     let now = Personal { email: None, phone: Some("+49 30 1".into()), ..ada.clone() };
     assert_eq!((Customer::of(row).unwrap().personal.clone(), *version), (Private::Plain(now.clone()), 2));
-    let nothing = rows.act(|book| update_customer(book, &made.id, &now, patch.clone())).unwrap();
+    let nothing = rows
+        .act(|book| update_customer(book, &made.id, &now, patch.clone(), jiff::Timestamp::UNIX_EPOCH))
+        .unwrap();
     assert!(nothing.fields.is_empty());
     assert_eq!(rows.0[&Customer::key(&made.id)].1, 2, "nothing changed");
 }
@@ -194,10 +198,14 @@ fn a_customer_is_what_it_should_be() {
     let id = rows.customer();
     let kept = Personal { name: Some("Ada".into()), ..Personal::default() };
     let clear = CustomerPatch { name: Patch::Clear, ..Default::default() };
-    let error = rows.act(|book| update_customer(book, &id, &kept, clear.clone())).unwrap_err();
+    let error = rows
+        .act(|book| update_customer(book, &id, &kept, clear.clone(), jiff::Timestamp::UNIX_EPOCH))
+        .unwrap_err();
     assert_eq!(pointers(&error), ["/name"]);
     let nobody = ids(99).make();
-    let missing = rows.act(|book| update_customer(book, &nobody, &kept, CustomerPatch::default()));
+    let missing = rows.act(|book| {
+        update_customer(book, &nobody, &kept, CustomerPatch::default(), jiff::Timestamp::UNIX_EPOCH)
+    });
     assert_eq!(missing.unwrap_err(), StaffError::Missing("customer"));
 }
 
@@ -422,7 +430,7 @@ fn an_invoice_is_withdrawn_while_nothing_is_applied_to_it() {
     let mut rows = Rows::with(std::slice::from_ref(&open));
     let payment = rows.money("pi_1", 60, None);
     let made = rows.allocate(1, payment, &[(open.id, eur(60))]).unwrap();
-    let void = |rows: &mut Rows| rows.act(|book| void_invoice(book, &open.id));
+    let void = |rows: &mut Rows| rows.act(|book| void_invoice(book, &open.id, jiff::Timestamp::UNIX_EPOCH));
     assert_eq!(void(&mut rows).unwrap_err(), StaffError::HasAllocations(made));
     rows.pay(&news("pi_1", 20, 2, vec![PaymentPart::RefundedTotal { amount: 60 }]), 2);
     assert_eq!(void(&mut rows).unwrap().fields, ["status"]);
@@ -432,14 +440,15 @@ fn an_invoice_is_withdrawn_while_nothing_is_applied_to_it() {
     let mut draft = invoice(2, 100);
     draft.state = InvoiceState::Draft;
     rows.0.insert(Invoice::key(&draft.id), (Row::Invoice(draft.clone()), 1));
-    rows.act(|book| void_invoice(book, &draft.id)).unwrap();
+    rows.act(|book| void_invoice(book, &draft.id, jiff::Timestamp::UNIX_EPOCH)).unwrap();
 }
 
 #[test]
 fn what_is_uncollectible_is_owed_still() {
     let open = invoice(1, 100);
     let mut rows = Rows::with(std::slice::from_ref(&open));
-    let mark = |rows: &mut Rows| rows.act(|book| mark_uncollectible(book, &open.id));
+    let mark =
+        |rows: &mut Rows| rows.act(|book| mark_uncollectible(book, &open.id, jiff::Timestamp::UNIX_EPOCH));
     mark(&mut rows).unwrap();
     assert_eq!(mark(&mut rows).unwrap_err(), StaffError::WrongStatus(InvoiceStatus::Uncollectible));
     let payment = rows.money("pi_1", 100, None);
@@ -453,7 +462,8 @@ fn the_rest_of_an_invoice_that_is_paid_in_part_shows_as_uncollectible() {
     let open = invoice(1, 100);
     let mut rows = Rows::with(std::slice::from_ref(&open));
     rows.money("pi_1", 60, Some(open.id));
-    let mark = |rows: &mut Rows| rows.act(|book| mark_uncollectible(book, &open.id));
+    let mark =
+        |rows: &mut Rows| rows.act(|book| mark_uncollectible(book, &open.id, jiff::Timestamp::UNIX_EPOCH));
     assert_eq!(mark(&mut rows).unwrap().fields, ["status"]);
     let now = rows.invoice(&open.id);
     assert_eq!((now.status(), now.balance()), (InvoiceStatus::Uncollectible, eur(40)));
@@ -701,7 +711,10 @@ fn money_that_waits_for_an_earlier_choice_is_not_chosen_twice() {
     );
     rows.assert_balanced();
     assert_eq!(rows.allocate(3, second, &[(two.id, eur(1))]).unwrap_err(), StaffError::Kept(waits));
-    assert_eq!(rows.act(|book| void_invoice(book, &one.id)).unwrap_err().code(), "invoice_has_allocations");
+    assert_eq!(
+        rows.act(|book| void_invoice(book, &one.id, jiff::Timestamp::UNIX_EPOCH)).unwrap_err().code(),
+        "invoice_has_allocations"
+    );
     rows.deallocate(4, second, waits).unwrap();
     rows.allocate(5, second, &[(two.id, eur(100))]).unwrap();
     rows.assert_balanced();
@@ -808,7 +821,9 @@ fn card_numbers_are_refused_in_all_that_people_type() {
     assert!(!format!("{error:?}").contains("4242"));
     let kept = Personal { name: Some("Ada".into()), ..Personal::default() };
     let patch = CustomerPatch { phone: Patch::Set(CARD.into()), ..Default::default() };
-    let error = rows.act(|book| update_customer(book, &customer, &kept, patch.clone())).unwrap_err();
+    let error = rows
+        .act(|book| update_customer(book, &customer, &kept, patch.clone(), jiff::Timestamp::UNIX_EPOCH))
+        .unwrap_err();
     assert_eq!(pointers(&error), ["/phone"]);
 
     let typed = NewInvoice {
@@ -1015,8 +1030,10 @@ fn go(rows: &mut Rows, n: u32, step: &Step, money: &mut Vec<PaymentId>) -> Optio
             let patch = InvoicePatch { number, lines, ..Default::default() };
             drop(rows.act(|book| update_invoice(book, &id, &kept, patch.clone())));
         }
-        Step::Void(n) => drop(rows.act(|book| void_invoice(book, &pick(*n).0))),
-        Step::Uncollectible(n) => drop(rows.act(|book| mark_uncollectible(book, &pick(*n).0))),
+        Step::Void(n) => drop(rows.act(|book| void_invoice(book, &pick(*n).0, jiff::Timestamp::UNIX_EPOCH))),
+        Step::Uncollectible(n) => {
+            drop(rows.act(|book| mark_uncollectible(book, &pick(*n).0, jiff::Timestamp::UNIX_EPOCH)))
+        }
         Step::Finalize(n) => drop(finalize(rows, pick(*n).0)),
     }
     None

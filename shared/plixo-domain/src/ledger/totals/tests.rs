@@ -33,6 +33,7 @@ fn invoice(seed: u8, total: Money, due_on: Option<&str>) -> Invoice {
         claims: BTreeMap::new(),
         checkout: None,
         asked: None,
+        ended_at: None,
         reference: None,
         erased: false,
     }
