@@ -25,7 +25,7 @@ pub enum Class {
     PortalLink,
     /// Emails, from when they were sent.
     Notice,
-    /// The files of exports, from when they were there.
+    /// The files of exports and of access requests, from when they were there.
     ExportFile,
     /// Customers' personal data, from the last activity.
     CustomerPersonalData,
@@ -180,6 +180,10 @@ pub fn kept_since(row: &Row) -> Option<(Class, Timestamp)> {
         }
         Row::Export(export) if export.gone => None,
         Row::Export(export) => export.file.as_ref().map(|file| (Class::ExportFile, file.at)),
+        Row::PrivacyRequest(request) => {
+            let done = request.done.as_ref().filter(|done| done.has_files());
+            done.map(|done| (Class::ExportFile, done.at))
+        }
         Row::Invoice(invoice) => {
             let is_owed = invoice.state == InvoiceState::Open && invoice.balance().amount > 0;
             (!is_owed).then(|| (Class::Invoice, invoice.active_at()))
