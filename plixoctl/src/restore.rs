@@ -51,17 +51,21 @@ pub(crate) async fn run(Command::ReplayErasures: Command) -> anyhow::Result<()> 
         let (orgs, further) = jobs::organisations(&tables, from, PAGE).await?;
         for org in orgs {
             for entry in entries(&checkpoints, &org).await? {
-                let customer = entry.customer;
+                let (customer, is_whole) = (entry.customer, entry.customer.is_none());
                 let line = Line {
                     timestamp: clock::now(),
                     request_id: "restore replay-erasures".to_owned(),
                     ..Line::default()
                 };
-                let told = match worker.replay(&entry, &line).await {
+                let done = worker.replay(&entry, &line).await;
+                // Without its data key nothing of an organisation opens: there is nothing else to do.
+                let is_gone = is_whole && matches!(done, Ok(Replayed::Nothing | Replayed::Erased(_)));
+                let told = match done {
                     Ok(Replayed::Nothing) => json!({"result": "nothing_left"}),
                     Ok(Replayed::Erased(count)) => json!({"result": "erased", "count": count}),
                     Ok(Replayed::Unknown) => json!({"result": "unknown"}),
                     Ok(Replayed::Held) => json!({"result": "held"}),
+                    Ok(Replayed::NotDue) => json!({"result": "not_due"}),
                     Err(error) => json!({"result": "failed", "error": error.to_string()}),
                 };
                 replayed = replayed.saturating_add(1);
@@ -73,6 +77,9 @@ pub(crate) async fn run(Command::ReplayErasures: Command) -> anyhow::Result<()> 
                     shown.extend(told.clone());
                 }
                 println!("{shown}");
+                if is_gone {
+                    break;
+                }
             }
         }
         next = further;
@@ -82,7 +89,7 @@ pub(crate) async fn run(Command::ReplayErasures: Command) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// An organisation's entries of the erasure ledger. Of one whose data key went there is nothing else to do.
+/// An organisation's entries of the erasure ledger, that of its data key first.
 async fn entries(ledger: &Bucket, org: &OrgId) -> anyhow::Result<Vec<Erasure>> {
     let prefix = Erasure::prefix(org);
     let (mut entries, mut after) = (Vec::new(), None::<String>);
@@ -102,8 +109,6 @@ async fn entries(ledger: &Bucket, org: &OrgId) -> anyhow::Result<Vec<Erasure>> {
             break;
         }
     }
-    if let Some(whole) = entries.iter().find(|entry| entry.customer.is_none()) {
-        return Ok(vec![whole.clone()]);
-    }
+    entries.sort_by_key(|entry| entry.customer);
     Ok(entries)
 }

@@ -1,5 +1,6 @@
 //! `/v1/orgs/{org}/privacy-requests`.
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use plixo_api::document::{ChangeProblems, Problem, Problems};
@@ -10,10 +11,10 @@ use plixo_authz::Action;
 use plixo_aws::s3::Objects;
 use plixo_aws::sqs::SendMessage;
 use plixo_domain::audit::{Object, Outcome};
-use plixo_domain::hold::Holds;
-use plixo_domain::id::{CustomerId, PrivacyId};
+use plixo_domain::hold::{HeldBy, Holds, LegalHold};
+use plixo_domain::id::{CustomerId, HoldId, PrivacyId};
 use plixo_domain::ledger::staff::{StaffError, typed_reason};
-use plixo_domain::ledger::{Book, Customer, Kept, Row, RowKey};
+use plixo_domain::ledger::{Book, Customer, Invoice, Kept, Row, RowKey};
 use plixo_domain::people::By;
 use plixo_domain::privacy::{
     self, PrivacyError, PrivacyKind, PrivacyRequest, PrivacyStatus, PrivacyTask, PrivacyTaskOf, Refused,
@@ -25,11 +26,13 @@ use plixo_store::{List, Listed, Page, Tables};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::shape::{Emails, RefusalOrder, RequestOrder, RequestShape};
+use crate::shape::{Besides, Emails, HeldByShape, RefusalOrder, RequestOrder, RequestShape};
 use crate::unavailable;
 
 /// How long an address of a file is good.
 const GOOD_FOR: Duration = Duration::from_secs(300);
+/// So many holds are shown of a request at most.
+const MOST_HOLDS: usize = 100;
 /// So many open requests are read at a time, and so often, when one is looked for.
 const STEP: usize = 100;
 const STEPS: usize = 10;
@@ -55,7 +58,7 @@ struct Query {
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-struct Besides {
+struct Also {
     /// `members`: who requested and who refused it, with their emails.
     #[serde(default)]
     #[param(value_type = Option<String>)]
@@ -108,9 +111,10 @@ pub(crate) async fn list<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> R
     let (rows, next_cursor) = staff.list(&deed, &List::PrivacyRequests, "privacy-requests", page).await?;
     let requests: Vec<_> = rows.iter().filter_map(|(row, _)| PrivacyRequest::of(row)).collect();
     let emails = emails(staff, &requests, &expand).await?;
+    let besides = Besides { emails, holds: holding(staff, &requests).await? };
     let mut data = Vec::with_capacity(requests.len());
     for request in requests {
-        data.push(shape(staff, request, &emails).await?);
+        data.push(shape(staff, request, &besides).await?);
     }
     Ok(Response::json(200, output::json(&Part { data, next_cursor })))
 }
@@ -141,7 +145,8 @@ pub(crate) async fn create<T: Tables, K: KeyService, Q: SendMessage>(
         let request = PrivacyRequest::new(ids.make(), kind, customer_id, By::of(&visit.member), now);
         let request = PrivacyRequest { held: is_held.then_some(now), ..request };
         let id = request.id;
-        let body = output::json(&RequestShape::new(&request, None, &staff.org, &Emails::new(), now));
+        let besides = Besides { holds: holding(staff, &[&request]).await?, ..Besides::default() };
+        let body = output::json(&RequestShape::new(&request, None, &staff.org, &besides, now));
         book.put_new(request);
         let version = Some(book.next_version::<PrivacyRequest>(&id));
         let changed = vec![(Object::new("privacy_request", id), vec!["kind", "customer_id", "status"])];
@@ -151,22 +156,25 @@ pub(crate) async fn create<T: Tables, K: KeyService, Q: SendMessage>(
     let answered = staff.change(&deed, &rows, work).await?;
     // Also where it is the answer of before: the message may have been lost. Two do no harm.
     let id = made_before(&answered)?;
-    if is_waiting(staff, &id).await? {
-        send(staff, queue, id).await?;
+    match status_of(staff, &id).await? {
+        Some(PrivacyStatus::Open) => send(staff, queue, id).await?,
+        Some(PrivacyStatus::Held) => record_denied(staff, id).await?,
+        _ => {}
     }
     Ok(made(answered))
 }
 
 /// One privacy request.
 #[utoipa::path(get, path = "/v1/orgs/{org}/privacy-requests/{id}", tag = "privacy-requests",
-    params(("org" = String, Path), ("id" = String, Path), Besides),
+    params(("org" = String, Path), ("id" = String, Path), Also),
     responses((status = 200, body = RequestShape), Problems), security(("bearer" = [])))]
 pub(crate) async fn show<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> Result<Response, Failed> {
     let (id, deed) = about(staff, "privacy_request.read").await?;
-    let Besides { expand } = staff.taken(&deed, input::query(staff.request)).await?;
+    let Also { expand } = staff.taken(&deed, input::query(staff.request)).await?;
     let (request, version, _) = staff.read::<PrivacyRequest>(&deed, &id).await?;
     let emails = emails(staff, &[&request], &expand).await?;
-    Ok(shown(&shape(staff, &request, &emails).await?, version))
+    let besides = Besides { emails, holds: holding(staff, &[&request]).await? };
+    Ok(shown(&shape(staff, &request, &besides).await?, version))
 }
 
 /// Refuses a privacy request that nobody has begun, with the reason.
@@ -184,7 +192,7 @@ pub(crate) async fn refuse<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) ->
         input::fresh(versions.as_deref(), book.version::<PrivacyRequest>(&id))?;
         let refusal = Refused { by: By::of(&visit.member), at: now, reason: typed_reason(&order.reason)? };
         let request = privacy::refuse(book, &id, refusal).map_err(refused)?;
-        let body = output::json(&shape(staff, &request, &Emails::new()).await?);
+        let body = output::json(&shape(staff, &request, &Besides::default()).await?);
         let version = Some(book.next_version::<PrivacyRequest>(&id));
         let changed = vec![(Object::new("privacy_request", id), vec!["status", "refused"])];
         Ok(Made { changed, answer: Answered { status: 200, body, version } })
@@ -230,8 +238,9 @@ pub(crate) async fn download<T: Tables, K: KeyService, O: Objects>(
         if request.kind == PrivacyKind::Erasure {
             return Err(Refusal::NotFound);
         }
-        let until = request.done.as_ref().and_then(|done| done.files_until).ok_or_else(not_done)?;
-        if until <= now {
+        let done = request.done.as_ref().ok_or_else(not_done)?;
+        let until = done.files_until.ok_or_else(not_done)?;
+        if done.gone || until <= now {
             let detail = "the files are gone: request access again".to_owned();
             return Err(Refusal::State { code: "files_expired", detail, pointer: None });
         }
@@ -297,14 +306,61 @@ fn made_before(answered: &Answered) -> Result<PrivacyId, Failed> {
     Ok(named.ok_or_else(unreadable)?.id)
 }
 
-/// Whether a request was not begun yet, and nothing stands in its way.
-async fn is_waiting<T: Tables, K: KeyService>(
+/// How a request stands by now.
+async fn status_of<T: Tables, K: KeyService>(
     staff: &Staff<'_, T, K>,
     id: &PrivacyId,
-) -> Result<bool, Failed> {
+) -> Result<Option<PrivacyStatus>, Failed> {
     let rows = staff.store().read(&staff.org, vec![PrivacyRequest::key(id)]).await.map_err(Refusal::from)?;
     let request = rows.iter().find_map(|(_, stored)| PrivacyRequest::of(&stored.as_ref()?.0));
-    Ok(request.is_some_and(|request| request.status() == PrivacyStatus::Open))
+    Ok(request.map(PrivacyRequest::status))
+}
+
+/// Writes that a hold stands in a request's way, as `worker-privacy` does where it finds one.
+async fn record_denied<T: Tables, K: KeyService>(
+    staff: &Staff<'_, T, K>,
+    id: PrivacyId,
+) -> Result<(), Failed> {
+    let deed = deed(Action::ManagePrivacy, "privacy_request.hold", Object::new("privacy_request", id));
+    let visit = staff.desk.enter(&staff.caller, &staff.org, &deed, Vec::new()).await?;
+    Ok(staff.desk.record(&staff.caller, &visit, &deed, Outcome::Denied).await?)
+}
+
+/// The holds that stand in the way of these requests, by their customers.
+async fn holding<T: Tables, K: KeyService>(
+    staff: &Staff<'_, T, K>,
+    requests: &[&PrivacyRequest],
+) -> Result<HashMap<CustomerId, Vec<HeldByShape>>, Refusal> {
+    let held = requests.iter().filter(|request| request.status() == PrivacyStatus::Held);
+    let customers: BTreeSet<CustomerId> = held.map(|request| request.customer).collect();
+    if customers.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let (store, org, now) = (staff.store(), &staff.org, staff.caller.now);
+    let (holds, _) = store.holds(org).await?;
+    let of_all = holds.on(&HeldBy::Organisation);
+    let mut of_each: BTreeMap<CustomerId, BTreeSet<HoldId>> = BTreeMap::new();
+    for customer in customers {
+        let ids = of_all.union(&holds.on(&HeldBy::Customer(customer))).copied().collect();
+        of_each.insert(customer, ids);
+    }
+    for (_, stored) in store.read(org, holds.invoices().map(|id| Invoice::key(&id)).collect()).await? {
+        let Some((Row::Invoice(invoice), _)) = stored else { continue };
+        if let Some(ids) = of_each.get_mut(&invoice.customer_id) {
+            ids.extend(holds.on(&HeldBy::Invoice(invoice.id)));
+        }
+    }
+    let some = |ids: BTreeSet<HoldId>| ids.into_iter().take(MOST_HOLDS).collect::<Vec<_>>();
+    let of_each: Vec<_> = of_each.into_iter().map(|(customer, ids)| (customer, some(ids))).collect();
+    let wanted: BTreeSet<HoldId> = of_each.iter().flat_map(|(_, ids)| ids.iter().copied()).collect();
+    let mut known = HashMap::new();
+    for (_, stored) in store.read(org, wanted.iter().map(LegalHold::key).collect()).await? {
+        let Some((Row::LegalHold(hold), _)) = stored else { continue };
+        let reason = store.open_hold_reason(org, &hold, now).await?;
+        known.insert(hold.id, HeldByShape { id: hold.id, reason });
+    }
+    let shown = |ids: Vec<HoldId>| ids.iter().filter_map(|id| known.get(id).cloned()).collect();
+    Ok(of_each.into_iter().map(|(customer, ids)| (customer, shown(ids))).collect())
 }
 
 async fn send<T: Tables, K: KeyService, Q: SendMessage>(
@@ -370,10 +426,10 @@ fn refused(error: PrivacyError) -> Not {
 async fn shape<T: Tables, K: KeyService>(
     staff: &Staff<'_, T, K>,
     request: &PrivacyRequest,
-    emails: &Emails,
+    besides: &Besides,
 ) -> Result<RequestShape, Refusal> {
     let reason = staff.store().open_refusal(&staff.org, request, staff.caller.now).await?;
-    Ok(RequestShape::new(request, reason, &staff.org, emails, staff.caller.now))
+    Ok(RequestShape::new(request, reason, &staff.org, besides, staff.caller.now))
 }
 
 /// The emails of those who requested and refused, if they are wanted.

@@ -178,6 +178,9 @@ pub(crate) struct RequestShape {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     held_since: Option<Timestamp>,
+    /// The legal holds that stand in its way, while it is `held`: up to 100.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held_by: Option<Vec<HeldByShape>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     begun_at: Option<Timestamp>,
@@ -187,12 +190,30 @@ pub(crate) struct RequestShape {
     /// Of an erasure that is done: where its signed certificate is, a path of this stack.
     #[serde(skip_serializing_if = "Option::is_none")]
     certificate_url: Option<String>,
-    /// Of an access that is done: until when its files can be downloaded.
+    /// Of an access that is done: until when its files can be downloaded, as long as they are there.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     files_until: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     refused: Option<RefusedShape>,
+}
+
+/// A legal hold that stands in the way of an erasure.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = PrivacyRequestHold)]
+pub(crate) struct HeldByShape {
+    #[schema(value_type = HoldIdText)]
+    pub(crate) id: HoldId,
+    pub(crate) reason: String,
+}
+
+/// What is known besides of requests that are shown.
+#[derive(Debug, Default)]
+pub(crate) struct Besides {
+    /// The emails of members, as far as they are wanted and known.
+    pub(crate) emails: Emails,
+    /// The holds that stand in the way of customers' erasures.
+    pub(crate) holds: HashMap<CustomerId, Vec<HeldByShape>>,
 }
 
 /// That a privacy request will not be done.
@@ -215,11 +236,12 @@ impl RequestShape {
         request: &PrivacyRequest,
         reason: Option<String>,
         org: &OrgId,
-        emails: &Emails,
+        Besides { emails, holds }: &Besides,
         now: Timestamp,
     ) -> Self {
         let today = now.to_zoned(TimeZone::UTC).date();
         let (status, done) = (request.status(), request.done.as_ref());
+        let is_held = status == PrivacyStatus::Held;
         let certificate = done.and_then(|done| done.certificate.as_ref());
         let refused = request.refused.as_ref().zip(reason).map(|(refused, reason)| RefusedShape {
             by: refused.by.member,
@@ -238,11 +260,12 @@ impl RequestShape {
             requested_by_email: emails.get(&request.requested_by.member).cloned(),
             requested_at: request.requested_at,
             held_since: request.held,
+            held_by: is_held.then(|| holds.get(&request.customer).cloned().unwrap_or_default()),
             begun_at: request.begun,
             done_at: done.map(|done| done.at),
             certificate_url: certificate
                 .map(|_| format!("/v1/orgs/{org}/privacy-requests/{}/certificate", request.id)),
-            files_until: done.and_then(|done| done.files_until),
+            files_until: done.filter(|done| done.has_files()).and_then(|done| done.files_until),
             refused,
         }
     }

@@ -4,7 +4,6 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use plixo_aws::s3::Objects;
 use plixo_aws::sqs::SendMessage;
 use plixo_domain::audit::{AuditEvent, Object};
-use plixo_domain::export::Export;
 use plixo_domain::id::{Ids, OrgId};
 use plixo_domain::ledger::{Book, Customer, Kept, Row, RowKey, Unread, delete};
 use plixo_domain::privacy::PrivacyTaskOf;
@@ -157,8 +156,7 @@ impl<T: Tables, O: Objects, Q: SendMessage> Job<T, O, Q> {
         if due.is_empty() {
             return Ok(Some(Part::default()));
         }
-        let files = due.iter().filter_map(|(_, row)| Export::of(row)).map(|export| export.object(org));
-        let files: Vec<String> = files.collect();
+        let files: Vec<String> = due.iter().flat_map(|(_, row)| files_of(org, row)).collect();
         let delete_file = |file: String| async move { self.exports.delete(&file).await };
         // The file first: that it is gone is said when it is.
         stream::iter(files.into_iter().map(delete_file)).buffer_unordered(FILES).try_collect::<()>().await?;
@@ -280,6 +278,15 @@ impl<T: Tables, O: Objects, Q: SendMessage> Job<T, O, Q> {
 /// Whether legal holds keep all of a class.
 fn keeps_all(rules: &Rules, class: Class) -> bool {
     rules.holds.is_whole() || (!class.is_somebodys() && !rules.holds.is_empty())
+}
+
+/// The files of a row.
+fn files_of(org: &OrgId, row: &Row) -> Vec<String> {
+    match row {
+        Row::Export(export) => vec![export.object(org)],
+        Row::PrivacyRequest(request) => ["json", "html"].map(|end| request.object(org, end)).into(),
+        _ => Vec::new(),
+    }
 }
 
 /// As the audit log names it.

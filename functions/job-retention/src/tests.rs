@@ -15,7 +15,9 @@ use plixo_domain::ledger::{
 };
 use plixo_domain::money::Money;
 use plixo_domain::people::By;
-use plixo_domain::privacy::{Authority, Erasure, PrivacyKind, PrivacyRequest, PrivacyStatus};
+use plixo_domain::privacy::{
+    Authority, Done as Collected, Erasure, PrivacyKind, PrivacyRequest, PrivacyStatus,
+};
 use plixo_domain::retention::{Class, Retention};
 use plixo_domain::webhook::{EventKey, ExternalRef, Fingerprint, Provider};
 use plixo_store::{Item, Key, Payload, Table, keys, to_audit_event};
@@ -624,6 +626,45 @@ fn what_is_late_is_told_of_behind_what_is_held() {
 }
 
 #[test]
+fn the_files_of_access_requests_go_when_they_are_due() {
+    let mut world = World::new();
+    let customer = world.customer(1);
+    let [over, young, gone] = [7, 6, 20].map(|days| {
+        let request = world.request(PrivacyKind::Access, customer, ago(days));
+        let done = Collected { at: ago(days), certificate: None, files_until: Some(now()), gone: days == 20 };
+        for end in ["json", "html"] {
+            block_on(world.exports.put(&request.object(&world.org, end), "", b"{}".to_vec())).unwrap();
+        }
+        world.put(PrivacyRequest { begun: Some(ago(days)), done: Some(done), ..request.clone() });
+        request
+    });
+    let of: Organisation = world.get(&()).unwrap();
+    let shown = |world: &World, of: &Organisation, id: &PrivacyId| {
+        let rows = block_on(world.store().read(&world.org, vec![PrivacyRequest::key(id)])).unwrap();
+        let rows = rows.into_iter().filter_map(|(_, stored)| stored).collect();
+        let rows = block_on(world.store().not_due(of, rows, now())).unwrap();
+        PrivacyRequest::of(&rows[0].0).unwrap().done.clone().unwrap().has_files()
+    };
+    assert_eq!(
+        [&over, &young].map(|it| shown(&world, &of, &it.id)),
+        [false, true],
+        "before the job comes by"
+    );
+    let other = world.customer(1);
+    let hold = world.hold(HeldBy::Customer(other));
+    assert_eq!((world.run(), world.exports.dump().len()), (0, 6), "files are kept for any hold");
+    world.release(hold);
+    assert_eq!(world.run(), 1);
+    let files: BTreeSet<_> = world.exports.dump().into_keys().collect();
+    let left =
+        [&young, &gone].into_iter().flat_map(|it| ["json", "html"].map(|end| it.object(&world.org, end)));
+    assert_eq!(files, left.collect());
+    assert!(world.get::<PrivacyRequest>(&over.id).unwrap().done.unwrap().gone);
+    assert_eq!(world.told(), told(&[("export_file", 1)]));
+    assert_eq!(world.run(), 0, "once");
+}
+
+#[test]
 fn where_nothing_is_due_a_run_reads_lists_and_writes_nothing() {
     let mut world = World::new();
     for _ in 0..3 {
@@ -669,7 +710,7 @@ fn a_customer_whose_time_is_over_is_sent_on_and_one_who_was_active_since_moves_o
     world.customer(729);
     let erased = world.customer(800);
     let erased_row: Customer = world.get(&erased).unwrap();
-    let tombstone = Erased { at: now(), authority: Authority::Retention };
+    let tombstone = Erased { at: now(), authority: Authority::Retention, finished: false };
     world.put(Customer { erased: Some(tombstone), ..erased_row });
     assert_eq!(world.run(), 0);
     assert_eq!(world.sent(), BTreeSet::from([world.task(PrivacyTaskOf::Forget(gone))]));
@@ -855,7 +896,7 @@ fn requests_that_nobody_is_at_are_sent_again_and_pressing_ones_are_told_of() {
     };
     let pressing: BTreeSet<PrivacyId> =
         tended(&world).pressing.iter().map(|id| id.parse().unwrap()).collect();
-    assert_eq!(pressing, BTreeSet::from([ids[1], ids[2]]));
+    assert_eq!(pressing, BTreeSet::from([ids[1]]), "nobody may do one that is held");
     world.release(hold);
     world.run();
     assert_eq!(world.sent(), tasks(&[0, 1, 2, 4], &world));

@@ -278,7 +278,7 @@ fn what_is_due_is_left_out_and_of_one_who_was_erased_there_is_the_id() {
     };
     let links = [(reference, plixo_domain::ledger::Link::Live)].into_iter().collect();
     let authority = plixo_domain::privacy::Authority::Retention;
-    let erased = Some(plixo_domain::ledger::Erased { at: now(), authority });
+    let erased = Some(plixo_domain::ledger::Erased { at: now(), authority, finished: false });
     world.put(Customer { erased, links, ..Customer::new(ids[1], name("Erased")) });
     let young = world.customer("Young");
     let mut of = match block_on(world.store().read(&world.org, vec![RowKey::Organisation])).unwrap().pop() {

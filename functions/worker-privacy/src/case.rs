@@ -10,12 +10,12 @@ use plixo_aws::sqs::LookThrough;
 use plixo_domain::audit::{Actor, ActorKind, AuditEvent, Object, Outcome};
 use plixo_domain::hold::Holds;
 use plixo_domain::id::{AuditId, CustomerId, Ids, OrgId, PrivacyId};
-use plixo_domain::ledger::{Book, Customer, Kept, Personal, Private, Row, Unread};
+use plixo_domain::ledger::{Book, Customer, Kept, Organisation, Personal, Private, Row, RowKey, Unread};
 use plixo_domain::privacy::PrivacyRequest;
 use plixo_domain::webhook::WebhookEvent;
 use plixo_envelope::KeyService;
 use plixo_lambda::batch::TaskError;
-use plixo_store::{CommitError, StoreError, Tables, pause};
+use plixo_store::{CommitError, Key, Store, StoreError, Tables, pause};
 
 use crate::{FUNCTION, Replayed, Worker};
 
@@ -33,6 +33,8 @@ const DESTROY_KEY: &str = "organisation.erase";
 pub(crate) enum Stop {
     #[error("a legal hold is on the customer")]
     Held,
+    #[error("the customer's time is not over")]
+    NotDue,
     #[error("{0}")]
     Later(String),
     #[error("{0}")]
@@ -47,6 +49,7 @@ impl Stop {
     pub(crate) fn outcome(&self) -> &'static str {
         match self {
             Self::Held => "held",
+            Self::NotDue => "not_due",
             Self::Later(_) => "goes_on",
             Self::Never(_) => "unreadable",
             Self::Store(error) if error.is_passing() => "unavailable",
@@ -59,7 +62,7 @@ impl Stop {
 impl From<Stop> for TaskError {
     fn from(stop: Stop) -> Self {
         match &stop {
-            Stop::Never(_) => Self::Permanent(stop.to_string()),
+            Stop::Never(_) | Stop::NotDue => Self::Permanent(stop.to_string()),
             Stop::Store(error) if !error.is_passing() => Self::Permanent(stop.to_string()),
             _ => Self::Retryable(stop.to_string()),
         }
@@ -84,11 +87,13 @@ pub(crate) struct Case {
     pub(crate) request_id: String,
     /// What was erased, each with the audit event that tells of it.
     pub(crate) told: BTreeMap<AuditId, (String, u64)>,
+    /// What was left for holds on others, by its kind: so many at most.
+    pub(crate) left: BTreeMap<String, u64>,
 }
 
 impl Case {
     pub(crate) fn new(org: OrgId, now: Timestamp, request_id: String) -> Self {
-        Self { org, customer: None, now, request_id, told: BTreeMap::new() }
+        Self { org, customer: None, now, request_id, told: BTreeMap::new(), left: BTreeMap::new() }
     }
 
     /// How many things were erased.
@@ -120,11 +125,14 @@ pub(crate) struct Gone {
     pub(crate) count: u64,
     /// Payloads among them.
     pub(crate) payloads: Vec<WebhookEvent>,
+    /// And pieces of payloads that have no event any more.
+    pub(crate) pieces: Vec<Key>,
 }
 
 impl Gone {
     pub(crate) fn of(count: usize) -> Self {
-        Self { count: u64::try_from(count).unwrap_or(u64::MAX), payloads: Vec::new() }
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        Self { count, payloads: Vec::new(), pieces: Vec::new() }
     }
 }
 
@@ -176,7 +184,7 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         for tried in 0..TRIES {
             let drawn = self.drawn()?;
             let (holds, mut book) = self.unheld(case).await?;
-            let Gone { count, payloads } = work(&mut book).await?;
+            let Gone { count, payloads, pieces } = work(&mut book).await?;
             if count == 0 {
                 return Ok(0);
             }
@@ -190,10 +198,12 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
             let mut event = case.event(drawn, ERASE, Object::new("customer", customer), &[kind]);
             event.count = Some(u32::try_from(count).unwrap_or(u32::MAX));
             let (id, audit) = (event.id, [event]);
-            let written = if payloads.is_empty() {
-                self.store.commit(&case.org, &book, None, &audit, case.now).await
-            } else {
+            let written = if !payloads.is_empty() {
                 self.store.delete_payloads(&case.org, &book, &payloads, &audit, case.now).await
+            } else if !pieces.is_empty() {
+                self.store.delete_pieces(&case.org, &book, pieces, &audit, case.now).await
+            } else {
+                self.store.commit(&case.org, &book, None, &audit, case.now).await
             };
             match written {
                 Ok(()) => {
@@ -207,14 +217,61 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         Err(Stop::Later(format!("others changed the same rows {TRIES} times")))
     }
 
-    /// Takes the organisation's data key away, if it has one.
+    /// Notes how many things of a kind were left although words of the customer stand in them, because of holds on others.
+    pub(crate) async fn note_left(&self, case: &mut Case, kind: &str, count: u64) -> Result<(), Stop> {
+        let known = case.left.get(kind).copied().unwrap_or_default();
+        let (Some(customer), true) = (case.customer, count > known) else { return Ok(()) };
+        let mut event = case.event(self.drawn()?, ERASE, Object::new("customer", customer), &[kind]);
+        event.outcome = Outcome::Denied;
+        event.count = Some(u32::try_from(count).unwrap_or(u32::MAX));
+        self.store.commit(&case.org, &Book::default(), None, &[event], case.now).await?;
+        case.left.insert(kind.to_owned(), count);
+        Ok(())
+    }
+
+    /// Whether a customer's time is over, in a transaction for which the policy stays as it is.
+    pub(crate) async fn still_due(
+        &self,
+        org: &OrgId,
+        now: Timestamp,
+        book: &mut Book,
+        id: &CustomerId,
+    ) -> Result<(), Stop> {
+        learn(&self.store, org, book, [RowKey::Organisation, Customer::key(id)]).await?;
+        let of = book.get::<Organisation>(&()).map_err(unread)?.cloned();
+        let customer = book.get::<Customer>(id).map_err(unread)?.cloned();
+        let (Some(of), Some(customer)) = (of, customer) else { return Err(Stop::NotDue) };
+        let row = Row::Customer(customer);
+        if !self.store.due(&of, &[&row], now).await?.contains(&true) {
+            return Err(Stop::NotDue);
+        }
+        book.check::<Organisation>(&()).map_err(unread)
+    }
+
+    /// Takes the data key of an organisation away that is closed and whose time of grace is over, if it has one and nothing is held.
     pub(crate) async fn destroy_key(&self, case: &Case) -> Result<Replayed, Stop> {
-        let Some(version) = self.store.data_key(&case.org).await? else { return Ok(Replayed::Nothing) };
-        let event =
-            case.event(self.drawn()?, DESTROY_KEY, Object::new("organisation", case.org), &["data_key"]);
-        let (none, audit) = (Book::default(), [event]);
-        self.store.destroy_data_key(&case.org, version, &none, &audit, case.now).await?;
-        Ok(Replayed::Erased(1))
+        for tried in 0..TRIES {
+            let Some(version) = self.store.data_key(&case.org).await? else { return Ok(Replayed::Nothing) };
+            let (holds, mut book) = self.store.holds(&case.org).await?;
+            learn(&self.store, &case.org, &mut book, [RowKey::Organisation]).await?;
+            let closed = book.get::<Organisation>(&()).map_err(unread)?.and_then(|of| of.closed);
+            if closed.is_none_or(|closed| closed.until() > case.now) {
+                return Ok(Replayed::NotDue);
+            }
+            if !holds.is_empty() {
+                return Ok(Replayed::Held);
+            }
+            book.check::<Organisation>(&()).map_err(unread)?;
+            book.check::<Holds>(&()).map_err(unread)?;
+            let (drawn, object) = (self.drawn()?, Object::new("organisation", case.org));
+            let event = case.event(drawn, DESTROY_KEY, object, &["data_key"]);
+            match self.store.destroy_data_key(&case.org, version, &book, &[event], case.now).await {
+                Ok(()) => return Ok(Replayed::Erased(1)),
+                Err(CommitError::Conflict) => tokio::time::sleep(pause(tried, drawn)).await,
+                Err(CommitError::Store(error)) => return Err(error.into()),
+            }
+        }
+        Err(Stop::Later(format!("others changed the same rows {TRIES} times")))
     }
 
     /// Changes a request, with an audit event; `None` where there is nothing to change. A request that is `unheld` is changed only
@@ -249,6 +306,23 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         }
         Err(Stop::Later(format!("others changed the same request {TRIES} times")))
     }
+}
+
+/// Whether a hold is in force, which is on somebody else then, in a book in which they are read.
+pub(crate) fn others_held(book: &Book) -> Result<bool, Stop> {
+    Ok(book.get::<Holds>(&()).map_err(unread)?.is_some_and(|holds| !holds.is_empty()))
+}
+
+/// Reads rows into a book.
+pub(crate) async fn learn<T: Tables, K: KeyService>(
+    store: &Store<T, K>,
+    org: &OrgId,
+    book: &mut Book,
+    names: impl IntoIterator<Item = RowKey>,
+) -> Result<(), Stop> {
+    let read = store.read(org, names.into_iter().collect()).await?;
+    read.into_iter().for_each(|(name, stored)| book.learn(name, stored));
+    Ok(())
 }
 
 /// What was not read though it was asked for.

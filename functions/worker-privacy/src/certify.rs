@@ -52,12 +52,32 @@ const ERASED: [(&str, &str, &str); 10] = [
         "pair of files of what was collected about the customer",
         "pairs of files of what was collected about the customer",
     ),
-    ("hold_reasons", "reason of a released legal hold", "reasons of released legal holds"),
+    (
+        "hold_reasons",
+        "reason of a legal hold, or what in it named the customer",
+        "reasons of legal holds, or what in them named the customer",
+    ),
     ("refusal_reasons", "reason of a refused request", "reasons of refused requests"),
     (
         "dead_letters",
         "event that was given up and waited in a queue",
         "events that were given up and waited in a queue",
+    ),
+];
+
+/// What is left because of legal holds on others, likewise. It goes when its time is over, and they are released.
+const LEFT: [(&str, &str, &str); 4] = [
+    ("webhook_payloads", "text of a webhook event", "texts of webhook events"),
+    ("payments", "payment with who paid", "payments with who paid"),
+    (
+        "dead_letters",
+        "event that was given up and waits in a queue",
+        "events that were given up and wait in a queue",
+    ),
+    (
+        "export_files_held",
+        "file of an export, of which nobody is given anything any more",
+        "files of exports, of which nobody is given anything any more",
     ),
 ];
 
@@ -81,6 +101,7 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         let key = PublicKey::new(&log, &signer.key.public_key().await?).map_err(never)?;
         let origin =
             Certificate::origin_of(&log).ok_or_else(|| Stop::Never("a log without a name".to_owned()))?;
+        let (erased, left) = self.erased(case, &request).await?;
         let certificate = Certificate {
             origin,
             request: request.id,
@@ -89,8 +110,8 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
             requested_by: request.requested_by.member,
             begun_at: request.begun.unwrap_or(case.now),
             finished_at: case.now,
-            erased: self.erased(case, &request).await?,
-            kept: KEPT.map(str::to_owned).into(),
+            erased,
+            kept: KEPT.map(str::to_owned).into_iter().chain(left).collect(),
         };
         let note = key.sign(&certificate.to_string(), &Signing(&signer.key)).await;
         let note = note.map_err(|error| match error {
@@ -106,7 +127,7 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
             Certificate::verify(&kept, &key).map_err(never)?;
             note = String::from_utf8(kept).map_err(never)?;
         }
-        let done = Done { at: case.now, certificate: Some(note), files_until: None };
+        let done = Done { at: case.now, certificate: Some(note), files_until: None, gone: false };
         let end = |request: &PrivacyRequest| {
             let is_open = request.status().is_open();
             is_open.then(|| PrivacyRequest { done: Some(done.clone()), held: None, ..request.clone() })
@@ -118,9 +139,14 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         })
     }
 
-    /// What was erased, as the audit log tells it. The index that has it follows the log; what this attempt did is known without it.
-    async fn erased(&self, case: &Case, request: &PrivacyRequest) -> Result<Vec<String>, Stop> {
-        let mut told = case.told.clone();
+    /// What was erased, and what was left because of holds on others, as the audit log tells it. The index that has it follows the log;
+    /// what this attempt did is known without it.
+    async fn erased(
+        &self,
+        case: &Case,
+        request: &PrivacyRequest,
+    ) -> Result<(Vec<String>, Vec<String>), Stop> {
+        let (mut told, mut left) = (case.told.clone(), case.left.clone());
         let to = case.now.saturating_add(SignedDuration::from_hours(1)).unwrap_or(case.now);
         let (span, customer) =
             (AuditSpan { from: made_at(&request.customer), to }, request.customer.to_string());
@@ -132,7 +158,12 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
             for event in page.events {
                 if let [kind] = event.fields.as_slice() {
                     let count = u64::from(event.count.unwrap_or_default());
-                    told.insert(event.id, (kind.clone(), count));
+                    if event.outcome == Outcome::Allowed {
+                        told.insert(event.id, (kind.clone(), count));
+                    } else {
+                        let most = left.entry(kind.clone()).or_default();
+                        *most = count.max(*most);
+                    }
                 }
             }
             match page.next {
@@ -156,7 +187,15 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
                 count => erased.push(format!("{count} {many}")),
             }
         }
-        Ok(erased)
+        let held = counts.remove("export_files_held").unwrap_or_default();
+        left.insert("export_files_held".to_owned(), held);
+        let why = "because of legal holds on others: the customer may be named there by words";
+        let left = LEFT.iter().filter_map(|(kind, one, many)| match left.get(*kind).copied()? {
+            0 => None,
+            1 => Some(format!("1 {one}, {why}")),
+            count => Some(format!("{count} {many}, {why}")),
+        });
+        Ok((erased, left.collect()))
     }
 }
 

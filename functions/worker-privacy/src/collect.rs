@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use futures::future::try_join_all;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use plixo_aws::s3::{Objects, Upload};
 use plixo_aws::sign::Sign;
 use plixo_aws::sqs::LookThrough;
@@ -15,11 +15,11 @@ use plixo_domain::ledger::{
 };
 use plixo_domain::money::Money;
 use plixo_domain::privacy::{Done, PrivacyRequest};
-use plixo_domain::retention::Class;
+use plixo_domain::retention::{Class, log_since};
 use plixo_domain::webhook::{ExternalRef, WebhookEvent};
 use plixo_envelope::KeyService;
 use plixo_pages::{CollectedEntry, CollectedHead, CollectedSection, write_amount};
-use plixo_store::{AuditSpan, List, StoreError, Tables};
+use plixo_store::{AuditSpan, List, Store, StoreError, Tables};
 use serde_json::{Value, json};
 
 use crate::Worker;
@@ -151,7 +151,7 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
             }
             return Err(Stop::Later("the customer was erased meanwhile".to_owned()));
         }
-        let done = Done { at: case.now, certificate: None, files_until: Some(files_until) };
+        let done = Done { at: case.now, certificate: None, files_until: Some(files_until), gone: false };
         let end = |request: &PrivacyRequest| {
             let is_open = request.status().is_open();
             is_open.then(|| PrivacyRequest { done: Some(done.clone()), held: None, ..request.clone() })
@@ -194,8 +194,8 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         let payments = self.collect_invoices(case, about, files, &mut words, &mut objects).await?;
         self.collect_payments(case, about, files, payments, &mut objects).await?;
         self.collect_links(case, about, files, &mut objects).await?;
-        self.collect_events(case, files, &words).await?;
-        self.collect_audit(case, files, &objects).await?;
+        self.collect_events(case, about, files, &words).await?;
+        self.collect_audit(case, about, files, &objects).await?;
         self.collect_rules(case, request, about, files).await?;
         files.json.write(b"\n}\n").await?;
         files.html.write(CollectedHead::end().as_bytes()).await?;
@@ -343,7 +343,15 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         files.end().await
     }
 
-    async fn collect_events(&self, case: &Case, files: &mut Files<'_, O>, words: &Words) -> Result<(), Stop> {
+    async fn collect_events(
+        &self,
+        case: &Case,
+        about: &About,
+        files: &mut Files<'_, O>,
+        words: &Words,
+    ) -> Result<(), Stop> {
+        let org = &about.organisation;
+        let remembered = Store::<T, K>::remembered_since(case.now);
         files
             .begin(
                 "webhook_events",
@@ -355,12 +363,13 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         loop {
             let (rows, next) = self.page(case, &List::WebhookEvents, after, PAGE).await?;
             let events = rows.into_iter().filter_map(|row| match row {
-                Row::WebhookEvent(event) => Some(event),
+                // One that is older is found without its event.
+                Row::WebhookEvent(event) if event.received_at > remembered => Some(event),
                 _ => None,
             });
             let events: Vec<WebhookEvent> = events.collect();
             for events in events.chunks(OPEN) {
-                let texts = events.iter().map(|event| self.text(case, event));
+                let texts = events.iter().map(|event| self.store.payload_shown(org, event, case.now));
                 for (event, text) in events.iter().zip(try_join_all(texts).await?) {
                     let Some(text) = text.filter(|text| words.are_told_in(text)) else { continue };
                     let shown = json!({
@@ -376,12 +385,48 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
                 None => break,
             }
         }
+        self.collect_old_events(case, about, files, words).await?;
         files.end().await
+    }
+
+    /// The texts of events that are remembered no more, and that are not due.
+    async fn collect_old_events(
+        &self,
+        case: &Case,
+        about: &About,
+        files: &mut Files<'_, O>,
+        words: &Words,
+    ) -> Result<(), Stop> {
+        let is_held = !self.store.holds(&case.org).await?.0.is_empty();
+        let due = about.organisation.settings.retention.due_since(Class::WebhookPayload, case.now);
+        let (from, to) =
+            (if is_held { Timestamp::MIN } else { due }, Store::<T, K>::remembered_since(case.now));
+        if from >= to {
+            return Ok(());
+        }
+        let mut after = None;
+        loop {
+            let (firsts, next) = self.store.payloads_between(&case.org, (from, to), after, PAGE).await?;
+            for firsts in firsts.chunks(OPEN) {
+                let found = firsts.iter().map(|first| self.store.old_payload(&case.org, first, case.now));
+                for found in try_join_all(found).await?.into_iter().flatten() {
+                    let text = found.text.filter(|text| words.are_told_in(text));
+                    let Some((id, text)) = found.id.zip(text) else { continue };
+                    let shown = json!({"id": id, "received_at": made_at(&id), "text": text});
+                    files.entry(&shown, Some("text")).await?;
+                }
+            }
+            match next {
+                Some(next) => after = Some(next),
+                None => return Ok(()),
+            }
+        }
     }
 
     async fn collect_audit(
         &self,
         case: &Case,
+        about: &About,
         files: &mut Files<'_, O>,
         objects: &BTreeSet<String>,
     ) -> Result<(), Stop> {
@@ -393,7 +438,8 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
             )
             .await?;
         let to = case.now.saturating_add(SignedDuration::from_secs(1)).unwrap_or(case.now);
-        let span = AuditSpan { from: made_at(&case.org), to };
+        let (holds, _) = self.store.holds(&case.org).await?;
+        let span = AuditSpan { from: log_since(&about.organisation, &holds, case.now), to };
         for object in objects {
             let (mut after, mut given) = (None, 0);
             loop {

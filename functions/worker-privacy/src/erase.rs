@@ -1,5 +1,6 @@
 //! Erasing a customer: first the entry in the erasure ledger, then everything that names it, and it itself in between.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use plixo_aws::s3::Objects;
@@ -7,18 +8,18 @@ use plixo_aws::sign::Sign;
 use plixo_aws::sqs::LookThrough;
 use plixo_domain::audit::Outcome;
 use plixo_domain::id::{CustomerId, PrivacyId};
-use plixo_domain::ledger::{Customer, Erased, Kept, Personal, Row, erase_customer};
+use plixo_domain::ledger::{Book, Customer, Erased, Kept, Personal, Row, erase_customer};
 use plixo_domain::privacy::{Authority, PrivacyRequest};
 use plixo_envelope::KeyService;
 use plixo_store::{StoreError, Tables};
 
 use crate::Worker;
-use crate::case::{Case, Gone, Stop};
+use crate::case::{Case, Gone, Stop, learn, unread};
 use crate::sweep::Sweep;
 use crate::words::Words;
 
 /// What was under way when the customer became a tombstone is committed after so long, and lists have heard of it.
-const SETTLES: Duration = Duration::from_secs(3);
+pub(crate) const SETTLES: Duration = Duration::from_secs(3);
 /// So often is looked whether anything is left.
 const ROUNDS: u32 = 20;
 
@@ -91,12 +92,22 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         };
         let row = row.unwrap_or_else(|| Customer::new(customer, Personal::default()));
         let words = Words::new(&row, personal.as_ref().unwrap_or(&Personal::default()));
-        let mut sweep = Sweep { customer: row, personal, words, waits: false };
+        let mut sweep = Sweep { customer: row, personal, words, waits: false, left: BTreeMap::new() };
         if is_to_go {
             self.sweep(case, &mut sweep).await?;
-            let (org, erased) = (case.org, Erased { at: case.now, authority });
+            self.first_letters(case, &sweep).await?;
+            // An attempt that finds the tombstone has no words, and cannot tell any more.
+            for (kind, count) in std::mem::take(&mut sweep.left) {
+                self.note_left(case, kind, count).await?;
+            }
+            let (org, now) = (case.org, case.now);
+            let is_due = authority == Authority::Retention;
+            let erased = Erased { at: now, authority, finished: false };
             let buried = self
                 .take_away(case, "personal_data", async |book| {
+                    if is_due {
+                        self.still_due(&org, now, book, &customer).await?;
+                    }
                     let bury = |book: &mut _| erase_customer(book, &customer, erased.clone());
                     Ok(Gone::of(usize::from(self.told(&org, book, bury).await?)))
                 })
@@ -110,16 +121,34 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
                 sweep.customer = row;
             }
         }
+        self.sweep_all(case, &mut sweep).await?;
+        // These are everybody's, and there may be any number of them: the customer's own key is gone before all of them are seen.
+        self.dead_letters(case, &sweep).await?;
+        match sweep.waits {
+            false => Ok(()),
+            true => Err(Stop::Later("a file was being written, and may still be".to_owned())),
+        }
+    }
+
+    async fn sweep_all(&self, case: &mut Case, sweep: &mut Sweep) -> Result<(), Stop> {
         for _ in 0..ROUNDS {
-            if self.sweep(case, &mut sweep).await? == 0 {
-                return match sweep.waits {
-                    false => Ok(()),
-                    true => Err(Stop::Later("an export was being written, and may still be".to_owned())),
-                };
+            if self.sweep(case, sweep).await? == 0 {
+                return Ok(());
             }
             tokio::time::sleep(SETTLES).await;
         }
         Err(Stop::Later(format!("there was something left {ROUNDS} times")))
+    }
+
+    /// Notes that nothing is left that names the customer, so that nobody looks for it again.
+    pub(crate) async fn note_finished(&self, case: &Case, id: &CustomerId) -> Result<(), Stop> {
+        let mut book = Book::default();
+        learn(&self.store, &case.org, &mut book, [Customer::key(id)]).await?;
+        let Some(customer) = book.get::<Customer>(id).map_err(unread)?.cloned() else { return Ok(()) };
+        let Some(erased) = customer.erased.clone() else { return Ok(()) };
+        book.put(Customer { erased: Some(Erased { finished: true, ..erased }), ..customer })
+            .map_err(unread)?;
+        Ok(self.store.commit(&case.org, &book, None, &[], case.now).await?)
     }
 
     pub(crate) async fn customer(&self, case: &Case, id: &CustomerId) -> Result<Option<Customer>, Stop> {

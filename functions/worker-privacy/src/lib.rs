@@ -15,7 +15,7 @@ use plixo_aws::s3::Objects;
 use plixo_aws::sign::Sign;
 use plixo_aws::sqs::LookThrough;
 use plixo_domain::id::{CustomerId, OrgId, PrivacyId};
-use plixo_domain::ledger::{Organisation, Row, RowKey};
+use plixo_domain::ledger::{Book, Organisation, Row, RowKey};
 use plixo_domain::privacy::{Authority, Erasure, PrivacyKind, PrivacyRequest, PrivacyTask, PrivacyTaskOf};
 use plixo_envelope::KeyService;
 use plixo_lambda::batch::{self, Batch, BatchResponse, Message, TaskError};
@@ -59,8 +59,10 @@ pub enum Replayed {
     Nothing,
     /// So many things were erased again.
     Erased(u64),
-    /// A legal hold is on the customer.
+    /// A legal hold is on the customer, or, of a whole organisation, on anything.
     Held,
+    /// What was to be erased because its time was over is not due in these tables: a customer, or an organisation that is not closed.
+    NotDue,
     /// There is no such customer in these tables.
     Unknown,
 }
@@ -169,8 +171,17 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         }
     }
 
-    /// Erases a customer whose time is over, if it still is.
+    /// Erases a customer whose time is over, if it still is. Of one whom a hold keeps, or who was active meanwhile, there is nothing
+    /// to do: `job-retention` sends them again when it is their turn.
     async fn forget(&self, case: &mut Case, customer: CustomerId) -> Result<&'static str, Stop> {
+        match self.forget_due(case, customer).await {
+            Err(Stop::Held) => Ok("held"),
+            Err(Stop::NotDue) => Ok("nothing_to_do"),
+            done => done,
+        }
+    }
+
+    async fn forget_due(&self, case: &mut Case, customer: CustomerId) -> Result<&'static str, Stop> {
         let names = vec![RowKey::Organisation, RowKey::Customer(customer)];
         let (mut organisation, mut row) = (None::<Organisation>, None);
         for (_, stored) in self.store.read(&case.org, names).await? {
@@ -182,11 +193,13 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         }
         let (Some(organisation), Some(row)) = (organisation, row) else { return Ok("unknown") };
         let goes_on = match &row {
-            Row::Customer(it) => it.erased.as_ref().map(|erased| erased.authority == Authority::Retention),
+            Row::Customer(it) => {
+                it.erased.as_ref().map(|of| of.authority == Authority::Retention && !of.finished)
+            }
             _ => None,
         };
         let is_due = match goes_on {
-            // An earlier attempt did not come to its end, or did and was not heard.
+            // An earlier attempt did not come to its end.
             Some(goes_on) => goes_on,
             None => self.store.due(&organisation, &[&row], case.now).await?.contains(&true),
         };
@@ -195,6 +208,7 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         }
         case.customer = Some(customer);
         self.erase(case, customer, Authority::Retention).await?;
+        self.note_finished(case, &customer).await?;
         Ok("erased")
     }
 
@@ -207,13 +221,20 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         let Some(customer) = entry.customer else { return Ok(self.destroy_key(&case).await?) };
         case.customer = Some(customer);
         let read = self.store.read(&case.org, vec![RowKey::Customer(customer)]).await.map_err(Stop::from)?;
-        if !read.iter().any(|(_, row)| row.is_some()) {
-            return Ok(Replayed::Unknown);
+        let row = read.into_iter().find_map(|(_, stored)| Some(stored?.0));
+        let Some(Row::Customer(row)) = row else { return Ok(Replayed::Unknown) };
+        // The entry is written before anything is erased, and somebody may have thought better of it.
+        if entry.authority == Authority::Retention && row.erased.is_none() {
+            match self.still_due(&case.org, case.now, &mut Book::default(), &customer).await {
+                Err(Stop::NotDue) => return Ok(Replayed::NotDue),
+                due => due?,
+            }
         }
         match self.erase(&mut case, customer, entry.authority.clone()).await {
             Ok(()) if case.erased() == 0 => Ok(Replayed::Nothing),
             Ok(()) => Ok(Replayed::Erased(case.erased())),
             Err(Stop::Held) => Ok(Replayed::Held),
+            Err(Stop::NotDue) => Ok(Replayed::NotDue),
             Err(stop) => Err(stop.into()),
         }
     }

@@ -1,7 +1,7 @@
 //! Whatever names a customer, found and taken away, page by page. What is gone is not found again, so a sweep goes on where an earlier
 //! one stopped.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures::future::try_join_all;
@@ -10,22 +10,23 @@ use plixo_aws::s3::Objects;
 use plixo_aws::sign::Sign;
 use plixo_aws::sqs::{Held, LookThrough};
 use plixo_domain::answer::Answer;
-use plixo_domain::export::{Export, Why};
+use plixo_domain::export::{Export, Format, Scope, Why};
 use plixo_domain::hold::{HeldBy, LegalHold};
 use plixo_domain::id::InvoiceId;
 use plixo_domain::ledger::{
     Book, Customer, ERASED, Invoice, InvoiceBody, Kept, Payment, Personal, PortalLink, Private, Row, delete,
     erase_invoice, erase_payer, identifiers,
 };
-use plixo_domain::privacy::{Done, PrivacyKind, PrivacyRequest, Refused};
+use plixo_domain::privacy::{Done, PrivacyKind, PrivacyRequest, PrivacyStatus, Refused};
 use plixo_domain::webhook::{Envelope, ExternalRef, WebhookEvent};
 use plixo_envelope::KeyService;
-use plixo_store::{List, Page, Store, StoreError, Tables};
+use plixo_store::{Key, List, Page, Store, StoreError, Tables};
 use plixo_worker::Delivery;
 
 use crate::Worker;
-use crate::case::{Case, Gone, Stop, unread};
-use crate::words::Words;
+use crate::case::{Case, Gone, Stop, learn, others_held, unread};
+use crate::erase::SETTLES;
+use crate::words::{Named, Words};
 
 /// So many rows are read, and changed, at once.
 pub(crate) const ROWS: usize = 20;
@@ -39,10 +40,28 @@ pub(crate) const OPEN: usize = 16;
 const RUN: SignedDuration = SignedDuration::from_secs(360);
 /// An object that was written in spite of all is deleted once more for so long.
 const WRITTEN_LATE: SignedDuration = SignedDuration::from_hours(48);
-/// Dead letters are held for so long while they are looked through.
-const HOLD: Duration = Duration::from_secs(120);
-/// So many batches of dead letters are looked through, each of up to 10.
-const LETTERS: usize = 200;
+/// Within so long after the time that stands in it, a tombstone is committed.
+const BURIES: SignedDuration = SignedDuration::from_secs(300);
+/// Whoever collects what is held about a customer from before it became a tombstone has ended so long after that time.
+const COLLECTS: SignedDuration = SignedDuration::from_secs(600);
+/// Dead letters are held for so long while they are looked through: for longer than an attempt works.
+const HOLD: Duration = Duration::from_secs(300);
+/// So often dead letters are looked through that others look through as well.
+const LOOKS: u32 = 30;
+/// So many batches of dead letters, each of up to 10, are looked through before the customer becomes a tombstone.
+const FIRST: usize = 50;
+/// How the audit log calls dead letters, and payloads.
+const LETTERS: &str = "dead_letters";
+const PAYLOADS: &str = "webhook_payloads";
+
+/// What came of looking through a queue.
+#[derive(Debug, Clone, Copy)]
+struct Looked {
+    /// Whether all of it was seen: there were no more, and nobody else had some.
+    is_all: bool,
+    /// How many stay because of holds on others, although words of the customer are in them.
+    left: u64,
+}
 
 /// A sweep for one customer.
 #[derive(Debug)]
@@ -53,9 +72,16 @@ pub(crate) struct Sweep {
     pub(crate) words: Words,
     /// Whether somebody may still be writing a file that nobody wants any more.
     pub(crate) waits: bool,
+    /// What stays because of holds on others although words of the customer are in it.
+    pub(crate) left: BTreeMap<&'static str, u64>,
 }
 
 impl Sweep {
+    fn leave(&mut self, kind: &'static str) {
+        let count = self.left.entry(kind).or_default();
+        *count = count.saturating_add(1);
+    }
+
     /// What is left of an invoice's words.
     fn bare(&self, body: InvoiceBody) -> InvoiceBody {
         match &self.personal {
@@ -70,21 +96,21 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
     pub(crate) async fn sweep(&self, case: &mut Case, sweep: &mut Sweep) -> Result<u64, Stop> {
         let before = case.erased();
         sweep.waits = false;
+        sweep.left.clear();
         self.invoices(case, sweep).await?;
         let links = sweep.customer.links.keys().cloned().map(List::PaymentsOfReference);
         let lists = links.chain([List::PaymentsOfCustomer(sweep.customer.id)]);
         for list in lists.collect::<Vec<_>>() {
             self.payments_of(case, &list).await?;
         }
+        self.payments_of_nobody(case, sweep).await?;
         self.answers(case, sweep).await?;
         self.payloads(case, sweep).await?;
+        self.old_payloads(case, sweep).await?;
         self.export_files(case, sweep).await?;
         self.access_files(case, sweep).await?;
         self.hold_reasons(case, sweep).await?;
         self.refusal_reasons(case, sweep).await?;
-        for queue in &self.letters {
-            self.dead_letters(case, sweep, queue).await?;
-        }
         Ok(case.erased().saturating_sub(before))
     }
 
@@ -185,6 +211,49 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         }
     }
 
+    /// Payments of which nobody knows whose they are, and that the customer paid as its email or name says: as long as these are known.
+    async fn payments_of_nobody(&self, case: &mut Case, sweep: &mut Sweep) -> Result<(), Stop> {
+        if sweep.personal.is_none() {
+            return Ok(());
+        }
+        let mut after = None;
+        loop {
+            let (rows, next) = self.page(case, &List::UnappliedPayments, after, PAGE).await?;
+            let of_nobody = rows.into_iter().filter_map(|row| match row {
+                Row::Payment(it) if !it.erased && it.customer_id.is_none() && it.customer.is_none() => {
+                    Some(it)
+                }
+                _ => None,
+            });
+            let of_nobody: Vec<Payment> = of_nobody.collect();
+            let is_kept = others_held(&self.unheld(case).await?.1)?;
+            let mut own = BTreeSet::new();
+            for payments in of_nobody.chunks(OPEN) {
+                let opened = payments.iter().map(|payment| self.paid_by(case, sweep, payment));
+                for (payment, how) in payments.iter().zip(try_join_all(opened).await?) {
+                    match how {
+                        Named::No => {}
+                        Named::ByWords if is_kept => sweep.leave("payments"),
+                        Named::ByWords | Named::ForCertain => drop(own.insert(payment.reference.clone())),
+                    }
+                }
+            }
+            self.payers(case, own).await?;
+            match next {
+                Some(next) => after = Some(next),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    async fn paid_by(&self, case: &Case, sweep: &Sweep, payment: &Payment) -> Result<Named, Stop> {
+        match self.store.open_payer(&case.org, payment, case.now).await {
+            Ok(payer) => Ok(sweep.words.pay(&payer)),
+            Err(StoreError::Sealed(_) | StoreError::Corrupt(_)) => Ok(Named::No),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Who paid these.
     async fn payers(&self, case: &mut Case, payments: BTreeSet<ExternalRef>) -> Result<(), Stop> {
         let customer = case.customer.ok_or_else(|| Stop::Never("nobody is to be erased".to_owned()))?;
@@ -244,9 +313,10 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
     }
 
     /// The texts of webhook events.
-    async fn payloads(&self, case: &mut Case, sweep: &Sweep) -> Result<(), Stop> {
+    async fn payloads(&self, case: &mut Case, sweep: &mut Sweep) -> Result<(), Stop> {
         let mut after = None;
         loop {
+            let is_kept = others_held(&self.unheld(case).await?.1)?;
             let (rows, next) = self.page(case, &List::WebhookEvents, after, PAGE).await?;
             let events = rows.into_iter().filter_map(|row| match row {
                 Row::WebhookEvent(event) => Some(event),
@@ -255,22 +325,27 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
             let events: Vec<WebhookEvent> = events.collect();
             let mut about = Vec::new();
             for events in events.chunks(OPEN) {
-                let names = try_join_all(events.iter().map(|event| self.names(case, sweep, event))).await?;
-                about.extend(
-                    events.iter().zip(names).filter(|(_, names)| *names).map(|(event, _)| event.clone()),
-                );
+                let named = try_join_all(events.iter().map(|event| self.named(case, sweep, event))).await?;
+                for (event, how) in events.iter().zip(named) {
+                    match how {
+                        Named::No => {}
+                        Named::ByWords if is_kept => sweep.leave(PAYLOADS),
+                        Named::ByWords | Named::ForCertain => about.push(event.clone()),
+                    }
+                }
             }
             for events in about.chunks(Store::<T, K>::MOST_PAYLOADS) {
-                let still = Case::new(case.org, case.now, String::new());
-                let remove = async |_: &mut Book| {
+                let (still, sweep) = (Case::new(case.org, case.now, String::new()), &*sweep);
+                let remove = async |book: &mut Book| {
+                    as_before(book, is_kept)?;
                     // Another worker may have been faster.
-                    let names =
-                        try_join_all(events.iter().map(|event| self.names(&still, sweep, event))).await?;
-                    let left = events.iter().zip(names).filter(|(_, names)| *names);
+                    let named =
+                        try_join_all(events.iter().map(|event| self.named(&still, sweep, event))).await?;
+                    let left = events.iter().zip(named).filter(|(_, how)| *how > Named::No);
                     let payloads: Vec<_> = left.map(|(event, _)| event.clone()).collect();
                     Ok(Gone { payloads: payloads.clone(), ..Gone::of(payloads.len()) })
                 };
-                self.take_away(case, "webhook_payloads", remove).await?;
+                self.take_away(case, PAYLOADS, remove).await?;
             }
             match next {
                 Some(next) => after = Some(next),
@@ -284,17 +359,63 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         self.store.payload(&case.org, event.id, &event.key, event.fingerprint, case.now).await
     }
 
-    /// Whether the text of an event is there, and names the customer.
-    async fn names(&self, case: &Case, sweep: &Sweep, event: &WebhookEvent) -> Result<bool, Stop> {
+    /// How the text of an event names the customer, if it is there.
+    async fn named(&self, case: &Case, sweep: &Sweep, event: &WebhookEvent) -> Result<Named, Stop> {
         match self.text(case, event).await {
-            Ok(text) => Ok(text.is_some_and(|text| sweep.words.are_in(&text))),
+            Ok(text) => Ok(text.map_or(Named::No, |text| sweep.words.are_in(&text))),
             // What nobody can read may as well go.
-            Err(StoreError::Sealed(_) | StoreError::Corrupt(_)) => Ok(true),
+            Err(StoreError::Sealed(_) | StoreError::Corrupt(_)) => Ok(Named::ByWords),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// The files of all exports: each may have the customer in it.
+    /// The texts of webhook events that are remembered no more, and are kept for longer.
+    async fn old_payloads(&self, case: &mut Case, sweep: &mut Sweep) -> Result<(), Stop> {
+        let (span, mut after) = ((Timestamp::MIN, Store::<T, K>::remembered_since(case.now)), None);
+        loop {
+            let is_kept = others_held(&self.unheld(case).await?.1)?;
+            let (firsts, next) = self.store.payloads_between(&case.org, span, after, PAGE).await?;
+            let mut about = Vec::new();
+            for firsts in firsts.chunks(OPEN) {
+                let named =
+                    try_join_all(firsts.iter().map(|first| self.named_old(case, sweep, first))).await?;
+                for (first, (how, _)) in firsts.iter().zip(named) {
+                    match how {
+                        Named::No => {}
+                        Named::ByWords if is_kept => sweep.leave(PAYLOADS),
+                        Named::ByWords | Named::ForCertain => about.push(first.clone()),
+                    }
+                }
+            }
+            for firsts in about.chunks(Store::<T, K>::MOST_PAYLOADS) {
+                let (still, sweep) = (Case::new(case.org, case.now, String::new()), &*sweep);
+                let remove = async |book: &mut Book| {
+                    as_before(book, is_kept)?;
+                    let named = firsts.iter().map(|first| self.named_old(&still, sweep, first));
+                    let left = try_join_all(named).await?.into_iter().filter(|(how, _)| *how > Named::No);
+                    let payloads: Vec<_> = left.map(|(_, pieces)| pieces).collect();
+                    let (count, pieces) = (payloads.len(), payloads.concat());
+                    Ok(Gone { pieces, ..Gone::of(count) })
+                };
+                self.take_away(case, PAYLOADS, remove).await?;
+            }
+            match next {
+                Some(next) => after = Some(next),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// How a text that is found without its event names the customer, and where its pieces are. One that opens for nobody may as well go.
+    async fn named_old(&self, case: &Case, sweep: &Sweep, first: &Key) -> Result<(Named, Vec<Key>), Stop> {
+        let found = self.store.old_payload(&case.org, first, case.now).await?;
+        Ok(found.map_or((Named::No, Vec::new()), |found| {
+            let how = found.text.map_or(Named::ByWords, |text| sweep.words.are_in(&text));
+            (how, found.pieces)
+        }))
+    }
+
+    /// The files of exports that may have the customer in them.
     async fn export_files(&self, case: &mut Case, sweep: &mut Sweep) -> Result<(), Stop> {
         let mut after = None;
         loop {
@@ -311,16 +432,25 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         }
     }
 
+    /// Nobody is given the file from then on. Where a hold is on somebody else, it stays as long as that is, for it may be evidence.
     async fn export_file(&self, case: &mut Case, sweep: &mut Sweep, export: &Export) -> Result<(), Stop> {
+        if is_without(&sweep.customer, export) {
+            return Ok(());
+        }
+        let object = export.object(&case.org);
         let within = |after: SignedDuration| {
             let run = export.run.as_ref().and_then(|run| run.at.checked_add(after).ok());
             run.is_some_and(|end| end > case.now)
         };
         let (is_running, is_recent) = (export.file.is_none() && within(RUN), within(WRITTEN_LATE));
         if export.failed == Some(Why::Erased) {
-            // Whoever was at it hears of it only when the file is there.
-            if export.file.is_none() && is_recent {
-                self.exports.delete(&export.object(&case.org)).await?;
+            // Whoever was at it hears of it only when the file is there; and who failed it may not have lived to delete it.
+            let is_left = match export.file {
+                Some(_) => !export.gone && !others_held(&self.unheld(case).await?.1)?,
+                None => is_recent,
+            };
+            if is_left {
+                self.exports.delete(&object).await?;
             }
             sweep.waits |= is_running;
             return Ok(());
@@ -332,30 +462,36 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         if !is_there(export) {
             return Ok(());
         }
-        self.unheld(case).await?;
-        self.exports.delete(&export.object(&case.org)).await?;
+        let is_kept = export.file.is_some() && others_held(&self.unheld(case).await?.1)?;
         let org = case.org;
         let fail = async |book: &mut Book| {
+            if export.file.is_some() {
+                as_before(book, is_kept)?;
+            }
             learn(&self.store, &org, book, [Export::key(&export.id)]).await?;
             let export = book.get::<Export>(&export.id).map_err(unread)?.filter(|it| is_there(it)).cloned();
             let Some(export) = export else { return Ok(Gone::default()) };
             book.put(Export { failed: Some(Why::Erased), ..export }).map_err(unread)?;
             Ok(Gone::of(1))
         };
-        self.take_away(case, "export_files", fail).await?;
+        let kind = if is_kept { "export_files_held" } else { "export_files" };
+        self.take_away(case, kind, fail).await?;
+        if !is_kept {
+            self.exports.delete(&object).await?;
+        }
         sweep.waits |= is_running;
         Ok(())
     }
 
     /// The files of what was collected about the customer.
-    async fn access_files(&self, case: &mut Case, sweep: &Sweep) -> Result<(), Stop> {
+    async fn access_files(&self, case: &mut Case, sweep: &mut Sweep) -> Result<(), Stop> {
         let mut after = None;
         loop {
             let (rows, next) = self.page(case, &List::PrivacyRequests, after, PAGE).await?;
             for row in rows {
                 let Row::PrivacyRequest(request) = row else { continue };
                 if request.kind == PrivacyKind::Access && request.customer == sweep.customer.id {
-                    self.access_file(case, &request).await?;
+                    self.access_file(case, sweep, &request).await?;
                 }
             }
             match next {
@@ -365,33 +501,42 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         }
     }
 
-    async fn access_file(&self, case: &mut Case, request: &PrivacyRequest) -> Result<(), Stop> {
+    async fn access_file(
+        &self,
+        case: &mut Case,
+        sweep: &mut Sweep,
+        request: &PrivacyRequest,
+    ) -> Result<(), Stop> {
         let (org, now, id) = (case.org, case.now, request.id);
-        let is_kept = |done: &Done| done.files_until.is_some_and(|until| until > now);
-        let is_over = request.done.as_ref().is_some_and(|done| !is_kept(done));
-        if is_over || request.refused.is_some() {
+        if request.done.is_none() && request.begun.is_none() {
             return Ok(());
-        }
-        self.unheld(case).await?;
-        for end in ["json", "html"] {
-            self.exports.delete(&request.object(&org, end)).await?;
         }
         let end = async |book: &mut Book| {
             learn(&self.store, &org, book, [PrivacyRequest::key(&id)]).await?;
             let request = book.get::<PrivacyRequest>(&id).map_err(unread)?.cloned();
-            let Some((request, done)) =
-                request.and_then(|it| it.done.clone().filter(is_kept).map(|done| (it, done)))
-            else {
-                return Ok(Gone::default());
-            };
-            let done = Some(Done { files_until: Some(now), ..done });
+            let with_files =
+                request.and_then(|it| it.done.clone().filter(Done::has_files).map(|done| (it, done)));
+            let Some((request, done)) = with_files else { return Ok(Gone::default()) };
+            let files_until = done.files_until.map(|until| until.min(now));
+            let done = Some(Done { files_until, gone: true, ..done });
             book.put(PrivacyRequest { done, ..request }).map_err(unread)?;
             Ok(Gone::of(1))
         };
-        self.take_away(case, "access_files", end).await.map(drop)
+        self.take_away(case, "access_files", end).await?;
+        // Also those of which it was noted before that they are gone: whoever did may not have lived to delete them.
+        self.unheld(case).await?;
+        for end in ["json", "html"] {
+            self.exports.delete(&request.object(&org, end)).await?;
+        }
+        // Whoever began before the customer became a tombstone may still write what it was.
+        let is_over = |at: Timestamp| at.checked_add(COLLECTS).is_ok_and(|end| end <= now);
+        let is_written = sweep.customer.erased.as_ref().is_some_and(|erased| !is_over(erased.at));
+        sweep.waits |= request.status() == PrivacyStatus::Running && is_written;
+        Ok(())
     }
 
-    /// Why legal holds were on the customer, or on its invoices: they are released, and may name people.
+    /// Why legal holds were on the customer, or on its invoices: they are released, and may name people. And the customer's name and
+    /// email in why others are, as long as these are known.
     async fn hold_reasons(&self, case: &mut Case, sweep: &Sweep) -> Result<(), Stop> {
         let mut after = None;
         loop {
@@ -404,16 +549,19 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
                     HeldBy::Customer(customer) => customer == sweep.customer.id,
                     HeldBy::Invoice(invoice) => sweep.words.has(&invoice),
                 };
-                if is_about && self.store.open_hold_reason(&case.org, &hold, case.now).await? != ERASED {
-                    about.push(hold.id);
-                }
+                let reason = self.store.open_hold_reason(&case.org, &hold, case.now).await?;
+                let blank = match is_about {
+                    true => Some(ERASED.to_owned()).filter(|blank| *blank != reason),
+                    false => sweep.words.out_of(&reason),
+                };
+                about.extend(blank.map(|blank| (hold.id, blank)));
             }
             let org = case.org;
             let blank = async |book: &mut Book| {
-                learn(&self.store, &org, book, about.iter().map(LegalHold::key)).await?;
-                for id in &about {
+                learn(&self.store, &org, book, about.iter().map(|(id, _)| LegalHold::key(id))).await?;
+                for (id, blank) in &about {
                     if let Some(hold) = book.get::<LegalHold>(id).map_err(unread)?.cloned() {
-                        let reason = Private::Plain(ERASED.to_owned());
+                        let reason = Private::Plain(blank.clone());
                         book.put(LegalHold { reason, ..hold }).map_err(unread)?;
                     }
                 }
@@ -470,9 +618,43 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
 
     /// Events that were given up: their whole text stands in the queue. What waits to be worked off needs nobody to look for it: it lands
     /// on the tombstone, and nothing of it is kept.
-    async fn dead_letters(&self, case: &mut Case, sweep: &Sweep, queue: &Q) -> Result<(), Stop> {
+    pub(crate) async fn dead_letters(&self, case: &mut Case, sweep: &Sweep) -> Result<(), Stop> {
+        let mut left = 0_u64;
+        for queue in &self.letters {
+            let (mut looked, mut tried) = (self.letters_of(case, sweep, queue, usize::MAX).await?, 1);
+            // What somebody else holds meanwhile is seen when it was given back.
+            while !looked.is_all {
+                if tried == LOOKS {
+                    return Err(Stop::Later("somebody else looks through the dead letters".to_owned()));
+                }
+                tokio::time::sleep(SETTLES).await;
+                looked = self.letters_of(case, sweep, queue, usize::MAX).await?;
+                tried += 1;
+            }
+            left = left.saturating_add(looked.left);
+        }
+        self.note_left(case, LETTERS, left).await
+    }
+
+    /// The first dead letters, as long as the customer's words are known for certain: who dies soon after has seen these.
+    pub(crate) async fn first_letters(&self, case: &mut Case, sweep: &Sweep) -> Result<(), Stop> {
+        let mut left = 0_u64;
+        for queue in &self.letters {
+            left = left.saturating_add(self.letters_of(case, sweep, queue, FIRST).await?.left);
+        }
+        self.note_left(case, LETTERS, left).await
+    }
+
+    /// Looks through so many batches of a queue, and gives back what stays.
+    async fn letters_of(
+        &self,
+        case: &mut Case,
+        sweep: &Sweep,
+        queue: &Q,
+        most: usize,
+    ) -> Result<Looked, Stop> {
         let mut others = Vec::new();
-        let looked = self.look_through(case, sweep, queue, &mut others).await;
+        let looked = self.look_through(case, sweep, queue, most, &mut others).await;
         for receipt in others {
             // One that is not given back is there again when its time is over.
             let _ = queue.give_back(&receipt).await;
@@ -485,26 +667,39 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         case: &mut Case,
         sweep: &Sweep,
         queue: &Q,
+        most: usize,
         others: &mut Vec<String>,
-    ) -> Result<(), Stop> {
-        for _ in 0..LETTERS {
+    ) -> Result<Looked, Stop> {
+        let mut left = 0_u64;
+        for _ in 0..most {
             let held = queue.hold(Envelope::ATTRIBUTE, HOLD).await?;
             if held.is_empty() {
-                return Ok(());
+                return Ok(Looked { is_all: queue.held_by_all().await? <= others.len(), left });
             }
-            let is_about = |letter: &Held| {
+            let named = |letter: &Held| {
                 let read = letter.attribute.as_deref().map(|attribute| Delivery::of(attribute, &letter.body));
                 let read = read.and_then(Result::ok).filter(|read| read.envelope.org == case.org);
-                read.is_some_and(|read| sweep.words.are_in(&read.text))
+                read.map_or(Named::No, |read| sweep.words.are_in(&read.text))
             };
-            let (about, rest): (Vec<Held>, Vec<Held>) = held.into_iter().partition(is_about);
-            others.extend(rest.into_iter().map(|letter| letter.receipt));
+            let mut about = Vec::new();
+            for letter in held {
+                match named(&letter) {
+                    Named::No => others.push(letter.receipt),
+                    how => about.push((letter, how)),
+                }
+            }
             if about.is_empty() {
                 continue;
             }
-            let count = about.len();
-            let told = self.take_away(case, "dead_letters", async |_: &mut Book| Ok(Gone::of(count))).await;
-            for letter in about {
+            let is_kept = others_held(&self.unheld(case).await?.1)?;
+            let (stay, go): (Vec<_>, Vec<_>) =
+                about.into_iter().partition(|(_, how)| is_kept && *how == Named::ByWords);
+            left = left.saturating_add(Gone::of(stay.len()).count);
+            others.extend(stay.into_iter().map(|(letter, _)| letter.receipt));
+            let count = go.len();
+            let take = async |book: &mut Book| as_before(book, is_kept).map(|()| Gone::of(count));
+            let told = self.take_away(case, LETTERS, take).await;
+            for (letter, _) in go {
                 match &told {
                     Ok(_) => queue.delete(&letter.receipt).await?,
                     Err(_) => others.push(letter.receipt),
@@ -512,18 +707,30 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
             }
             told?;
         }
-        Err(Stop::Later("there are more dead letters than one attempt looks through".to_owned()))
+        Ok(Looked { is_all: false, left })
     }
 }
 
-/// Reads rows into a book.
-async fn learn<T: Tables, K: KeyService>(
-    store: &Store<T, K>,
-    org: &plixo_domain::id::OrgId,
-    book: &mut Book,
-    names: impl IntoIterator<Item = plixo_domain::ledger::RowKey>,
-) -> Result<(), Stop> {
-    let read = store.read(org, names.into_iter().collect()).await?;
-    read.into_iter().for_each(|(name, stored)| book.learn(name, stored));
-    Ok(())
+/// Stops where a hold on others was placed since it was looked, or the last one released.
+fn as_before(book: &Book, is_kept: bool) -> Result<(), Stop> {
+    if others_held(book)? == is_kept {
+        return Ok(());
+    }
+    Err(Stop::Later("a legal hold was placed or released meanwhile".to_owned()))
+}
+
+/// Whether the file of an export has nothing of a customer in it.
+fn is_without(customer: &Customer, export: &Export) -> bool {
+    let since = customer.erased.as_ref().and_then(|erased| erased.at.checked_add(BURIES).ok());
+    let is_younger = since.zip(export.run.as_ref()).is_some_and(|(since, run)| run.at > since);
+    is_younger
+        || match &export.scope {
+            Scope::Invoices(filter) => filter.customer_id.is_some_and(|id| id != customer.id),
+            // From where people acted is sealed in the events themselves, and opened in a sheet.
+            Scope::Audit(_) => {
+                let opens = |name: &String| matches!(name.as_str(), "ip" | "user_agent");
+                export.format == Format::Json || !export.columns.iter().any(opens)
+            }
+            Scope::Payments(_) | Scope::Customers(_) => false,
+        }
 }

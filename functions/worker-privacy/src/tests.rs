@@ -4,17 +4,20 @@ use jiff::{SignedDuration, Timestamp};
 use plixo_aws::sign::Sign as _;
 use plixo_domain::answer::{Answer, AnswerKey};
 use plixo_domain::audit::{Actor, ActorKind, AuditEvent, Object, Origin, Outcome};
-use plixo_domain::export::{Export, File, Format, NoFilter, Run, Scope, Why};
+use plixo_domain::export::{
+    AuditFilter, Export, File, Format, InvoiceFilter, NoFilter, PaymentFilter, Run, Scope, Why,
+};
 use plixo_domain::hold::{HeldBy, LegalHold, place, release};
 use plixo_domain::id::{EndpointId, HoldId, Ids, InvoiceId};
 use plixo_domain::ledger::{
-    Address, Book, Customer, CustomerRef, Invoice, InvoiceBody, InvoiceState, Kept, Line as InvoiceLine,
-    Link, Payer, PayerHash, PayerHistory, Payment, PaymentNews, PaymentPart, Personal, PortalLink, Private,
-    Residency, Stage, Stamp, Unread, Witness, tell_payment,
+    Address, Book, Closed, Customer, CustomerRef, Erased, Invoice, InvoiceBody, InvoiceState, Kept,
+    Line as InvoiceLine, Link, Payer, PayerHash, PayerHistory, Payment, PaymentNews, PaymentPart, Personal,
+    PortalLink, Private, Residency, Stage, Stamp, Unread, Witness, tell_payment,
 };
 use plixo_domain::money::Money;
 use plixo_domain::people::By;
 use plixo_domain::privacy::{Done, PrivacyStatus, Refused};
+use plixo_domain::retention::Class;
 use plixo_domain::webhook::{
     Encoding, Envelope, EventKey, EventStatus, ExternalRef, Fingerprint, Provider, WebhookEvent,
 };
@@ -247,6 +250,10 @@ impl World {
     }
 
     fn event(&mut self, name: &str, text: &str) -> WebhookEvent {
+        self.event_at(name, text, now())
+    }
+
+    fn event_at(&mut self, name: &str, text: &str, received_at: Timestamp) -> WebhookEvent {
         let provider_event_id = format!("evt_{name}").parse().unwrap();
         let event = WebhookEvent {
             id: self.ids.make(),
@@ -254,13 +261,13 @@ impl World {
             provider: Provider::Stripe,
             kind: "charge.succeeded".to_owned(),
             status: EventStatus::Applied,
-            received_at: now(),
+            received_at,
             applied_at: None,
             fingerprint: Fingerprint([7; 32]),
         };
         let mut book = Book::default();
         book.put_new(event.clone());
-        let (id, fingerprint, received_at) = (event.id, event.fingerprint, event.received_at);
+        let (id, fingerprint) = (event.id, event.fingerprint);
         let payload = Payload { id, event: &event.key, fingerprint, text, received_at };
         block_on(self.store().commit(&self.org, &book, Some(payload), &[], now())).unwrap();
         event
@@ -356,6 +363,17 @@ impl World {
             book.learn(name, stored);
         }
         book.get::<R>(name).unwrap().cloned()
+    }
+
+    /// Changes one row.
+    fn change<R: Kept + Clone>(&self, name: &R::Name, change: impl Fn(R) -> R) {
+        let mut book = Book::default();
+        for (name, stored) in block_on(self.store().read(&self.org, vec![R::key(name)])).unwrap() {
+            book.learn(name, stored);
+        }
+        let row = book.get::<R>(name).unwrap().unwrap().clone();
+        book.put(change(row)).unwrap();
+        block_on(self.store().commit(&self.org, &book, None, &[], now())).unwrap();
     }
 
     fn asked(&self) -> PrivacyRequest {
@@ -474,7 +492,7 @@ fn nothing_of_an_erased_customer_can_be_read_and_nobody_else_loses_anything() {
     let export = world.export(Some(file), None);
     let mut access =
         PrivacyRequest::new(world.ids.make(), PrivacyKind::Access, world.customer, world.by, now());
-    access.done = Some(Done { at: now(), certificate: None, files_until: Some(later(60 * 24)) });
+    access.done = Some(Done { at: now(), certificate: None, files_until: Some(later(60 * 24)), gone: false });
     world.put(access.clone());
     for end in ["json", "html"] {
         world.file(&access.object(&world.org, end));
@@ -492,7 +510,8 @@ fn nothing_of_an_erased_customer_can_be_read_and_nobody_else_loses_anything() {
     assert!(letters.len() == 2 && letters.iter().all(|(_, is_held)| !is_held), "{letters:?}");
 
     assert_eq!(world.row::<Export>(&export.id).unwrap().failed, Some(Why::Erased));
-    assert_eq!(world.row::<PrivacyRequest>(&access.id).unwrap().done.unwrap().files_until, Some(now()));
+    let done = world.row::<PrivacyRequest>(&access.id).unwrap().done.unwrap();
+    assert_eq!((done.files_until, done.gone), (Some(now()), true));
     let customer = world.row::<Customer>(&world.customer).unwrap();
     assert!(customer.key.is_none() && customer.email_hashes == [None, None] && customer.links.len() == 1);
     assert_eq!(customer.erased.unwrap().authority, Authority::Request(world.request, world.by.member));
@@ -552,7 +571,7 @@ fn why_it_was_held_or_refused_goes_as_well() {
     let refusal = block_on(world.store().open_refusal(&world.org, &refused, now())).unwrap();
     assert_eq!(refusal.as_deref(), Some("[erased]"));
     let certificate = world.certificate();
-    for said in ["1 reason of a released legal hold", "1 reason of a refused request"] {
+    for said in ["1 reason of a legal hold", "1 reason of a refused request"] {
         assert!(certificate.erased.iter().any(|what| what.starts_with(said)), "{said}: {certificate}");
     }
 }
@@ -730,11 +749,95 @@ fn who_is_not_due_is_not_forgotten() {
     assert_eq!(world.take(task, later(60 * 24 * 729)).1, "nothing_to_do");
     assert_eq!(world.take(task, later(60 * 24 * 731)).1, "erased");
     let erased = world.row::<Customer>(&alone).unwrap().erased.unwrap();
-    assert_eq!(erased.authority, Authority::Retention);
+    assert_eq!((erased.authority, erased.finished), (Authority::Retention, true));
     assert!(!world.readable().contains("alone"));
-    assert_eq!(world.take(task, later(60 * 24 * 731)).1, "erased", "an attempt that was not heard");
     let names = world.checkpoints.dump().into_keys().collect::<Vec<_>>();
-    assert_eq!(names, [format!("{}/erasures/{alone}", world.org)]);
+    assert_eq!(names, [format!("{}/erasures/{alone}-retention", world.org)]);
+    // It is sent every hour until somebody is at it: of what is done, nobody does anything more than look.
+    let (calls, before) = (world.faults.calls(), world.tables.dump());
+    assert_eq!(world.take(task, later(60 * 24 * 731)).1, "nothing_to_do");
+    assert_eq!((world.faults.calls() - calls, world.tables.dump()), (1, before));
+    // An attempt that did not come to its end is gone on with.
+    world.change::<Customer>(&alone, |it| {
+        let erased = it.erased.clone().map(|erased| Erased { finished: false, ..erased });
+        Customer { erased, ..it }
+    });
+    assert_eq!(world.take(task, later(60 * 24 * 731)).1, "erased");
+}
+
+/// Does something after so many calls of an attempt to forget somebody whose time is over. Whether they were there then and in the
+/// end, and how the attempt ended; `None` where it had ended before.
+fn interrupted(calls: usize, by: impl FnOnce(&mut World, CustomerId)) -> Option<(bool, bool, &'static str)> {
+    let mut world = World::new();
+    let alone: CustomerId = world.ids.make();
+    world.put(Customer::new(alone, Personal::default()));
+    let (worker, task) = (world.worker(), PrivacyTask::new(world.org, PrivacyTaskOf::Forget(alone)));
+    let message = json!({"messageId": "m1", "body": serde_json::to_string(&task).unwrap()});
+    let message: Message = serde_json::from_value(message).unwrap();
+    let work = worker.take(&message, Line { timestamp: later(60 * 24 * 731), ..Line::default() });
+    let mut work = std::pin::pin!(work);
+    let (runtime, begun, faults) = (runtime(), world.faults.calls(), world.faults.clone());
+    let is_over = runtime.block_on(std::future::poll_fn(|cx| {
+        if faults.calls() - begun >= calls {
+            return std::task::Poll::Ready(false);
+        }
+        work.as_mut().poll(cx).map(|_| true)
+    }));
+    if is_over {
+        return None;
+    }
+    let is_there = |world: &World| world.row::<Customer>(&alone).unwrap().erased.is_none();
+    let was_there = is_there(&world);
+    by(&mut world, alone);
+    let (done, line) = runtime.block_on(work);
+    done.unwrap();
+    Some((was_there, is_there(&world), line.outcome))
+}
+
+#[test]
+fn a_policy_that_counts_when_the_customer_is_to_become_a_tombstone_keeps_it() {
+    let mut seen = [false; 2];
+    for calls in 0.. {
+        let longer = |world: &mut World, _| {
+            world.change::<Organisation>(&(), |mut of| {
+                of.settings.retention = of.settings.retention.with(Class::CustomerPersonalData, 800).unwrap();
+                of
+            });
+        };
+        let Some((was_there, is_there, outcome)) = interrupted(calls, longer) else { break };
+        assert_eq!(is_there, was_there, "{calls}: {outcome}");
+        assert_eq!(outcome, if is_there { "nothing_to_do" } else { "erased" }, "{calls}");
+        seen[usize::from(is_there)] = true;
+    }
+    assert_eq!(seen, [true; 2]);
+}
+
+#[test]
+fn a_hold_on_who_was_due_is_no_failure() {
+    let mut outcomes = BTreeSet::new();
+    for calls in 0.. {
+        let hold = |world: &mut World, alone| drop(world.hold(HeldBy::Customer(alone)));
+        let Some((_, _, outcome)) = interrupted(calls, hold) else { break };
+        outcomes.insert(outcome);
+    }
+    assert_eq!(outcomes, ["erased", "held", "nothing_to_do"].into());
+}
+
+#[test]
+fn what_retention_decided_is_done_again_only_of_who_is_due_in_what_was_restored() {
+    let mut world = World::new();
+    let alone: CustomerId = world.ids.make();
+    world.put(Customer::new(alone, Personal::default()));
+    let (v, org, authority) = (Erasure::VERSION, world.org, Authority::Retention);
+    let entry = Erasure { v, org, customer: Some(alone), authority, at: now() };
+    let replay = |days: i64| {
+        let line = Line { timestamp: later(60 * 24 * days), ..Line::default() };
+        block_on(world.worker().replay(&entry, &line)).unwrap()
+    };
+    assert_eq!(replay(700), Replayed::NotDue);
+    assert!(world.row::<Customer>(&alone).unwrap().erased.is_none() && world.checkpoints.dump().is_empty());
+    assert_eq!(replay(731), Replayed::Erased(1));
+    assert_eq!(replay(700), Replayed::Nothing, "it is a tombstone");
 }
 
 #[test]
@@ -754,10 +857,20 @@ fn after_a_restore_it_is_done_again() {
     assert_eq!(block_on(restored.worker().replay(&entry, &line)).unwrap(), Replayed::Nothing);
     let nobody = Erasure { customer: Some(world.ids.make()), ..entry.clone() };
     assert_eq!(block_on(restored.worker().replay(&nobody, &line)).unwrap(), Replayed::Unknown);
-    // The organisation's own key.
-    let whole = Erasure { customer: None, ..entry };
-    assert_eq!(block_on(restored.worker().replay(&whole, &line)).unwrap(), Replayed::Erased(1));
-    assert_eq!(block_on(restored.worker().replay(&whole, &line)).unwrap(), Replayed::Nothing);
+    // The organisation's own key: if it is closed there, its time of grace is over, and nothing is held.
+    let whole = Erasure { customer: None, authority: Authority::Closing, ..entry };
+    let replay = |restored: &World| block_on(restored.worker().replay(&whole, &line)).unwrap();
+    assert_eq!(replay(&restored), Replayed::NotDue);
+    let by = world.by.member;
+    for (days, result) in [(-29, Replayed::NotDue), (-31, Replayed::Held)] {
+        let at = later(60 * 24 * days);
+        restored.change::<Organisation>(&(), |of| Organisation { closed: Some(Closed { by, at }), ..of });
+        let mut held = World { ids: world.ids.clone(), ..restored.fork() };
+        held.hold(HeldBy::Customer(held.other));
+        assert_eq!(replay(&held), result, "{days}");
+    }
+    assert_eq!(replay(&restored), Replayed::Erased(1));
+    assert_eq!(replay(&restored), Replayed::Nothing);
     let customer = restored.row::<Customer>(&restored.other).unwrap();
     assert!(block_on(restored.store().open_personal(&restored.org, &customer, now())).is_err());
 }
@@ -858,6 +971,301 @@ fn whatever_fails_or_dies_what_is_held_is_collected_once() {
             assert_eq!(world.audited("privacy_request.collect").len(), 1, "{n} {fault:?}");
         }
     }
+}
+
+impl World {
+    /// An access request with its files.
+    fn collected_at(&mut self, at: Timestamp, until: Timestamp) -> PrivacyRequest {
+        let mut access = self.access();
+        let done = Done { at, certificate: None, files_until: Some(until), gone: false };
+        self.change::<PrivacyRequest>(&access.id, |it| PrivacyRequest {
+            begun: Some(at),
+            done: Some(done.clone()),
+            ..it
+        });
+        access.done = Some(done);
+        for end in ["json", "html"] {
+            self.file(&access.object(&self.org, end));
+        }
+        access
+    }
+
+    /// The text of a payload that the customer is named in by words alone, or for certain.
+    fn told(&mut self, name: &str, value: &serde_json::Value) -> WebhookEvent {
+        self.event(name, &json!({"of": value}).to_string())
+    }
+
+    fn text(&self, event: &WebhookEvent) -> Option<String> {
+        let payload = self.store();
+        block_on(payload.payload(&self.org, event.id, &event.key, event.fingerprint, now())).unwrap()
+    }
+
+    /// DynamoDB takes an event away, and leaves its payload.
+    fn forget_event(&self, event: &WebhookEvent) {
+        let key = plixo_store::keys::row(&self.org, &WebhookEvent::key(&event.key));
+        assert!(self.tables.dump().contains_key(&key));
+        self.tables.take(&key);
+    }
+
+    /// A payment that belongs to nobody.
+    fn guest(&mut self, name: &str, payer: Payer) {
+        let (witness, stage, since) = (Witness::Intent, Stage::Received, now().as_second());
+        let parts =
+            vec![PaymentPart::Money { witness, stage, amount: 100, since }, PaymentPart::Payer(payer)];
+        let stamp = Stamp { at: since, event: "evt_1".to_owned() };
+        let (reference, currency) = (stripe(name), "EUR".parse().unwrap());
+        self.tell(&PaymentNews { reference, stamp, currency, parts, customer: None });
+    }
+
+    fn payer(&self, name: &str) -> Payer {
+        let payment = self.row::<Payment>(&stripe(name)).unwrap();
+        block_on(self.store().open_payer(&self.org, &payment, now())).unwrap()
+    }
+}
+
+#[test]
+fn the_files_of_each_access_request_go_however_old_they_are() {
+    let mut world = World::new();
+    let over = world.collected_at(later(-60 * 24 * 10), later(-60 * 24 * 3));
+    let kept = world.collected_at(later(-60), later(60 * 24));
+    let other = world.ids.make();
+    let other = PrivacyRequest::new(other, PrivacyKind::Access, world.other, world.by, now());
+    let done = Some(Done { at: now(), certificate: None, files_until: Some(later(60)), gone: false });
+    world.put(PrivacyRequest { done, ..other.clone() });
+    block_on(world.exports.put(&other.object(&world.org, "json"), "", b"somebody".to_vec())).unwrap();
+    assert_eq!(world.erase(now()).1, "erased");
+    let files: Vec<_> = world.exports.dump().into_keys().collect();
+    assert_eq!(files, [other.object(&world.org, "json")]);
+    for access in [over, kept] {
+        assert!(world.row::<PrivacyRequest>(&access.id).unwrap().done.unwrap().gone);
+    }
+    assert_eq!(world.counts()["access_files"], 2);
+    let calls = world.faults.calls();
+    assert_eq!(world.erase(later(1)).1, "nothing_to_do");
+    assert_eq!(world.faults.calls() - calls, 1);
+}
+
+#[test]
+fn an_access_that_is_being_collected_is_waited_for() {
+    let mut world = World::new();
+    let access = world.access();
+    world.change::<PrivacyRequest>(&access.id, |it| PrivacyRequest { begun: Some(now()), ..it });
+    let (done, outcome) = world.erase(now());
+    assert!(done.is_err() && outcome == "goes_on", "{outcome}");
+    // Who collected ends, and dies before it sees that the customer is gone.
+    for end in ["json", "html"] {
+        world.file(&access.object(&world.org, end));
+    }
+    assert_eq!(world.erase(later(30)).1, "erased");
+    world.everything_is_gone("collected late");
+}
+
+#[test]
+fn somebody_of_the_same_name_is_told_nothing_of_anybody_else() {
+    let mut world = World::new();
+    let name =
+        json!({"name": "Ada canary", "line1": "canary Street 7", "phone": "+49 30 canary", "plan": "theirs"});
+    world.told("namesake", &name);
+    world.told("own", &json!({"email": "ada.CANARY@example.com", "plan": "own"}));
+    let access = world.access();
+    assert_eq!(world.take(PrivacyTaskOf::Request(access.id), now()).1, "collected");
+    let (json, html) = world.collected(&access);
+    assert_eq!(json["webhook_events"].as_array().unwrap().len(), 2);
+    assert!(!json.to_string().contains("theirs") && !html.contains("theirs"));
+    assert!(json.to_string().contains(r#"\"plan\":\"own\""#), "{json}");
+}
+
+#[test]
+fn what_is_due_is_told_to_nobody() {
+    let mut world = World::new();
+    let id = world.customer.to_string();
+    let young = world.event_at("young", &json!({"of": id, "age": 29}).to_string(), later(-60 * 24 * 29));
+    world.event_at("due", &json!({"of": id, "age": 30}).to_string(), later(-60 * 24 * 30));
+    world.event_at("old", &json!({"of": id, "age": 40}).to_string(), later(-60 * 24 * 40));
+    let told = |world: &mut World| {
+        let access = world.access();
+        assert_eq!(world.take(PrivacyTaskOf::Request(access.id), now()).1, "collected");
+        let (json, _) = world.collected(&access);
+        let texts = json["webhook_events"].as_array().unwrap().iter();
+        let ages = texts.filter_map(|it| {
+            serde_json::from_str::<serde_json::Value>(it["text"].as_str()?).ok()?["age"].as_u64()
+        });
+        ages.collect::<BTreeSet<_>>()
+    };
+    assert!(world.text(&young).is_some());
+    assert_eq!(told(&mut world), [29].into());
+    // What is kept for longer is found without its event, and told of once.
+    world.change::<Organisation>(&(), |mut of| {
+        of.settings.retention = of.settings.retention.with(Class::WebhookPayload, 60).unwrap();
+        of
+    });
+    assert_eq!(told(&mut world), [29, 30, 40].into());
+}
+
+#[test]
+fn a_text_whose_event_is_remembered_no_more_goes_as_well() {
+    let mut world = World::new();
+    let long_ago = later(-60 * 24 * 100);
+    let named = json!({"of": "ada.canary@example.com"}).to_string();
+    let old = world.event_at("old", &named, long_ago);
+    let others = world.event_at("others", r#"{"of":"somebody else"}"#, long_ago);
+    let unreadable = world.event_at("unreadable", &named, long_ago);
+    // One that was stored before ids were noted with it.
+    let key = plixo_store::keys::payload(&world.org, &unreadable.key, unreadable.fingerprint, 0);
+    let mut item = world.tables.dump().remove(&key).unwrap();
+    item.insert("row".to_owned(), plixo_store::AttributeValue::S(r#"{"pieces":1}"#.to_owned()));
+    world.tables.place(key, item);
+    assert!(world.text(&unreadable).is_some());
+    for event in [&old, &others, &unreadable] {
+        world.forget_event(event);
+    }
+    let hold = world.hold(HeldBy::Customer(world.other));
+    let with_hold = world.fork();
+    assert_eq!(with_hold.erase(now()).1, "erased");
+    let texts = [&old, &others, &unreadable].map(|event| with_hold.text(event).is_some());
+    assert_eq!(texts, [false, true, true], "of what opens for nobody, nobody can tell whose it is");
+    world.free(&hold);
+    assert_eq!(world.erase(now()).1, "erased");
+    let texts = [&old, &others, &unreadable].map(|event| world.text(event).is_some());
+    assert_eq!(texts, [false, true, false]);
+    assert_eq!(world.counts()["webhook_payloads"], 3);
+}
+
+#[test]
+fn who_paid_goes_though_the_payment_is_nobodys() {
+    let mut world = World::new();
+    let payer = |name: &str, email: Option<&str>| Payer {
+        name: Some(name.to_owned()),
+        email: email.map(str::to_owned),
+        remittance: Some(format!("thanks, {name}")),
+    };
+    world.guest("pi_email", payer("A. C.", Some("Ada.Canary@example.com")));
+    world.guest("pi_name", payer(" ada CANARY", None));
+    world.guest("pi_like", payer("Ada canary-bird", Some("bird@example.com")));
+    let hold = world.hold(HeldBy::Customer(world.other));
+    let with_hold = world.fork();
+    assert_eq!(with_hold.erase(now()).1, "erased");
+    let who = |world: &World| ["pi_email", "pi_name", "pi_like"].map(|name| world.payer(name).name.is_some());
+    assert_eq!(who(&with_hold), [false, true, true], "somebody who is held may have that name");
+    assert!(with_hold.certificate().kept.iter().any(|it| it.starts_with("1 payment with who paid")));
+    world.free(&hold);
+    assert_eq!(world.erase(now()).1, "erased");
+    assert_eq!(who(&world), [false, false, true]);
+    assert_eq!((world.payer("pi_name"), world.counts()["payments"]), (Payer::default(), 4));
+}
+
+#[test]
+fn what_may_be_evidence_of_somebody_else_stays_while_a_hold_is_on_them() {
+    let mut world = World::new();
+    let file = Some(File { at: now(), rows: 1, bytes: 6, days: 7 });
+    let export = world.export(file, None);
+    let words = world.told("words", &json!("for Ada Canary, of all people"));
+    let email = world.told("email", &json!("ada.canary@example.com"));
+    let other = world.told("other", &json!("Canaryland"));
+    let hold = world.hold(HeldBy::Customer(world.other));
+    world.change::<LegalHold>(&hold, |it| LegalHold {
+        reason: Private::Plain("Somebody v. ADA CANARY and others".to_owned()),
+        ..it
+    });
+    assert_eq!(world.erase(now()).1, "erased");
+    let is_there = [&words, &email, &other].map(|event| world.text(event).is_some());
+    assert_eq!(is_there, [true, false, true]);
+    // Nobody is given the file any more, and it is there.
+    assert_eq!(world.row::<Export>(&export.id).unwrap().failed, Some(Why::Erased));
+    assert!(world.exports.dump().contains_key(&export.object(&world.org)));
+    let letters = world.letters.dump();
+    assert!(letters.iter().any(|(body, _)| body.contains("ada canary")), "{letters:?}");
+    let reason = world.row::<LegalHold>(&hold).unwrap();
+    let reason = block_on(world.store().open_hold_reason(&world.org, &reason, now())).unwrap();
+    assert_eq!(reason, "Somebody v. [erased] and others");
+    let certificate = world.certificate();
+    for said in [
+        "1 text of a webhook event, because",
+        "1 file of an export, of which nobody",
+        "1 event that was given up",
+    ] {
+        assert!(certificate.kept.iter().any(|what| what.starts_with(said)), "{said}: {certificate}");
+    }
+    for said in ["1 reason of a legal hold", "2 texts of webhook events", "0 files of exports"] {
+        assert!(certificate.erased.iter().any(|what| what.starts_with(said)), "{said}: {certificate}");
+    }
+    let denied = world.audited("customer.erase");
+    let denied =
+        denied.iter().filter(|event| event.outcome == Outcome::Denied).map(|it| it.fields[0].as_str());
+    assert_eq!(denied.collect::<BTreeSet<_>>(), ["dead_letters", "webhook_payloads"].into());
+}
+
+#[test]
+fn exports_without_the_customer_stay() {
+    let mut world = World::new();
+    let file = Some(File { at: now(), rows: 1, bytes: 6, days: 7 });
+    let of = |id| Scope::Invoices(InvoiceFilter { customer_id: id, ..InvoiceFilter::default() });
+    let audit = || Scope::Audit(AuditFilter::default());
+    let (customer, other) = (world.customer, world.other);
+    let exports = [
+        (of(None), Format::Csv, "memo", false),
+        (of(Some(customer)), Format::Csv, "memo", false),
+        (of(Some(other)), Format::Csv, "memo", true),
+        (Scope::Payments(PaymentFilter::default()), Format::Json, "payer_name", false),
+        (audit(), Format::Json, "ip", true),
+        (audit(), Format::Csv, "action", true),
+        // In a sheet stands from where the customer's people came.
+        (audit(), Format::Csv, "ip", false),
+    ];
+    let exports = exports.map(|(scope, format, column, stays)| {
+        let export = world.export(file, Some(Run { at: later(-5), attempt: "m1#1".to_owned() }));
+        let columns = vec![column.to_owned()];
+        world.change::<Export>(&export.id, |it| Export {
+            scope: scope.clone(),
+            format,
+            columns: columns.clone(),
+            ..it
+        });
+        (export, stays)
+    });
+    let (_, outcome) = world.erase(now());
+    assert_eq!(outcome, "erased");
+    let is_there = |world: &World, export: &Export| {
+        let is_failed = world.row::<Export>(&export.id).unwrap().failed == Some(Why::Erased);
+        assert_ne!(
+            is_failed,
+            world.exports.dump().contains_key(&export.object(&world.org)),
+            "{:?}",
+            export.scope
+        );
+        !is_failed
+    };
+    for (export, stays) in &exports {
+        assert_eq!(is_there(&world, export), *stays, "{:?}", world.row::<Export>(&export.id));
+    }
+    // One of before is found by a later attempt as well, and one that was written since is left alone.
+    world.change::<PrivacyRequest>(&world.request, |it| PrivacyRequest { done: None, ..it });
+    let [before, since] = [4, 6]
+        .map(|minutes| world.export(file, Some(Run { at: later(minutes), attempt: "m2#1".to_owned() })));
+    assert_eq!(world.erase(later(30)).1, "erased");
+    assert_eq!([&before, &since].map(|export| is_there(&world, export)), [false, true]);
+}
+
+#[test]
+fn the_key_goes_before_anybody_looks_through_what_is_everybodys() {
+    let world = World::new();
+    let theirs = world.envelope(Ids::new(now(), [9; 10]).make());
+    for n in 0..2_500 {
+        world.letters.put(&json!({"n": n}).to_string(), &theirs);
+    }
+    let (done, outcome) = world.erase(now());
+    assert_eq!(outcome, "erased", "{done:?}");
+    world.everything_is_gone("many letters");
+
+    // Somebody else holds a letter, and does not give it back.
+    let world = World::new();
+    assert_eq!(block_on(world.letters.hold("plixo", Duration::from_secs(1))).unwrap().len(), 2);
+    let (done, outcome) = world.erase(now());
+    assert!(done.is_err() && outcome == "goes_on", "{outcome}");
+    let customer = world.row::<Customer>(&world.customer).unwrap();
+    assert!(customer.erased.is_some() && customer.key.is_none() && world.asked().done.is_none());
+    world.letters.let_go();
+    assert_eq!(world.erase(later(30)).1, "erased");
 }
 
 #[test]

@@ -58,6 +58,12 @@ pub trait LookThrough: Send + Sync {
     /// # Errors
     /// [`AwsError`]: they have it when its time is over.
     fn give_back(&self, receipt: &str) -> impl Future<Output = Result<(), AwsError>> + Send;
+
+    /// How many messages are held, by whomever, as far as the queue knows by now.
+    ///
+    /// # Errors
+    /// [`AwsError`].
+    fn held_by_all(&self) -> impl Future<Output = Result<usize, AwsError>> + Send;
 }
 
 /// A queue that is sent to, or looked through.
@@ -136,5 +142,17 @@ impl LookThrough for Queue {
     async fn give_back(&self, receipt: &str) -> Result<(), AwsError> {
         let asked = self.client.change_message_visibility().queue_url(&self.url).receipt_handle(receipt);
         asked.visibility_timeout(0).send().await.map(drop).map_err(|error| from_sdk(SERVICE, error))
+    }
+
+    async fn held_by_all(&self) -> Result<usize, AwsError> {
+        let name = QueueAttributeName::ApproximateNumberOfMessagesNotVisible;
+        let asked = self.client.get_queue_attributes().queue_url(&self.url).attribute_names(name.clone());
+        let mut answer = asked.send().await.map_err(|error| from_sdk(SERVICE, error))?;
+        let count = answer.attributes.as_mut().and_then(|them| them.remove(&name));
+        let count = count.and_then(|count| count.parse().ok());
+        count.ok_or_else(|| AwsError::Refused {
+            service: SERVICE,
+            cause: "a queue that does not say how many of its messages are held".to_owned(),
+        })
     }
 }

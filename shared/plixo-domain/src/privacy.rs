@@ -90,6 +90,17 @@ pub struct Done {
     /// Of an access: until when its files are kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files_until: Option<Timestamp>,
+    /// Whether its files are gone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gone: bool,
+}
+
+impl Done {
+    /// Whether there are files still.
+    #[must_use]
+    pub fn has_files(&self) -> bool {
+        self.files_until.is_some() && !self.gone
+    }
 }
 
 /// That a request is refused.
@@ -162,10 +173,11 @@ impl PrivacyRequest {
         }
     }
 
-    /// Whether it is to be done soon, or is late, on that day.
+    /// Whether it is to be done soon, or is late, on that day. One that a legal hold keeps is nobody's to do for now.
     #[must_use]
     pub fn is_pressing(&self, today: Date) -> bool {
-        self.status().is_open() && self.due_on.saturating_sub(WARNING_DAYS.days()) <= today
+        let is_to_do = matches!(self.status(), PrivacyStatus::Open | PrivacyStatus::Running);
+        is_to_do && self.due_on.saturating_sub(WARNING_DAYS.days()) <= today
     }
 
     /// The key of one of an access request's files in the bucket of exports: `json` or `html`.
@@ -230,11 +242,13 @@ impl Erasure {
     /// The version of the entries that this code writes, and reads.
     pub const VERSION: u8 = 1;
 
-    /// The name of its object, under which there is one for good.
+    /// The name of its object, under which there is one for good. What retention decided has a name of its own: it may be thought
+    /// better of, and what somebody requests afterwards is not.
     #[must_use]
     pub fn object(&self) -> String {
         let of = self.customer.map_or_else(|| "organisation".to_owned(), |customer| customer.to_string());
-        format!("{}{of}", Self::prefix(&self.org))
+        let end = if self.authority == Authority::Retention { "-retention" } else { "" };
+        format!("{}{of}{end}", Self::prefix(&self.org))
     }
 
     /// What the names of an organisation's entries begin with.
@@ -306,9 +320,11 @@ mod tests {
         let day = |day: &str| day.parse::<Date>().unwrap();
         assert!(!open.is_pressing(day("2026-11-23")) && open.is_pressing(day("2026-11-24")));
         assert!(open.is_pressing(day("2027-05-01")));
-        let done = Done { at: Timestamp::UNIX_EPOCH, certificate: None, files_until: None };
-        let done = PrivacyRequest { done: Some(done), ..open };
+        let done = Done { at: Timestamp::UNIX_EPOCH, certificate: None, files_until: None, gone: false };
+        let done = PrivacyRequest { done: Some(done), ..open.clone() };
         assert!(!done.is_pressing(day("2026-12-01")));
+        let held = PrivacyRequest { held: Some(Timestamp::UNIX_EPOCH), ..open };
+        assert!(!held.is_pressing(day("2026-12-01")), "nobody may do it");
     }
 
     #[test]
@@ -337,7 +353,8 @@ mod tests {
         let entry = |customer, authority| Erasure { v: 1, org, customer, authority, at: requested_at };
         let one = entry(Some(customer), Authority::Request(id, requested_by.member));
         assert_eq!(one.object(), format!("{org}/erasures/{customer}"));
-        assert_eq!(entry(Some(customer), Authority::Retention).object(), one.object());
+        let due = entry(Some(customer), Authority::Retention);
+        assert_eq!(due.object(), format!("{org}/erasures/{customer}-retention"));
         assert_eq!(entry(None, Authority::Closing).object(), format!("{org}/erasures/organisation"));
         let text = serde_json::to_string(&one).unwrap();
         assert_eq!(serde_json::from_str::<Erasure>(&text).unwrap(), one);

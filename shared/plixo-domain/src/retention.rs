@@ -25,7 +25,7 @@ pub enum Class {
     PortalLink,
     /// Emails, from when they were sent.
     Notice,
-    /// The files of exports, from when they were there.
+    /// The files of exports and of access requests, from when they were there.
     ExportFile,
     /// Customers' personal data, from the last activity.
     CustomerPersonalData,
@@ -182,6 +182,10 @@ pub fn kept_since(row: &Row) -> Option<(Class, Timestamp)> {
         Row::Export(export) if export.gone => None,
         Row::Export(export) => export.file.as_ref().map(|file| (Class::ExportFile, file.at)),
         Row::Invoice(invoice) => (!invoice.is_owed()).then(|| (Class::Invoice, invoice.active_at())),
+        Row::PrivacyRequest(request) => {
+            let done = request.done.as_ref().filter(|done| done.has_files());
+            done.map(|done| (Class::ExportFile, done.at))
+        }
         Row::Payment(payment) => {
             let is_over = payment.unapplied().is_none_or(|left| left.amount == 0);
             is_over.then(|| (Class::Payment, payment.active_at()))

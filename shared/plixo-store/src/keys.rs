@@ -359,6 +359,7 @@ fn row_name(org: &OrgId, row: &Row) -> String {
         Row::PortalLink(it) => it.id.to_string(),
         Row::Customer(it) => it.id.to_string(),
         Row::Export(it) => it.id.to_string(),
+        Row::PrivacyRequest(it) => it.id.to_string(),
         Row::Invoice(it) => it.id.to_string(),
         Row::Payment(it) => it.id.to_string(),
         _ => org.to_string(),
@@ -392,6 +393,12 @@ pub(crate) fn payload_places(
     places.into_iter().map(|(name, value)| (name.to_owned(), AttributeValue::S(value)))
 }
 
+/// The key of the `n`th piece of the payload that begins with that one.
+pub(crate) fn piece(first: &Key, n: usize) -> Key {
+    let of = first.sk.rsplit_once('#').map_or(first.sk.as_str(), |(of, _)| of);
+    Key { sk: format!("{of}#{n:02}"), ..first.clone() }
+}
+
 /// Whether a piece of a payload is its first.
 pub(crate) fn is_first(key: &Key) -> bool {
     key.sk.ends_with("#00")
@@ -404,6 +411,7 @@ pub(crate) fn kept_row(key: &Key) -> Option<RowKey> {
         "portal-link" => RowKey::PortalLink(name.parse().ok()?),
         "customer" => RowKey::Customer(name.parse().ok()?),
         "export" => RowKey::Export(name.parse().ok()?),
+        "privacy-request" => RowKey::PrivacyRequest(name.parse().ok()?),
         "invoice" | "payment" => countable(&key.pk, &key.sk)?.1.row(),
         _ => return None,
     })

@@ -18,7 +18,7 @@ pub use items::{Entropy, to_audit_event};
 pub use keys::List;
 pub use pause::pause;
 pub use retention::{Due, DueCount, DuePage};
-pub use store::{Listed, Page, Payload, Store, StoredRow};
+pub use store::{Listed, OldPayload, Page, Payload, Store, StoredRow};
 pub use tables::{Act, Guard, Index, Item, Key, LEDGER_ATTRIBUTES, Range, Table, Tables, Write, WriteError};
 
 /// What an attribute of an [`Item`] holds.

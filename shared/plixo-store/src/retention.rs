@@ -11,8 +11,9 @@ use jiff::civil::Date;
 use plixo_domain::audit::AuditEvent;
 use plixo_domain::export::Export;
 use plixo_domain::hold::Holds;
-use plixo_domain::id::{InvoiceId, OrgId};
+use plixo_domain::id::{CustomerId, InvoiceId, OrgId};
 use plixo_domain::ledger::{Book, Customer, CustomerRef, Invoice, Kept, Organisation, Payment, Row, RowKey};
+use plixo_domain::privacy::{Done, PrivacyRequest};
 use plixo_domain::retention::Class;
 use plixo_domain::webhook::{ExternalRef, WebhookEvent};
 use plixo_envelope::KeyService;
@@ -118,6 +119,27 @@ impl<T: Tables, K: KeyService> Store<T, K> {
     ) -> Result<(), CommitError> {
         let gone = |key| Write { key, act: Act::Delete, guard: Guard::Anything };
         self.commit_with(org, book, None, items.into_iter().map(gone).collect(), audit, now).await
+    }
+
+    /// The payloads that came after the one time and not after the other, by their first pieces and as far as lists know by now: up
+    /// to `limit` pieces are looked at, after a place. Also those whose events are remembered no more.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn payloads_between(
+        &self,
+        org: &OrgId,
+        (from, to): (Timestamp, Timestamp),
+        after: Option<String>,
+        limit: usize,
+    ) -> Result<(Vec<Key>, Option<String>), StoreError> {
+        let after = after.unwrap_or_else(|| format!("{}~", keys::since_sort(from)));
+        let page = self.kept_before(org, Class::WebhookPayload, to, Some(after), limit).await?;
+        let first = |due| match due {
+            Due::Piece(key) if keys::is_first(&key) => Some(key),
+            _ => None,
+        };
+        Ok((page.due.into_iter().filter_map(first).collect(), page.next))
     }
 
     /// [`Store::delete`] of pieces of payloads, if all of them are there: so nobody counts them twice.
@@ -397,7 +419,7 @@ impl<T: Tables, K: KeyService> Store<T, K> {
         }
     }
 
-    /// What was read, where what is due is as if it was not there, and an export has no file any more. See [`Store::due`].
+    /// What was read, where what is due is as if it was not there, and an export or an access request has no files any more. See [`Store::due`].
     ///
     /// # Errors
     /// [`StoreError`].
@@ -492,7 +514,7 @@ impl<T: Tables, K: KeyService> Store<T, K> {
         Ok(all)
     }
 
-    /// Those of these rows that are not due, and exports that are without their file: see [`Store::due`].
+    /// Those of these rows that are not due, and exports and access requests that are without their files: see [`Store::due`].
     ///
     /// # Errors
     /// [`StoreError`].
@@ -509,10 +531,14 @@ impl<T: Tables, K: KeyService> Store<T, K> {
     }
 }
 
-/// What is left of something that is due: of an export that there was one.
+/// What is left of something that is due: of an export or of an access request, that there was one.
 fn without_file((row, version): (Row, u64)) -> Option<(Row, u64)> {
     match row {
         Row::Export(export) => Some((Row::Export(Export { gone: true, ..export }), version)),
+        Row::PrivacyRequest(request) => {
+            let done = request.done.clone().map(|done| Done { gone: true, ..done });
+            Some((Row::PrivacyRequest(PrivacyRequest { done, ..request }), version))
+        }
         _ => None,
     }
 }

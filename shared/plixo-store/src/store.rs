@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures::future::try_join_all;
-use jiff::{Span, Timestamp};
+use jiff::{SignedDuration, Span, Timestamp};
 use plixo_domain::answer::{ANSWER_HOURS, Answer};
 use plixo_domain::audit::AuditEvent;
 use plixo_domain::hold::LegalHold;
@@ -67,6 +67,17 @@ pub struct Payload<'a> {
     pub received_at: Timestamp,
 }
 
+/// A payload that is found without its event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OldPayload {
+    /// Where its pieces are.
+    pub pieces: Vec<Key>,
+    /// Our id of its event, where that was noted with it.
+    pub id: Option<EventId>,
+    /// Its text, as far as the id says how it opens.
+    pub text: Option<String>,
+}
+
 /// How long event ids are remembered, days.
 const EVENT_DAYS: i64 = 35;
 /// An item holds 400 KB ([quota](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html));
@@ -123,7 +134,13 @@ struct DataKeyItem {
 #[derive(Serialize, Deserialize)]
 struct PieceItem {
     pieces: usize,
+    /// By which it opens, also when its event is remembered no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    event: Option<EventId>,
 }
+
+/// A payload as it is stored: its pieces, each with what is sealed in it, and its event's id.
+type StoredPieces = (Vec<(Key, Vec<u8>)>, Option<EventId>);
 
 /// The attribute of a payload's sealed bytes: as text they would be a third longer.
 const SEALED: &str = "sealed";
@@ -470,29 +487,75 @@ impl<T: Tables, K: KeyService> Store<T, K> {
         fingerprint: Fingerprint,
         now: Timestamp,
     ) -> Result<Option<String>, StoreError> {
-        let key = |n| keys::payload(org, event, fingerprint, n);
-        let mut sealed = Vec::new();
-        let mut pieces = 1;
-        while sealed.len() < pieces {
-            let key = key(sealed.len());
+        let first = keys::payload(org, event, fingerprint, 0);
+        match self.stored_pieces(&first).await? {
+            Some((pieces, _)) => self.open_pieces(org, id, &pieces, now).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// A payload by its first piece; `None` if it is not, or no longer, kept.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn old_payload(
+        &self,
+        org: &OrgId,
+        first: &Key,
+        now: Timestamp,
+    ) -> Result<Option<OldPayload>, StoreError> {
+        let Some((pieces, id)) = self.stored_pieces(first).await? else { return Ok(None) };
+        let text = match id {
+            Some(id) => match self.open_pieces(org, id, &pieces, now).await {
+                Ok(text) => Some(text),
+                Err(StoreError::Sealed(_) | StoreError::Corrupt(_)) => None,
+                Err(error) => return Err(error),
+            },
+            None => None,
+        };
+        Ok(Some(OldPayload { pieces: pieces.into_iter().map(|(key, _)| key).collect(), id, text }))
+    }
+
+    /// What is stored of the payload that begins with that piece, if all of it is there.
+    async fn stored_pieces(&self, first: &Key) -> Result<Option<StoredPieces>, StoreError> {
+        let (mut pieces, mut event, mut count) = (Vec::new(), None, 1);
+        while pieces.len() < count {
+            let key = keys::piece(first, pieces.len());
             let Some(mut item) = self.tables.get(vec![key.clone()]).await?.remove(&key) else {
                 return Ok(None);
             };
-            pieces = items::from_item::<PieceItem>(&item)?.pieces;
+            let stored: PieceItem = items::from_item(&item)?;
+            (count, event) = (stored.pieces, stored.event);
             let Some(AttributeValue::B(piece)) = item.remove(SEALED) else {
                 return Err(StoreError::Corrupt("a payload without its text".to_owned()));
             };
-            sealed.push(piece.into_inner());
+            pieces.push((key, piece.into_inner()));
         }
+        Ok(Some((pieces, event)))
+    }
+
+    async fn open_pieces(
+        &self,
+        org: &OrgId,
+        id: EventId,
+        pieces: &[(Key, Vec<u8>)],
+        now: Timestamp,
+    ) -> Result<String, StoreError> {
         let open = |keys: &OrganisationKeys| {
             let mut packed = Vec::new();
-            for (n, sealed) in sealed.iter().enumerate() {
+            for (n, (_, sealed)) in pieces.iter().enumerate() {
                 let (record, field) = piece_place(id, n);
                 packed.extend(items::open(keys, &Place { record: &record, field: &field }, sealed)?);
             }
             inflate(&packed).ok_or_else(|| StoreError::Corrupt("a payload does not unpack".to_owned()))
         };
-        self.with_keys(org, now, open).await.map(Some)
+        self.with_keys(org, now, open).await
+    }
+
+    /// Events that came at that time or before are remembered no more.
+    #[must_use]
+    pub fn remembered_since(now: Timestamp) -> Timestamp {
+        now.saturating_sub(SignedDuration::from_hours(EVENT_DAYS * 24)).unwrap_or(Timestamp::MIN)
     }
 
     /// Writes audit events that go with no change, of several organisations, all or none. At most 100.
@@ -896,7 +959,7 @@ fn pieces(org: &OrgId, payload: &Payload<'_>, sealer: &Sealer<'_>) -> Result<Vec
     let piece = |(n, piece): (usize, &[u8])| {
         let (record, field) = piece_place(payload.id, n);
         let sealed = sealer.seal(&Place { record: &record, field: &field }, piece)?;
-        let mut item = items::item(&PieceItem { pieces: count })?;
+        let mut item = items::item(&PieceItem { pieces: count, event: Some(payload.id) })?;
         item.insert(SEALED.to_owned(), AttributeValue::B(Blob::new(sealed)));
         // It has no time of its own: how long it is kept is its organisation's to say, and a legal hold may keep it for longer.
         let key = keys::payload(org, payload.event, payload.fingerprint, n);

@@ -483,6 +483,11 @@ impl LookThrough for FakeLetters {
         self.faults.call(|| unavailable("SQS"), delete).await
     }
 
+    async fn held_by_all(&self) -> Result<usize, AwsError> {
+        let count = || Ok(self.messages.lock().unwrap().values().filter(|(_, is_held)| *is_held).count());
+        self.faults.call(|| unavailable("SQS"), count).await
+    }
+
     async fn give_back(&self, receipt: &str) -> Result<(), AwsError> {
         let give = || {
             if let Some((_, is_held)) = self.messages.lock().unwrap().get_mut(receipt) {

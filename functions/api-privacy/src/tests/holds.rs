@@ -75,7 +75,7 @@ fn a_hold_is_on_something_and_has_a_reason() {
         assert_eq!(answer.wrong(), (400, pointer), "{order}: {answer:?}");
     }
     world.change::<Customer>(&customer, |it| Customer {
-        erased: Some(Erased { at: now(), authority: Authority::Retention }),
+        erased: Some(Erased { at: now(), authority: Authority::Retention, finished: false }),
         ..it
     });
     let order = json!({"customer_id": customer, "reason": "too late"});
@@ -112,8 +112,11 @@ async fn erase(world: &World, customer: CustomerId) -> Result<(), CommitError> {
         return Err(CommitError::Conflict);
     }
     let row = book.get::<Customer>(&customer).unwrap().unwrap().clone();
-    book.put(Customer { erased: Some(Erased { at: now(), authority: Authority::Retention }), ..row })
-        .unwrap();
+    book.put(Customer {
+        erased: Some(Erased { at: now(), authority: Authority::Retention, finished: false }),
+        ..row
+    })
+    .unwrap();
     book.check::<Holds>(&()).unwrap();
     world.store().commit(&world.orgs[0], &book, None, &[], now()).await
 }

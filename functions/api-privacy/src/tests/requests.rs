@@ -18,7 +18,7 @@ fn done(
 ) -> impl Fn(PrivacyRequest) -> PrivacyRequest {
     let certificate = certificate.map(str::to_owned);
     move |it| {
-        let done = Done { at: now(), certificate: certificate.clone(), files_until };
+        let done = Done { at: now(), certificate: certificate.clone(), files_until, gone: false };
         PrivacyRequest { begun: Some(now()), done: Some(done), ..it }
     }
 }
@@ -31,7 +31,8 @@ fn a_request_is_made_and_the_worker_told_of_it_once_it_is_there() {
     assert_eq!((&access["kind"], &access["status"]), (&json!("access"), &json!("open")));
     assert_eq!(access["customer_id"], customer.to_string());
     assert_eq!((&access["due_on"], &access["is_late"]), (&json!("2026-07-15"), &json!(false)));
-    let absent = ["held_since", "begun_at", "done_at", "certificate_url", "files_until", "refused"];
+    let absent =
+        ["held_since", "held_by", "begun_at", "done_at", "certificate_url", "files_until", "refused"];
     assert!(absent.iter().all(|name| access.get(name).is_none()), "{access}");
     let erasure = world.made("privacy-requests", order("erasure", customer));
     assert_eq!(world.sent(), [text(&access["id"]), text(&erasure["id"])]);
@@ -77,7 +78,7 @@ fn a_request_is_of_a_customer_that_is_there() {
         assert_eq!(answer.wrong(), (400, pointer), "{order}: {answer:?}");
     }
     world.change::<Customer>(&customer, |it| Customer {
-        erased: Some(Erased { at: now(), authority: Authority::Retention }),
+        erased: Some(Erased { at: now(), authority: Authority::Retention, finished: false }),
         ..it
     });
     let answer = world.ask("POST", "privacy-requests").saying(order("access", customer)).of(&world);
@@ -88,14 +89,31 @@ fn a_request_is_of_a_customer_that_is_there() {
 
 #[test]
 fn an_erasure_waits_for_a_hold_and_an_access_does_not() {
-    let world = World::new();
+    let mut world = World::new();
     let customer = world.customer(now(), 3);
     let invoice = world.invoice(customer, now(), 4);
     let hold = world.made("legal-holds", json!({"invoice_id": invoice, "reason": "a dispute"}));
     let held = world.made("privacy-requests", order("erasure", customer));
     assert_eq!((&held["status"], &held["held_since"]), (&json!("held"), &json!(now())));
+    // It is refused for now, with the reasons; and that it was tried is in the log.
+    let [on_all, on_them] =
+        [json!({"reason": "an inquiry"}), json!({"reason": "a claim", "customer_id": customer})]
+            .map(|order| world.made("legal-holds", order));
+    let others = world.customer(now(), 6);
+    world.made("legal-holds", json!({"reason": "somebody else's", "customer_id": others}));
+    let by = |hold: &Value| json!({"id": hold["id"], "reason": hold["reason"]});
+    assert_eq!(held["held_by"], json!([by(&hold)]));
+    assert_eq!(world.audited("privacy_request.hold"), [Outcome::Denied]);
+    let mut all = [by(&hold), by(&on_all), by(&on_them)];
+    all.sort_by_key(|hold| text(&hold["id"]));
+    assert_eq!(world.got(&path(&held, ""))["held_by"], json!(all));
+    assert_eq!(world.got("privacy-requests")["data"][0]["held_by"], json!(all));
+    for hold in [&on_all, &on_them] {
+        world.ask("POST", &format!("legal-holds/{}/release", text(&hold["id"]))).of(&world);
+    }
+    world.queue = FakeQueue::default();
     let access = world.made("privacy-requests", order("access", customer));
-    assert_eq!(access["status"], "open");
+    assert!(access["status"] == "open" && access.get("held_by").is_none());
     let other = world.made("privacy-requests", order("erasure", world.customer(now(), 5)));
     assert_eq!(other["status"], "open", "the hold is not on them");
     assert_eq!(world.sent(), [text(&access["id"]), text(&other["id"])]);

@@ -69,6 +69,9 @@ pub struct Erased {
     pub at: Timestamp,
     /// Under whose authority.
     pub authority: Authority,
+    /// Whether whatever named it is known to be gone as well.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub finished: bool,
 }
 
 /// Whether a provider still has its customer.

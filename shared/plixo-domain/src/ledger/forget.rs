@@ -10,6 +10,7 @@ use super::{
 };
 use crate::export::Export;
 use crate::id::{CustomerId, InvoiceId};
+use crate::privacy::{Done, PrivacyRequest};
 use crate::reference::reference_key;
 use crate::webhook::ExternalRef;
 
@@ -91,8 +92,8 @@ pub(super) fn forget_payer(
     Ok(())
 }
 
-/// Takes a row away that is due, with what only leads to it. Of an export the row stays, without its file. False where there is
-/// nothing to take away.
+/// Takes a row away that is due, with what only leads to it. Of an export and of an access request the row stays, without its files.
+/// False where there is nothing to take away.
 ///
 /// # Errors
 /// [`Unread`].
@@ -111,6 +112,14 @@ pub fn delete(book: &mut Book, name: &RowKey) -> Result<bool, Unread> {
                 return Ok(false);
             };
             book.put(Export { gone: true, ..export })?;
+            Ok(true)
+        }
+        RowKey::PrivacyRequest(id) => {
+            let request = book.get::<PrivacyRequest>(id)?.cloned();
+            let with_files =
+                request.and_then(|it| it.done.clone().filter(Done::has_files).map(|done| (it, done)));
+            let Some((request, done)) = with_files else { return Ok(false) };
+            book.put(PrivacyRequest { done: Some(Done { gone: true, ..done }), ..request })?;
             Ok(true)
         }
         _ => Ok(false),

@@ -142,7 +142,9 @@ impl InvoiceBody {
 /// What stands where something personal stood.
 pub const ERASED: &str = "[erased]";
 
-fn masked(text: &str, texts: &[String]) -> String {
+/// A text with [`ERASED`] in the place of each of those, of whatever case.
+#[must_use]
+pub fn masked(text: &str, texts: &[String]) -> String {
     let mut masked = text.to_owned();
     for wanted in texts.iter().map(|it| it.trim().to_lowercase()).filter(|it| it.chars().count() >= 3) {
         let mut from = 0;

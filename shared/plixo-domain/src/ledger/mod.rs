@@ -27,7 +27,7 @@ pub use customer::{Address, Customer, CustomerNews, CustomerRef, Erased, Link, P
 pub use erp::{InvoiceDocument, InvoiceNews, InvoiceRef, tell_invoice};
 pub use forget::{delete, erase_customer, erase_invoice, erase_payer, identifiers};
 pub use invoice::{
-    Claim, ERASED, Invoice, InvoiceBody, InvoiceError, InvoiceState, InvoiceStatus, Line, MAX_CLAIMS,
+    Claim, ERASED, Invoice, InvoiceBody, InvoiceError, InvoiceState, InvoiceStatus, Line, MAX_CLAIMS, masked,
 };
 pub use logo::{Logo, LogoHash, NoLogoHash};
 pub use organisation::{

@@ -15,7 +15,7 @@ use crate::ledger::{
 use crate::privacy::Authority;
 
 fn erased() -> Erased {
-    Erased { at: Timestamp::UNIX_EPOCH, authority: Authority::Retention }
+    Erased { at: Timestamp::UNIX_EPOCH, authority: Authority::Retention, finished: false }
 }
 
 fn stamp(at: i64) -> Stamp {
