@@ -11,7 +11,7 @@ use jiff::civil::Date;
 use plixo_domain::audit::AuditEvent;
 use plixo_domain::export::Export;
 use plixo_domain::hold::Holds;
-use plixo_domain::id::{CustomerId, InvoiceId, OrgId};
+use plixo_domain::id::{InvoiceId, OrgId};
 use plixo_domain::ledger::{Book, Customer, CustomerRef, Invoice, Kept, Organisation, Payment, Row, RowKey};
 use plixo_domain::privacy::{Done, PrivacyRequest};
 use plixo_domain::retention::Class;
