@@ -756,7 +756,6 @@ fn texts_that_begin_like_a_formula_get_an_apostrophe_and_amounts_do_not() {
         "+49 30 1",
         "-2",
         "@SUM(A1)",
-        "\t=1",
         "\rx",
         "\nx",
         "  =1",
@@ -773,7 +772,21 @@ fn texts_that_begin_like_a_formula_get_an_apostrophe_and_amounts_do_not() {
     ] {
         assert_eq!(harmless(bad), format!("'{bad}"), "{bad:?}");
     }
-    for fine in ["", "a=b", "Weber", "12.50", "'quoted'", "INV-1", "1-2", " x", "\"x\""] {
+    // Where another cell may begin for a spreadsheet, there as well.
+    for (bad, good) in [
+        ("\t=1", "'\t'=1"),
+        ("x;=cmd|' /C calc'!A0", "x;'=cmd|' /C calc'!A0"),
+        ("x\n=1", "x\n'=1"),
+        ("x\r\n@a\r\n-1", "x\r\n'@a\r\n'-1"),
+        ("x\t+1; \"=1", "x\t'+1;' \"=1"),
+        ("-1;-1", "'-1;'-1"),
+        (";=", ";'="),
+    ] {
+        assert_eq!(harmless(bad), good, "{bad:?}");
+    }
+    for fine in
+        ["", "a=b", "Weber", "12.50", "'quoted'", "INV-1", "1-2", " x", "\"x\"", "a\r\n\r\nb; c", "a;b=c"]
+    {
         assert_eq!(harmless(fine), fine);
     }
     let mut sheet = Sheet::csv(vec!["total".to_owned(), "memo".to_owned()]);
@@ -802,7 +815,30 @@ proptest! {
         for (cell, text) in records[0].iter().zip(&texts) {
             prop_assert!(!runs(cell), "{:?}", cell);
             prop_assert_eq!(cell, harmless(text));
-            prop_assert!(cell == text || cell.strip_prefix('\'') == Some(text));
+            let bare = |text: &str| text.replace('\'', "");
+            prop_assert_eq!(bare(cell), bare(text), "there are apostrophes more, and nothing else");
+        }
+    }
+
+    #[test]
+    fn no_text_runs_whatever_a_spreadsheet_takes_for_the_end_of_a_cell(
+        texts in proptest::collection::vec("[ \t\"'\u{200b}\u{feff}\r\n]{0,3}[=+@＝-]?([a-z,;\"'\t\r\n=+@-]|; ?=){0,8}", 1..8),
+    ) {
+        let names = ["c0", "c1", "c2", "c3", "c4", "c5", "c6", "c7"];
+        let columns = names.iter().take(texts.len()).map(|name| (*name).to_owned()).collect();
+        let row = Sheet::csv(columns).row(names.into_iter().zip(texts.into_iter().map(Cell::Text)).collect());
+        for end in [b',', b';', b'\t'] {
+            let mut reader = csv::ReaderBuilder::new();
+            let mut reader = reader.has_headers(false).flexible(true).delimiter(end).from_reader(&row[..]);
+            for record in reader.records().map(Result::unwrap) {
+                for cell in &record {
+                    // An apostrophe stays, and makes what follows a text.
+                    let seen = cell.trim_start_matches(|c: char| {
+                        c.is_whitespace() || c.is_control() || "\"\u{200b}\u{feff}".contains(c)
+                    });
+                    prop_assert!(!seen.starts_with(['=', '+', '-', '@', '＝']), "{cell:?} of {:?}", String::from_utf8_lossy(&row));
+                }
+            }
         }
     }
 }
