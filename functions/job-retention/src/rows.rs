@@ -148,15 +148,10 @@ impl<T: Tables, O: Objects, Q: SendMessage> Job<T, O, Q> {
         if due.is_empty() {
             return Ok(Some(Part::default()));
         }
-        let files = due.iter().filter_map(|(_, row)| Export::of(row)).map(|export| export.object(org));
-        let files: Vec<String> = files.collect();
-        let delete_file = |file: String| async move { self.exports.delete(&file).await };
-        // The file first: that it is gone is said when it is.
-        stream::iter(files.into_iter().map(delete_file)).buffer_unordered(FILES).try_collect::<()>().await?;
-
         let mut book = rules.book;
         let gone = self.take(org, &mut book, &due).await?;
         if gone.is_empty() {
+            self.delete_files(org, book, run).await?;
             return Ok(Some(Part::default()));
         }
         let events: Vec<AuditEvent> = match class {
@@ -168,8 +163,32 @@ impl<T: Tables, O: Objects, Q: SendMessage> Job<T, O, Q> {
             _ => vec![of_many(run, &mut ids, org, class, gone.len())],
         };
         let part = Part { deleted: gone.len(), ..Part::default() };
-        let done = self.store.commit(org, &book, None, &events, run.now).await;
-        Ok(committed(done)?.then_some(part))
+        if !committed(self.store.commit(org, &book, None, &events, run.now).await)? {
+            return Ok(None);
+        }
+        self.delete_files(org, book.committed(), run).await?;
+        Ok(Some(part))
+    }
+
+    /// Takes the files away that a book's rows tell to be gone, and notes that they are away. A row tells it first: nobody who has the
+    /// file kept in between is left with a row alone. What is not noted, because a run died or others changed the same rows, the
+    /// next run finds again.
+    async fn delete_files(&self, org: &OrgId, mut book: Book, run: &Run<'_>) -> Result<(), Failed> {
+        let going = book.rows().filter_map(|(_, row)| Export::of(row)).filter(|export| export.going);
+        let going: Vec<Export> = going.cloned().collect();
+        if going.is_empty() {
+            return Ok(());
+        }
+        let delete_file = |export: &Export| {
+            let file = export.object(org);
+            async move { self.exports.delete(&file).await }
+        };
+        stream::iter(going.iter().map(delete_file)).buffer_unordered(FILES).try_collect::<()>().await?;
+        for export in going {
+            book.put(Export { going: false, ..export })?;
+        }
+        committed(self.store.commit(org, &book, None, &[], run.now).await)?;
+        Ok(())
     }
 
     /// Takes rows out of a book, with what leads to them, which it reads. Answers which were there.

@@ -299,6 +299,7 @@ impl World {
             file,
             failed: None,
             gone: false,
+            going: false,
         };
         self.put(export.clone());
         self.file(&export.object(&self.org));
@@ -613,6 +614,21 @@ fn wherever_it_dies_the_next_attempt_makes_it_good() {
             assert_eq!(world.audited("privacy_request.finish").len(), 1, "{n} {fault:?}");
         }
     }
+}
+
+#[test]
+fn a_file_that_is_gone_and_is_still_in_the_bucket_goes_with_the_customer() {
+    let mut world = World::new();
+    let export = world.export(Some(File { at: now(), rows: 1, bytes: 6, days: 7 }), None);
+    let mut book = Book::default();
+    for (name, stored) in block_on(world.store().read(&world.org, vec![Export::key(&export.id)])).unwrap() {
+        book.learn(name, stored);
+    }
+    book.put(Export { gone: true, going: true, ..export.clone() }).unwrap();
+    block_on(world.store().commit(&world.org, &book, None, &[], now())).unwrap();
+    let (done, outcome) = world.erase(now());
+    assert_eq!(outcome, "erased", "{done:?}");
+    assert!(!world.exports.dump().contains_key(&export.object(&world.org)));
 }
 
 #[test]

@@ -182,7 +182,7 @@ pub fn kept_since(row: &Row) -> Option<(Class, Timestamp)> {
             let is_kept = customer.erased.is_none();
             is_kept.then(|| (Class::CustomerPersonalData, customer.active_at()))
         }
-        Row::Export(export) if export.gone => None,
+        Row::Export(export) if export.gone && !export.going => None,
         Row::Export(export) => export.file.as_ref().map(|file| (Class::ExportFile, file.at)),
         Row::Invoice(invoice) => {
             let is_owed = invoice.state == InvoiceState::Open && invoice.balance().amount > 0;

@@ -70,7 +70,8 @@ pub fn erase_payer(book: &mut Book, payment: &ExternalRef, customer: &CustomerId
     Ok(true)
 }
 
-/// Takes a row away that is due, with what only leads to it. Of an export the row stays, without its file. False where there is
+/// Takes a row away that is due, with what only leads to it. Of an export the row stays, and says that its file is
+/// gone, and is to be taken away. False where there is
 /// nothing to take away.
 ///
 /// # Errors
@@ -86,10 +87,11 @@ pub fn delete(book: &mut Book, name: &RowKey) -> Result<bool, Unread> {
             take::<Payment>(book, name)
         }
         RowKey::Export(id) => {
-            let Some(export) = book.get::<Export>(id)?.filter(|it| it.file.is_some()).cloned() else {
+            let Some(export) = book.get::<Export>(id)?.filter(|it| it.file.is_some() && !it.gone).cloned()
+            else {
                 return Ok(false);
             };
-            book.put(Export { gone: true, ..export })?;
+            book.put(Export { gone: true, going: true, ..export })?;
             Ok(true)
         }
         _ => Ok(false),
