@@ -73,6 +73,25 @@ def test_what_was_done_to_it_is_named(exported, verify):
     assert verify(text)[0] == 0
 
 
+def test_what_was_put_into_the_table_is_in_the_next_export_and_named(stack, exported, verify):
+    compliance, controller = Staff(stack, "compliance"), Staff(stack, "controller")
+    sealed, _ = exported[0].split('{"unsealed":true}\n')
+    id = [json.loads(line)["id"] for line in sealed.splitlines() if line.startswith('{"id":')][0]
+    dynamodb, table = stack.aws("dynamodb"), stack.resources.AuditTable
+    pages = dynamodb.get_paginator("scan").paginate(TableName=table)
+    item = next(item for page in pages for item in page["Items"] if item["sk"]["S"] == id)
+    # An entry of a sealed hour once more, in another partition of its day.
+    day, shard = item["pk"]["S"].rsplit("#", 1)
+    copy = {**item, "pk": {"S": f"{day}#{(int(shard) + 1) % 16:02}"}}
+    dynamodb.put_item(TableName=table, Item=copy)
+    try:
+        export = ready(compliance, controller, kind="audit", format="json")
+        code, said = verify(download(compliance, export["id"])[1])
+    finally:
+        dynamodb.delete_item(TableName=table, Key={"pk": copy["pk"], "sk": copy["sk"]})
+    assert code == 1 and f"event {id} was added" in said, said
+
+
 def test_another_key_verifies_nothing(stack, exported, verify):
     other = json.loads(stack.plixoctl("audit", "key", "--org", stack.orgs[1]["id"]).stdout)
     code, said = verify(exported[0], key=other["key"])

@@ -9,7 +9,7 @@ use plixo_api::input::{self, Expand, Failed, Limit};
 use plixo_api::output;
 use plixo_api::staff::{Staff, deed};
 use plixo_authz::Action;
-use plixo_domain::audit::{Actor, ActorKind, AuditEvent, AuditSeal, Object, Outcome};
+use plixo_domain::audit::{Actor, ActorKind, AuditEvent, AuditKept, AuditSeal, Object, Outcome};
 use plixo_domain::hold::Holds;
 use plixo_domain::id::AuditId;
 use plixo_domain::ledger::{Row, RowKey};
@@ -201,10 +201,11 @@ pub(crate) async fn list<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) -> R
     let Query { actor, action, object, changes, .. } = &query;
     let filter = output::json(&("audit", query.from, query.to, actor, action, object, changes));
 
-    let rows = vec![RowKey::AuditSeal, RowKey::Holds];
+    let rows = vec![RowKey::AuditSeal, RowKey::AuditKept, RowKey::Holds];
     let visit = staff.desk.enter(&staff.caller, org, &deed, rows).await?;
     let holds = visit.book.get::<Holds>(&()).ok().flatten().cloned().unwrap_or_default();
-    let from = query.from.unwrap_or(Timestamp::MIN).max(log_since(&visit.org, &holds, now));
+    let kept = visit.book.get::<AuditKept>(&()).ok().flatten();
+    let from = query.from.unwrap_or(Timestamp::MIN).max(log_since(&visit.org, &holds, kept, now));
     let after = staff.place(&visit, &deed, &filter, query.cursor.as_deref()).await?;
     let (span, after, limit) = (AuditSpan { from, to }, after.as_deref(), query.limit.get());
     let (store, wanted) = (staff.store(), |event: &AuditEvent| wanted.is(event));

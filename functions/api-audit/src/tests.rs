@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use plixo_authz::Authz;
-use plixo_domain::audit::{Actor, ActorKind, AuditEvent, AuditSeal, Object, Outcome};
+use plixo_domain::audit::{Actor, ActorKind, AuditEvent, AuditKept, AuditSeal, Object, Outcome};
 use plixo_domain::id::{Ids, OrgId};
 use plixo_domain::ledger::{Book, Organisation, Private, Residency, RowKey};
 use plixo_domain::people::{Member, MemberState, Role, UserId, add_member};
@@ -510,6 +510,24 @@ fn nothing_is_shown_that_cannot_be_audited() {
         faults.plan(call, Fault::Refuses);
         let answer = world.fork(&faults).get(&query);
         assert_eq!((answer.status, &answer.body["code"]), (503, &json!("unavailable")), "call {call}");
+    }
+}
+
+#[test]
+fn of_a_day_of_which_some_is_gone_nothing_is_shown() {
+    let world = World::new();
+    let [left, kept] = [3 * DAY, DAY].map(|age| world.write(&[age]).remove(0).id.to_string());
+    let queries = ["actor=provider", "object=pay_1"];
+    for query in queries {
+        assert_eq!(world.all(query).0, [kept.clone(), left.clone()], "{query}");
+    }
+    // Some of what came before is deleted, and the policy, as it is by now, would keep the rest.
+    let from = ago(DAY).to_zoned(jiff::tz::TimeZone::UTC).date();
+    let mut book = Book::default();
+    book.put_new(AuditKept { from, is_gone: false });
+    block_on(world.store().commit(&world.orgs[0], &book, None, &[], now())).unwrap();
+    for query in queries {
+        assert_eq!(world.all(query).0, [kept.clone()], "{query}");
     }
 }
 

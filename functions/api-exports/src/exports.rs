@@ -125,6 +125,7 @@ pub(crate) async fn create<T: Tables, K: KeyService>(staff: &Staff<'_, T, K>) ->
             file: None,
             failed: None,
             gone: false,
+            going: false,
         };
         let id = export.id;
         let body = output::json(&ExportShape::new(&export, org, &HashMap::new(), now));
@@ -244,7 +245,7 @@ pub(crate) async fn download<T: Tables, K: KeyService, O: Objects>(
         return Err(Refusal::State { code, detail: detail.to_owned(), pointer: None }.into());
     }
     // An address outlives no file.
-    let left = export.expires_at().map(|at| now.duration_until(at)).unwrap_or_default();
+    let left = export.expires_at(now).map(|at| now.duration_until(at)).unwrap_or_default();
     let good_for = Duration::try_from(left).unwrap_or_default().min(GOOD_FOR).max(Duration::from_secs(1));
     let address = bucket.presign(&export.object(&staff.org), &export.file_name(), good_for).await;
     let address = address.map_err(unavailable)?;

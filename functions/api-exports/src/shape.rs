@@ -165,7 +165,7 @@ impl ExportShape {
             rejected_by: rejected.map(|it| it.by),
             rejected_at: rejected.map(|it| it.at),
             ready_at: export.file.map(|file| file.at),
-            expires_at: export.expires_at(),
+            expires_at: export.expires_at(now),
         }
     }
 }

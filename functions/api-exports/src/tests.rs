@@ -4,9 +4,11 @@ use jiff::{SignedDuration, Timestamp};
 use plixo_authz::Authz;
 use plixo_domain::audit::Outcome;
 use plixo_domain::export::Export;
+use plixo_domain::hold::{HeldBy, LegalHold, place};
 use plixo_domain::id::{Ids, OrgId};
 use plixo_domain::ledger::{Book, Kept, Organisation, Private, Residency, Row, RowKey};
-use plixo_domain::people::{Member, MemberState, Role, UserId, add_member, change_member, remove_member};
+use plixo_domain::people::{By, Member, MemberState, Role, UserId, add_member, change_member, remove_member};
+use plixo_domain::retention::Class;
 use plixo_lambda::batch::Message;
 use plixo_store::{Store, Table};
 use plixo_testing::{FakeBucket, FakeKms, FakeQueue, FakeTables, Fault, Faults, entropy};
@@ -456,6 +458,48 @@ fn a_request_expires_and_so_does_a_file() {
     assert!(text(&sent.headers["location"]).contains("Expires=60"), "an address outlives no file: {sent:?}");
     assert_eq!(world.download(&asked).at(late).of(&world).said(), (409, "export_expired"));
     assert_eq!(world.show(&asked, late)["status"], "expired");
+}
+
+#[test]
+fn a_file_is_kept_for_as_long_as_the_policy_and_legal_holds_say_now() {
+    let world = World::new();
+    let asked = world.requested(of(Role::Cfo), "payments");
+    assert_eq!(world.approve(&asked).of(&world).status, 200);
+    world.work();
+    let written = world.row(&asked).file.unwrap().at;
+    let after = |days: i64| written.saturating_add(SignedDuration::from_hours(days * 24)).unwrap();
+    let shown = |days: i64| {
+        let shown = world.show(&asked, after(days));
+        (text(&shown["status"]), shown["expires_at"].clone())
+    };
+    let said = |days: i64| world.download(&asked).at(after(days)).of(&world).status;
+    let policy = |days: u16| {
+        world.change(vec![RowKey::Organisation], |book| {
+            let mut of = book.get::<Organisation>(&()).unwrap().unwrap().clone();
+            of.settings.retention = of.settings.retention.with(Class::ExportFile, days).unwrap();
+            book.put(of).unwrap();
+        });
+    };
+    policy(14);
+    assert_eq!(shown(8), ("ready".to_owned(), json!(after(14))));
+    assert_eq!((said(13), said(14)), (303, 409));
+    let listed = world.ask("GET", "exports").at(after(8)).of(&world).body["data"][0].clone();
+    assert_eq!((&listed["status"], &listed["expires_at"]), (&json!("ready"), &json!(after(14))));
+    policy(3);
+    assert_eq!(shown(2), ("ready".to_owned(), json!(after(3))));
+    assert_eq!((shown(8).0.as_str(), said(8)), ("expired", 409));
+    // A hold keeps it, and not beyond the bucket's own rule.
+    world.change(vec![RowKey::Holds], |book| {
+        let mut ids = Ids::new(now(), [9; 10]);
+        let placed_by = By { member: ids.make(), user: user(0) };
+        let (on, reason) = (HeldBy::Organisation, Private::Plain("a dispute".to_owned()));
+        let hold = LegalHold { id: ids.make(), on, reason, placed_by, placed_at: now(), released: None };
+        place(book, hold).unwrap();
+    });
+    assert_eq!(shown(8), ("ready".to_owned(), json!(after(30))));
+    let sent = world.download(&asked).at(after(8)).of(&world);
+    assert!(text(&sent.headers["location"]).contains("Expires=300"), "{sent:?}");
+    assert_eq!((said(29), said(30)), (303, 409));
 }
 
 #[test]

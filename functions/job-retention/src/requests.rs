@@ -58,8 +58,13 @@ impl<T: Tables, O: Objects, Q: SendMessage> Job<T, O, Q> {
             let (mut book, mut ids, mut events) = (Book::default(), Ids::drawn(run.now, drawn), Vec::new());
             for (row, version) in listed.rows {
                 let Row::PrivacyRequest(request) = &row else { continue };
-                let done =
-                    Some(privacy::Done { at: run.now, certificate: None, files_until: None, gone: false });
+                let done = Some(privacy::Done {
+                    at: run.now,
+                    certificate: None,
+                    files_until: None,
+                    gone: false,
+                    going: false,
+                });
                 let ended = PrivacyRequest { done, held: None, ..request.clone() };
                 let object = Object::new("privacy_request", ended.id);
                 events.push(run.event(&mut ids, "privacy_request.end", object, "status", None));

@@ -4,9 +4,10 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use plixo_aws::s3::Objects;
 use plixo_aws::sqs::SendMessage;
 use plixo_domain::audit::{AuditEvent, Object};
+use plixo_domain::export::Export;
 use plixo_domain::id::{Ids, OrgId};
 use plixo_domain::ledger::{Book, Customer, Kept, Row, RowKey, Unread, delete};
-use plixo_domain::privacy::PrivacyTaskOf;
+use plixo_domain::privacy::{Done as Collected, PrivacyRequest, PrivacyTaskOf};
 use plixo_domain::retention::Class;
 use plixo_store::{Due, Key, Tables, pause};
 
@@ -156,14 +157,10 @@ impl<T: Tables, O: Objects, Q: SendMessage> Job<T, O, Q> {
         if due.is_empty() {
             return Ok(Some(Part::default()));
         }
-        let files: Vec<String> = due.iter().flat_map(|(_, row)| files_of(org, row)).collect();
-        let delete_file = |file: String| async move { self.exports.delete(&file).await };
-        // The file first: that it is gone is said when it is.
-        stream::iter(files.into_iter().map(delete_file)).buffer_unordered(FILES).try_collect::<()>().await?;
-
         let mut book = rules.book;
         let gone = self.take(org, &mut book, &due).await?;
         if gone.is_empty() {
+            self.delete_files(org, book, run).await?;
             return Ok(Some(Part::default()));
         }
         let events: Vec<AuditEvent> = match class {
@@ -175,8 +172,37 @@ impl<T: Tables, O: Objects, Q: SendMessage> Job<T, O, Q> {
             _ => vec![of_many(run, &mut ids, org, class, gone.len())],
         };
         let part = Part { deleted: gone.len(), ..Part::default() };
-        let done = self.store.commit(org, &book, None, &events, run.now).await;
-        Ok(committed(done)?.then_some(part))
+        if !committed(self.store.commit(org, &book, None, &events, run.now).await)? {
+            return Ok(None);
+        }
+        self.delete_files(org, book.committed(), run).await?;
+        Ok(Some(part))
+    }
+
+    /// Takes the files away that a book's rows tell to be gone, and notes that they are away. A row tells it first: nobody who has the
+    /// file kept in between is left with a row alone. What is not noted, because a run died or others changed the same rows, the
+    /// next run finds again.
+    async fn delete_files(&self, org: &OrgId, mut book: Book, run: &Run<'_>) -> Result<(), Failed> {
+        let going: Vec<Row> =
+            book.rows().filter(|(_, row)| is_going(row)).map(|(_, row)| row.clone()).collect();
+        if going.is_empty() {
+            return Ok(());
+        }
+        let files: Vec<String> = going.iter().flat_map(|row| files_of(org, row)).collect();
+        let delete_file = |file: String| async move { self.exports.delete(&file).await };
+        stream::iter(files.into_iter().map(delete_file)).buffer_unordered(FILES).try_collect::<()>().await?;
+        for row in going {
+            match row {
+                Row::Export(export) => book.put(Export { going: false, ..export })?,
+                Row::PrivacyRequest(request) => {
+                    let done = request.done.map(|done| Collected { going: false, ..done });
+                    book.put(PrivacyRequest { done, ..request })?;
+                }
+                _ => {}
+            }
+        }
+        committed(self.store.commit(org, &book, None, &[], run.now).await)?;
+        Ok(())
     }
 
     /// Takes rows out of a book, with what leads to them, which it reads. Answers which were there.
@@ -278,6 +304,15 @@ impl<T: Tables, O: Objects, Q: SendMessage> Job<T, O, Q> {
 /// Whether legal holds keep all of a class.
 fn keeps_all(rules: &Rules, class: Class) -> bool {
     rules.holds.is_whole() || (!class.is_somebodys() && !rules.holds.is_empty())
+}
+
+/// Whether a row tells that its files are gone, and they may still be there.
+fn is_going(row: &Row) -> bool {
+    match row {
+        Row::Export(export) => export.going,
+        Row::PrivacyRequest(request) => request.done.as_ref().is_some_and(|done| done.going),
+        _ => false,
+    }
 }
 
 /// The files of a row.

@@ -126,7 +126,11 @@ impl World {
     }
 
     fn get<R: Kept + Clone>(&self, name: &R::Name) -> Option<R> {
-        let read = block_on(self.store().read(&self.org, vec![R::key(name)])).unwrap();
+        block_on(self.get_now(name))
+    }
+
+    async fn get_now<R: Kept + Clone>(&self, name: &R::Name) -> Option<R> {
+        let read = self.store().read(&self.org, vec![R::key(name)]).await.unwrap();
         read.into_iter().find_map(|(_, stored)| R::of(&stored?.0).cloned())
     }
 
@@ -268,6 +272,7 @@ impl World {
             file: Some(File { at: ago(days), rows: 1, bytes: 2, days: 7 }),
             failed: None,
             gone: false,
+            going: false,
         };
         block_on(self.exports.put(&export.object(&self.org), "text/csv", b"id".to_vec())).unwrap();
         self.put(export.clone());
@@ -631,7 +636,13 @@ fn the_files_of_access_requests_go_when_they_are_due() {
     let customer = world.customer(1);
     let [over, young, gone] = [7, 6, 20].map(|days| {
         let request = world.request(PrivacyKind::Access, customer, ago(days));
-        let done = Collected { at: ago(days), certificate: None, files_until: Some(now()), gone: days == 20 };
+        let done = Collected {
+            at: ago(days),
+            certificate: None,
+            files_until: Some(now()),
+            gone: days == 20,
+            going: false,
+        };
         for end in ["json", "html"] {
             block_on(world.exports.put(&request.object(&world.org, end), "", b"{}".to_vec())).unwrap();
         }
@@ -758,12 +769,13 @@ fn a_hold_keeps_what_it_is_on_and_all_of_which_nobody_can_tell_whose_it_is() {
 #[test]
 fn a_hold_or_a_policy_of_that_moment_wins() {
     // Whatever others do between two calls of a run: what is there then, and is kept by it, stays.
-    let mut seen = [false; 2];
+    let (mut seen, mut seen_files) = ([false; 2], [false; 2]);
     for (is_hold, calls) in [true, false].into_iter().flat_map(|it| (1..60).map(move |calls| (it, calls))) {
         let mut world = World::new();
         let customer = world.customer(1);
         let invoice = world.invoice(10, customer, InvoiceState::Void);
         let link = world.link(40, invoice);
+        let export = world.export(20);
         let job = world.job();
         let mut run = pin!(job.run(world.line()));
         let other = World { tables: world.tables.clone(), ..World::new() };
@@ -792,21 +804,65 @@ fn a_hold_or_a_policy_of_that_moment_wins() {
                 place(&mut book, hold).unwrap();
             } else {
                 let mut of = book.get::<Organisation>(&()).unwrap().unwrap().clone();
-                of.settings.retention = of.settings.retention.with(Class::PortalLink, 60).unwrap();
+                let policy = of.settings.retention.with(Class::PortalLink, 60).unwrap();
+                of.settings.retention = policy.with(Class::ExportFile, 30).unwrap();
                 book.put(of).unwrap();
             }
             store.commit(&world.org, &book, None, &[], now()).await.unwrap();
             let found = store.read(&world.org, vec![PortalLink::key(&link)]).await.unwrap();
             let was_there = found.iter().any(|(_, row)| row.is_some());
+            let had_file = !other.get_now::<Export>(&export.id).await.unwrap().gone;
             run.await.0.unwrap();
-            Some(was_there)
+            Some((was_there, had_file))
         });
-        let Some(was_there) = was_there else { continue };
+        let Some((was_there, had_file)) = was_there else { continue };
+        let row = world.get::<Export>(&export.id).unwrap();
+        assert_eq!(!row.gone, had_file, "{is_hold}, after {calls} calls");
+        assert_eq!(world.exports.dump().len(), usize::from(had_file), "{is_hold}, after {calls} calls");
+        assert_eq!(world.told().contains_key("export_file"), !had_file);
+        seen_files[usize::from(had_file)] = true;
         assert_eq!(world.get::<PortalLink>(&link).is_some(), was_there, "{is_hold}, after {calls} calls");
-        assert_eq!(world.told().len(), usize::from(!was_there));
+        assert_eq!(world.told().contains_key("portal_link"), !was_there);
         seen[usize::from(was_there)] = true;
     }
-    assert_eq!(seen, [true; 2], "some came in time, and some too late");
+    assert_eq!((seen, seen_files), ([true; 2], [true; 2]), "some came in time, and some too late");
+}
+
+#[test]
+fn whoever_dies_with_a_file_leaves_it_to_the_next_run() {
+    let build = || {
+        let mut world = World::new();
+        let exports = [7, 20].map(|days| world.export(days));
+        (world, exports)
+    };
+    let (world, _) = build();
+    let before = world.faults.calls();
+    assert_eq!(world.run(), 2);
+    let mut was_left = false;
+    for call in 0..world.faults.calls() - before {
+        for fault in Fault::ALL {
+            let (world, exports) = build();
+            world.faults.plan(call, fault);
+            block_on(async { until_dead(world.job().run(world.line())).await });
+            world.faults.clear();
+            let files = world.exports.dump();
+            for export in &exports {
+                let row = world.get::<Export>(&export.id).unwrap();
+                let is_file = files.contains_key(&export.object(&world.org));
+                assert!(if row.gone { row.going || !is_file } else { is_file }, "call {call}, {fault:?}");
+                was_left |= row.gone && is_file;
+            }
+            world.run();
+            assert!(world.exports.dump().is_empty(), "call {call}, {fault:?}");
+            let rows = exports.map(|export| world.get::<Export>(&export.id).unwrap());
+            assert!(rows.iter().all(|row| row.gone && !row.going), "call {call}, {fault:?}");
+            assert_eq!(world.told(), told(&[("export_file", 2)]), "call {call}, {fault:?}");
+            let items = world.tables.dump();
+            assert_eq!(world.run(), 0);
+            assert_eq!(world.tables.dump(), items, "nothing is left to do");
+        }
+    }
+    assert!(was_left, "some died between the row and the file");
 }
 
 #[test]
@@ -1041,9 +1097,10 @@ impl Placed {
             Self::Piece(key) => world.tables.dump().contains_key(key),
             Self::File(export) => {
                 let is_file = world.exports.dump().contains_key(&export.object(&world.org));
-                let is_noted = !world.get::<Export>(&export.id).unwrap().gone;
-                // The file goes first. What died in between is told of by the next run.
-                assert!(is_noted || !is_file, "the row says that it is gone");
+                let row = world.get::<Export>(&export.id).unwrap();
+                // The row tells it first. What died in between is made good by the next run.
+                assert!(row.gone || is_file, "a row without its file");
+                assert!(!row.gone || row.going || !is_file, "a file that no run finds again");
                 is_file
             }
             Self::Person(id) => !world.sent().contains(&world.task(PrivacyTaskOf::Forget(*id))),

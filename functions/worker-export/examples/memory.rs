@@ -198,6 +198,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         file: None,
         failed: None,
         gone: false,
+        going: false,
     };
     let digest = hex::encode(sha256(asked.asked(&org).as_bytes()));
     book.put_new(Export { approved: Some(Approval { by: *by, at: now, digest }), ..asked });

@@ -1,6 +1,5 @@
 //! Writes an export's file, page by page.
 
-use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use plixo_aws::AwsError;
 use plixo_aws::s3::{Objects, Upload};
@@ -110,12 +109,14 @@ impl Whose {
         Ok(Self { org, holds, kept })
     }
 
-    /// Since when the audit log is whole, if it is not from its beginning on.
+    /// Since when the audit log is whole, and shown.
+    fn log_since(&self, now: Timestamp) -> Timestamp {
+        log_since(&self.org, &self.holds, self.kept.as_ref(), now)
+    }
+
+    /// The same, if it is not from its beginning on.
     fn log_begins(&self, now: Timestamp) -> Option<Timestamp> {
-        let kept = self.kept.and_then(|kept| kept.from.to_zoned(TimeZone::UTC).ok());
-        let kept = kept.map_or(Timestamp::MIN, |day| day.timestamp());
-        let since = log_since(&self.org, &self.holds, now).max(kept);
-        (since > made_at(&self.org.id)).then_some(since)
+        Some(self.log_since(now)).filter(|since| *since > made_at(&self.org.id))
     }
 }
 
@@ -205,7 +206,7 @@ async fn events<T: Tables, K: KeyService, O: Objects>(
 ) -> Result<(), FileError> {
     let org = &of.org.id;
     // Events of this very moment are of before its end.
-    let from = filter.from.unwrap_or(Timestamp::MIN).max(log_since(&of.org, &of.holds, now));
+    let from = filter.from.unwrap_or(Timestamp::MIN).max(of.log_since(now));
     let end = now.saturating_add(SignedDuration::from_secs(1)).unwrap_or(now);
     let span = AuditSpan { from, to: filter.to.unwrap_or(Timestamp::MAX).min(end) };
     let mut after: Option<String> = None;

@@ -68,14 +68,28 @@ pub(crate) fn decimal(money: &Money) -> String {
     }
 }
 
-/// A text that no spreadsheet runs as a formula: one that begins like one gets an apostrophe before it
-/// ([OWASP](https://owasp.org/www-community/attacks/CSV_Injection)). Blanks, quotes and what shows nothing before the beginning
-/// are passed over, for spreadsheets take them away.
+/// What a spreadsheet may take for the end of a cell, whatever quotes say: many take the semicolon for what others take the comma.
+const ENDS: [char; 4] = [';', '\t', '\r', '\n'];
+
+/// A text that no spreadsheet runs as a formula: one that begins like one gets an apostrophe before it, and so does each part of it in
+/// which a spreadsheet may see another cell ([OWASP](https://owasp.org/www-community/attacks/CSV_Injection)).
 pub(crate) fn harmless(text: &str) -> Cow<'_, str> {
-    if is_formula(text) { format!("'{text}").into() } else { text.into() }
+    let mut harmless = String::with_capacity(text.len());
+    for part in text.split_inclusive(ENDS) {
+        let is_first = harmless.is_empty();
+        if begins_formula(part)
+            || (is_first && (text.starts_with(['\t', '\r', '\n']) || begins_formula(text)))
+        {
+            harmless.push('\'');
+        }
+        harmless.push_str(part);
+    }
+    if harmless.len() == text.len() { text.into() } else { harmless.into() }
 }
 
-fn is_formula(text: &str) -> bool {
+/// Whether a text begins like a formula. Blanks, quotes and what shows nothing before the beginning are passed over, for spreadsheets
+/// take them away.
+fn begins_formula(text: &str) -> bool {
     let is_passed_over = |c: char| {
         c.is_whitespace()
             || c.is_control()
@@ -83,7 +97,7 @@ fn is_formula(text: &str) -> bool {
     };
     let is_begun =
         |c: char| matches!(c, '=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠' | '﹦' | '﹢' | '﹣' | '﹫');
-    text.starts_with(['\t', '\r', '\n']) || text.trim_start_matches(is_passed_over).starts_with(is_begun)
+    text.trim_start_matches(is_passed_over).starts_with(is_begun)
 }
 
 /// Of rows the text, bit by bit.

@@ -127,7 +127,8 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
             Certificate::verify(&kept, &key).map_err(never)?;
             note = String::from_utf8(kept).map_err(never)?;
         }
-        let done = Done { at: case.now, certificate: Some(note), files_until: None, gone: false };
+        let done =
+            Done { at: case.now, certificate: Some(note), files_until: None, gone: false, going: false };
         let end = |request: &PrivacyRequest| {
             let is_open = request.status().is_open();
             is_open.then(|| PrivacyRequest { done: Some(done.clone()), held: None, ..request.clone() })

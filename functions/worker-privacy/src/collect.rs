@@ -151,7 +151,13 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
             }
             return Err(Stop::Later("the customer was erased meanwhile".to_owned()));
         }
-        let done = Done { at: case.now, certificate: None, files_until: Some(files_until), gone: false };
+        let done = Done {
+            at: case.now,
+            certificate: None,
+            files_until: Some(files_until),
+            gone: false,
+            going: false,
+        };
         let end = |request: &PrivacyRequest| {
             let is_open = request.status().is_open();
             is_open.then(|| PrivacyRequest { done: Some(done.clone()), held: None, ..request.clone() })

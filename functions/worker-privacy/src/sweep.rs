@@ -456,7 +456,7 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
             return Ok(());
         }
         let is_there = |export: &Export| {
-            let has_file = export.file.is_some() && !export.gone;
+            let has_file = export.file.is_some() && (!export.gone || export.going);
             export.failed.is_none() && (has_file || (export.file.is_none() && export.run.is_some()))
         };
         if !is_there(export) {

@@ -307,6 +307,7 @@ impl World {
             file,
             failed: None,
             gone: false,
+            going: false,
         };
         self.put(export.clone());
         self.file(&export.object(&self.org));
@@ -492,7 +493,13 @@ fn nothing_of_an_erased_customer_can_be_read_and_nobody_else_loses_anything() {
     let export = world.export(Some(file), None);
     let mut access =
         PrivacyRequest::new(world.ids.make(), PrivacyKind::Access, world.customer, world.by, now());
-    access.done = Some(Done { at: now(), certificate: None, files_until: Some(later(60 * 24)), gone: false });
+    access.done = Some(Done {
+        at: now(),
+        certificate: None,
+        files_until: Some(later(60 * 24)),
+        gone: false,
+        going: false,
+    });
     world.put(access.clone());
     for end in ["json", "html"] {
         world.file(&access.object(&world.org, end));
@@ -633,6 +640,21 @@ fn wherever_it_dies_the_next_attempt_makes_it_good() {
             assert_eq!(world.audited("privacy_request.finish").len(), 1, "{n} {fault:?}");
         }
     }
+}
+
+#[test]
+fn a_file_that_is_gone_and_is_still_in_the_bucket_goes_with_the_customer() {
+    let mut world = World::new();
+    let export = world.export(Some(File { at: now(), rows: 1, bytes: 6, days: 7 }), None);
+    let mut book = Book::default();
+    for (name, stored) in block_on(world.store().read(&world.org, vec![Export::key(&export.id)])).unwrap() {
+        book.learn(name, stored);
+    }
+    book.put(Export { gone: true, going: true, ..export.clone() }).unwrap();
+    block_on(world.store().commit(&world.org, &book, None, &[], now())).unwrap();
+    let (done, outcome) = world.erase(now());
+    assert_eq!(outcome, "erased", "{done:?}");
+    assert!(!world.exports.dump().contains_key(&export.object(&world.org)));
 }
 
 #[test]
@@ -979,7 +1001,7 @@ impl World {
     /// An access request with its files.
     fn collected_at(&mut self, at: Timestamp, until: Timestamp) -> PrivacyRequest {
         let mut access = self.access();
-        let done = Done { at, certificate: None, files_until: Some(until), gone: false };
+        let done = Done { at, certificate: None, files_until: Some(until), gone: false, going: false };
         self.change::<PrivacyRequest>(&access.id, |it| PrivacyRequest {
             begun: Some(at),
             done: Some(done.clone()),
@@ -1032,7 +1054,8 @@ fn the_files_of_each_access_request_go_however_old_they_are() {
     let kept = world.collected_at(later(-60), later(60 * 24));
     let other = world.ids.make();
     let other = PrivacyRequest::new(other, PrivacyKind::Access, world.other, world.by, now());
-    let done = Some(Done { at: now(), certificate: None, files_until: Some(later(60)), gone: false });
+    let done =
+        Some(Done { at: now(), certificate: None, files_until: Some(later(60)), gone: false, going: false });
     world.put(PrivacyRequest { done, ..other.clone() });
     block_on(world.exports.put(&other.object(&world.org, "json"), "", b"somebody".to_vec())).unwrap();
     assert_eq!(world.erase(now()).1, "erased");

@@ -281,7 +281,7 @@ pub struct File {
     pub rows: u64,
     /// Its bytes.
     pub bytes: u64,
-    /// For how many days it is kept: as the policy said when it was written.
+    /// For how many days it is kept: as the policy said when it was written, and where it is shown, as it says now.
     #[serde(default = "usual_days")]
     pub days: u16,
 }
@@ -291,10 +291,15 @@ fn usual_days() -> u16 {
 }
 
 impl File {
-    /// When it goes.
-    #[must_use]
-    pub fn expires_at(&self) -> Timestamp {
+    /// When it is over by the policy.
+    fn expires_at(&self) -> Timestamp {
         later(self.at, SignedDuration::from_hours(i64::from(self.days) * 24))
+    }
+
+    /// When it is over whatever keeps it: a day before the bucket takes it away by a rule of its own.
+    fn ends_at(&self) -> Timestamp {
+        let (_, days) = Class::ExportFile.bounds().into_inner();
+        later(self.at, SignedDuration::from_hours(i64::from(days) * 24))
     }
 }
 
@@ -365,9 +370,12 @@ pub struct Export {
     /// That there will be none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<Why>,
-    /// Whether the file was deleted.
+    /// Whether the file is gone: nobody gets it any more.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub gone: bool,
+    /// Whether a file that is gone is still to be taken out of the bucket.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub going: bool,
 }
 
 /// How an export stands.
@@ -401,14 +409,14 @@ impl ExportStatus {
 }
 
 impl Export {
-    /// How it stands.
+    /// How it stands. Whether its file is gone the row tells only as the store shows it: policies and legal holds say so.
     #[must_use]
     pub fn status(&self, now: Timestamp) -> ExportStatus {
         let is_over = |at: Timestamp, after| later(at, after) <= now;
         match (&self.file, &self.approved) {
             _ if self.rejected.is_some() => ExportStatus::Rejected,
             _ if self.failed.is_some() => ExportStatus::Failed,
-            (Some(file), _) if self.gone || file.expires_at() <= now => ExportStatus::Expired,
+            (Some(file), _) if self.gone || file.ends_at() <= now => ExportStatus::Expired,
             (Some(_), _) => ExportStatus::Ready,
             (None, Some(approval)) if is_over(approval.at, RUNS) => ExportStatus::Failed,
             (None, Some(_)) if self.run.is_some() => ExportStatus::Running,
@@ -425,10 +433,12 @@ impl Export {
         failed.then(|| self.failed.unwrap_or(Why::Unavailable))
     }
 
-    /// When its request, or its file, is over.
+    /// When its request, or its file, is over. A file that is there longer is kept by a legal hold.
     #[must_use]
-    pub fn expires_at(&self) -> Option<Timestamp> {
+    pub fn expires_at(&self, now: Timestamp) -> Option<Timestamp> {
         match (&self.file, &self.approved, &self.rejected) {
+            (Some(file), ..) if self.gone => Some(file.expires_at().min(now)),
+            (Some(file), ..) if file.expires_at() <= now => Some(file.ends_at()),
             (Some(file), ..) => Some(file.expires_at()),
             (None, None, None) => Some(later(self.requested_at, WAITS)),
             _ => None,

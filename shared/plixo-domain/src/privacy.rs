@@ -93,6 +93,9 @@ pub struct Done {
     /// Whether its files are gone.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub gone: bool,
+    /// Whether files that are gone may still be in their bucket.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub going: bool,
 }
 
 impl Done {

@@ -7,9 +7,11 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::audit::AuditKept;
 use crate::hold::Holds;
 use crate::id::made_at;
 use crate::ledger::{Organisation, Row};
@@ -158,15 +160,17 @@ impl Retention {
     }
 }
 
-/// Since when an organisation's audit log is shown: what is older is due, unless a legal hold keeps it.
+/// Since when an organisation's audit log is shown: what is older is due, unless a legal hold keeps it, or was and is deleted. A hold or a
+/// longer policy brings back no day of which some is gone.
 #[must_use]
-pub fn log_since(org: &Organisation, holds: &Holds, now: Timestamp) -> Timestamp {
-    let made = made_at(&org.id);
+pub fn log_since(org: &Organisation, holds: &Holds, kept: Option<&AuditKept>, now: Timestamp) -> Timestamp {
+    let kept = kept.and_then(|kept| kept.from.to_zoned(TimeZone::UTC).ok()).map(|day| day.timestamp());
+    let since = made_at(&org.id).max(kept.unwrap_or(Timestamp::MIN));
     if !holds.is_empty() {
-        return made;
+        return since;
     }
     let due = org.settings.retention.due_since(Class::AuditEvent, now);
-    due.saturating_add(SignedDuration::from_nanos(1)).unwrap_or(due).max(made)
+    due.saturating_add(SignedDuration::from_nanos(1)).unwrap_or(due).max(since)
 }
 
 /// Since when a row is kept, as what; `None` of what no policy is about, and of what is not over yet: an invoice that is owed, money
@@ -179,11 +183,11 @@ pub fn kept_since(row: &Row) -> Option<(Class, Timestamp)> {
             let is_kept = customer.erased.is_none();
             is_kept.then(|| (Class::CustomerPersonalData, customer.active_at()))
         }
-        Row::Export(export) if export.gone => None,
+        Row::Export(export) if export.gone && !export.going => None,
         Row::Export(export) => export.file.as_ref().map(|file| (Class::ExportFile, file.at)),
         Row::Invoice(invoice) => (!invoice.is_owed()).then(|| (Class::Invoice, invoice.active_at())),
         Row::PrivacyRequest(request) => {
-            let done = request.done.as_ref().filter(|done| done.has_files());
+            let done = request.done.as_ref().filter(|done| done.has_files() || done.going);
             done.map(|done| (Class::ExportFile, done.at))
         }
         Row::Payment(payment) => {
@@ -244,17 +248,25 @@ mod tests {
         let nothing = Holds::default();
         let later = |days: i64| made.saturating_add(SignedDuration::from_hours(days * 24)).unwrap();
         assert_eq!(
-            log_since(&org, &nothing, later(2_555)),
+            log_since(&org, &nothing, None, later(2_555)),
             later(0).saturating_add(SignedDuration::from_nanos(1)).unwrap()
         );
-        assert_eq!(log_since(&org, &nothing, later(2_554)), made);
-        assert!(log_since(&org, &nothing, later(3_000)) > later(445));
+        assert_eq!(log_since(&org, &nothing, None, later(2_554)), made);
+        assert!(log_since(&org, &nothing, None, later(3_000)) > later(445));
         let by = By { member: ids.make(), user: "3f2504e0-4f89-41d3-9a0c-0305e82c3301".parse().unwrap() };
         let (on, reason) = (HeldBy::Customer(ids.make()), Private::Plain(String::new()));
         let hold = LegalHold { id: ids.make(), on, reason, placed_by: by, placed_at: made, released: None };
         place(&mut book, hold).unwrap();
         let held = book.get::<Holds>(&()).unwrap().unwrap();
-        assert_eq!(log_since(&org, held, later(3_000)), made);
+        assert_eq!(log_since(&org, held, None, later(3_000)), made);
+        // A day that goes, or is gone, comes back with nothing.
+        for is_gone in [false, true] {
+            let kept = AuditKept { from: "2026-02-01".parse().unwrap(), is_gone };
+            for holds in [held, &nothing] {
+                assert_eq!(log_since(&org, holds, Some(&kept), later(100)), later(31));
+            }
+            assert!(log_since(&org, &nothing, Some(&kept), later(3_000)) > later(445));
+        }
     }
 
     #[test]

@@ -87,11 +87,11 @@ pub struct Verified {
     pub before: u64,
     /// Since when the file has the log; `None`: from its beginning on.
     pub since: Option<Timestamp>,
-    /// How many checkpoints there are.
+    /// How many checkpoints there are, one at least.
     pub checkpoints: u64,
-    /// Until when it is sealed; `None` where nothing is.
-    pub sealed_to: Option<Timestamp>,
-    /// How many events came after that, which nobody can vouch for yet.
+    /// Until when it is sealed.
+    pub sealed_to: Timestamp,
+    /// How many events are in no list yet, which nobody can vouch for.
     pub unsealed: u64,
 }
 
@@ -101,6 +101,11 @@ pub enum NotVerified {
     /// It is not as it was sealed.
     #[error(transparent)]
     Fault(#[from] Fault),
+    /// It has no checkpoint: it may be anything.
+    #[error(
+        "nothing in it is sealed, so it proves nothing: an export as JSON without `from` has checkpoints once an hour of the log is sealed"
+    )]
+    NothingSealed,
     /// It is no exported log.
     #[error("line {line}: {what}")]
     Form {
@@ -115,7 +120,8 @@ pub enum NotVerified {
 }
 
 /// Verifies an exported log with nothing but the public key, whose name is the log's: from its first checkpoint on, or from one that the
-/// file begins after, which is signed as well. It has to be sealed until `until`, if that is told. `progress` hears now and then how many lines were read.
+/// file begins after, which is signed as well. Something of it has to be sealed, and all until `until`, if that is told. `progress` hears now and then
+/// how many lines were read.
 ///
 /// # Errors
 /// [`NotVerified`].
@@ -156,19 +162,21 @@ pub fn verify_file(
     }
     let mut unsealed = 0;
     if lines.next_if(|line| line == UNSEALED)?.is_some() {
-        while lines.next_if(is_event)?.is_some() {
+        while let Some(line) = lines.next_if(is_event)? {
+            Entry::of(&line).ok_or(NotVerified::Form { line: lines.read, what: "no event" })?;
             unsealed += 1;
         }
     }
     if lines.next_if(|_| true)?.is_some() {
         return Err(NotVerified::Form { line: lines.read, what: "neither a checkpoint nor an event" });
     }
-    let (sealed_to, events) = match verifier.finish(until.unwrap_or(Timestamp::MIN)) {
-        Ok(head) => (head.sealed_to(), head.range().size().saturating_sub(before)),
-        // Nothing is sealed, and nothing had to be.
-        Err(_) if checkpoints == 0 && until.is_none() => (None, 0),
-        Err(fault) => return Err(fault.into()),
+    let head = match verifier.finish(until.unwrap_or(Timestamp::MIN)) {
+        Err(fault) if until.is_some() => return Err(fault.into()),
+        Ok(head) if checkpoints > 0 => head,
+        _ => return Err(NotVerified::NothingSealed),
     };
+    let sealed_to = head.sealed_to().ok_or(NotVerified::NothingSealed)?;
+    let events = head.range().size().saturating_sub(before);
     Ok(Verified { events, before, since, checkpoints, sealed_to, unsealed })
 }
 

@@ -87,8 +87,9 @@ pub enum Finding {
     /// An event is not among those of its span.
     #[error("event {0} is missing")]
     Missing(AuditId),
-    /// There is an event that was not sealed there, or one is there twice.
-    #[error("event {0} was added")]
+    /// There is an event that was not sealed there, or one is there twice. One that was written more than [`LATEST`](crate::LATEST) after
+    /// it happened is none either: nobody can tell it from others.
+    #[error("event {0} was added: it was not sealed there, as all is that is written within 20 minutes")]
     Added(AuditId),
     /// There is something that is no event.
     #[error("line {0} of the span is no event, and was added")]

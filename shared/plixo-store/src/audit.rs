@@ -212,48 +212,78 @@ impl<T: Tables, K: KeyService> Store<T, K> {
         after: Option<&AuditId>,
         limit: usize,
     ) -> Result<(Vec<(AuditId, String)>, bool), StoreError> {
-        let (last, piece) = (id_before(span.to), limit / usize::from(AUDIT_SHARDS) + 4);
+        let last = last_id_before(span.to);
         let mut from = after.copied().unwrap_or(id_at(span.from, 0)).max(id_at(span.from, 0));
         loop {
             let day = keys::day(made_at(&from));
-            let part = |shard| {
-                self.tables.items(Range {
-                    table: Table::Audit,
-                    index: Index::Primary,
-                    partition: keys::audit_partition(org, day, shard),
-                    from: Some(from.to_string()),
-                    to: Some(last.to_string()),
-                    descending: false,
-                    // One more, because the range may begin with the place itself.
-                    limit: piece.saturating_add(1),
-                })
-            };
-            let parts = try_join_all((0..AUDIT_SHARDS).map(part)).await?;
-            // Beyond the last one read of a partition of which there may be more, what was read of another may not be the next one.
-            let unfinished = parts.iter().filter(|read| read.len() > piece);
-            let ceiling = unfinished.filter_map(|read| read.last().map(|(id, _)| id.clone())).min();
-            let mut texts = Vec::new();
-            for (id, item) in parts.into_iter().flatten() {
-                if ceiling.as_ref().is_none_or(|ceiling| id <= *ceiling) {
-                    let id: AuditId = id
-                        .parse()
-                        .map_err(|_| StoreError::Corrupt("an audit event without an id".to_owned()))?;
-                    if Some(&id) != after {
-                        texts.push((id, items::text(&item)?.to_owned()));
-                    }
-                }
-            }
-            texts.sort_unstable_by_key(|(id, _)| *id);
+            let (mut texts, ends) = self.texts_of_day(org, day, Some(&from), Some(&last), limit).await?;
+            texts.retain(|(id, _)| Some(id) != after);
             let next_day = day.tomorrow().ok().and_then(|day| day.to_zoned(TimeZone::UTC).ok());
             let next_day = next_day.map(|day| day.timestamp()).filter(|day| *day < span.to);
             match next_day {
-                _ if ceiling.is_some() => return Ok((texts, false)),
+                _ if !ends => return Ok((texts, false)),
                 None => return Ok((texts, true)),
                 Some(_) if !texts.is_empty() => return Ok((texts, false)),
                 // A day without events, or with none after that one.
                 Some(day) => from = id_at(day, 0),
             }
         }
+    }
+
+    /// The texts of all audit events that stand with a day, as they are stored, byte for byte, in the order of their ids, whatever times
+    /// those tell: at most some `limit` of those that come after the id `after`; and whether those are the last.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn audit_with_day(
+        &self,
+        org: &OrgId,
+        day: Date,
+        after: Option<&AuditId>,
+        limit: usize,
+    ) -> Result<(Vec<(AuditId, String)>, bool), StoreError> {
+        let (mut texts, ends) = self.texts_of_day(org, day, after, None, limit).await?;
+        texts.retain(|(id, _)| Some(id) != after);
+        Ok((texts, ends))
+    }
+
+    /// The texts of a day's events from an id on up to another one, in the order of ids: some `limit` of them, and whether they end with
+    /// those.
+    async fn texts_of_day(
+        &self,
+        org: &OrgId,
+        day: Date,
+        from: Option<&AuditId>,
+        to: Option<&AuditId>,
+        limit: usize,
+    ) -> Result<(Vec<(AuditId, String)>, bool), StoreError> {
+        let piece = limit / usize::from(AUDIT_SHARDS) + 4;
+        let part = |shard| {
+            self.tables.items(Range {
+                table: Table::Audit,
+                index: Index::Primary,
+                partition: keys::audit_partition(org, day, shard),
+                from: from.map(AuditId::to_string),
+                to: to.map(AuditId::to_string),
+                descending: false,
+                // One more, because the range may begin with the place itself.
+                limit: piece.saturating_add(1),
+            })
+        };
+        let parts = try_join_all((0..AUDIT_SHARDS).map(part)).await?;
+        // Beyond the last one read of a partition of which there may be more, what was read of another may not be the next one.
+        let unfinished = parts.iter().filter(|read| read.len() > piece);
+        let ceiling = unfinished.filter_map(|read| read.last().map(|(id, _)| id.clone())).min();
+        let mut texts = Vec::new();
+        for (id, item) in parts.into_iter().flatten() {
+            if ceiling.as_ref().is_none_or(|ceiling| id <= *ceiling) {
+                let id: AuditId =
+                    id.parse().map_err(|_| StoreError::Corrupt("an audit event without an id".to_owned()))?;
+                texts.push((id, items::text(&item)?.to_owned()));
+            }
+        }
+        texts.sort_unstable_by_key(|(id, _)| *id);
+        Ok((texts, ceiling.is_none()))
     }
 
     /// A part of an organisation's audit log as [`Self::audit`] reads it, each event with its stored text, byte for byte, and the
@@ -357,8 +387,9 @@ fn id_at(at: Timestamp, rest: u8) -> AuditId {
     from_bytes(bytes)
 }
 
-/// An id that no id of that millisecond or later is below, and all before are.
-fn id_before(to: Timestamp) -> AuditId {
+/// The last id before that time: no id of that millisecond or later is below it, and all before are, or are it.
+#[must_use]
+pub fn last_id_before(to: Timestamp) -> AuditId {
     let before = to.saturating_sub(SignedDuration::from_millis(1)).unwrap_or(to);
     id_at(before, 255)
 }

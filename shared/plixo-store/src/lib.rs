@@ -12,7 +12,7 @@ mod retention;
 pub mod store;
 pub mod tables;
 
-pub use audit::{AuditNext, AuditPage, AuditSpan};
+pub use audit::{AuditNext, AuditPage, AuditSpan, last_id_before};
 pub use error::{CommitError, StoreError};
 pub use items::{Entropy, to_audit_event};
 pub use keys::List;

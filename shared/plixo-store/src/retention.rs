@@ -431,7 +431,7 @@ impl<T: Tables, K: KeyService> Store<T, K> {
     ) -> Result<Vec<StoredRow>, StoreError> {
         let there: Vec<&Row> = rows.iter().filter_map(|(_, row)| row.as_ref()).map(|(row, _)| row).collect();
         let mut due = self.due(org, &there, now).await?.into_iter();
-        let mut shown = |stored| if due.next() == Some(false) { Some(stored) } else { without_file(stored) };
+        let mut shown = |stored| shown(org, stored, due.next() != Some(false));
         Ok(rows.into_iter().map(|(name, row)| (name, row.and_then(&mut shown))).collect())
     }
 
@@ -526,21 +526,29 @@ impl<T: Tables, K: KeyService> Store<T, K> {
     ) -> Result<Vec<(Row, u64)>, StoreError> {
         let all: Vec<&Row> = rows.iter().map(|(row, _)| row).collect();
         let due = self.due(org, &all, now).await?;
-        let shown = |(row, due)| if due { without_file(row) } else { Some(row) };
-        Ok(rows.into_iter().zip(due).filter_map(shown).collect())
+        Ok(rows.into_iter().zip(due).filter_map(|(row, due)| shown(org, row, due)).collect())
     }
 }
 
-/// What is left of something that is due: of an export or of an access request, that there was one.
-fn without_file((row, version): (Row, u64)) -> Option<(Row, u64)> {
-    match row {
-        Row::Export(export) => Some((Row::Export(Export { gone: true, ..export }), version)),
-        Row::PrivacyRequest(request) => {
-            let done = request.done.clone().map(|done| Done { gone: true, ..done });
-            Some((Row::PrivacyRequest(PrivacyRequest { done, ..request }), version))
+/// A row as it is shown. Of what is due nothing is left, but of an export that there was one; of one that is not, the file is kept for as
+/// long as the policy says now.
+fn shown(org: &Organisation, (row, version): (Row, u64), is_due: bool) -> Option<(Row, u64)> {
+    let row = match row {
+        Row::Export(export) if is_due => Row::Export(Export { gone: true, ..export }),
+        Row::Export(mut export) if !export.gone => {
+            if let Some(file) = &mut export.file {
+                file.days = org.settings.retention.days(Class::ExportFile);
+            }
+            Row::Export(export)
         }
-        _ => None,
-    }
+        Row::PrivacyRequest(request) if is_due => {
+            let done = request.done.clone().map(|done| Done { gone: true, ..done });
+            Row::PrivacyRequest(PrivacyRequest { done, ..request })
+        }
+        _ if is_due => return None,
+        row => row,
+    };
+    Some((row, version))
 }
 
 /// The invoices that a row is about beside itself.

@@ -23,6 +23,7 @@ fn export() -> Export {
         file: None,
         failed: None,
         gone: false,
+        going: false,
     }
 }
 
@@ -43,8 +44,18 @@ fn what_is_over_is_over_at_once() {
     let running = Export { run, ..approved };
     assert_eq!((running.status(at(24)), running.status(at(25))), (Running, Failed));
     let ready = Export { file: Some(File { at: at(3), rows: 1, bytes: 2, days: 7 }), ..running };
-    assert_eq!((ready.status(at(3 + 7 * 24 - 1)), ready.status(at(3 + 7 * 24))), (Ready, Expired));
-    assert_eq!(ready.expires_at(), Some(at(3 + 7 * 24)));
+    let (due, end) = (at(3 + 7 * 24), at(3 + 30 * 24));
+    assert_eq!((ready.status(due), ready.expires_at(at(4))), (Ready, Some(due)));
+    // By the policy it would be over, and something keeps it; not for ever.
+    assert_eq!(
+        (ready.expires_at(due), ready.status(at(3 + 30 * 24 - 1)), ready.status(end)),
+        (Some(end), Ready, Expired)
+    );
+    let gone = Export { gone: true, ..ready };
+    assert_eq!(
+        (gone.status(at(4)), gone.expires_at(at(4)), gone.expires_at(end)),
+        (Expired, Some(at(4)), Some(due))
+    );
 }
 
 #[test]

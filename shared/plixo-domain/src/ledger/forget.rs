@@ -92,8 +92,8 @@ pub(super) fn forget_payer(
     Ok(())
 }
 
-/// Takes a row away that is due, with what only leads to it. Of an export and of an access request the row stays, without its files.
-/// False where there is nothing to take away.
+/// Takes a row away that is due, with what only leads to it. Of an export and of an access request the row stays, and says that its files are
+/// gone, and are to be taken away. False where there is nothing to take away.
 ///
 /// # Errors
 /// [`Unread`].
@@ -108,10 +108,11 @@ pub fn delete(book: &mut Book, name: &RowKey) -> Result<bool, Unread> {
             take::<Payment>(book, name)
         }
         RowKey::Export(id) => {
-            let Some(export) = book.get::<Export>(id)?.filter(|it| it.file.is_some()).cloned() else {
+            let Some(export) = book.get::<Export>(id)?.filter(|it| it.file.is_some() && !it.gone).cloned()
+            else {
                 return Ok(false);
             };
-            book.put(Export { gone: true, ..export })?;
+            book.put(Export { gone: true, going: true, ..export })?;
             Ok(true)
         }
         RowKey::PrivacyRequest(id) => {
@@ -119,7 +120,7 @@ pub fn delete(book: &mut Book, name: &RowKey) -> Result<bool, Unread> {
             let with_files =
                 request.and_then(|it| it.done.clone().filter(Done::has_files).map(|done| (it, done)));
             let Some((request, done)) = with_files else { return Ok(false) };
-            book.put(PrivacyRequest { done: Some(Done { gone: true, ..done }), ..request })?;
+            book.put(PrivacyRequest { done: Some(Done { gone: true, going: true, ..done }), ..request })?;
             Ok(true)
         }
         _ => Ok(false),

@@ -43,14 +43,12 @@ static LINES: LazyLock<Vec<String>> = LazyLock::new(|| lines(&COUNTS));
 
 #[test]
 fn a_file_is_as_it_was_sealed() {
-    let whole = Verified { events: 0, before: 0, since: None, checkpoints: 0, sealed_to: None, unsealed: 2 };
-    let all = Verified { events: 2_351, checkpoints: 6, sealed_to: Some(end(&COUNTS)), ..whole };
+    let (sealed_to, unsealed) = (end(&COUNTS), 2);
+    let all = Verified { events: 2_351, before: 0, since: None, checkpoints: 6, sealed_to, unsealed };
     assert_eq!(verify(&LINES, Some(end(&COUNTS))).unwrap(), all);
     assert_eq!(verify(&LINES, None).unwrap(), all);
     let late = verify(&LINES, Some(end(&[0; 7]))).unwrap_err();
     assert!(matches!(late, NotVerified::Fault(Fault { finding: Finding::TailMissing { .. }, .. })), "{late}");
-    assert_eq!(verify(&lines(&[]), None).unwrap(), whole);
-    assert!(verify(&[], Some(hour(0))).is_err());
     // The last line of a file may lack its end.
     let file = LINES.join("\n");
     assert_eq!(verify_file(file.as_bytes(), KEY.public(ORIGIN), None, |_| {}).unwrap(), all);
@@ -82,11 +80,11 @@ fn from(n: usize) -> Vec<String> {
 
 #[test]
 fn a_file_may_begin_after_a_checkpoint_and_says_so() {
-    for n in 1..=COUNTS.len() {
+    for n in 1..COUNTS.len() {
         let before: usize = COUNTS[..n].iter().sum();
         let (before, since) = (u64::try_from(before).unwrap(), Some(end(&COUNTS[..n])));
         let checkpoints = u64::try_from(COUNTS.len() - n).unwrap();
-        let sealed_to = Some(end(&COUNTS));
+        let sealed_to = end(&COUNTS);
         let part = Verified { events: 2_351 - before, before, since, checkpoints, sealed_to, unsealed: 2 };
         let lines = from(n);
         assert_eq!(verify(&lines, Some(end(&COUNTS))).unwrap(), part, "{n}");
@@ -94,15 +92,34 @@ fn a_file_may_begin_after_a_checkpoint_and_says_so() {
             |first: String| -> Vec<_> { std::iter::once(first).chain(lines[1..].iter().cloned()).collect() };
         let other_tree = lines[0].replace("\"tree\":\"A", "\"tree\":\"B");
         assert!(verify(&with(other_tree), None).is_err(), "{n}");
-        if n < COUNTS.len() {
-            assert!(verify(&with(from(n + 1)[0].clone()), None).is_err(), "after another checkpoint");
-            assert!(verify(&lines[1..], None).is_err(), "without where it begins");
-        }
+        assert!(verify(&with(from(n + 1)[0].clone()), None).is_err(), "after another checkpoint");
+        assert!(verify(&lines[1..], None).is_err(), "without where it begins");
         let twice: Vec<_> = lines.iter().chain(lines.iter()).cloned().collect();
         assert!(verify(&twice, None).is_err());
     }
     let key = TestKey::generate().public(ORIGIN);
     assert!(verify_file(from(2).join("\n").as_bytes(), key, None, |_| {}).is_err(), "another key");
+}
+
+#[test]
+fn a_file_without_a_checkpoint_of_its_own_proves_nothing() {
+    for lines in [Vec::new(), lines(&[]), from(COUNTS.len())] {
+        assert!(matches!(verify(&lines, None), Err(NotVerified::NothingSealed)), "{lines:?}");
+        assert!(verify(&lines, Some(end(&COUNTS))).is_err(), "{lines:?}");
+    }
+}
+
+#[test]
+fn what_stands_as_not_sealed_yet_is_an_event() {
+    let with = |line: &str| LINES.iter().cloned().chain([line.to_owned()]).collect::<Vec<_>>();
+    let another = LINES.last().unwrap();
+    assert_eq!(verify(&with(another), None).unwrap().unsealed, 3);
+    for line in
+        ["", "x", "{}", "[]", r#"{"id":"inv_01h2xcejqtf2nbrexx3vqjhp41"}"#, another.get(..20).unwrap()]
+    {
+        let done = verify(&with(line), None);
+        assert!(matches!(done, Err(NotVerified::Form { what: "no event", .. })), "{line}: {done:?}");
+    }
 }
 
 #[test]
