@@ -699,13 +699,17 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
             let count = go.len();
             let take = async |book: &mut Book| as_before(book, is_kept).map(|()| Gone::of(count));
             let told = self.take_away(case, LETTERS, take).await;
+            let mut deleted = Ok(());
             for (letter, _) in go {
-                match &told {
-                    Ok(_) => queue.delete(&letter.receipt).await?,
-                    Err(_) => others.push(letter.receipt),
+                if told.is_ok() && deleted.is_ok() {
+                    deleted = queue.delete(&letter.receipt).await;
+                }
+                if told.is_err() || deleted.is_err() {
+                    others.push(letter.receipt);
                 }
             }
             told?;
+            deleted?;
         }
         Ok(Looked { is_all: false, left })
     }
