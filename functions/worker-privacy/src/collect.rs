@@ -7,11 +7,11 @@ use jiff::{SignedDuration, Timestamp};
 use plixo_aws::s3::{Objects, Upload};
 use plixo_aws::sign::Sign;
 use plixo_aws::sqs::LookThrough;
-use plixo_domain::audit::{AuditEvent, Outcome};
+use plixo_domain::audit::{AuditEvent, AuditKept, Outcome};
 use plixo_domain::hold::{HeldBy, Holds};
 use plixo_domain::id::made_at;
 use plixo_domain::ledger::{
-    Customer, Invoice, Kept, Organisation, Payment, Personal, PortalLink, Row, RowKey,
+    Book, Customer, Invoice, Kept, Organisation, Payment, Personal, PortalLink, Row, RowKey,
 };
 use plixo_domain::money::Money;
 use plixo_domain::privacy::{Done, PrivacyRequest};
@@ -23,7 +23,7 @@ use plixo_store::{AuditSpan, List, Store, StoreError, Tables};
 use serde_json::{Value, json};
 
 use crate::Worker;
-use crate::case::{Case, Stop};
+use crate::case::{Case, Stop, learn, unread};
 use crate::sweep::{OPEN, PAGE, ROWS};
 use crate::words::Words;
 
@@ -445,7 +445,10 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
             .await?;
         let to = case.now.saturating_add(SignedDuration::from_secs(1)).unwrap_or(case.now);
         let (holds, _) = self.store.holds(&case.org).await?;
-        let span = AuditSpan { from: log_since(&about.organisation, &holds, case.now), to };
+        let mut book = Book::default();
+        learn(&self.store, &case.org, &mut book, [RowKey::AuditKept]).await?;
+        let kept = book.get::<AuditKept>(&()).map_err(unread)?;
+        let span = AuditSpan { from: log_since(&about.organisation, &holds, kept, case.now), to };
         for object in objects {
             let (mut after, mut given) = (None, 0);
             loop {

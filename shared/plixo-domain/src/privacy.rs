@@ -323,7 +323,13 @@ mod tests {
         let day = |day: &str| day.parse::<Date>().unwrap();
         assert!(!open.is_pressing(day("2026-11-23")) && open.is_pressing(day("2026-11-24")));
         assert!(open.is_pressing(day("2027-05-01")));
-        let done = Done { at: Timestamp::UNIX_EPOCH, certificate: None, files_until: None, gone: false };
+        let done = Done {
+            at: Timestamp::UNIX_EPOCH,
+            certificate: None,
+            files_until: None,
+            gone: false,
+            going: false,
+        };
         let done = PrivacyRequest { done: Some(done), ..open.clone() };
         assert!(!done.is_pressing(day("2026-12-01")));
         let held = PrivacyRequest { held: Some(Timestamp::UNIX_EPOCH), ..open };
