@@ -92,8 +92,9 @@ def test_reasons_are_nowhere_to_be_read(stack, compliance, controller):
 
 def test_an_erasure_under_a_hold_is_held_and_one_is_enough(compliance, controller):
     customer = controller.make("/customers", {"name": "Wants To Go Ltd"})["id"]
-    compliance.make("/legal-holds", {"customer_id": customer, "reason": "A dispute"})
+    hold = compliance.make("/legal-holds", {"customer_id": customer, "reason": "A dispute"})
     made = compliance.make("/privacy-requests", {"kind": "erasure", "customer_id": customer})
+    assert {"id": hold["id"], "reason": "A dispute"} in made["held_by"]
     assert (made["status"], made["is_late"]) == ("held", False) and made["held_since"] and "certificate_url" not in made
 
     def again():
