@@ -277,8 +277,13 @@ fn an_erasure_says_what_goes_and_is_entered_by_who_is_sure() {
         personal: Private::Plain(Personal::default()),
         ..Customer::new(it.id, Personal::default())
     });
-    let done =
-        Done { at: now(), certificate: Some("signed & sealed\n".to_owned()), files_until: None, gone: false };
+    let done = Done {
+        at: now(),
+        certificate: Some("signed & sealed\n".to_owned()),
+        files_until: None,
+        gone: false,
+        going: false,
+    };
     world.change::<PrivacyRequest>(&request, |it| PrivacyRequest {
         begun: Some(now()),
         done: Some(done),
@@ -393,7 +398,9 @@ fn what_is_held_about_somebody_is_downloaded_while_it_is_there() {
     assert!(!early.html.contains("Download the page"), "{}", early.html);
     assert_eq!(at.get(&format!("{page}/certificate")).status, 404);
     let request: PrivacyId = id(&page);
-    let done = |until| Some(Done { at: now(), certificate: None, files_until: Some(until), gone: false });
+    let done = |until| {
+        Some(Done { at: now(), certificate: None, files_until: Some(until), gone: false, going: false })
+    };
     world.change::<PrivacyRequest>(&request, |it| PrivacyRequest { done: done(ago(-7)), ..it });
     let shown = at.get(&page);
     assert!(shown.html.contains("Download the page") && shown.html.contains("Download the JSON"));
