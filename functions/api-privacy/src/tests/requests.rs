@@ -18,7 +18,8 @@ fn done(
 ) -> impl Fn(PrivacyRequest) -> PrivacyRequest {
     let certificate = certificate.map(str::to_owned);
     move |it| {
-        let done = Done { at: now(), certificate: certificate.clone(), files_until, gone: false, going: false };
+        let done =
+            Done { at: now(), certificate: certificate.clone(), files_until, gone: false, going: false };
         PrivacyRequest { begun: Some(now()), done: Some(done), ..it }
     }
 }
