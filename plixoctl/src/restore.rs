@@ -43,7 +43,7 @@ pub(crate) async fn run(Command::ReplayErasures: Command) -> anyhow::Result<()> 
     let store = Store::new(tables.clone(), Kms::new(&config, key), entropy::bytes_32);
     // What waits in queues is of now, and not of what was restored.
     let worker: Replay =
-        Worker::new(store, exports, checkpoints.clone(), None, Vec::new(), entropy::bytes_32);
+        Worker::new(store, exports, checkpoints.clone(), None, Vec::new(), None, entropy::bytes_32);
 
     let (mut replayed, mut left) = (0_u64, 0_u64);
     let mut next = Some(Organisations::START);

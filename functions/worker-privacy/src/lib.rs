@@ -29,6 +29,8 @@ pub const FUNCTION: &str = "worker-privacy";
 
 /// How long an attempt may work. The function's time-out leaves some for what comes before and after.
 pub const BUDGET: Duration = Duration::from_secs(270);
+/// How long a request waits that has to wait for something, after the first attempt; after the nth, n² times as long.
+const AGAIN: Duration = Duration::from_secs(60);
 /// How long a message may take.
 const MESSAGE: Duration = Duration::from_secs(290);
 
@@ -49,6 +51,7 @@ pub struct Worker<T, K, O, S, Q> {
     checkpoints: O,
     signer: Option<Signer<S>>,
     letters: Vec<Q>,
+    queue: Option<Q>,
     entropy: Entropy,
 }
 
@@ -69,16 +72,17 @@ pub enum Replayed {
 
 impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K, O, S, Q> {
     /// A worker that deletes and writes files in `exports`, and keeps the erasure ledger and certificates in `checkpoints`. Who only
-    /// does again what was done has no signer. `letters` are the queues of events that were given up.
+    /// does again what was done has no signer. `letters` are the queues of events that were given up, `queue` the one of this worker's messages.
     pub fn new(
         store: Store<T, K>,
         exports: O,
         checkpoints: O,
         signer: Option<Signer<S>>,
         letters: Vec<Q>,
+        queue: Option<Q>,
         entropy: Entropy,
     ) -> Self {
-        Self { store, exports, checkpoints, signer, letters, entropy }
+        Self { store, exports, checkpoints, signer, letters, queue, entropy }
     }
 
     /// Works a batch off.
@@ -118,6 +122,12 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
             }
             Err(stop) => {
                 line.outcome = stop.outcome();
+                if let (Stop::Later(_), Some(queue)) = (&stop, &self.queue) {
+                    let tries = line.receive_count.unwrap_or(1);
+                    let after = AGAIN.saturating_mul(tries.saturating_mul(tries));
+                    // A message that is not given back comes back by itself, when its time is over.
+                    let _ = queue.give_back(&message.receipt_handle, after).await;
+                }
                 Err(stop.into())
             }
         };

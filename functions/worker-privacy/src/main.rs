@@ -23,6 +23,7 @@ async fn main() -> Result<(), Error> {
     let (audit, key) = (env.required("AUDIT_TABLE"), env.required("ENVELOPE_KEY_ARN"));
     let (exports, checkpoints) = (env.required("EXPORTS_BUCKET"), env.required("CHECKPOINTS_BUCKET"));
     let (seal_key, origin) = (env.required("SEAL_KEY_ARN"), env.required("SEAL_ORIGIN"));
+    let queue = env.required("PRIVACY_QUEUE_URL");
     let letters = [env.required("STRIPE_DEAD_LETTERS_URL"), env.required("ERP_DEAD_LETTERS_URL")];
     env.complete()?;
 
@@ -37,6 +38,7 @@ async fn main() -> Result<(), Error> {
     let (exports, checkpoints) = (Bucket::new(&config, exports), Bucket::new(&config, checkpoints));
     let signer = Signer { key: SigningKey::new(&config, seal_key), origin };
     let letters = letters.map(|url| Queue::new(&config, url)).into();
-    let worker = &Worker::new(store, exports, checkpoints, Some(signer), letters, entropy::bytes_32);
+    let queue = Some(Queue::new(&config, queue));
+    let worker = &Worker::new(store, exports, checkpoints, Some(signer), letters, queue, entropy::bytes_32);
     plixo_lambda::run(|batch: Batch| worker.run(batch)).await
 }

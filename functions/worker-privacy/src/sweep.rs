@@ -657,7 +657,7 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         let looked = self.look_through(case, sweep, queue, most, &mut others).await;
         for receipt in others {
             // One that is not given back is there again when its time is over.
-            let _ = queue.give_back(&receipt).await;
+            let _ = queue.give_back(&receipt, Duration::ZERO).await;
         }
         looked
     }

@@ -61,6 +61,7 @@ struct World {
     exports: FakeBucket,
     checkpoints: FakeBucket,
     letters: FakeLetters,
+    queue: FakeLetters,
     signer: FakeSigner,
     faults: Faults,
     org: OrgId,
@@ -83,6 +84,7 @@ impl World {
             exports: FakeBucket::new(faults.clone()),
             checkpoints: FakeBucket::new(faults.clone()),
             letters: FakeLetters::new(faults.clone()),
+            queue: FakeLetters::new(faults.clone()),
             signer: FakeSigner::new(faults.clone()),
             by: By { member, user },
             tables,
@@ -113,7 +115,8 @@ impl World {
         let signer = Signer { key: self.signer.clone(), origin: ORIGIN.to_owned() };
         let letters = vec![self.letters.clone()];
         let (exports, checkpoints) = (self.exports.clone(), self.checkpoints.clone());
-        Worker::new(self.store(), exports, checkpoints, Some(signer), letters, entropy)
+        let queue = Some(self.queue.clone());
+        Worker::new(self.store(), exports, checkpoints, Some(signer), letters, queue, entropy)
     }
 
     fn put(&self, row: impl Kept) {
@@ -758,6 +761,25 @@ fn an_export_that_is_being_written_fails_and_what_it_writes_late_goes() {
     world.file(&export.object(&world.org));
     assert_eq!(world.erase(later(30)).1, "erased");
     world.everything_is_gone("written late");
+}
+
+#[test]
+fn what_has_to_wait_comes_back_before_its_message_would() {
+    let mut world = World::new();
+    world.export(None, Some(Run { at: later(-1), attempt: "m1#1".to_owned() }));
+    let task = PrivacyTask::new(world.org, PrivacyTaskOf::Request(world.request));
+    let body = serde_json::to_string(&task).unwrap();
+    let message = json!({"messageId": "m1", "receiptHandle": "of m1", "body": body});
+    let message: Message = serde_json::from_value(message).unwrap();
+    for tries in [1, 2] {
+        let line = Line { timestamp: now(), receive_count: Some(tries), ..Line::default() };
+        let (done, line) = block_on(world.worker().take(&message, line));
+        assert!(done.is_err() && line.outcome == "goes_on");
+    }
+    let after = [60, 240].map(|seconds| ("of m1".to_owned(), Duration::from_secs(seconds)));
+    assert_eq!(world.queue.given(), after);
+    assert_eq!(world.erase(later(30)).1, "erased");
+    assert_eq!(world.queue.given().len(), 2, "nothing to wait for");
 }
 
 #[test]

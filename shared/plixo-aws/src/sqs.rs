@@ -53,11 +53,11 @@ pub trait LookThrough: Send + Sync {
     /// [`AwsError`]: nobody knows whether it is gone.
     fn delete(&self, receipt: &str) -> impl Future<Output = Result<(), AwsError>> + Send;
 
-    /// Lets others have a message again that is held.
+    /// Lets others have a message again that is held, after so long, whole seconds.
     ///
     /// # Errors
     /// [`AwsError`]: they have it when its time is over.
-    fn give_back(&self, receipt: &str) -> impl Future<Output = Result<(), AwsError>> + Send;
+    fn give_back(&self, receipt: &str, after: Duration) -> impl Future<Output = Result<(), AwsError>> + Send;
 
     /// How many messages are held, by whomever, as far as the queue knows by now.
     ///
@@ -139,9 +139,10 @@ impl LookThrough for Queue {
         asked.send().await.map(drop).map_err(|error| from_sdk(SERVICE, error))
     }
 
-    async fn give_back(&self, receipt: &str) -> Result<(), AwsError> {
+    async fn give_back(&self, receipt: &str, after: Duration) -> Result<(), AwsError> {
+        let seconds = i32::try_from(after.as_secs()).unwrap_or(i32::MAX);
         let asked = self.client.change_message_visibility().queue_url(&self.url).receipt_handle(receipt);
-        asked.visibility_timeout(0).send().await.map(drop).map_err(|error| from_sdk(SERVICE, error))
+        asked.visibility_timeout(seconds).send().await.map(drop).map_err(|error| from_sdk(SERVICE, error))
     }
 
     async fn held_by_all(&self) -> Result<usize, AwsError> {

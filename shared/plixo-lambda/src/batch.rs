@@ -33,6 +33,9 @@ pub struct Message {
     /// Its text.
     #[serde(default)]
     pub body: String,
+    /// By which it is given back.
+    #[serde(default)]
+    pub receipt_handle: String,
     #[serde(default)]
     attributes: SystemAttributes,
     #[serde(default)]

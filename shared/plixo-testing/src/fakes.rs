@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use plixo_aws::AwsError;
 use plixo_aws::secrets::{KeepSecret, ReadSecret, RotateSecret};
@@ -429,6 +430,7 @@ impl SendMessage for FakeQueue {
 #[derive(Debug, Clone, Default)]
 pub struct FakeLetters {
     messages: Arc<Mutex<BTreeMap<String, (Held, bool)>>>,
+    given: Arc<Mutex<Vec<(String, Duration)>>>,
     faults: Faults,
 }
 
@@ -436,7 +438,13 @@ impl FakeLetters {
     /// An empty queue, whose calls go wrong as planned.
     #[must_use]
     pub fn new(faults: Faults) -> Self {
-        Self { messages: Arc::default(), faults }
+        Self { messages: Arc::default(), given: Arc::default(), faults }
+    }
+
+    /// What was given back so far, and after which time it is there again.
+    #[must_use]
+    pub fn given(&self) -> Vec<(String, Duration)> {
+        self.given.lock().unwrap().clone()
     }
 
     /// Puts a message in.
@@ -461,7 +469,7 @@ impl FakeLetters {
 }
 
 impl LookThrough for FakeLetters {
-    async fn hold(&self, _: &str, _: std::time::Duration) -> Result<Vec<Held>, AwsError> {
+    async fn hold(&self, _: &str, _: Duration) -> Result<Vec<Held>, AwsError> {
         let hold = || {
             let mut messages = self.messages.lock().unwrap();
             let free = messages.values_mut().filter(|(_, is_held)| !is_held).take(10);
@@ -488,8 +496,9 @@ impl LookThrough for FakeLetters {
         self.faults.call(|| unavailable("SQS"), count).await
     }
 
-    async fn give_back(&self, receipt: &str) -> Result<(), AwsError> {
+    async fn give_back(&self, receipt: &str, after: Duration) -> Result<(), AwsError> {
         let give = || {
+            self.given.lock().unwrap().push((receipt.to_owned(), after));
             if let Some((_, is_held)) = self.messages.lock().unwrap().get_mut(receipt) {
                 *is_held = false;
             }
