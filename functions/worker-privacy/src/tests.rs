@@ -1349,6 +1349,7 @@ impl World {
             exports: fork(&self.exports),
             checkpoints: fork(&self.checkpoints),
             letters,
+            queue: FakeLetters::new(faults.clone()),
             signer: self.signer.with(faults.clone()),
             faults,
             ids: self.ids.clone(),
