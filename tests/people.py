@@ -132,6 +132,13 @@ class Staff(Person):
         super().__init__(stack, token(stack, self.who), stack.orgs[org]["id"])
 
 
+def release_all(compliance):
+    """Releases the legal holds that tests left, which keep what they cannot be told to be about."""
+    for hold in compliance.get("/legal-holds?limit=100")["data"]:
+        if "released_at" not in hold:
+            assert compliance.ask("POST", f"/legal-holds/{hold['id']}/release")[0] == 200
+
+
 def letters(stack, to):
     """The emails to somebody, the latest last."""
     with urllib.request.urlopen(f"{stack.json['aws_endpoint_url']}/_ministack/ses/messages", timeout=30) as answer:

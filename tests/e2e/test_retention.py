@@ -7,7 +7,7 @@ from browser import send
 from conftest import wait_for
 from exports import address
 from past import Past, ago, retain
-from people import Person, Staff, founded
+from people import Person, Staff, founded, release_all
 
 
 def audit(staff, action, since):
@@ -29,11 +29,7 @@ def people(stack):
 
 @pytest.fixture(scope="module", autouse=True)
 def nothing_is_held(people):
-    """Holds of other tests keep what they cannot be told to be about: they are released."""
-    compliance = people["compliance"]
-    for hold in compliance.get("/legal-holds?limit=100")["data"]:
-        if "released_at" not in hold:
-            assert compliance.ask("POST", f"/legal-holds/{hold['id']}/release")[0] == 200
+    release_all(people["compliance"])
 
 
 def test_what_is_due_is_hidden_at_once_and_then_deleted(stack, people):
