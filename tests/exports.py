@@ -26,7 +26,7 @@ def download(person, export):
         return answer.headers, answer.read().decode()
 
 
-def ready(requester, approver, seconds=30, **order):
+def ready(requester, approver, seconds=60, **order):
     """The export once its file is there."""
     asked = requester.make("/exports", order)
     assert asked["status"] == "pending_approval", asked

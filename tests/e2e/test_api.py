@@ -359,7 +359,7 @@ def test_schemathesis_finds_nothing(stack, owner, ids, tmp_path):
     (tmp_path / "openapi.json").write_text(json.dumps(call(stack, "/openapi.json", method="GET")[2]))
     command = [Path(sys.executable).parent / "st", "--config-file", tmp_path / "schemathesis.toml", "run", tmp_path / "openapi.json",
                "--url", stack.base_url, "-H", f"Authorization: Bearer {owner.token}", "--checks", "all", "--phases", "coverage,fuzzing",
-               "--max-examples", "10", "--request-timeout", "60", "--seed", "20261121", "--no-color", "--continue-on-failure",
+               "--max-examples", "10", "--request-timeout", "120", "--max-response-time", "120", "--seed", "20261121", "--no-color", "--continue-on-failure",
                # All senders have one address here: wrong tries by the hundred would slow everybody down.
                "--exclude-path-regex", "^/v1/auth/"]
     said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "COLUMNS": "200"})
