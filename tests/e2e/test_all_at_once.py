@@ -60,7 +60,7 @@ def test_the_books_balance_and_no_event_is_lost(stack, people):
     deliveries = events * 2
     dice.shuffle(deliveries)
 
-    over = threading.Event()
+    over, applied, released = threading.Event(), set(), []
 
     def until_over(work):
         for number in itertools.count():
@@ -80,6 +80,7 @@ def test_the_books_balance_and_no_event_is_lost(stack, people):
         status, _, told = admin.ask("POST", f"/payments/{payment['id']}/allocations", share)
         # It may be paid by then, or its customer erased.
         assert status in (201, 409, 422, 503), told
+        applied.update({invoice["id"]} if status == 201 else ())
         controller.get("/invoices?limit=100")
         compliance.get("/audit-events?limit=50")
 
@@ -92,6 +93,7 @@ def test_the_books_balance_and_no_event_is_lost(stack, people):
             assert status == 201, placed
             status, _, told = compliance.ask("POST", f"/legal-holds/{placed['id']}/release")
             assert status == 503 or (status, "released_at" in told) == (200, True), told
+            released += [placed["id"]] if status == 200 else []
 
     def jobs(number):
         if number >= 8:
@@ -115,6 +117,7 @@ def test_the_books_balance_and_no_event_is_lost(stack, people):
         finally:
             over.set()
         assert all(it.result() > 0 for it in working), "each of them was at it"
+        assert applied and released, "and not in vain"
 
     # No event is lost, and none counts twice.
     told = [it for it in pages(admin, "/webhook-events") if it["provider_event_id"] in ours]
