@@ -93,7 +93,7 @@ def test_the_books_balance_and_no_event_is_lost(stack, people):
             assert status == 201, placed
             status, _, told = compliance.ask("POST", f"/legal-holds/{placed['id']}/release")
             assert status == 503 or (status, "released_at" in told) == (200, True), told
-            released += [placed["id"]] if status == 200 else []
+            released.extend([placed["id"]] if status == 200 else [])
 
     def jobs(number):
         if number >= 8:
