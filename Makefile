@@ -95,7 +95,7 @@ openapi: ## write docs/openapi.json as the handlers say it
 # ---- Checking ----------------------------------------------------------------------------------------------------------
 
 .PHONY: check
-check: check-format check-lints check-deny check-template ## format, lints, dependencies, template
+check: check-format check-lints check-python check-deny check-template ## format, lints, dependencies, template
 
 .PHONY: check-format
 check-format:
@@ -104,6 +104,10 @@ check-format:
 .PHONY: check-lints
 check-lints:
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+.PHONY: check-python
+check-python: .venv-checks/.ready
+	.venv-checks/bin/ruff check
 
 .PHONY: check-deny
 check-deny: $(TOOLS)/.deny-$(DENY)

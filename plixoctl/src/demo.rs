@@ -107,10 +107,10 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<Value> {
     let stack = Stack { store, kms, vault: Vault::new(&config, prefix), stripe_keys, storage_key, desk };
     match command {
         Command::Seed { base_url } => {
-            let mut orgs = Vec::new();
+            let (mut orgs, born) = (Vec::new(), stack.desk.born().await?);
             for (n, plan) in PLANS.iter().enumerate() {
                 let n = u8::try_from(n).unwrap_or(u8::MAX);
-                orgs.push(seed(&stack, n, plan, base_url.trim_end_matches('/')).await?);
+                orgs.push(seed(&stack, n, born, plan, base_url.trim_end_matches('/')).await?);
             }
             let Account { email, password, totp_secret, .. } = stack.desk.account(OPERATOR, true).await?;
             let operator = json!({"email": email, "password": password, "totp_secret": totp_secret});
@@ -211,10 +211,15 @@ const PLANS: [Plan; 2] = [
     },
 ];
 
-/// All that a demo organisation is made of. Names follow from its number, so that seeding again finds them.
-async fn seed(stack: &Stack, number: u8, plan: &Plan, base_url: &str) -> anyhow::Result<Value> {
+/// All that a demo organisation is made of. Names follow from its number and its birthday, so that seeding again finds them.
+async fn seed(
+    stack: &Stack,
+    number: u8,
+    born: Timestamp,
+    plan: &Plan,
+    base_url: &str,
+) -> anyhow::Result<Value> {
     let now = clock::now();
-    let born: Timestamp = "2026-01-05T08:00:00Z".parse().context("the demo's birthday")?;
     let mut ids = Ids::new(born, [0xd0 + number, 1, 2, 3, 4, 5, 6, 7, 0, 0]);
     let org: OrgId = ids.make();
     let endpoint: EndpointId = ids.make();

@@ -329,7 +329,7 @@ def test_a_warm_read_is_three_calls_and_its_audit_write(route, stack, owner, str
 def test_the_address_of_the_audit_log_is_not_what_the_client_says(stack):
     owner = Staff(stack, "controller")
     _, headers, _ = owner.ask("GET", "/customers", x_forwarded_for="203.0.113.9", forwarded="for=203.0.113.9", x_real_ip="203.0.113.9")
-    shown = owner.get(f"/audit-events?action=customer.list&limit=100")["data"]
+    shown = owner.get("/audit-events?action=customer.list&limit=100")["data"]
     [seen] = [row for row in shown if row["request_id"] == headers["x-request-id"]]
     assert seen["ip"] == "127.0.0.1"
 

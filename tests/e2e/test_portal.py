@@ -325,8 +325,7 @@ def test_forged_tokens_are_refused_without_a_call(stack, admin, org):
 
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         assert set(pool.map(tried, forged)) == {404}
-    lines = wait_for(lambda: (found := stack.lines("pages-portal")[before:]) if len(stack.lines("pages-portal")) >= before + len(forged) else None,
-                     30, "lines")
+    lines = wait_for(lambda: found if len(found := stack.lines("pages-portal")[before:]) >= len(forged) else None, 30, "lines")
     forged_lines = [line for line in lines if line["outcome"] == "not_found"]
     assert len(forged_lines) == len(forged)
     assert {line["aws_calls"] for line in forged_lines} == {0}

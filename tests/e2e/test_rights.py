@@ -371,8 +371,8 @@ def work_on_the_console(stack):
     yield visitor.get(f"{page}/audit")
     customer = staff.make("/customers", {"name": f"Held {new_name()}"})["id"]
     yield visitor.post(f"{page}/legal-holds/new", on="customer", customer_id=customer, reason="A dispute")
-    with old_customer(stack, org["id"]):
-        yield visitor.get(f"{page}/retention?customer_personal_data=30")
+    Past(stack, org["id"]).again("customer", org["customers"][0]["id"], 800)
+    yield visitor.get(f"{page}/retention?customer_personal_data=30")
     yield visitor.post(f"{page}/privacy-requests/new", kind="access", customer=customer)
     yield (listed := visitor.get(f"{page}/legal-holds"))
     # The youngest comes first.

@@ -1,7 +1,7 @@
 //! Sign-ins of demo people: real accounts, with real passwords and TOTP, whose secrets are kept in the vault.
 
 use anyhow::{Context, bail};
-use jiff::Timestamp;
+use jiff::{Timestamp, ToSpan};
 use plixo_aws::cognito::{Directory, DirectoryError, Register, SignIn, UserPool};
 use plixo_aws::secrets::{ReadSecret, Vault};
 use plixo_domain::people::UserId;
@@ -11,6 +11,9 @@ use plixo_lambda::clock;
 use serde::{Deserialize, Serialize};
 
 use crate::password;
+
+/// The vault's entry of the demo's birthday.
+const BORN: &str = "born";
 
 /// Where people are let in.
 pub(super) struct Desk {
@@ -29,6 +32,16 @@ pub(super) struct Account {
 }
 
 impl Desk {
+    /// When the demo's organisations were made: the day before the first seeding.
+    pub(super) async fn born(&self) -> anyhow::Result<Timestamp> {
+        if let Some(kept) = self.vault.read_secret(BORN).await? {
+            return kept.reveal().parse().context("the vault's entry of the demo's birthday");
+        }
+        let born = clock::now().checked_sub(24.hours())?;
+        self.vault.put(BORN, &Secret::new(born.to_string()), self.storage_key.as_deref()).await?;
+        Ok(born)
+    }
+
     /// The account of that email: the one that the vault remembers, or a new one.
     pub(super) async fn account(&self, email: &str, operator: bool) -> anyhow::Result<Account> {
         // The vault takes no @ in a name.
