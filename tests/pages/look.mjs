@@ -48,25 +48,25 @@ const states = {
     return folded.length;
   },
   asked: (name) => {
-    const hidden = [...document.querySelectorAll(name === 'overview.html' ? '[popover]' : '.dialog[popover]')];
-    const shown = hidden.filter((one) => getComputedStyle(one).display === 'none');
-    shown.forEach((one) => one.showPopover());
-    return shown.length;
+    const all = [...document.querySelectorAll(name === 'overview.html' ? '[popover]' : '.dialog[popover]')];
+    const isOpen = (one) => one.matches(':popover-open');
+    const asked = all.filter((one) => isOpen(one) || getComputedStyle(one).display === 'none');
+    asked.filter((one) => !isOpen(one)).forEach((one) => one.showPopover());
+    return asked.length;
   },
 };
 
 // What axe-core looks at. The document is the same on every screen: a narrow one has another layout, and the dark other colours.
 const layout = ['target-size', 'scrollable-region-focusable', 'color-contrast', 'link-in-text-block'];
 const only = (values) => ({ runOnly: { type: 'rule', values } });
-const rules = {
-  'light 1280': { rules: { 'target-size': { enabled: true } } },
-  'light 360': only(layout),
-  'dark 1280': only(['color-contrast', 'link-in-text-block']),
-};
+const screens = [
+  { scheme: 'light', width: 1280, height: 900, rules: { rules: { 'target-size': { enabled: true } } } },
+  { scheme: 'light', width: 360, height: 740, rules: only(layout) },
+  { scheme: 'dark', width: 1280, height: 900, rules: only(['color-contrast', 'link-in-text-block']) },
+];
 
-async function check(page, where, screen) {
-  await page.evaluate(axe.source);
-  const { violations } = await page.evaluate((options) => globalThis.axe.run(options), rules[screen]);
+async function check(page, where, rules) {
+  const { violations } = await page.evaluate((options) => globalThis.axe.run(options), rules);
   for (const { id, help, nodes } of violations) found.push(`${where}: ${id}: ${help}: ${nodes.map((node) => node.html.slice(0, 160)).join(' | ')}`);
   const wide = await page.evaluate(() => {
     const width = document.documentElement.clientWidth;
@@ -78,11 +78,9 @@ async function check(page, where, screen) {
   looked += 1;
 }
 
-// All pages, one after the other, on a screen of that kind.
-async function walk(scheme, width) {
+try {
+  if (shots) mkdirSync(shots, { recursive: true });
   const page = await browser.newPage();
-  await page.setViewport({ width, height: width === 360 ? 740 : 900 });
-  await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }, { name: 'prefers-reduced-motion', value: 'reduce' }]);
   let where = '';
   page.on('console', (message) => {
     // What is neither is advice. And a date field does not show what is no date: only the hostile gallery has such.
@@ -94,23 +92,19 @@ async function walk(scheme, width) {
     const bare = name.replace('.html', '');
     where = bare;
     await page.goto(`${base}/${name}`);
+    await page.evaluate(axe.source);
     for (const [state, open] of Object.entries(states)) {
-      where = `${bare} ${width} ${scheme} ${state}`;
-      if (!(await page.evaluate(open, name))) continue;
-      await check(page, where, `${scheme} ${width}`);
-      const file = join(shots ?? '', `${bare}-${width}-${scheme}${state === 'plain' ? '' : `-${state}`}.png`);
-      if (shots) await page.screenshot({ path: file, fullPage: state !== 'asked' });
+      for (const { scheme, width, height, rules } of screens) {
+        where = `${bare} ${width} ${scheme} ${state}`;
+        await page.setViewport({ width, height });
+        await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }, { name: 'prefers-reduced-motion', value: 'reduce' }]);
+        if (!(await page.evaluate(open, name))) continue;
+        await check(page, where, rules);
+        const file = join(shots ?? '', `${bare}-${width}-${scheme}${state === 'plain' ? '' : `-${state}`}.png`);
+        if (shots) await page.screenshot({ path: file, fullPage: state !== 'asked' });
+      }
     }
   }
-  await page.close();
-}
-
-try {
-  if (shots) mkdirSync(shots, { recursive: true });
-  const screens = [['light', 360], ['light', 1280], ['dark', 1280]];
-  // A picture can be taken only of the tab in front.
-  if (shots) for (const screen of screens) await walk(...screen);
-  else await Promise.all(screens.map((screen) => walk(...screen)));
 } finally {
   await browser.close();
   server.close();
