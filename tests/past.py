@@ -48,6 +48,10 @@ class Past:
         """Puts an item in the place of what is there."""
         self.tables.put_item(TableName=getattr(self.stack.resources, table), Item=item)
 
+    def gone(self, sk, id):
+        """Takes a thing away, as job-retention does."""
+        self.tables.delete_item(TableName=self.stack.resources.LedgerTable, Key={"pk": {"S": f"{self.org}#{id}"}, "sk": {"S": sk}})
+
     def move(self, item, days, change=None):
         """Puts an item back, with its row changed."""
         if change:
