@@ -49,7 +49,7 @@ test: needs-test .venv/.ready tests/node_modules/.ready $(TOOLS)/.nextest-$(NEXT
 	cargo build --quiet --locked --workspace --all-targets
 	cargo nextest run --workspace --locked
 	@# Two stacks, a file at a time on each.
-	PLIXO_BIN_DIR=$(CARGO_TARGET_DIR)/debug $(VENV) -m pytest -n 2 --dist loadfile --no-loadscope-reorder infra/local tests
+	PLIXO_BIN_DIR=$(CARGO_TARGET_DIR)/debug $(VENV) -m pytest -vv -n 2 --dist loadfile --no-loadscope-reorder --durations=15 infra/local tests
 
 .PHONY: needs-test
 needs-test:
