@@ -713,6 +713,21 @@ fn many_go_in_full_transactions() {
 }
 
 #[test]
+fn who_paid_an_old_invoice_lately_was_active_however_many_came_after_it() {
+    let mut world = World::new();
+    let active = world.customer(1_000);
+    let oldest = world.invoice(900, active, InvoiceState::Void);
+    for _ in 0..120 {
+        world.invoice(800, active, InvoiceState::Void);
+    }
+    let row: Invoice = world.get(&oldest).unwrap();
+    world.put(Invoice { ended_at: Some(ago(3)), ..row });
+    world.run();
+    assert_eq!(world.sent(), BTreeSet::new());
+    assert_eq!(world.get::<Customer>(&active).unwrap().active.map(day), Some(day(ago(3))));
+}
+
+#[test]
 fn a_customer_whose_time_is_over_is_sent_on_and_one_who_was_active_since_moves_on() {
     let mut world = World::new();
     let [gone, active, owes] = [800, 900, 1_000].map(|days| world.customer(days));

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use plixo_aws::secrets::ReadSecret;
 use plixo_aws::sqs::SendMessage;
+use plixo_domain::ledger::{CustomerRef, Kept};
 use plixo_domain::webhook::{EventKey, ExternalId, ExternalRef, Fingerprint, Provider};
 use plixo_envelope::KeyService;
 use plixo_erp::ReadErp;
@@ -130,7 +131,7 @@ fn tasks(
             let kind = event.kind().to_owned();
             let Some((event_id, fingerprint)) = name(&event) else { continue };
             let news = of_document(provider, event);
-            let (envelope, about) = (envelope.clone(), None);
+            let (envelope, about) = (envelope.clone(), Vec::new());
             tasks.push(Task { envelope, text: None, event_id, kind, fingerprint, news, about });
         }
         // The event itself comes last: once it counts, all that it told of does.
@@ -139,6 +140,7 @@ fn tasks(
             News::Told(Some(_)) | News::Known | News::Waits(_) => None,
             _ => delivery::Delivery::customer(provider, &text).map(|id| ExternalRef { provider, id }),
         };
+        let about = about.iter().map(CustomerRef::key).collect();
         tasks.push(Task { envelope, text: Some(text), event_id: id, kind, fingerprint, news, about });
     }
     tasks

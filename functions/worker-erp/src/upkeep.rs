@@ -345,7 +345,7 @@ fn tasks(
     all.sort_by_key(|(at, _)| *at);
     let task = |(at, (event_id, kind, fingerprint, news))| {
         let envelope = Arc::clone(envelope);
-        (at, Task { envelope, text: None, event_id, kind, fingerprint, news, about: None })
+        (at, Task { envelope, text: None, event_id, kind, fingerprint, news, about: Vec::new() })
     };
     all.into_iter().map(task).unzip()
 }

@@ -89,11 +89,21 @@ pub(crate) struct Case {
     pub(crate) told: BTreeMap<AuditId, (String, u64)>,
     /// What was left for holds on others, by its kind: so many at most.
     pub(crate) left: BTreeMap<String, u64>,
+    /// Whether anything goes only while the customer's time is over.
+    pub(crate) while_due: bool,
 }
 
 impl Case {
     pub(crate) fn new(org: OrgId, now: Timestamp, request_id: String) -> Self {
-        Self { org, customer: None, now, request_id, told: BTreeMap::new(), left: BTreeMap::new() }
+        Self {
+            org,
+            customer: None,
+            now,
+            request_id,
+            told: BTreeMap::new(),
+            left: BTreeMap::new(),
+            while_due: false,
+        }
     }
 
     /// How many things were erased.
@@ -184,6 +194,9 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         for tried in 0..TRIES {
             let drawn = self.drawn()?;
             let (holds, mut book) = self.unheld(case).await?;
+            if case.while_due {
+                self.still_due(&case.org, case.now, &mut book, &customer).await?;
+            }
             let Gone { count, payloads, pieces } = work(&mut book).await?;
             if count == 0 {
                 return Ok(0);

@@ -9,7 +9,7 @@ use plixo_aws::sign::Sign;
 use plixo_aws::sqs::LookThrough;
 use plixo_domain::audit::{AuditEvent, AuditKept, Outcome};
 use plixo_domain::hold::{HeldBy, Holds};
-use plixo_domain::id::made_at;
+use plixo_domain::id::{InvoiceId, made_at};
 use plixo_domain::ledger::{
     Book, Customer, Invoice, Kept, Organisation, Payment, Personal, PortalLink, Row, RowKey,
 };
@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 
 use crate::Worker;
 use crate::case::{Case, Stop, learn, unread};
-use crate::sweep::{OPEN, PAGE, ROWS};
+use crate::sweep::{OPEN, PAGE, ROWS, is_of_nobody};
 use crate::words::Words;
 
 /// So many audit events of one thing are read at once.
@@ -268,12 +268,19 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         objects: &mut BTreeSet<String>,
     ) -> Result<(), Stop> {
         let links = about.customer.links.keys().cloned().map(List::PaymentsOfReference);
-        for list in links.chain([List::PaymentsOfCustomer(about.customer.id)]).collect::<Vec<_>>() {
+        let lists = links.chain([List::PaymentsOfCustomer(about.customer.id), List::Payments]);
+        for list in lists.collect::<Vec<_>>() {
             let mut after = None;
             loop {
                 let (rows, next) = self.page(case, &list, after, PAGE).await?;
+                // Among all payments: what nobody says whose it is, and was for one of the invoices, whatever became of it.
+                let is_own = |payment: &Payment| {
+                    list != List::Payments
+                        || is_of_nobody(payment)
+                            && payment.invoices().any(|id| objects.contains(&id.to_string()))
+                };
                 payments.extend(rows.into_iter().filter_map(|row| match row {
-                    Row::Payment(payment) => Some(payment.reference),
+                    Row::Payment(payment) if is_own(&payment) => Some(payment.reference),
                     _ => None,
                 }));
                 match next {
@@ -327,19 +334,7 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
             let (rows, next) = self.page(case, &list, after, ROWS).await?;
             for row in rows {
                 let Row::Invoice(Invoice { id, .. }) = row else { continue };
-                let (links, _) = self.shown(case, about, &List::PortalLinksOf(id), None, PAGE).await?;
-                for link in links {
-                    let Row::PortalLink(link) = link else { continue };
-                    let PortalLink {
-                        id, invoice, made_at, expires_at, revoked_at, opened, emailed_at, ..
-                    } = link;
-                    let shown = json!({
-                        "id": id, "invoice_id": invoice, "made_at": made_at, "expires_at": expires_at, "revoked_at": revoked_at,
-                        "opened_at": opened.map(|opened| opened.at), "emailed_at": emailed_at,
-                    });
-                    files.entry(&shown, None).await?;
-                    objects.insert(id.to_string());
-                }
+                self.collect_links_of(case, about, files, id, objects).await?;
             }
             match next {
                 Some(next) => after = Some(next),
@@ -347,6 +342,35 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
             }
         }
         files.end().await
+    }
+
+    async fn collect_links_of(
+        &self,
+        case: &Case,
+        about: &About,
+        files: &mut Files<'_, O>,
+        invoice: InvoiceId,
+        objects: &mut BTreeSet<String>,
+    ) -> Result<(), Stop> {
+        let mut after = None;
+        loop {
+            let (links, next) = self.shown(case, about, &List::PortalLinksOf(invoice), after, PAGE).await?;
+            for link in links {
+                let Row::PortalLink(link) = link else { continue };
+                let PortalLink { id, invoice, made_at, expires_at, revoked_at, opened, emailed_at, .. } =
+                    link;
+                let shown = json!({
+                    "id": id, "invoice_id": invoice, "made_at": made_at, "expires_at": expires_at, "revoked_at": revoked_at,
+                    "opened_at": opened.map(|opened| opened.at), "emailed_at": emailed_at,
+                });
+                files.entry(&shown, None).await?;
+                objects.insert(id.to_string());
+            }
+            match next {
+                Some(next) => after = Some(next),
+                None => return Ok(()),
+            }
+        }
     }
 
     async fn collect_events(

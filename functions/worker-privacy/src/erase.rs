@@ -1,6 +1,6 @@
 //! Erasing a customer: first the entry in the erasure ledger, then everything that names it, and it itself in between.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use plixo_aws::s3::Objects;
@@ -92,8 +92,16 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         };
         let row = row.unwrap_or_else(|| Customer::new(customer, Personal::default()));
         let words = Words::new(&row, personal.as_ref().unwrap_or(&Personal::default()));
-        let mut sweep = Sweep { customer: row, personal, words, waits: false, left: BTreeMap::new() };
+        let mut sweep = Sweep {
+            customer: row,
+            personal,
+            words,
+            waits: false,
+            left: BTreeMap::new(),
+            kept: BTreeSet::new(),
+        };
         if is_to_go {
+            case.while_due = authority == Authority::Retention;
             self.sweep(case, &mut sweep).await?;
             self.first_letters(case, &sweep).await?;
             // An attempt that finds the tombstone has no words, and cannot tell any more.
@@ -101,17 +109,14 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
                 self.note_left(case, kind, count).await?;
             }
             let (org, now) = (case.org, case.now);
-            let is_due = authority == Authority::Retention;
             let erased = Erased { at: now, authority, finished: false };
             let buried = self
                 .take_away(case, "personal_data", async |book| {
-                    if is_due {
-                        self.still_due(&org, now, book, &customer).await?;
-                    }
                     let bury = |book: &mut _| erase_customer(book, &customer, erased.clone());
                     Ok(Gone::of(usize::from(self.told(&org, book, bury).await?)))
                 })
                 .await?;
+            case.while_due = false;
             if buried > 0 {
                 tokio::time::sleep(SETTLES).await;
             }
@@ -122,6 +127,9 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
             }
         }
         self.sweep_all(case, &mut sweep).await?;
+        for (kind, count) in std::mem::take(&mut sweep.left) {
+            self.note_left(case, kind, count).await?;
+        }
         // These are everybody's, and there may be any number of them: the customer's own key is gone before all of them are seen.
         self.dead_letters(case, &sweep).await?;
         match sweep.waits {

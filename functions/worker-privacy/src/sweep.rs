@@ -74,6 +74,8 @@ pub(crate) struct Sweep {
     pub(crate) waits: bool,
     /// What stays because of holds on others although words of the customer are in it.
     pub(crate) left: BTreeMap<&'static str, u64>,
+    /// The payments of which who paid stays.
+    pub(crate) kept: BTreeSet<ExternalRef>,
 }
 
 impl Sweep {
@@ -96,14 +98,17 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
     pub(crate) async fn sweep(&self, case: &mut Case, sweep: &mut Sweep) -> Result<u64, Stop> {
         let before = case.erased();
         sweep.waits = false;
-        sweep.left.clear();
+        (sweep.left, sweep.kept) = (BTreeMap::new(), BTreeSet::new());
         self.invoices(case, sweep).await?;
         let links = sweep.customer.links.keys().cloned().map(List::PaymentsOfReference);
         let lists = links.chain([List::PaymentsOfCustomer(sweep.customer.id)]);
         for list in lists.collect::<Vec<_>>() {
-            self.payments_of(case, &list).await?;
+            self.payments_of(case, sweep, &list).await?;
         }
         self.payments_of_nobody(case, sweep).await?;
+        if let Ok(count @ 1..) = u64::try_from(sweep.kept.len()) {
+            sweep.left.insert("payments", count);
+        }
         self.answers(case, sweep).await?;
         self.payloads(case, sweep).await?;
         self.old_payloads(case, sweep).await?;
@@ -158,7 +163,7 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
             }
             let payments = invoices.iter().flat_map(|invoice| invoice.claims.values());
             let payments: BTreeSet<ExternalRef> = payments.map(|claim| claim.payment.clone()).collect();
-            self.payers(case, payments).await?;
+            sweep.kept.extend(self.payers(case, payments).await?);
             invoices.iter().for_each(|invoice| sweep.words.add(&invoice.id));
             self.links(case, &invoices).await?;
             match next {
@@ -195,7 +200,7 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         }
     }
 
-    async fn payments_of(&self, case: &mut Case, list: &List) -> Result<(), Stop> {
+    async fn payments_of(&self, case: &mut Case, sweep: &mut Sweep, list: &List) -> Result<(), Stop> {
         let mut after = None;
         loop {
             let (rows, next) = self.page(case, list, after, PAGE).await?;
@@ -203,7 +208,7 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
                 Row::Payment(payment) if !payment.erased => Some(payment.reference),
                 _ => None,
             });
-            self.payers(case, left.collect()).await?;
+            sweep.kept.extend(self.payers(case, left.collect()).await?);
             match next {
                 Some(next) => after = Some(next),
                 None => return Ok(()),
@@ -211,34 +216,35 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         }
     }
 
-    /// Payments of which nobody knows whose they are, and that the customer paid as its email or name says: as long as these are known.
+    /// Payments of which nobody says whose they are: what was for one of the customer's invoices, whatever became of it, and what the
+    /// customer paid as its email or name says, as long as these are known.
     async fn payments_of_nobody(&self, case: &mut Case, sweep: &mut Sweep) -> Result<(), Stop> {
-        if sweep.personal.is_none() {
-            return Ok(());
-        }
         let mut after = None;
         loop {
-            let (rows, next) = self.page(case, &List::UnappliedPayments, after, PAGE).await?;
+            let (rows, next) = self.page(case, &List::Payments, after, PAGE).await?;
             let of_nobody = rows.into_iter().filter_map(|row| match row {
-                Row::Payment(it) if !it.erased && it.customer_id.is_none() && it.customer.is_none() => {
-                    Some(it)
-                }
+                Row::Payment(it) if !it.erased && is_of_nobody(&it) => Some(it),
                 _ => None,
             });
-            let of_nobody: Vec<Payment> = of_nobody.collect();
-            let is_kept = others_held(&self.unheld(case).await?.1)?;
-            let mut own = BTreeSet::new();
-            for payments in of_nobody.chunks(OPEN) {
-                let opened = payments.iter().map(|payment| self.paid_by(case, sweep, payment));
-                for (payment, how) in payments.iter().zip(try_join_all(opened).await?) {
-                    match how {
-                        Named::No => {}
-                        Named::ByWords if is_kept => sweep.leave("payments"),
-                        Named::ByWords | Named::ForCertain => drop(own.insert(payment.reference.clone())),
+            let is_for_own = |payment: &Payment| payment.invoices().any(|id| sweep.words.has(&id));
+            let (own, others): (Vec<_>, Vec<_>) = of_nobody.partition(is_for_own);
+            let mut own: BTreeSet<_> = own.into_iter().map(|payment| payment.reference).collect();
+            if sweep.personal.is_some() && !others.is_empty() {
+                let is_kept = others_held(&self.unheld(case).await?.1)?;
+                for payments in others.chunks(OPEN) {
+                    let opened = payments.iter().map(|payment| self.paid_by(case, sweep, payment));
+                    for (payment, how) in payments.iter().zip(try_join_all(opened).await?) {
+                        match how {
+                            Named::No => {}
+                            // Whoever paid all of it for somebody else's invoice may have the same name.
+                            Named::ByWords if !is_for_nobody(payment) => {}
+                            Named::ByWords if is_kept => drop(sweep.kept.insert(payment.reference.clone())),
+                            Named::ByWords | Named::ForCertain => drop(own.insert(payment.reference.clone())),
+                        }
                     }
                 }
             }
-            self.payers(case, own).await?;
+            sweep.kept.extend(self.payers(case, own).await?);
             match next {
                 Some(next) => after = Some(next),
                 None => return Ok(()),
@@ -254,17 +260,29 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         }
     }
 
-    /// Who paid these.
-    async fn payers(&self, case: &mut Case, payments: BTreeSet<ExternalRef>) -> Result<(), Stop> {
+    /// Who paid these. Those that stay, for they are somebody's as well who is held.
+    async fn payers(
+        &self,
+        case: &mut Case,
+        payments: BTreeSet<ExternalRef>,
+    ) -> Result<BTreeSet<ExternalRef>, Stop> {
         let customer = case.customer.ok_or_else(|| Stop::Never("nobody is to be erased".to_owned()))?;
         let names: Vec<_> = payments.iter().map(Payment::key).collect();
-        let mut left = Vec::new();
+        let (mut left, mut kept) = (Vec::new(), BTreeSet::new());
         for names in names.chunks(PAGE) {
-            for (_, stored) in self.store.read(&case.org, names.to_vec()).await? {
-                if let Some((Row::Payment(payment), _)) = stored
-                    && !payment.erased
-                {
-                    left.push(payment.reference);
+            let read = self.store.read(&case.org, names.to_vec()).await?;
+            let rows = read.into_iter().filter_map(|(_, stored)| stored).map(|(row, _)| row);
+            let rows: Vec<Row> = rows.filter(|row| matches!(row, Row::Payment(it) if !it.erased)).collect();
+            if rows.is_empty() {
+                continue;
+            }
+            let (holds, _) = self.unheld(case).await?;
+            let held = self.store.held(&case.org, &holds, &rows.iter().collect::<Vec<_>>()).await?;
+            for (row, is_held) in rows.into_iter().zip(held) {
+                match row {
+                    Row::Payment(payment) if is_held => drop(kept.insert(payment.reference)),
+                    Row::Payment(payment) => left.push(payment.reference),
+                    _ => {}
                 }
             }
         }
@@ -280,7 +298,7 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
             };
             self.take_away(case, "payments", erase).await?;
         }
-        Ok(())
+        Ok(kept)
     }
 
     /// What idempotency keys were answered.
@@ -721,6 +739,16 @@ fn as_before(book: &Book, is_kept: bool) -> Result<(), Stop> {
         return Ok(());
     }
     Err(Stop::Later("a legal hold was placed or released meanwhile".to_owned()))
+}
+
+/// Whether nobody says whose a payment is.
+pub(crate) fn is_of_nobody(payment: &Payment) -> bool {
+    payment.customer_id.is_none() && payment.customer.is_none()
+}
+
+/// Whether a payment, or a part of it, is for no invoice.
+fn is_for_nobody(payment: &Payment) -> bool {
+    payment.invoices().next().is_none() || payment.unapplied().is_some_and(|left| left.amount > 0)
 }
 
 /// Whether the file of an export has nothing of a customer in it.

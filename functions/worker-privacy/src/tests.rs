@@ -155,6 +155,16 @@ impl World {
             opened: None,
             emailed_at: None,
         });
+        self.answer(id, word);
+        self.event(
+            word,
+            &json!({"customer": {"email": format!("ADA.{}@example.com", word.to_uppercase())}}).to_string(),
+        );
+        self.letters.put(&json!({"name": format!("ada {word}")}).to_string(), &self.envelope(self.org));
+        self.seen(id, invoice);
+    }
+
+    fn answer(&self, id: CustomerId, word: &str) {
         self.put(Answer {
             key: AnswerKey(format!("hash of {}", id)),
             request: [0; 32],
@@ -164,12 +174,6 @@ impl World {
             at: now(),
             about: Some(id),
         });
-        self.event(
-            word,
-            &json!({"customer": {"email": format!("ADA.{}@example.com", word.to_uppercase())}}).to_string(),
-        );
-        self.letters.put(&json!({"name": format!("ada {word}")}).to_string(), &self.envelope(self.org));
-        self.seen(id, invoice);
     }
 
     fn envelope(&self, org: OrgId) -> String {
@@ -816,6 +820,7 @@ fn interrupted(calls: usize, by: impl FnOnce(&mut World, CustomerId)) -> Option<
     let mut world = World::new();
     let alone: CustomerId = world.ids.make();
     world.put(Customer::new(alone, Personal::default()));
+    world.answer(alone, "of one who is alone");
     let (worker, task) = (world.worker(), PrivacyTask::new(world.org, PrivacyTaskOf::Forget(alone)));
     let message = json!({"messageId": "m1", "body": serde_json::to_string(&task).unwrap()});
     let message: Message = serde_json::from_value(message).unwrap();
@@ -834,9 +839,15 @@ fn interrupted(calls: usize, by: impl FnOnce(&mut World, CustomerId)) -> Option<
     let is_there = |world: &World| world.row::<Customer>(&alone).unwrap().erased.is_none();
     let was_there = is_there(&world);
     by(&mut world, alone);
+    let went = world.audited("customer.erase").len();
     let (done, line) = runtime.block_on(work);
     done.unwrap();
-    Some((was_there, is_there(&world), line.outcome))
+    let is_there = is_there(&world);
+    assert!(
+        !is_there || world.audited("customer.erase").len() == went,
+        "{calls}: of one who stays, more went"
+    );
+    Some((was_there, is_there, line.outcome))
 }
 
 #[test]
@@ -1059,9 +1070,20 @@ impl World {
         let (witness, stage, since) = (Witness::Intent, Stage::Received, now().as_second());
         let parts =
             vec![PaymentPart::Money { witness, stage, amount: 100, since }, PaymentPart::Payer(payer)];
-        let stamp = Stamp { at: since, event: "evt_1".to_owned() };
+        self.told_by_guest(name, parts);
+    }
+
+    fn told_by_guest(&mut self, name: &str, parts: Vec<PaymentPart>) {
+        let stamp = Stamp { at: now().as_second(), event: "evt_1".to_owned() };
         let (reference, currency) = (stripe(name), "EUR".parse().unwrap());
         self.tell(&PaymentNews { reference, stamp, currency, parts, customer: None });
+    }
+
+    fn first_invoice(&self, customer: CustomerId) -> InvoiceId {
+        let (store, list) = (self.store(), List::InvoicesOfCustomer(customer));
+        let listed = block_on(store.list(&self.org, &list, page(), now())).unwrap();
+        let Some((Row::Invoice(invoice), _)) = listed.rows.into_iter().next() else { panic!() };
+        invoice.id
     }
 
     fn payer(&self, name: &str) -> Payer {
@@ -1200,6 +1222,49 @@ fn who_paid_goes_though_the_payment_is_nobodys() {
     assert_eq!(world.erase(now()).1, "erased");
     assert_eq!(who(&world), [false, false, true]);
     assert_eq!((world.payer("pi_name"), world.counts()["payments"]), (Payer::default(), 4));
+}
+
+#[test]
+fn who_paid_goes_whatever_became_of_the_payment() {
+    let mut world = World::new();
+    let [own, others] = [world.customer, world.other].map(|customer| world.first_invoice(customer));
+    let failed = |invoice: InvoiceId, word: &str| {
+        let payer = Payer { remittance: Some(format!("by {word}")), ..Payer::default() };
+        let (witness, stage, since) = (Witness::Intent, Stage::Failed, now().as_second());
+        vec![
+            PaymentPart::Money { witness, stage, amount: 100, since },
+            PaymentPart::Payer(payer),
+            PaymentPart::Names { witness, invoice },
+        ]
+    };
+    world.told_by_guest("pi_own", failed(own, "whoever it was"));
+    world.told_by_guest("pi_others", failed(others, "somebody else"));
+    let email = Payer { email: Some("ada.canary@example.com".to_owned()), ..Payer::default() };
+    let mut refunded = failed(others, "");
+    refunded.splice(1..2, [PaymentPart::Payer(email)]);
+    world.told_by_guest("pi_refunded", refunded);
+    let access = world.access();
+    assert_eq!(world.take(PrivacyTaskOf::Request(access.id), now()).1, "collected");
+    let (json, html) = world.collected(&access);
+    assert!(json.to_string().contains("by whoever it was") && html.contains("by whoever it was"), "{json}");
+    assert!(!json.to_string().contains("by somebody else"));
+    assert_eq!(world.erase(now()).1, "erased");
+    let left = ["pi_own", "pi_others", "pi_refunded"].map(|name| world.payer(name) != Payer::default());
+    assert_eq!(left, [false, true, false]);
+}
+
+#[test]
+fn who_paid_stays_where_it_is_somebody_elses_who_is_held_as_well() {
+    let mut world = World::new();
+    let own = world.first_invoice(world.customer);
+    world.pay("pi_both", Some(own), &stripe("cus_somebody0001"), "of somebody");
+    let hold = world.hold(HeldBy::Customer(world.other));
+    assert_eq!(world.erase(now()).1, "erased");
+    assert!(world.row::<Customer>(&world.customer).unwrap().erased.is_some());
+    assert_eq!(world.payer("pi_both").name.as_deref(), Some("Ada of somebody"));
+    let certificate = world.certificate();
+    assert!(certificate.kept.iter().any(|it| it.starts_with("1 payment with who paid")), "{certificate}");
+    world.free(&hold);
 }
 
 #[test]

@@ -5,12 +5,13 @@ mod news;
 mod tests;
 
 use plixo_aws::sqs::SendMessage;
+use plixo_domain::ledger::{CustomerRef, Kept, Payment, RowKey};
 use plixo_domain::webhook::{ExternalId, Fingerprint};
 use plixo_envelope::KeyService;
 use plixo_lambda::batch::{Batch, BatchResponse, Message};
 use plixo_store::{Store, Tables};
 use plixo_webhooks::stripe::event::Event;
-use plixo_worker::{Delivery, Task};
+use plixo_worker::{Delivery, News, Task};
 
 /// This function's name.
 pub const FUNCTION: &str = "worker-stripe";
@@ -38,7 +39,12 @@ fn tasks(message: &Message) -> Result<Vec<Task>, &'static str> {
     let event = Event::parse(text.as_bytes()).map_err(|_| "the message holds no Stripe event")?;
     let event_id: ExternalId = event.id.parse().map_err(|_| "the event's id is none that Stripe gives")?;
     let (fingerprint, news) = (Fingerprint(event.fingerprint()), news::of(&event, &event_id));
-    let about = event.customer().and_then(|id| news::named(&id).ok());
+    let named = |id: String| news::named(&id).ok();
+    let mut about: Vec<RowKey> = event.customer().and_then(named).iter().map(CustomerRef::key).collect();
+    if !matches!(news, News::Told(Some(_))) {
+        about.extend(event.money().into_iter().filter_map(named).map(|of| Payment::key(&of)));
+        about.extend(event.invoice().and_then(|id| id.parse().ok()).map(RowKey::Invoice));
+    }
     let kind = event.kind.into_owned();
     Ok(vec![Task { envelope, text: Some(text.clone()), event_id, kind, fingerprint, news, about }])
 }

@@ -627,10 +627,26 @@ fn of_a_customer_who_was_erased_no_text_is_kept_whatever_it_says() {
             book.put_new(row);
         }
         stack.store().commit(&stack.org, &book, None, &[], now()).await.unwrap();
+        stack.run_all(&[stack.message(90, &event("payment_intent.succeeded", "e0", "pi_gone", None))]).await;
+        let (payment, invoice) = (stack.payment("pi_gone").await, stack.invoice(0).await);
+        let mut book = Book::default();
+        let names = vec![Payment::key(&payment.reference), Invoice::key(&invoice.id)];
+        for (name, stored) in stack.store().read(&stack.org, names).await.unwrap() {
+            book.learn(name, stored);
+        }
+        let gone = invoice.id.to_string();
+        book.put(Payment { erased: true, ..payment }).unwrap();
+        book.put(Invoice { erased: true, ..invoice }).unwrap();
+        stack.store().commit(&stack.org, &book, None, &[], now()).await.unwrap();
         let attached = |customer: Value, id: &str| {
             json!({"id": id, "object": "event", "type": "payment_method.attached", "created": 1_780_000_000,
                 "livemode": true, "data": {"object": {"id": "pm_1", "object": "payment_method",
                 "billing_details": {"name": "Canary"}, "customer": customer}}})
+        };
+        let dispute = |intent: &str, invoice: &str, id: &str| {
+            json!({"id": id, "object": "event", "type": "charge.dispute.updated", "created": 1_780_000_000,
+                "livemode": true, "data": {"object": {"id": "dp_1", "object": "dispute", "payment_intent": intent,
+                "metadata": {"plixo_invoice_id": invoice}, "evidence": {"customer_name": "Canary"}}}})
         };
         let tax_id = |customer: &str, id: &str| {
             json!({"id": id, "object": "event", "type": "customer.tax_id.created", "created": 1_780_000_000,
@@ -649,6 +665,9 @@ fn of_a_customer_who_was_erased_no_text_is_kept_whatever_it_says() {
             (tax_id("cus_gone", "e3"), false),
             (person("cus_gone", "e4"), false),
             (unusable, false),
+            (dispute("pi_gone", "", "e9"), false),
+            (dispute("pi_new", &gone, "e10"), false),
+            (dispute("pi_new", "", "e11"), true),
             (attached("cus_here".into(), "e6"), true),
             (attached("cus_new".into(), "e7"), true),
             (attached(Value::Null, "e8"), true),

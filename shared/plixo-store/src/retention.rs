@@ -12,7 +12,7 @@ use plixo_domain::audit::AuditEvent;
 use plixo_domain::export::Export;
 use plixo_domain::hold::Holds;
 use plixo_domain::id::{InvoiceId, OrgId};
-use plixo_domain::ledger::{Book, Customer, CustomerRef, Invoice, Kept, Organisation, Payment, Row, RowKey};
+use plixo_domain::ledger::{Book, Customer, CustomerRef, Kept, Organisation, Payment, Row, RowKey};
 use plixo_domain::privacy::{Done, PrivacyRequest};
 use plixo_domain::retention::Class;
 use plixo_domain::webhook::{ExternalRef, WebhookEvent};
@@ -24,8 +24,8 @@ use crate::keys::{self, AUDIT_SHARDS, List};
 use crate::store::{Page, Store, StoredRow};
 use crate::tables::{Act, Guard, Index, Key, Range, Table, Tables, Write};
 
-/// So many of a customer's invoices and payments are read at once for when it was last active, of the invoices no more: the youngest.
-const YOUNGEST: usize = 100;
+/// So many of a customer's invoices and payments are read at once for when it was last active.
+const AT_A_TIME: usize = 100;
 
 /// So many are looked at in one step of counting, and so many customers' last activity is asked for at once.
 const STEP: usize = 100;
@@ -282,21 +282,24 @@ impl<T: Tables, K: KeyService> Store<T, K> {
         if self.count(org, &List::OwedOfCustomer(customer.id), 0).await?.1 {
             return Ok(now);
         }
-        let page = |after| Page { after, descending: true, limit: YOUNGEST };
-        let invoices = self.list(org, &List::InvoicesOfCustomer(customer.id), page(None), now).await?;
-        let invoices = invoices.rows.iter().filter_map(|(row, _)| Invoice::of(row));
-        let mut active = invoices.map(Invoice::active_at).fold(customer.active_at(), Timestamp::max);
-        // Its payments are listed under what people say, or else under what its providers call it.
+        let page = |after| Page { after, descending: true, limit: AT_A_TIME };
+        let mut active = customer.active_at();
+        // Its payments are listed under what people say, or else under what its providers call it. An old invoice may have been paid lately.
         let told = customer.links.keys().cloned().map(List::PaymentsOfReference);
-        for list in [List::PaymentsOfCustomer(customer.id)].into_iter().chain(told) {
+        let own = [List::InvoicesOfCustomer(customer.id), List::PaymentsOfCustomer(customer.id)];
+        for list in own.into_iter().chain(told) {
             let mut next = Some(page(None));
             while let Some(wanted) = next {
                 let listed = self.list(org, &list, wanted, now).await?;
-                for payment in listed.rows.iter().filter_map(|(row, _)| Payment::of(row)) {
-                    if payment.unapplied().is_some_and(|left| left.amount > 0) {
-                        return Ok(now);
+                for (row, _) in &listed.rows {
+                    match row {
+                        Row::Payment(it) if it.unapplied().is_some_and(|left| left.amount > 0) => {
+                            return Ok(now);
+                        }
+                        Row::Payment(it) => active = active.max(it.active_at()),
+                        Row::Invoice(it) => active = active.max(it.active_at()),
+                        _ => {}
                     }
-                    active = active.max(payment.active_at());
                 }
                 next = listed.next.map(|after| page(Some(after)));
             }

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use plixo_domain::id::OrgId;
 use plixo_domain::ledger::{CustomerNews, InvoiceNews, Kept, Payment, PaymentNews, PaymentPart, RowKey};
 use plixo_domain::ledger::{CustomerRef, InvoiceNumber, InvoiceRef};
-use plixo_domain::webhook::{Encoding, Envelope, EventKey, ExternalId, ExternalRef, Fingerprint};
+use plixo_domain::webhook::{Encoding, Envelope, EventKey, ExternalId, Fingerprint};
 use plixo_lambda::batch::Message;
 use plixo_lambda::line::Line;
 
@@ -74,8 +74,8 @@ pub struct Task {
     pub fingerprint: Fingerprint,
     /// What it says.
     pub news: News,
-    /// The customer that its text is about, where the news do not tell: of one who was erased, the text is not kept.
-    pub about: Option<ExternalRef>,
+    /// The customer, payment and invoice that its text is about, where the news do not tell: of one who was erased, the text is not kept.
+    pub about: Vec<RowKey>,
 }
 
 /// What an event tells the ledger.
@@ -151,18 +151,19 @@ impl Task {
         if let News::Told(Some(fact)) = &self.news {
             rows.extend(fact.rows());
         }
-        rows.extend(self.about.iter().map(CustomerRef::key));
+        rows.extend(self.about.iter().cloned());
         rows
     }
 
-    /// Whether one of [`Self::rows`] is perhaps changed: of a payment's customer, and of one that nothing is told of, it is only read
+    /// Whether one of [`Self::rows`] is perhaps changed: of a payment's customer, and of all that nothing is told of, it is only read
     /// whether it was erased.
     pub(crate) fn may_change(&self, name: &RowKey) -> bool {
-        let is_told = match &self.news {
-            News::Told(Some(fact)) => !matches!(**fact, Fact::Payment(_)),
-            _ => false,
-        };
-        is_told || !matches!(name, RowKey::CustomerRef(_))
+        match &self.news {
+            News::Told(Some(fact)) => {
+                !matches!(**fact, Fact::Payment(_)) || !matches!(name, RowKey::CustomerRef(_))
+            }
+            _ => matches!(name, RowKey::WebhookEvent(_)),
+        }
     }
 
     pub(crate) fn describe(&self, line: &mut Line) {

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use super::forget::{forget_payer, need_payers};
+use super::forget::{forget_payer, is_of_another, need_payers};
 use super::invoice::Service;
 use super::references::References;
 use super::settle::{need, tell};
@@ -139,13 +139,20 @@ pub fn tell_invoice(book: &mut Book, news: &InvoiceNews, by: &Actor, ids: &mut I
 
     // Whoever paid it, and is not known yet to be of an erased customer, waited for it.
     let erased = after.as_ref().filter(|after| after.erased).map(|after| BTreeSet::from([after.customer_id]));
-    if erased.is_some() {
-        payments.iter().try_for_each(|payment| need_payers(book, payment))?;
+    let mut forgotten = BTreeSet::new();
+    for payment in &payments {
+        if let Some(erased) = &erased
+            && !is_of_another(book, payment, erased)?
+        {
+            need_payers(book, payment)?;
+            forgotten.insert(payment.id);
+        }
     }
 
     // Everything was read above, so from here on nothing is unread.
     if let Some(erased) = &erased {
-        payments.iter_mut().try_for_each(|payment| forget_payer(book, payment, erased))?;
+        let mut forgotten = payments.iter_mut().filter(|it| forgotten.contains(&it.id));
+        forgotten.try_for_each(|payment| forget_payer(book, payment, erased))?;
     }
     let mut fields = after.as_ref().map_or(vec!["status"], |after| differences(before.as_ref(), after));
     fields.extend((!payments.is_empty()).then_some("allocations"));

@@ -62,6 +62,24 @@ pub fn erase_payer(book: &mut Book, payment: &ExternalRef, customer: &CustomerId
     Ok(true)
 }
 
+/// Whether a payment is somebody's, as people say or its provider, who is none of these: what it says of who paid is not theirs then,
+/// whatever it pays.
+///
+/// # Errors
+/// [`Unread`].
+pub(super) fn is_of_another(
+    book: &Book,
+    payment: &Payment,
+    customers: &BTreeSet<CustomerId>,
+) -> Result<bool, Unread> {
+    let told = || payment.customer.as_ref().map_or(Ok(None), |of| book.get::<CustomerRef>(of));
+    let whose = match payment.customer_id {
+        Some(id) => Some(id),
+        None => told()?.map(|of| of.customer),
+    };
+    Ok(whose.is_some_and(|id| !customers.contains(&id)))
+}
+
 /// Says which rows [`forget_payer`] needs and were not read.
 pub(super) fn need_payers(book: &Book, payment: &Payment) -> Result<(), Unread> {
     need(book, payers(payment).iter().map(PayerHistory::key))

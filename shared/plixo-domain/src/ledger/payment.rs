@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::erp::InvoiceRef;
-use super::forget::{forget_payer, need_payers};
+use super::forget::{forget_payer, is_of_another, need_payers};
 use super::invoice::{Ask, Share};
 use super::settle::{Cause, need, settle};
 use super::staff::MAX_CHOICES;
@@ -608,7 +608,9 @@ pub fn tell_payment(book: &mut Book, news: &PaymentNews, by: &Actor, ids: &mut I
         .map(|(link, _)| link.invoice)
         .filter(|of| !payment.shares.iter().any(|(had, _)| had == of));
     let erased = erased_customers(book, news, new.collect())?;
-    let is_forgotten = !payment.erased && !erased.is_empty();
+    let customer = news.customer.clone().or_else(|| payment.customer.clone());
+    let is_others = is_of_another(book, &Payment { customer, ..payment.clone() }, &erased)?;
+    let is_forgotten = !payment.erased && !erased.is_empty() && !is_others;
     if is_forgotten {
         need_payers(book, &payment)?;
     }

@@ -107,9 +107,30 @@ impl<'a> Event<'a> {
     /// The customer of Stripe's that it is about, of whatever type it is; `None` where that cannot be told.
     #[must_use]
     pub fn customer(&self) -> Option<String> {
-        let object = self.fields.object("data").ok()??.object("object").ok()??;
+        let object = self.object()?;
         let is_customer = object.text("object").ok()?.as_deref() == Some("customer");
         object.id_of(if is_customer { "id" } else { "customer" }).ok()?
+    }
+
+    /// The money that it is about, of whatever type it is: Stripe's ids of the payment intent and of the charge, as far as they are told.
+    #[must_use]
+    pub fn money(&self) -> Vec<String> {
+        let Some(object) = self.object() else { return Vec::new() };
+        let kind = object.text("object").ok().flatten();
+        let is_money = matches!(kind.as_deref(), Some("payment_intent" | "charge"));
+        let names = is_money.then_some("id").into_iter().chain(["payment_intent", "charge"]);
+        names.filter_map(|name| object.id_of(name).ok()?).collect()
+    }
+
+    /// The note that names an invoice, of whatever it is about: `metadata.plixo_invoice_id`.
+    #[must_use]
+    pub fn invoice(&self) -> Option<String> {
+        let note = self.object()?.object("metadata").ok()??.text("plixo_invoice_id").ok()??;
+        Some(note.into_owned())
+    }
+
+    fn object(&self) -> Option<Object<'a>> {
+        self.fields.object("data").ok()??.object("object").ok()?
     }
 
     /// SHA-256 of what the event says. Stripe counts `pending_webhooks` down from delivery to delivery of the same event:

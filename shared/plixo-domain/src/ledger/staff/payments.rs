@@ -11,7 +11,7 @@ use super::fields::{Fields, invalid};
 use super::{Changed, MAX_AMOUNT, StaffError, Stopped};
 use crate::audit::Actor;
 use crate::id::{AllocationId, CustomerId, Ids, InvoiceId, PaymentId};
-use crate::ledger::forget::{forget_payer, need_payers};
+use crate::ledger::forget::{forget_payer, is_of_another, need_payers};
 use crate::ledger::settle::{Cause, need, settle};
 use crate::ledger::{
     Book, Choice, Customer, Invoice, InvoiceState, InvoiceStatus, Kept, MAX_CLAIMS, Payer, PayerHistory,
@@ -160,7 +160,8 @@ pub fn allocate(
     for (invoice, _) in wanted {
         erased.extend(book.get::<Invoice>(invoice)?.filter(|it| it.erased).map(|it| it.customer_id));
     }
-    if !erased.is_empty() {
+    let is_forgotten = !erased.is_empty() && !is_of_another(book, &before, &erased)?;
+    if is_forgotten {
         need_payers(book, &before)?;
     }
     let mut history = match payer.filter(|_| erased.is_empty()) {
@@ -237,7 +238,7 @@ pub fn allocate(
         book.put(history)?;
     }
     let mut fields = vec!["allocations"];
-    if !erased.is_empty() {
+    if is_forgotten {
         fields.extend(after.payer.is_some().then_some("payer_name"));
         forget_payer(book, &mut after, &erased)?;
     }

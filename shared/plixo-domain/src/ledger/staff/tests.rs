@@ -12,8 +12,8 @@ use crate::ledger::tests::{
 };
 use crate::ledger::{
     Address, Allocation, Book, CashTask, CashTaskOf, Customer, DisputeState, Invoice, InvoiceBody,
-    InvoiceNumber, InvoiceState, Kept, Line, MAX_TOUCHED, Payment, PaymentNews, PaymentPart, PaymentSource,
-    Personal, Private, RefundState, Row, RowKey, Witness, cash_tasks, tell_payment,
+    InvoiceNumber, InvoiceState, Kept, Line, MAX_TOUCHED, Payer, Payment, PaymentNews, PaymentPart,
+    PaymentSource, Personal, Private, RefundState, Row, RowKey, Stamp, Witness, cash_tasks, tell_payment,
 };
 use crate::money::Money;
 use crate::webhook::Provider;
@@ -422,6 +422,28 @@ fn a_draft_that_was_paid_already_is_served_when_it_is_sent() {
     assert_eq!(rows.invoice(&draft.id).status(), InvoiceStatus::Paid);
     assert_eq!((rows.shares("pi_0"), rows.shares("pi_3"), rows.shares("pi_4")), (vec![30], vec![10], vec![]));
     rows.assert_balanced();
+}
+
+#[test]
+fn who_paid_is_kept_of_money_that_is_somebody_elses_whatever_it_pays() {
+    for (whose, is_kept) in
+        [(Some(ids(5).make()), true), (Some(invoice(1, 100).customer_id), false), (None, false)]
+    {
+        let open = Invoice { erased: true, ..invoice(1, 100) };
+        let mut rows = Rows::with(std::slice::from_ref(&open));
+        let payment = rows.money("pi_1", 60, None);
+        let payer = Payer { name: Some("Ada".into()), ..Payer::default() };
+        let stamp = Stamp { at: 10, event: "evt_1".into() };
+        let kept = Payment {
+            customer_id: whose,
+            payer: Some((stamp, Private::Plain(payer))),
+            ..rows.payment("pi_1").clone()
+        };
+        rows.0.insert(Payment::key(&kept.reference), (Row::Payment(kept), 9));
+        rows.allocate(1, payment, &[(open.id, eur(60))]).unwrap();
+        let after = rows.payment("pi_1");
+        assert_eq!((after.payer.is_some(), after.erased), (is_kept, !is_kept), "{whose:?}");
+    }
 }
 
 #[test]
