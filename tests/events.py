@@ -10,6 +10,8 @@ from pathlib import Path
 
 import stripe
 
+from conftest import wait_for
+
 FIXTURES = Path(__file__).resolve().parent.parent / "events" / "stripe"
 AMOUNTS = ("amount", "amount_received", "amount_captured", "amount_total")
 
@@ -54,9 +56,5 @@ def deliver(endpoint, made, secret=None):
 
 
 def tell(endpoint, made):
-    """Posts an event as Stripe does, which sends again what could not be taken at the time; answers the last status."""
-    for _ in range(10):
-        status = deliver(endpoint, made)
-        if status != 503:
-            break
-    return status
+    """Posts an event as Stripe does, which sends again what could not be taken at the time, ever later; answers the last status."""
+    return wait_for(lambda: status if (status := deliver(endpoint, made)) < 500 else None, 30, "answer below 500")

@@ -1,5 +1,6 @@
 """What happened long ago: things that a stack has, put back to a time at which nobody could make them."""
 
+import contextlib
 import datetime
 import json
 import secrets
@@ -68,6 +69,15 @@ class Past:
         bytes_kept = {name: value for name, value in self.item(sk, id).items() if "B" in value}
         self.put(self.move({**told, **bytes_kept}, days))
         return old
+
+    @contextlib.contextmanager
+    def old_customer(self, id):
+        """A customer like that one whose time is over, for as long as this lasts: nobody is to be sent to erase it."""
+        old = self.again("customer", id, 800)
+        try:
+            yield
+        finally:
+            self.gone("customer", old)
 
     def applied_long_ago(self, payment, invoice):
         """Puts back what is applied of a payment to an invoice that it pays: both tell when that was by the allocation's id."""

@@ -268,8 +268,8 @@ def work_on_privacy(stack):
     staff, org = Staff(stack, "compliance"), stack.orgs[0]
     yield staff.ask("PUT", "/retention", {"notice": 60})
     # When somebody was last active is asked of those only whose time seems to be over.
-    Past(stack, org["id"]).again("customer", org["customers"][0]["id"], 800)
-    yield staff.ask("GET", "/retention/preview")
+    with Past(stack, org["id"]).old_customer(org["customers"][0]["id"]):
+        yield staff.ask("GET", "/retention/preview")
     customer = Staff(stack, "controller").make("/customers", {"name": f"Asking {new_name()}"})["id"]
     yield (held := staff.ask("POST", "/legal-holds", {"customer_id": customer, "reason": "A dispute"}))
     yield staff.ask("GET", "/legal-holds")
@@ -280,8 +280,6 @@ def work_on_privacy(stack):
 def write_exports(stack):
     """Has worker-export do all that it does."""
     staff, controller = Staff(stack, "cfo"), Staff(stack, "controller")
-    # When somebody was last active is asked of those only whose time seems to be over.
-    Past(stack, staff.org).again("customer", stack.orgs[0]["customers"][0]["id"], 800)
     for order in (*export_orders(stack), {"kind": "customers", "format": "csv"}):
         made = staff.make("/exports", order)
         assert controller.ask("POST", f"/exports/{made['id']}/approve")[0] == 200
@@ -375,8 +373,8 @@ def work_on_the_console(stack):
     yield visitor.get(f"{page}/audit")
     customer = staff.make("/customers", {"name": f"Held {new_name()}"})["id"]
     yield visitor.post(f"{page}/legal-holds/new", on="customer", customer_id=customer, reason="A dispute")
-    Past(stack, org["id"]).again("customer", org["customers"][0]["id"], 800)
-    yield visitor.get(f"{page}/retention?customer_personal_data=30")
+    with Past(stack, org["id"]).old_customer(org["customers"][0]["id"]):
+        yield visitor.get(f"{page}/retention?customer_personal_data=30")
     yield visitor.post(f"{page}/privacy-requests/new", kind="access", customer=customer)
     yield (listed := visitor.get(f"{page}/legal-holds"))
     # The youngest comes first.
@@ -456,8 +454,10 @@ def miss(stack, right, log):
         retain(stack)
         wait_until_told()
     elif function == "WorkerExport":
-        write_exports(stack)
-        wait_until_told()
+        # When somebody was last active is asked of those only whose time seems to be over.
+        with Past(stack, stack.orgs[0]["id"]).old_customer(stack.orgs[0]["customers"][0]["id"]):
+            write_exports(stack)
+            wait_until_told()
     elif function == "WorkerPrivacy":
         do_privacy_requests(stack, is_told)
         wait_until_told()
