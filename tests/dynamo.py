@@ -59,8 +59,10 @@ def dynamodb_local(tmp_path, stack):
 
 @contextlib.contextmanager
 def counting(env):
-    """The environment with a DynamoDB that tells what each read costs, and the calls so far, each with its read units."""
-    target, calls = env["AWS_ENDPOINT_URL"].removeprefix("http://"), []
+    """The environment with a DynamoDB that tells what each call costs, and the calls so far, each with its units.
+
+    A call that is tried again, for its answer came too late, has been paid for once."""
+    target, calls = env["AWS_ENDPOINT_URL"].removeprefix("http://"), {}
 
     class Proxy(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -74,7 +76,8 @@ def counting(env):
             text = answer.read()
             consumed = json.loads(text).get("ConsumedCapacity", [])
             units = sum(one["CapacityUnits"] for one in (consumed if isinstance(consumed, list) else [consumed]))
-            calls.append((self.headers["x-amz-target"].partition(".")[2], units))
+            id, call = self.headers["amz-sdk-invocation-id"], self.headers["x-amz-target"].partition(".")[2]
+            calls[id] = max(calls.get(id, (call, 0)), (call, units))
             self.send_response(answer.status)
             self.send_header("content-type", "application/x-amz-json-1.0")
             self.send_header("content-length", str(len(text)))
@@ -86,5 +89,5 @@ def counting(env):
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as server:
         Thread(target=server.serve_forever, daemon=True).start()
-        yield {**env, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}"}, calls
+        yield {**env, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}"}, calls.values()
         server.shutdown()
