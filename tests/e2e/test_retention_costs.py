@@ -91,10 +91,15 @@ def bare(env, org, part=96):
     return len(keys) / (time.monotonic() - begun)
 
 
+def job(env):
+    """How a run of the job ended, what it deleted, and in how many seconds. What is late has a line of the log before that."""
+    return run(env, "due", "-").splitlines()[-1].split()
+
+
 def cost(env):
     """What a run deletes, and what it costs: units by call."""
     with counting(env) as (counted, calls):
-        outcome, items, _ = run(counted, "due", "-").split()
+        outcome, items, _ = job(counted)
     units = {}
     for call, used in calls:
         units[call] = units.get(call, 0) + used
@@ -129,7 +134,7 @@ if BENCH:
         fill(other, due, due * 9)
         outcome, runs, gone, seconds = None, 0, 0, 0.0
         while outcome != "done":
-            outcome, *figures = run(other, "due", "-").split()
+            outcome, *figures = job(other)
             runs, gone, seconds = runs + 1, gone + int(figures[0]), seconds + float(figures[1])
         print(f"\n{due * 10} links and {due} invoices, a tenth due: {gone} deleted in {seconds:.0f} s of {runs} runs, {gone / seconds:.0f} a second")
         assert gone == due + due // 10

@@ -81,7 +81,8 @@ pub(crate) async fn names<T: Tables, K: KeyService>(
             Row::Customer(customer) => {
                 let opened = staff.store().open_personal(&staff.org, &customer, staff.caller.now).await;
                 let name = opened.map_err(Refusal::from)?.name;
-                names.customers.insert(customer.id, CustomerName { id: customer.id, name });
+                let (id, erased_at) = (customer.id, customer.erased.map(|it| it.at));
+                names.customers.insert(id, CustomerName { id, name, erased_at });
             }
             Row::Invoice(Invoice { id, number, .. }) => {
                 names.invoices.insert(id, InvoiceName { id, number });

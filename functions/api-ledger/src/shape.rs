@@ -206,6 +206,10 @@ pub(crate) struct CustomerName {
     pub(crate) id: CustomerId,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) name: Option<String>,
+    /// When its personal data was erased.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub(crate) erased_at: Option<Timestamp>,
 }
 
 /// Which invoice it is.

@@ -217,6 +217,7 @@ impl World {
             choices: Vec::new(),
             undone: BTreeSet::new(),
             taken_back: false,
+            owners: BTreeMap::new(),
             allocations: BTreeMap::new(),
             erased: false,
         };

@@ -11,7 +11,7 @@ use plixo_web::form::Form;
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 
-use crate::fields::name;
+use crate::fields::called;
 use crate::payments::allocate;
 use crate::shape::{self, List, Payment};
 use crate::visit::{Failed, Visit};
@@ -120,7 +120,7 @@ fn work(found: Shown<Payment>, left: Left, next: String, suggestions: Option<Sug
         id: it.id,
         version,
         payer_name: it.payer_name,
-        customer: it.customer.map(|own| CustomerLink { id: own.id, name: name(own.name.as_deref()) }),
+        customer: it.customer.map(|own| CustomerLink { id: own.id, name: called(Some(&own)) }),
         remittance: it.remittance,
         received_on: it.received_on,
         source: it.source,

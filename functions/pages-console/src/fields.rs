@@ -3,7 +3,7 @@
 use plixo_domain::money::{Currency, Money};
 use plixo_pages::{Choice, Errors, read_amount};
 
-use crate::shape::Customer;
+use crate::shape::{Customer, CustomerName};
 use crate::visit::Visit;
 use plixo_web::ask::Problem;
 
@@ -61,7 +61,15 @@ pub(crate) fn known(customer: &Customer) -> Option<String> {
     customer.erased_at.is_none().then(|| name(customer.name.as_deref()))
 }
 
+/// What the customer is called that something is of.
+pub(crate) fn called(customer: Option<&CustomerName>) -> String {
+    match customer {
+        Some(erased) if erased.erased_at.is_some() => ERASED.to_owned(),
+        other => name(other.and_then(|it| it.name.as_deref())),
+    }
+}
+
 /// A customer's name, as people read it.
-pub(crate) fn name(name: Option<&str>) -> String {
+fn name(name: Option<&str>) -> String {
     name.unwrap_or("Without a name").to_owned()
 }

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::audit::history;
 use crate::customers::{lines as address_lines, title};
-use crate::fields::{amount_of, currencies, customers, name};
+use crate::fields::{amount_of, called, currencies, customers};
 use crate::shape::{Customer, Invoice, List, PaymentName, PortalLink};
 use crate::visit::{Failed, Visit, allowed, among, tried};
 
@@ -58,7 +58,7 @@ fn row(it: Invoice, today: Date) -> InvoiceRow {
         is_overdue: is_overdue(&it, today),
         id: it.id,
         number: number(&it).to_owned(),
-        customer: name(it.customer.and_then(|customer| customer.name).as_deref()),
+        customer: called(it.customer.as_ref()),
         status: it.status,
         issued_on: it.issued_on,
         due_on: it.due_on,

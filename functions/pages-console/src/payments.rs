@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::audit::People;
 use crate::cash;
-use crate::fields::{amount_of, currencies, customers, name};
+use crate::fields::{amount_of, called, currencies, customers};
 use crate::invoices::is_overdue;
 use crate::shape::{Invoice, List, Made, Payment};
 use crate::visit::{Failed, Tried, Visit, allowed, among, tried};
@@ -220,7 +220,7 @@ async fn page(visit: &Visit<'_>, form: &Form, errors: Errors) -> Result<Response
         amount: it.amount,
         unapplied: it.unapplied,
         refunded: it.refunded,
-        customer: it.customer.map(|own| CustomerLink { id: own.id, name: name(own.name.as_deref()) }),
+        customer: it.customer.map(|own| CustomerLink { id: own.id, name: called(Some(&own)) }),
         payer_name: it.payer_name,
         remittance: it.remittance,
         received_on: it.received_on,
@@ -269,7 +269,7 @@ async fn candidates(
         amount: typed.remove(&it.id).unwrap_or_default().to_owned(),
         invoice_id: it.id,
         number: it.number,
-        customer: name(it.customer.and_then(|customer| customer.name).as_deref()),
+        customer: called(it.customer.as_ref()),
         due_on: it.due_on,
         balance: it.balance,
     };

@@ -139,6 +139,7 @@ pub(crate) struct Address {
 pub(crate) struct CustomerName {
     pub(crate) id: CustomerId,
     pub(crate) name: Option<String>,
+    pub(crate) erased_at: Option<Timestamp>,
 }
 
 /// Which invoice it is.

@@ -91,6 +91,8 @@ pub(crate) struct Case {
     pub(crate) left: BTreeMap<String, u64>,
     /// Whether anything goes only while the customer's time is over.
     pub(crate) while_due: bool,
+    /// Whether it is done again on tables that were restored.
+    pub(crate) is_replay: bool,
 }
 
 impl Case {
@@ -103,6 +105,7 @@ impl Case {
             told: BTreeMap::new(),
             left: BTreeMap::new(),
             while_due: false,
+            is_replay: false,
         }
     }
 

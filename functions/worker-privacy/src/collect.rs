@@ -11,7 +11,8 @@ use plixo_domain::audit::{AuditEvent, AuditKept, Outcome};
 use plixo_domain::hold::{HeldBy, Holds};
 use plixo_domain::id::{InvoiceId, made_at};
 use plixo_domain::ledger::{
-    Book, Customer, Invoice, Kept, Organisation, Payment, Personal, PortalLink, Row, RowKey,
+    Book, Customer, CustomerRef, Invoice, Kept, Organisation, Payment, Personal, PortalLink, Row, RowKey,
+    is_of_another,
 };
 use plixo_domain::money::Money;
 use plixo_domain::privacy::{Done, PrivacyRequest};
@@ -24,8 +25,8 @@ use serde_json::{Value, json};
 
 use crate::Worker;
 use crate::case::{Case, Stop, learn, unread};
-use crate::sweep::{OPEN, PAGE, ROWS, is_of_nobody};
-use crate::words::Words;
+use crate::sweep::{OPEN, PAGE, ROWS, is_for};
+use crate::words::{Named, Words};
 
 /// So many audit events of one thing are read at once.
 const EVENTS: usize = 100;
@@ -145,7 +146,7 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         files.json.finish().await?;
         files.html.finish().await?;
         let still = self.customer(case, &about.customer.id).await?;
-        if still.is_none_or(|still| still.erased != about.customer.erased) {
+        if still.is_none_or(|(still, _)| still.erased != about.customer.erased) {
             for key in &keys {
                 self.exports.delete(key).await?;
             }
@@ -198,11 +199,11 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         let mut words = Words::new(customer, personal);
         let mut objects = BTreeSet::from([customer.id.to_string()]);
         let payments = self.collect_invoices(case, about, files, &mut words, &mut objects).await?;
-        self.collect_payments(case, about, files, payments, &mut objects).await?;
+        self.collect_payments(case, about, files, (payments, &words), &mut objects).await?;
         self.collect_links(case, about, files, &mut objects).await?;
         self.collect_events(case, about, files, &words).await?;
         self.collect_audit(case, about, files, &objects).await?;
-        self.collect_rules(case, request, about, files).await?;
+        self.collect_rules(case, request, about, files, &words).await?;
         files.json.write(b"\n}\n").await?;
         files.html.write(CollectedHead::end().as_bytes()).await?;
         Ok(())
@@ -264,7 +265,7 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         case: &Case,
         about: &About,
         files: &mut Files<'_, O>,
-        mut payments: BTreeSet<ExternalRef>,
+        (mut payments, words): (BTreeSet<ExternalRef>, &Words),
         objects: &mut BTreeSet<String>,
     ) -> Result<(), Stop> {
         let links = about.customer.links.keys().cloned().map(List::PaymentsOfReference);
@@ -273,16 +274,21 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
             let mut after = None;
             loop {
                 let (rows, next) = self.page(case, &list, after, PAGE).await?;
-                // Among all payments: what nobody says whose it is, and was for one of the invoices, whatever became of it.
-                let is_own = |payment: &Payment| {
-                    list != List::Payments
-                        || is_of_nobody(payment)
-                            && payment.invoices().any(|id| objects.contains(&id.to_string()))
-                };
-                payments.extend(rows.into_iter().filter_map(|row| match row {
-                    Row::Payment(payment) if is_own(&payment) => Some(payment.reference),
+                let rows = rows.into_iter().filter_map(|row| match row {
+                    Row::Payment(payment) => Some(payment),
                     _ => None,
-                }));
+                });
+                let rows: Vec<Payment> = rows.collect();
+                for rows in rows.chunks(OPEN) {
+                    let paid = try_join_all(rows.iter().map(|row| self.paid_by(case, words, row))).await?;
+                    // Among all payments: what was for one of the invoices, whatever became of it, and what its email paid.
+                    let own = rows.iter().zip(paid).filter(|(row, how)| {
+                        list != List::Payments
+                            || *how == Named::ForCertain
+                            || is_for(row, &about.customer.id, words)
+                    });
+                    payments.extend(own.map(|(row, _)| row.reference.clone()));
+                }
                 match next {
                     Some(next) => after = Some(next),
                     None => break,
@@ -292,13 +298,21 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         files
             .begin("payments", "Payments", "Money that was received, who paid it, and what it was for.")
             .await?;
+        let own = BTreeSet::from([about.customer.id]);
         let names: Vec<RowKey> = payments.iter().map(Payment::key).collect();
         for names in names.chunks(ROWS) {
             let read = self.store.read(&case.org, names.to_vec()).await?;
             let rows = read.into_iter().filter_map(|(_, stored)| stored).collect();
-            for (row, _) in self.store.not_due(&about.organisation, rows, case.now).await? {
+            let rows = self.store.not_due(&about.organisation, rows, case.now).await?;
+            let told = rows.iter().filter_map(|(row, _)| Payment::of(row)?.customer.as_ref());
+            let mut book = Book::default();
+            learn(&self.store, &case.org, &mut book, told.map(CustomerRef::key)).await?;
+            for (row, _) in rows {
                 let Row::Payment(payment) = row else { continue };
+                let is_others = is_of_another(&book, &payment, &own).map_err(unread)?;
                 let payer = self.store.open_payer(&case.org, &payment, case.now).await?;
+                // Money of somebody else may have paid an invoice of this customer.
+                let payer = Some(payer).filter(|it| !is_others || words.pay(it) == Named::ForCertain);
                 let allocations = payment.allocations.values();
                 let allocations =
                     allocations.map(|it| json!({"id": it.id, "invoice_id": it.invoice, "amount": it.amount}));
@@ -498,6 +512,7 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         request: &PrivacyRequest,
         about: &About,
         files: &mut Files<'_, O>,
+        words: &Words,
     ) -> Result<(), Stop> {
         files.begin("retention", "For how long it is kept", "Days, of each kind of data.").await?;
         for class in Class::ALL {
@@ -513,8 +528,10 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
             )
             .await?;
         let (holds, _): (Holds, _) = self.store.holds(&case.org).await?;
+        let invoices: BTreeSet<_> = holds.invoices().filter(|invoice| words.has(invoice)).collect();
+        let on = [("organisation", HeldBy::Organisation), ("customer", HeldBy::Customer(about.customer.id))];
         for (what, on) in
-            [("organisation", HeldBy::Organisation), ("customer", HeldBy::Customer(about.customer.id))]
+            on.into_iter().chain(invoices.into_iter().map(|it| ("invoice", HeldBy::Invoice(it))))
         {
             for id in holds.on(&on) {
                 files.entry(&json!({"id": id, "on": what, "placed_at": made_at(&id)}), None).await?;

@@ -8,7 +8,7 @@ use plixo_aws::sign::Sign;
 use plixo_aws::sqs::LookThrough;
 use plixo_domain::audit::Outcome;
 use plixo_domain::id::{CustomerId, PrivacyId};
-use plixo_domain::ledger::{Book, Customer, Erased, Kept, Personal, Row, erase_customer};
+use plixo_domain::ledger::{Book, Customer, Erased, Kept, Personal, Row, Search, erase_customer};
 use plixo_domain::privacy::{Authority, PrivacyRequest};
 use plixo_envelope::KeyService;
 use plixo_store::{StoreError, Tables};
@@ -73,7 +73,8 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         authority: Authority,
     ) -> Result<(), Stop> {
         self.unheld(case).await?;
-        let row = self.customer(case, &customer).await?;
+        let stored = self.customer(case, &customer).await?;
+        let (row, version) = stored.map_or((None, 0), |(row, version)| (Some(row), version));
         let entry = Self::entry(case, customer, authority.clone());
         let text = serde_json::to_vec(&entry).map_err(|error| Stop::Never(error.to_string()))?;
         self.checkpoints.put_if_absent(&entry.object(), "application/json", text).await?;
@@ -99,7 +100,12 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
             waits: false,
             left: BTreeMap::new(),
             kept: BTreeSet::new(),
+            search: Search::new(version),
         };
+        // What was restored may be of different times.
+        if !case.is_replay {
+            sweep.go_on();
+        }
         if is_to_go {
             case.while_due = authority == Authority::Retention;
             self.sweep(case, &mut sweep).await?;
@@ -121,9 +127,9 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
                 tokio::time::sleep(SETTLES).await;
             }
             // A name at a provider that came meanwhile is found by the tombstone.
-            if let Some(row) = self.customer(case, &customer).await? {
+            if let Some((row, version)) = self.customer(case, &customer).await? {
                 sweep.words.learn(&row);
-                sweep.customer = row;
+                (sweep.customer, sweep.search) = (row, Search::new(version));
             }
         }
         self.sweep_all(case, &mut sweep).await?;
@@ -133,7 +139,7 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         // These are everybody's, and there may be any number of them: the customer's own key is gone before all of them are seen.
         self.dead_letters(case, &sweep).await?;
         match sweep.waits {
-            false => Ok(()),
+            false => self.note_finished(case, &customer).await,
             true => Err(Stop::Later("a file was being written, and may still be".to_owned())),
         }
     }
@@ -149,20 +155,28 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
     }
 
     /// Notes that nothing is left that names the customer, so that nobody looks for it again.
-    pub(crate) async fn note_finished(&self, case: &Case, id: &CustomerId) -> Result<(), Stop> {
+    async fn note_finished(&self, case: &Case, id: &CustomerId) -> Result<(), Stop> {
         let mut book = Book::default();
         learn(&self.store, &case.org, &mut book, [Customer::key(id)]).await?;
         let Some(customer) = book.get::<Customer>(id).map_err(unread)?.cloned() else { return Ok(()) };
         let Some(erased) = customer.erased.clone() else { return Ok(()) };
-        book.put(Customer { erased: Some(Erased { finished: true, ..erased }), ..customer })
-            .map_err(unread)?;
+        if erased.finished && customer.search.is_none() {
+            return Ok(());
+        }
+        let erased = Some(Erased { finished: true, ..erased });
+        book.put(Customer { erased, search: None, ..customer }).map_err(unread)?;
         Ok(self.store.commit(&case.org, &book, None, &[], case.now).await?)
     }
 
-    pub(crate) async fn customer(&self, case: &Case, id: &CustomerId) -> Result<Option<Customer>, Stop> {
+    /// A customer, and the version of its row.
+    pub(crate) async fn customer(
+        &self,
+        case: &Case,
+        id: &CustomerId,
+    ) -> Result<Option<(Customer, u64)>, Stop> {
         let read = self.store.read(&case.org, vec![Customer::key(id)]).await?;
         Ok(read.into_iter().find_map(|(_, row)| match row {
-            Some((Row::Customer(customer), _)) => Some(customer),
+            Some((Row::Customer(customer), version)) => Some((customer, version)),
             _ => None,
         }))
     }

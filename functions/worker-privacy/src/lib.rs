@@ -218,7 +218,6 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         }
         case.customer = Some(customer);
         self.erase(case, customer, Authority::Retention).await?;
-        self.note_finished(case, &customer).await?;
         Ok("erased")
     }
 
@@ -229,7 +228,7 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
     pub async fn replay(&self, entry: &Erasure, line: &Line) -> Result<Replayed, TaskError> {
         let mut case = Case::new(entry.org, line.timestamp, line.request_id.clone());
         let Some(customer) = entry.customer else { return Ok(self.destroy_key(&case).await?) };
-        case.customer = Some(customer);
+        (case.customer, case.is_replay) = (Some(customer), true);
         let read = self.store.read(&case.org, vec![RowKey::Customer(customer)]).await.map_err(Stop::from)?;
         let row = read.into_iter().find_map(|(_, stored)| Some(stored?.0));
         let Some(Row::Customer(row)) = row else { return Ok(Replayed::Unknown) };

@@ -12,15 +12,15 @@ use plixo_aws::sqs::{Held, LookThrough};
 use plixo_domain::answer::Answer;
 use plixo_domain::export::{Export, Format, Scope, Why};
 use plixo_domain::hold::{HeldBy, LegalHold};
-use plixo_domain::id::InvoiceId;
+use plixo_domain::id::{CustomerId, InvoiceId};
 use plixo_domain::ledger::{
-    Book, Customer, ERASED, Invoice, InvoiceBody, Kept, Payment, Personal, PortalLink, Private, Row, delete,
-    erase_invoice, erase_payer, identifiers,
+    Book, Customer, ERASED, Invoice, InvoiceBody, Kept, Payment, Personal, PortalLink, Private, Row, Search,
+    SearchPlace, Unread, delete, erase_invoice, erase_payer, erase_payer_of, identifiers,
 };
 use plixo_domain::privacy::{Done, PrivacyKind, PrivacyRequest, PrivacyStatus, Refused};
 use plixo_domain::webhook::{Envelope, ExternalRef, WebhookEvent};
 use plixo_envelope::KeyService;
-use plixo_store::{Key, List, Page, Store, StoreError, Tables};
+use plixo_store::{CommitError, Key, List, Page, Store, StoreError, Tables};
 use plixo_worker::Delivery;
 
 use crate::Worker;
@@ -34,6 +34,8 @@ pub(crate) const ROWS: usize = 20;
 const PAYMENTS: usize = 2;
 /// So many rows without a change are read at once.
 pub(crate) const PAGE: usize = 100;
+/// After so many pages of texts it is noted how far they were looked through.
+const NOTED: u32 = 10;
 /// So many payloads are opened at once.
 pub(crate) const OPEN: usize = 16;
 /// After so long without an end, whoever ran an export is gone: see `worker-export`.
@@ -76,12 +78,15 @@ pub(crate) struct Sweep {
     pub(crate) left: BTreeMap<&'static str, u64>,
     /// The payments of which who paid stays.
     pub(crate) kept: BTreeSet<ExternalRef>,
+    /// How far texts were looked through.
+    pub(crate) search: Search,
 }
 
 impl Sweep {
-    fn leave(&mut self, kind: &'static str) {
-        let count = self.left.entry(kind).or_default();
-        *count = count.saturating_add(1);
+    /// Goes on where an earlier attempt came to, if what is looked for is still the same.
+    pub(crate) fn go_on(&mut self) {
+        let search = self.customer.search.take().filter(|search| search.version == self.search.version);
+        self.search = search.unwrap_or_else(|| self.search.clone());
     }
 
     /// What is left of an invoice's words.
@@ -105,13 +110,12 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         for list in lists.collect::<Vec<_>>() {
             self.payments_of(case, sweep, &list).await?;
         }
-        self.payments_of_nobody(case, sweep).await?;
+        self.payments_of_all(case, sweep).await?;
         if let Ok(count @ 1..) = u64::try_from(sweep.kept.len()) {
             sweep.left.insert("payments", count);
         }
         self.answers(case, sweep).await?;
-        self.payloads(case, sweep).await?;
-        self.old_payloads(case, sweep).await?;
+        self.texts(case, sweep).await?;
         self.export_files(case, sweep).await?;
         self.access_files(case, sweep).await?;
         self.hold_reasons(case, sweep).await?;
@@ -163,7 +167,7 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
             }
             let payments = invoices.iter().flat_map(|invoice| invoice.claims.values());
             let payments: BTreeSet<ExternalRef> = payments.map(|claim| claim.payment.clone()).collect();
-            sweep.kept.extend(self.payers(case, payments).await?);
+            sweep.kept.extend(self.payers(case, payments, erase_payer_of).await?);
             invoices.iter().for_each(|invoice| sweep.words.add(&invoice.id));
             self.links(case, &invoices).await?;
             match next {
@@ -208,7 +212,7 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
                 Row::Payment(payment) if !payment.erased => Some(payment.reference),
                 _ => None,
             });
-            sweep.kept.extend(self.payers(case, left.collect()).await?);
+            sweep.kept.extend(self.payers(case, left.collect(), erase_payer_of).await?);
             match next {
                 Some(next) => after = Some(next),
                 None => return Ok(()),
@@ -216,35 +220,39 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         }
     }
 
-    /// Payments of which nobody says whose they are: what was for one of the customer's invoices, whatever became of it, and what the
-    /// customer paid as its email or name says, as long as these are known.
-    async fn payments_of_nobody(&self, case: &mut Case, sweep: &mut Sweep) -> Result<(), Stop> {
+    /// Among all payments, what was for one of the customer's invoices, whatever became of it, and what the customer paid as its email or
+    /// name says, as long as these are known.
+    async fn payments_of_all(&self, case: &mut Case, sweep: &mut Sweep) -> Result<(), Stop> {
         let mut after = None;
         loop {
             let (rows, next) = self.page(case, &List::Payments, after, PAGE).await?;
-            let of_nobody = rows.into_iter().filter_map(|row| match row {
-                Row::Payment(it) if !it.erased && is_of_nobody(&it) => Some(it),
+            let payments = rows.into_iter().filter_map(|row| match row {
+                Row::Payment(it) if !it.erased => Some(it),
                 _ => None,
             });
-            let is_for_own = |payment: &Payment| payment.invoices().any(|id| sweep.words.has(&id));
-            let (own, others): (Vec<_>, Vec<_>) = of_nobody.partition(is_for_own);
-            let mut own: BTreeSet<_> = own.into_iter().map(|payment| payment.reference).collect();
-            if sweep.personal.is_some() && !others.is_empty() {
-                let is_kept = others_held(&self.unheld(case).await?.1)?;
-                for payments in others.chunks(OPEN) {
-                    let opened = payments.iter().map(|payment| self.paid_by(case, sweep, payment));
-                    for (payment, how) in payments.iter().zip(try_join_all(opened).await?) {
-                        match how {
-                            Named::No => {}
-                            // Whoever paid all of it for somebody else's invoice may have the same name.
-                            Named::ByWords if !is_for_nobody(payment) => {}
-                            Named::ByWords if is_kept => drop(sweep.kept.insert(payment.reference.clone())),
-                            Named::ByWords | Named::ForCertain => drop(own.insert(payment.reference.clone())),
-                        }
+            let payments: Vec<Payment> = payments.collect();
+            let is_kept = match &sweep.personal {
+                Some(_) if !payments.is_empty() => others_held(&self.unheld(case).await?.1)?,
+                _ => false,
+            };
+            let (mut own, mut by_email) = (BTreeSet::new(), BTreeSet::new());
+            for payments in payments.chunks(OPEN) {
+                let paid = payments.iter().map(|payment| self.paid_by(case, &sweep.words, payment));
+                for (payment, how) in payments.iter().zip(try_join_all(paid).await?) {
+                    let name = payment.reference.clone();
+                    match how {
+                        Named::ForCertain => drop(by_email.insert(name)),
+                        _ if is_for(payment, &sweep.customer.id, &sweep.words) => drop(own.insert(name)),
+                        // Whoever paid all of it for somebody else's invoice may have the same name.
+                        Named::ByWords if !is_of_nobody(payment) || !is_for_nobody(payment) => {}
+                        Named::ByWords if is_kept => drop(sweep.kept.insert(name)),
+                        Named::ByWords => drop(own.insert(name)),
+                        Named::No => {}
                     }
                 }
             }
-            sweep.kept.extend(self.payers(case, own).await?);
+            sweep.kept.extend(self.payers(case, own, erase_payer_of).await?);
+            sweep.kept.extend(self.payers(case, by_email, erase_payer).await?);
             match next {
                 Some(next) => after = Some(next),
                 None => return Ok(()),
@@ -252,19 +260,29 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         }
     }
 
-    async fn paid_by(&self, case: &Case, sweep: &Sweep, payment: &Payment) -> Result<Named, Stop> {
+    /// How who paid is named by these words.
+    pub(crate) async fn paid_by(
+        &self,
+        case: &Case,
+        words: &Words,
+        payment: &Payment,
+    ) -> Result<Named, StoreError> {
+        if !words.know_payers() {
+            return Ok(Named::No);
+        }
         match self.store.open_payer(&case.org, payment, case.now).await {
-            Ok(payer) => Ok(sweep.words.pay(&payer)),
+            Ok(payer) => Ok(words.pay(&payer)),
             Err(StoreError::Sealed(_) | StoreError::Corrupt(_)) => Ok(Named::No),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(error),
         }
     }
 
-    /// Who paid these. Those that stay, for they are somebody's as well who is held.
+    /// Who paid these, as `erase` takes it away. Those that stay, for they are somebody's as well who is held.
     async fn payers(
         &self,
         case: &mut Case,
         payments: BTreeSet<ExternalRef>,
+        erase: impl Fn(&mut Book, &ExternalRef, &CustomerId) -> Result<bool, Unread>,
     ) -> Result<BTreeSet<ExternalRef>, Stop> {
         let customer = case.customer.ok_or_else(|| Stop::Never("nobody is to be erased".to_owned()))?;
         let names: Vec<_> = payments.iter().map(Payment::key).collect();
@@ -288,15 +306,15 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         }
         for payments in left.chunks(PAYMENTS) {
             let org = case.org;
-            let erase = async |book: &mut Book| {
+            let gone = async |book: &mut Book| {
                 let mut count = 0;
                 for payment in payments {
-                    let erase = |book: &mut Book| erase_payer(book, payment, &customer);
+                    let erase = |book: &mut Book| erase(book, payment, &customer);
                     count += usize::from(self.told(&org, book, erase).await?);
                 }
                 Ok(Gone::of(count))
             };
-            self.take_away(case, "payments", erase).await?;
+            self.take_away(case, "payments", gone).await?;
         }
         Ok(kept)
     }
@@ -330,46 +348,96 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         }
     }
 
-    /// The texts of webhook events.
-    async fn payloads(&self, case: &mut Case, sweep: &mut Sweep) -> Result<(), Stop> {
-        let mut after = None;
+    /// The texts of webhook events, from where an earlier attempt came to. Who worked on one when the customer became a tombstone has
+    /// ended before: of what comes later, none is kept. So they are looked through once before, and once from then on.
+    async fn texts(&self, case: &mut Case, sweep: &mut Sweep) -> Result<(), Stop> {
+        if sweep.search.left > 0 && !others_held(&self.unheld(case).await?.1)? {
+            // What was left has no reason to stay any more.
+            sweep.search = Search::new(sweep.search.version);
+        }
+        let mut pages = 0_u32;
         loop {
-            let is_kept = others_held(&self.unheld(case).await?.1)?;
-            let (rows, next) = self.page(case, &List::WebhookEvents, after, PAGE).await?;
-            let events = rows.into_iter().filter_map(|row| match row {
-                Row::WebhookEvent(event) => Some(event),
-                _ => None,
-            });
-            let events: Vec<WebhookEvent> = events.collect();
-            let mut about = Vec::new();
-            for events in events.chunks(OPEN) {
-                let named = try_join_all(events.iter().map(|event| self.named(case, sweep, event))).await?;
-                for (event, how) in events.iter().zip(named) {
-                    match how {
-                        Named::No => {}
-                        Named::ByWords if is_kept => sweep.leave(PAYLOADS),
-                        Named::ByWords | Named::ForCertain => about.push(event.clone()),
-                    }
-                }
-            }
-            for events in about.chunks(Store::<T, K>::MOST_PAYLOADS) {
-                let (still, sweep) = (Case::new(case.org, case.now, String::new()), &*sweep);
-                let remove = async |book: &mut Book| {
-                    as_before(book, is_kept)?;
-                    // Another worker may have been faster.
-                    let named =
-                        try_join_all(events.iter().map(|event| self.named(&still, sweep, event))).await?;
-                    let left = events.iter().zip(named).filter(|(_, how)| *how > Named::No);
-                    let payloads: Vec<_> = left.map(|(event, _)| event.clone()).collect();
-                    Ok(Gone { payloads: payloads.clone(), ..Gone::of(payloads.len()) })
-                };
-                self.take_away(case, PAYLOADS, remove).await?;
-            }
-            match next {
-                Some(next) => after = Some(next),
-                None => return Ok(()),
+            sweep.search.place = match sweep.search.place.clone() {
+                SearchPlace::Events(after) => match self.payloads(case, sweep, after).await? {
+                    Some(next) => SearchPlace::Events(Some(next)),
+                    None => SearchPlace::Old(None),
+                },
+                SearchPlace::Old(after) => match self.old_payloads(case, sweep, after).await? {
+                    Some(next) => SearchPlace::Old(Some(next)),
+                    None => SearchPlace::End,
+                },
+                SearchPlace::End => break,
+            };
+            pages = pages.saturating_add(1);
+            if pages.is_multiple_of(NOTED) {
+                self.note_search(case, sweep).await?;
             }
         }
+        if sweep.search.left > 0 {
+            sweep.left.insert(PAYLOADS, sweep.search.left);
+        }
+        Ok(())
+    }
+
+    /// Notes how far the texts were looked through, unless somebody changed the customer: then what to look for may be something else.
+    async fn note_search(&self, case: &Case, sweep: &mut Sweep) -> Result<(), Stop> {
+        let read = self.store.read(&case.org, vec![Customer::key(&sweep.customer.id)]).await?;
+        let Some((name, Some((Row::Customer(customer), version)))) = read.into_iter().next() else {
+            return Ok(());
+        };
+        if version != sweep.search.version {
+            return Ok(());
+        }
+        let search = Search { version: version.saturating_add(1), ..sweep.search.clone() };
+        let mut book = Book::default();
+        book.learn(name, Some((Row::Customer(customer.clone()), version)));
+        book.put(Customer { search: Some(search.clone()), ..customer }).map_err(unread)?;
+        match self.store.commit(&case.org, &book, None, &[], case.now).await {
+            Ok(()) => sweep.search = search,
+            Err(CommitError::Conflict) => {}
+            Err(CommitError::Store(error)) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    /// The texts of a page of events, and where they go on.
+    async fn payloads(
+        &self,
+        case: &mut Case,
+        sweep: &mut Sweep,
+        after: Option<String>,
+    ) -> Result<Option<String>, Stop> {
+        let is_kept = others_held(&self.unheld(case).await?.1)?;
+        let (rows, next) = self.page(case, &List::WebhookEvents, after, PAGE).await?;
+        let events = rows.into_iter().filter_map(|row| match row {
+            Row::WebhookEvent(event) => Some(event),
+            _ => None,
+        });
+        let events: Vec<WebhookEvent> = events.collect();
+        let mut about = Vec::new();
+        for events in events.chunks(OPEN) {
+            let named = try_join_all(events.iter().map(|event| self.named(case, sweep, event))).await?;
+            for (event, how) in events.iter().zip(named) {
+                match how {
+                    Named::No => {}
+                    Named::ByWords if is_kept => sweep.search.left = sweep.search.left.saturating_add(1),
+                    Named::ByWords | Named::ForCertain => about.push(event.clone()),
+                }
+            }
+        }
+        for events in about.chunks(Store::<T, K>::MOST_PAYLOADS) {
+            let (still, sweep) = (Case::new(case.org, case.now, String::new()), &*sweep);
+            let remove = async |book: &mut Book| {
+                as_before(book, is_kept)?;
+                // Another worker may have been faster.
+                let named = try_join_all(events.iter().map(|event| self.named(&still, sweep, event))).await?;
+                let left = events.iter().zip(named).filter(|(_, how)| *how > Named::No);
+                let payloads: Vec<_> = left.map(|(event, _)| event.clone()).collect();
+                Ok(Gone { payloads: payloads.clone(), ..Gone::of(payloads.len()) })
+            };
+            self.take_away(case, PAYLOADS, remove).await?;
+        }
+        Ok(next)
     }
 
     /// The text of an event, if it is kept still.
@@ -387,41 +455,40 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         }
     }
 
-    /// The texts of webhook events that are remembered no more, and are kept for longer.
-    async fn old_payloads(&self, case: &mut Case, sweep: &mut Sweep) -> Result<(), Stop> {
-        let (span, mut after) = ((Timestamp::MIN, Store::<T, K>::remembered_since(case.now)), None);
-        loop {
-            let is_kept = others_held(&self.unheld(case).await?.1)?;
-            let (firsts, next) = self.store.payloads_between(&case.org, span, after, PAGE).await?;
-            let mut about = Vec::new();
-            for firsts in firsts.chunks(OPEN) {
-                let named =
-                    try_join_all(firsts.iter().map(|first| self.named_old(case, sweep, first))).await?;
-                for (first, (how, _)) in firsts.iter().zip(named) {
-                    match how {
-                        Named::No => {}
-                        Named::ByWords if is_kept => sweep.leave(PAYLOADS),
-                        Named::ByWords | Named::ForCertain => about.push(first.clone()),
-                    }
+    /// A page of the texts of webhook events that are remembered no more, and are kept for longer, and where they go on.
+    async fn old_payloads(
+        &self,
+        case: &mut Case,
+        sweep: &mut Sweep,
+        after: Option<String>,
+    ) -> Result<Option<String>, Stop> {
+        let span = (Timestamp::MIN, Store::<T, K>::remembered_since(case.now));
+        let is_kept = others_held(&self.unheld(case).await?.1)?;
+        let (firsts, next) = self.store.payloads_between(&case.org, span, after, PAGE).await?;
+        let mut about = Vec::new();
+        for firsts in firsts.chunks(OPEN) {
+            let named = try_join_all(firsts.iter().map(|first| self.named_old(case, sweep, first))).await?;
+            for (first, (how, _)) in firsts.iter().zip(named) {
+                match how {
+                    Named::No => {}
+                    Named::ByWords if is_kept => sweep.search.left = sweep.search.left.saturating_add(1),
+                    Named::ByWords | Named::ForCertain => about.push(first.clone()),
                 }
             }
-            for firsts in about.chunks(Store::<T, K>::MOST_PAYLOADS) {
-                let (still, sweep) = (Case::new(case.org, case.now, String::new()), &*sweep);
-                let remove = async |book: &mut Book| {
-                    as_before(book, is_kept)?;
-                    let named = firsts.iter().map(|first| self.named_old(&still, sweep, first));
-                    let left = try_join_all(named).await?.into_iter().filter(|(how, _)| *how > Named::No);
-                    let payloads: Vec<_> = left.map(|(_, pieces)| pieces).collect();
-                    let (count, pieces) = (payloads.len(), payloads.concat());
-                    Ok(Gone { pieces, ..Gone::of(count) })
-                };
-                self.take_away(case, PAYLOADS, remove).await?;
-            }
-            match next {
-                Some(next) => after = Some(next),
-                None => return Ok(()),
-            }
         }
+        for firsts in about.chunks(Store::<T, K>::MOST_PAYLOADS) {
+            let (still, sweep) = (Case::new(case.org, case.now, String::new()), &*sweep);
+            let remove = async |book: &mut Book| {
+                as_before(book, is_kept)?;
+                let named = firsts.iter().map(|first| self.named_old(&still, sweep, first));
+                let left = try_join_all(named).await?.into_iter().filter(|(how, _)| *how > Named::No);
+                let payloads: Vec<_> = left.map(|(_, pieces)| pieces).collect();
+                let (count, pieces) = (payloads.len(), payloads.concat());
+                Ok(Gone { pieces, ..Gone::of(count) })
+            };
+            self.take_away(case, PAYLOADS, remove).await?;
+        }
+        Ok(next)
     }
 
     /// How a text that is found without its event names the customer, and where its pieces are. One that opens for nobody may as well go.
@@ -741,8 +808,14 @@ fn as_before(book: &Book, is_kept: bool) -> Result<(), Stop> {
     Err(Stop::Later("a legal hold was placed or released meanwhile".to_owned()))
 }
 
+/// Whether a payment ever had to do with an invoice of that customer.
+pub(crate) fn is_for(payment: &Payment, customer: &CustomerId, words: &Words) -> bool {
+    payment.owners.values().any(|owner| owner == customer)
+        || payment.invoices().any(|invoice| words.has(&invoice))
+}
+
 /// Whether nobody says whose a payment is.
-pub(crate) fn is_of_nobody(payment: &Payment) -> bool {
+fn is_of_nobody(payment: &Payment) -> bool {
     payment.customer_id.is_none() && payment.customer.is_none()
 }
 

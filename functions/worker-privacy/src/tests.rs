@@ -12,7 +12,7 @@ use plixo_domain::id::{EndpointId, HoldId, Ids, InvoiceId};
 use plixo_domain::ledger::{
     Address, Book, Closed, Customer, CustomerRef, Erased, Invoice, InvoiceBody, InvoiceState, Kept,
     Line as InvoiceLine, Link, Payer, PayerHash, PayerHistory, Payment, PaymentNews, PaymentPart, Personal,
-    PortalLink, Private, Residency, Stage, Stamp, Unread, Witness, tell_payment,
+    PortalLink, Private, Residency, Search, SearchPlace, Stage, Stamp, Unread, Witness, delete, tell_payment,
 };
 use plixo_domain::money::Money;
 use plixo_domain::people::By;
@@ -1086,6 +1086,22 @@ impl World {
         invoice.id
     }
 
+    /// Retention takes an invoice.
+    fn without_invoice(&self, id: &InvoiceId) {
+        let mut book = Book::default();
+        let gone = loop {
+            match delete(&mut book, &Invoice::key(id)) {
+                Ok(gone) => break gone,
+                Err(Unread(names)) => {
+                    let read = block_on(self.store().read(&self.org, names)).unwrap();
+                    read.into_iter().for_each(|(name, stored)| book.learn(name, stored));
+                }
+            }
+        };
+        assert!(gone);
+        block_on(self.store().commit(&self.org, &book, None, &[], now())).unwrap();
+    }
+
     fn payer(&self, name: &str) -> Payer {
         let payment = self.row::<Payment>(&stripe(name)).unwrap();
         block_on(self.store().open_payer(&self.org, &payment, now())).unwrap()
@@ -1265,6 +1281,123 @@ fn who_paid_stays_where_it_is_somebody_elses_who_is_held_as_well() {
     let certificate = world.certificate();
     assert!(certificate.kept.iter().any(|it| it.starts_with("1 payment with who paid")), "{certificate}");
     world.free(&hold);
+}
+
+#[test]
+fn who_paid_is_found_though_what_it_paid_is_gone() {
+    let mut world = World::new();
+    let names = |invoice| PaymentPart::Names { witness: Witness::Intent, invoice };
+    for (name, customer) in [("pi_own", world.customer), ("pi_others", world.other)] {
+        let (witness, stage, since) = (Witness::Intent, Stage::Received, now().as_second());
+        let payer = Payer { name: Some(format!("who paid {name}")), ..Payer::default() };
+        let invoice = world.first_invoice(customer);
+        let money = PaymentPart::Money { witness, stage, amount: 100, since };
+        world.told_by_guest(name, vec![money, PaymentPart::Payer(payer), names(invoice)]);
+        world.without_invoice(&invoice);
+    }
+    let access = world.access();
+    assert_eq!(world.take(PrivacyTaskOf::Request(access.id), now()).1, "collected");
+    let (json, _) = world.collected(&access);
+    assert!(json.to_string().contains("who paid pi_own") && !json.to_string().contains("who paid pi_others"));
+    let hold = world.hold(HeldBy::Customer(world.customer));
+    let row = world.row::<Payment>(&stripe("pi_own")).unwrap().into_row();
+    let (holds, _) = block_on(world.store().holds(&world.org)).unwrap();
+    assert_eq!(block_on(world.store().held(&world.org, &holds, &[&row])).unwrap(), [true]);
+    world.free(&hold);
+    assert_eq!(world.erase(now()).1, "erased");
+    let left = ["pi_own", "pi_others"].map(|name| world.payer(name) != Payer::default());
+    assert_eq!(left, [false, true]);
+}
+
+#[test]
+fn who_paid_stays_where_the_money_is_somebody_elses() {
+    let mut world = World::new();
+    let [own, others] = [world.customer, world.other].map(|customer| world.first_invoice(customer));
+    world.pay("pi_both", Some(own), &stripe("cus_somebody0001"), "of somebody");
+    // Somebody else's money that the customer's own email paid.
+    world.pay("pi_email", Some(others), &stripe("cus_somebody0001"), CANARY);
+    let access = world.access();
+    assert_eq!(world.take(PrivacyTaskOf::Request(access.id), now()).1, "collected");
+    let (json, html) = world.collected(&access);
+    let payments = json["payments"].as_array().unwrap();
+    let of = |name: &str| payments.iter().find(|it| it["external_id"] == name).unwrap();
+    assert!(of("pi_both")["payer"].is_null() && !html.contains("of somebody"), "it paid an invoice");
+    assert_eq!(of("pi_email")["payer"]["remittance"], "thanks, canary");
+    assert_eq!(world.erase(now()).1, "erased");
+    assert_eq!(world.payer("pi_both").name.as_deref(), Some("Ada of somebody"));
+    assert_eq!(world.payer("pi_email"), Payer::default());
+    let certificate = world.certificate();
+    assert!(!certificate.kept.iter().any(|it| it.contains("who paid")), "{certificate}");
+}
+
+#[test]
+fn holds_on_invoices_are_told() {
+    let mut world = World::new();
+    let [own, others] = [world.customer, world.other].map(|customer| world.first_invoice(customer));
+    let ids = [own, own, others].map(|invoice| world.hold(HeldBy::Invoice(invoice)));
+    let access = world.access();
+    assert_eq!(world.take(PrivacyTaskOf::Request(access.id), now()).1, "collected");
+    let (json, _) = world.collected(&access);
+    let told = json["legal_holds"].as_array().unwrap().iter().map(|it| (&it["id"], &it["on"]));
+    let [first, second] = [ids[0], ids[1]].map(|id| json!(id));
+    assert_eq!(told.collect::<Vec<_>>(), [(&first, &json!("invoice")), (&second, &json!("invoice"))]);
+}
+
+#[test]
+fn texts_that_an_attempt_looked_through_are_not_looked_through_again() {
+    let mut world = World::new();
+    for n in 0..2_100 {
+        world.event(&format!("many{n}"), r#"{"of":"nobody"}"#);
+    }
+    // One attempt dies before the customer is a tombstone, and one after it: each after more than 1,000 texts.
+    for (n, is_tombstone) in [(1_500, false), (2_600, true)] {
+        world.faults.plan(n, Fault::DiesBefore);
+        let task = PrivacyTaskOf::Request(world.request);
+        let died = block_on(async {
+            tokio::time::timeout(Duration::from_secs(300), world.taking(task, now())).await
+        });
+        assert!(died.is_err() || died.is_ok_and(|(_, outcome)| outcome == "goes_on"));
+        world.faults.clear();
+        world.letters.let_go();
+        let customer = world.row::<Customer>(&world.customer).unwrap();
+        assert_eq!(customer.erased.is_some(), is_tombstone);
+        let place = customer.search.unwrap().place;
+        assert!(matches!(place, SearchPlace::Events(Some(_))), "{place:?}");
+    }
+    let calls = world.faults.calls();
+    assert_eq!(world.erase(later(30)).1, "erased");
+    let rest = world.faults.calls() - calls;
+    assert!(rest < 1_500, "{rest}");
+    assert!(world.row::<Customer>(&world.customer).unwrap().search.is_none());
+    assert!(world.certificate().erased.iter().any(|it| it.starts_with("1 text")), "{}", world.certificate());
+}
+
+#[test]
+fn a_search_begins_anew_where_what_is_looked_for_changed_or_the_tables_were_restored() {
+    let mut world = World::new();
+    assert_eq!(world.erase(now()).1, "erased");
+    let entry =
+        world.checkpoints.dump().remove(&format!("{}/erasures/{}", world.org, world.customer)).unwrap();
+    let entry: Erasure = serde_json::from_slice(&entry).unwrap();
+    let event = world.event("late", r#"{"of":"cus_canary0001"}"#);
+    world.request = world.ids.make();
+    world.put(PrivacyRequest::new(world.request, PrivacyKind::Erasure, world.customer, world.by, now()));
+    for (version, left, replayed, stays) in
+        [(0, 0, false, true), (1, 0, false, false), (0, 1, false, false), (0, 0, true, false)]
+    {
+        let world = world.fork();
+        let before = block_on(world.store().read(&world.org, vec![Customer::key(&world.customer)])).unwrap();
+        let (_, Some((_, now_is))) = &before[0] else { panic!() };
+        let search = Search { version: now_is + 1 + version, place: SearchPlace::End, left };
+        world.change::<Customer>(&world.customer, |it| Customer { search: Some(search.clone()), ..it });
+        if replayed {
+            let line = Line { timestamp: now(), ..Line::default() };
+            block_on(world.worker().replay(&entry, &line)).unwrap();
+        } else {
+            assert_eq!(world.erase(now()).1, "erased");
+        }
+        assert_eq!(world.text(&event).is_some(), stays, "{version} {left} {replayed}");
+    }
 }
 
 #[test]

@@ -92,6 +92,11 @@ impl Words {
         is_told
     }
 
+    /// Whether who paid can be told by them.
+    pub(crate) fn know_payers(&self) -> bool {
+        self.name.is_some() || self.email.is_some()
+    }
+
     /// Whether who paid is the customer.
     pub(crate) fn pay(&self, payer: &Payer) -> Named {
         let is = |told: &Option<String>, own: &Option<String>| {

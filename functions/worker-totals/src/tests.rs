@@ -109,6 +109,7 @@ impl Written {
                 choices: Vec::new(),
                 undone: Default::default(),
                 taken_back: false,
+                owners: Default::default(),
                 allocations: BTreeMap::new(),
                 erased: false,
             })

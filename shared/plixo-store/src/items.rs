@@ -15,7 +15,7 @@ use plixo_domain::id::{
 use plixo_domain::ledger::{
     Allocation, Asked, Checkout, Choice, Claim, Customer, DisputeState, Erased, Invoice, InvoiceBody,
     InvoiceState, InvoiceStatus, Link, Logo, LogoHash, Payer, PayerHash, Payment, PaymentStatus, Personal,
-    Private, RefundState, Row, RowKey, Stage, Stamp, Statement, Witness,
+    Private, RefundState, Row, RowKey, Search, Stage, Stamp, Statement, Witness,
 };
 use plixo_domain::money::Money;
 use plixo_domain::people::{By, Member, MemberState, Role, UserId};
@@ -57,6 +57,7 @@ struct CustomerItem {
     links: BTreeMap<ExternalRef, Link>,
     active: Option<Timestamp>,
     erased: Option<Erased>,
+    search: Option<Search>,
 }
 
 #[serde_as]
@@ -140,6 +141,9 @@ struct PaymentItem {
     undone: BTreeSet<InvoiceId>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     taken_back: bool,
+    #[serde_as(as = "Vec<(_, _)>")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    owners: BTreeMap<InvoiceId, CustomerId>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     erased: bool,
 }
@@ -318,6 +322,7 @@ impl Sealer<'_> {
             links: customer.links.clone(),
             active: customer.active,
             erased: None,
+            search: customer.search.clone(),
         })
     }
 
@@ -369,6 +374,7 @@ fn as_it_is(customer: &Customer) -> Option<CustomerItem> {
         links: customer.links.clone(),
         active: customer.active,
         erased: None,
+        search: customer.search.clone(),
     })
 }
 
@@ -384,6 +390,7 @@ fn tombstone(customer: &Customer) -> CustomerItem {
         links: customer.links.clone(),
         active: customer.active,
         erased: customer.erased.clone(),
+        search: customer.search.clone(),
     }
 }
 
@@ -591,6 +598,7 @@ pub(crate) fn of_row(row: &Row, version: u64, sealer: Option<&Sealer<'_>>) -> Re
                 choices: row.choices.clone(),
                 undone: row.undone.clone(),
                 taken_back: row.taken_back,
+                owners: row.owners.clone(),
                 erased: row.erased,
             };
             ("payment", item(&stored)?)
@@ -795,6 +803,7 @@ pub(crate) fn to_row(stored: &Item) -> Result<(Row, u64), StoreError> {
                 links: stored.links,
                 active: stored.active,
                 erased: stored.erased,
+                search: stored.search,
             })
         }
         "invoice" => {
@@ -835,6 +844,7 @@ pub(crate) fn to_row(stored: &Item) -> Result<(Row, u64), StoreError> {
                 choices: stored.choices,
                 undone: stored.undone,
                 taken_back: stored.taken_back,
+                owners: stored.owners,
                 allocations: stored.allocations.into_iter().map(allocation).collect(),
                 erased: stored.erased,
             })

@@ -259,7 +259,8 @@ impl<T: Tables, K: KeyService> Store<T, K> {
                 }
                 Row::Payment(it) => {
                     let told = it.customer.as_ref().and_then(|of| known.get(of));
-                    of_invoices || it.customer_id.iter().chain(told).any(|of| holds.has_customer(of))
+                    let whose = it.customer_id.iter().chain(told).chain(it.owners.values());
+                    of_invoices || whose.into_iter().any(|of| holds.has_customer(of))
                 }
                 Row::PortalLink(_) => of_invoices,
                 // It cannot be told whose it is.

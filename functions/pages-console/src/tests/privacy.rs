@@ -233,6 +233,7 @@ fn an_erasure_says_what_goes_and_is_entered_by_who_is_sure() {
     let world = world();
     let at = world.at(COMPLIANCE);
     let customer = world.at(CONTROLLER).customer_named("Möbel & Weber");
+    world.at(CONTROLLER).owed(&customer, "");
     let new = world.page("/privacy-requests/new");
     let chosen = at.get(&format!("{new}?customer={customer}"));
     assert!(chosen.html.contains(&format!("\"{customer}\" selected")), "{}", chosen.html);
@@ -308,6 +309,12 @@ fn an_erasure_says_what_goes_and_is_entered_by_who_is_sure() {
     assert_eq!(at.get(&world.page(&format!("/customers/{customer}/edit"))).status, 410);
     let list = at.get(&world.page("/customers"));
     assert!(list.html.contains("Erased on") && list.html.contains("Erased customer"), "{}", list.html);
+    let invoices = at.get(&world.page("/invoices"));
+    assert!(
+        invoices.html.contains("INV-000001") && invoices.html.contains("Erased customer"),
+        "{}",
+        invoices.html
+    );
     let offered = at.get(&world.page("/invoices/new"));
     assert!(!offered.html.contains(&customer), "nothing new is written to it");
     let again = at.get(&format!("{new}?customer={customer}&kind=erasure"));

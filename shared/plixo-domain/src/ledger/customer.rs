@@ -60,6 +60,39 @@ pub struct Customer {
     pub active: Option<Timestamp>,
     /// That its personal data was erased. Nothing personal is taken of it any more.
     pub erased: Option<Erased>,
+    /// How far what was told of it was searched by an erasure that did not come to its end.
+    pub search: Option<Search>,
+}
+
+/// How far an erasure looked through the texts of webhook events, so that the next attempt goes on there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Search {
+    /// As long as the customer's row has this version, what is looked for is the same.
+    pub version: u64,
+    /// Where it goes on.
+    pub place: SearchPlace,
+    /// How many texts were left, because of holds on others.
+    pub left: u64,
+}
+
+/// A place in the texts of webhook events: after these.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SearchPlace {
+    /// Those of events that are remembered, the youngest first.
+    Events(Option<String>),
+    /// Those of events that are remembered no more.
+    Old(Option<String>),
+    /// All of them.
+    End,
+}
+
+impl Search {
+    /// The beginning.
+    #[must_use]
+    pub fn new(version: u64) -> Self {
+        Self { version, place: SearchPlace::Events(None), left: 0 }
+    }
 }
 
 /// That a customer's personal data was erased: what is left is a tombstone.
@@ -104,7 +137,7 @@ impl Customer {
     pub fn new(id: CustomerId, personal: Personal) -> Self {
         let personal = Private::Plain(personal);
         let (told, key, email_hashes, links) = (None, None, [None, None], BTreeMap::new());
-        Self { id, personal, told, key, email_hashes, links, active: None, erased: None }
+        Self { id, personal, told, key, email_hashes, links, active: None, erased: None, search: None }
     }
 
     /// When something was last done with it, as far as is known without its invoices and payments: it was made, people changed it, or it

@@ -31,7 +31,8 @@ pub fn erase_customer(book: &mut Book, id: &CustomerId, erased: Erased) -> Resul
     }
     let (personal, key, told) = (Private::Plain(Personal::default()), None, None);
     let email_hashes = [None, None];
-    book.put(Customer { personal, key, told, email_hashes, erased: Some(erased), ..customer })?;
+    let (erased, search) = (Some(erased), None);
+    book.put(Customer { personal, key, told, email_hashes, erased, search, ..customer })?;
     Ok(true)
 }
 
@@ -62,12 +63,33 @@ pub fn erase_payer(book: &mut Book, payment: &ExternalRef, customer: &CustomerId
     Ok(true)
 }
 
+/// [`erase_payer`], but where the money is somebody else's, who paid stays: only that this payer paid for this customer as well goes. False
+/// where there is nothing of that.
+///
+/// # Errors
+/// [`Unread`].
+pub fn erase_payer_of(book: &mut Book, payment: &ExternalRef, customer: &CustomerId) -> Result<bool, Unread> {
+    let customers = BTreeSet::from([*customer]);
+    let Some(mut after) = book.get::<Payment>(payment)?.filter(|it| !it.erased).cloned() else {
+        return Ok(false);
+    };
+    if !is_of_another(book, &after, &customers)? {
+        return erase_payer(book, payment, customer);
+    }
+    need_payers(book, &after)?;
+    let is_known = forget_history(book, &mut after, &customers)?;
+    if is_known {
+        book.put(after)?;
+    }
+    Ok(is_known)
+}
+
 /// Whether a payment is somebody's, as people say or its provider, who is none of these: what it says of who paid is not theirs then,
 /// whatever it pays.
 ///
 /// # Errors
 /// [`Unread`].
-pub(super) fn is_of_another(
+pub fn is_of_another(
     book: &Book,
     payment: &Payment,
     customers: &BTreeSet<CustomerId>,
@@ -96,8 +118,24 @@ pub(super) fn forget_payer(
     payment: &mut Payment,
     customers: &BTreeSet<CustomerId>,
 ) -> Result<(), Unread> {
+    forget_history(book, payment, customers)?;
+    (payment.payer, payment.payer_hash, payment.erased) = (None, None, true);
+    payment.choices.iter_mut().for_each(|choice| choice.noted = None);
+    Ok(())
+}
+
+/// Takes out of the book, and of a payment, that its payer paid for these customers. False where that is not known.
+fn forget_history(
+    book: &mut Book,
+    payment: &mut Payment,
+    customers: &BTreeSet<CustomerId>,
+) -> Result<bool, Unread> {
+    let mut is_known = false;
     for payer in payers(payment) {
-        let Some(mut history) = book.get::<PayerHistory>(&payer)?.cloned() else { continue };
+        let known = book.get::<PayerHistory>(&payer)?;
+        let known = known.filter(|it| it.customers.keys().any(|customer| customers.contains(customer)));
+        let Some(mut history) = known.cloned() else { continue };
+        is_known = true;
         history.customers.retain(|customer, _| !customers.contains(customer));
         if history.customers.is_empty() {
             book.remove::<PayerHistory>(&payer)?;
@@ -105,9 +143,12 @@ pub(super) fn forget_payer(
             book.put(history)?;
         }
     }
-    (payment.payer, payment.payer_hash, payment.erased) = (None, None, true);
-    payment.choices.iter_mut().for_each(|choice| choice.noted = None);
-    Ok(())
+    for choice in &mut payment.choices {
+        let noted = choice.noted.take();
+        choice.noted = noted.clone().filter(|(_, customer)| !customers.contains(customer));
+        is_known |= choice.noted != noted;
+    }
+    Ok(is_known)
 }
 
 /// Takes a row away that is due, with what only leads to it. Of an export and of an access request the row stays, and says that its files are

@@ -222,6 +222,7 @@ pub(super) struct Ask {
 pub(super) struct Share {
     pub(super) payment: ExternalRef,
     pub(super) invoice: InvoiceId,
+    pub(super) customer: CustomerId,
     pub(super) allocation: AllocationId,
     /// What it is now, minor units. None: the allocation is gone.
     pub(super) amount: i64,
@@ -410,6 +411,7 @@ impl Invoice {
         let share = |(id, claim): (&AllocationId, &Claim)| Share {
             payment: claim.payment.clone(),
             invoice: self.id,
+            customer: self.customer_id,
             allocation: *id,
             amount: took(self, id),
         };

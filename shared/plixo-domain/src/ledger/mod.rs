@@ -23,9 +23,13 @@ mod totals;
 pub use book::{Book, Kept, Row, RowKey, Unread};
 pub use cash::{CashTask, CashTaskOf, cash_tasks};
 pub use checkout::{CHECKOUT, Checkout, begin_checkout, end_checkout, is_on_its_way, note_session};
-pub use customer::{Address, Customer, CustomerNews, CustomerRef, Erased, Link, Personal, tell_customer};
+pub use customer::{
+    Address, Customer, CustomerNews, CustomerRef, Erased, Link, Personal, Search, SearchPlace, tell_customer,
+};
 pub use erp::{InvoiceDocument, InvoiceNews, InvoiceRef, tell_invoice};
-pub use forget::{delete, erase_customer, erase_invoice, erase_payer, identifiers};
+pub use forget::{
+    delete, erase_customer, erase_invoice, erase_payer, erase_payer_of, identifiers, is_of_another,
+};
 pub use invoice::{
     Claim, ERASED, Invoice, InvoiceBody, InvoiceError, InvoiceState, InvoiceStatus, Line, MAX_CLAIMS, masked,
 };

@@ -266,6 +266,8 @@ pub struct Payment {
     pub taken_back: bool,
     /// Where it went.
     pub allocations: BTreeMap<AllocationId, Allocation>,
+    /// Whose these of its [`Payment::invoices`] are: an invoice may go before what paid it.
+    pub owners: BTreeMap<InvoiceId, CustomerId>,
     /// Whether who paid was erased: then nobody is noted in their place.
     pub erased: bool,
 }
@@ -336,6 +338,7 @@ impl Payment {
             undone: BTreeSet::new(),
             taken_back: false,
             allocations: BTreeMap::new(),
+            owners: BTreeMap::new(),
             erased: false,
         }
     }
@@ -499,6 +502,12 @@ impl Payment {
         let applied = self.allocations.values().map(|allocation| allocation.invoice);
         let shares = self.shares.iter().map(|(invoice, _)| *invoice);
         named.chain(chosen).chain(applied).chain(shares).chain(self.undone.iter().copied())
+    }
+
+    /// Forgets whose invoices are that it has nothing to do with any more.
+    pub(super) fn disown(&mut self) {
+        let invoices: BTreeSet<InvoiceId> = self.invoices().collect();
+        self.owners.retain(|invoice, _| invoices.contains(invoice));
     }
 
     /// Whether news of a document are older than what the document said since.
@@ -757,8 +766,10 @@ impl Payment {
 
     /// Notes what an invoice took, or no longer takes.
     pub(super) fn note(&mut self, share: &Share, by: &Actor) {
+        self.owners.insert(share.invoice, share.customer);
         if share.amount == 0 {
             self.allocations.remove(&share.allocation);
+            self.disown();
         } else if let Some(allocation) = self.allocations.get_mut(&share.allocation) {
             allocation.amount = share.amount;
         } else {

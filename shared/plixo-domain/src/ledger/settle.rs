@@ -67,6 +67,7 @@ pub(super) fn settle(
     let most = MAX_TOUCHED.saturating_sub(touched.len()).saturating_sub(1);
     for id in touched {
         let Some(found) = book.get::<Invoice>(&id)? else { continue };
+        payment.owners.insert(found.id, found.customer_id);
         let mut asks: Vec<Ask> = asks.remove(&id).unwrap_or_default();
         if cause != Cause::Told {
             // A person's act on one invoice makes no claim on another.
@@ -95,6 +96,7 @@ pub(super) fn settle(
         shares.into_iter().partition(|share| share.payment == payment.reference);
     let payments = tell(book, &strange, by)?;
     own.iter().for_each(|share| payment.note(share, by));
+    payment.disown();
     Ok(Settled { invoices, payments })
 }
 

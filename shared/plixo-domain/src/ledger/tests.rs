@@ -59,6 +59,7 @@ pub(super) fn payment() -> Payment {
         disputes: Default::default(),
         payer: None,
         payer_hash: None,
+        owners: Default::default(),
         choices: Vec::new(),
         undone: Default::default(),
         taken_back: false,
@@ -67,10 +68,12 @@ pub(super) fn payment() -> Payment {
     }
 }
 
-/// A row without what is remembered for good, even when all else is taken back.
+/// A row without what is remembered for good, even when all else is taken back, and what was learned of the invoices that it names meanwhile.
 pub(super) fn forgetful(row: &Row) -> Row {
     match row {
-        Row::Payment(payment) => Row::Payment(Payment { taken_back: false, ..payment.clone() }),
+        Row::Payment(payment) => {
+            Row::Payment(Payment { taken_back: false, owners: Default::default(), ..payment.clone() })
+        }
         row => row.clone(),
     }
 }

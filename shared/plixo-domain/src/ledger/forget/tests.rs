@@ -4,8 +4,8 @@ use rust_decimal::Decimal;
 
 use super::*;
 use crate::ledger::staff::{
-    InvoicePatch, NewPayment, Patch, RecordedSource, StaffError, Stopped, allocate, record_payment,
-    update_customer, update_invoice,
+    InvoicePatch, NewPayment, Patch, RecordedSource, StaffError, Stopped, allocate, deallocate,
+    record_payment, update_customer, update_invoice,
 };
 use crate::ledger::tests::{Rows, actor, eur, ids, invoice, stripe};
 use crate::ledger::{
@@ -132,11 +132,7 @@ fn an_erp_that_goes_on_telling_of_it_tells_no_words() {
     };
     let news =
         InvoiceNews { reference: stripe("in_9"), stamp: stamp(20), document: Some(document), names: None };
-    rows.work(&news, |book, news| match tell_invoice(book, news, &actor(), &mut ids(8)) {
-        Ok(told) => Ok(told),
-        Err(Stopped::Unread(names)) => Err(Unread(names)),
-        Err(Stopped::Refused(error)) => panic!("{error}"),
-    });
+    rows.work(&news, |book, news| as_read(tell_invoice(book, news, &actor(), &mut ids(8))));
     let new = rows.invoices().find(|it| it.number == "INV-9").unwrap();
     let Private::Plain(body) = &new.body else { panic!("sealed") };
     assert!(new.erased && new.customer_id == id);
@@ -163,13 +159,8 @@ fn who_pays_for_an_erased_customer_is_not_noted_whoever_applies_it() {
     let pay = stored.id;
     rows.0.insert(Payment::key(&stripe("pi_2")), (stored.into_row(), 2));
 
-    let made = rows.work(&(), |book, ()| {
-        match allocate(book, &pay, &[(invoice, eur(500))], &actor(), &mut ids(5)) {
-            Ok(made) => Ok(made),
-            Err(Stopped::Unread(names)) => Err(Unread(names)),
-            Err(Stopped::Refused(error)) => panic!("{error}"),
-        }
-    });
+    let made = rows
+        .work(&(), |book, ()| as_read(allocate(book, &pay, &[(invoice, eur(500))], &actor(), &mut ids(5))));
     assert_eq!(made.fields, ["allocations", "payer_name"]);
     let payment = rows.payment("pi_2");
     assert!(payment.erased && payment.payer.is_none() && payment.payer_hash.is_none());
@@ -177,6 +168,58 @@ fn who_pays_for_an_erased_customer_is_not_noted_whoever_applies_it() {
     assert_eq!((payment.allocated(), rows.invoice(&invoice).balance().amount), (500, 0));
     let history = PayerHistory::of(&rows.0[&PayerHistory::key(&payer)].0).unwrap();
     assert_eq!(history.customers.keys().collect::<Vec<_>>(), [&other], "for others it paid as before");
+}
+
+#[test]
+fn who_paid_stays_where_the_money_is_somebody_elses_and_that_they_paid_for_this_customer_goes() {
+    let (mut rows, id, _) = world();
+    let (payer, other) = (PayerHash("5f".into()), ids(90).make::<crate::id::Customer>());
+    let history = PayerHistory { payer: payer.clone(), customers: [(id, 1), (other, 2)].into() };
+    rows.0.insert(PayerHistory::key(&payer), (history.into_row(), 1));
+    let stored =
+        Payment { payer_hash: Some(payer.clone()), customer_id: Some(other), ..rows.payment("pi_1").clone() };
+    rows.0.insert(Payment::key(&stripe("pi_1")), (stored.into_row(), 2));
+    let erase = |rows: &mut Rows| rows.work(&(), |book, ()| erase_payer_of(book, &stripe("pi_1"), &id));
+    assert!(erase(&mut rows));
+    let payment = rows.payment("pi_1");
+    assert!(payment.payer.is_some() && payment.payer_hash.is_some() && !payment.erased);
+    let history = PayerHistory::of(&rows.0[&PayerHistory::key(&payer)].0).unwrap();
+    assert_eq!(history.customers.keys().collect::<Vec<_>>(), [&other]);
+    assert!(!erase(&mut rows), "once");
+    let own = Payment { customer_id: Some(id), ..rows.payment("pi_1").clone() };
+    rows.0.insert(Payment::key(&stripe("pi_1")), (own.into_row(), 4));
+    assert!(erase(&mut rows) && rows.payment("pi_1").payer.is_none());
+}
+
+#[test]
+fn a_payment_knows_whose_invoices_it_was_for() {
+    let (mut rows, id, first) = world();
+    assert_eq!(rows.payment("pi_1").owners, [(first, id)].into());
+    // Also where it was never applied.
+    let failed = PaymentPart::Money { witness: Witness::Intent, stage: Stage::Failed, amount: 500, since: 3 };
+    let names = PaymentPart::Names { witness: Witness::Intent, invoice: first };
+    rows.pay(&PaymentNews { parts: vec![failed, names], ..charge(3, "pi_2", None) }, 4);
+    assert_eq!(rows.payment("pi_2").owners, [(first, id)].into());
+    // What a person takes back was a mistake.
+    rows.pay(&charge(4, "pi_3", None), 5);
+    assert!(rows.payment("pi_3").owners.is_empty());
+    let other = Invoice { customer_id: id, ..invoice(2, 500) };
+    rows.0.insert(Invoice::key(&other.id), (other.clone().into_row(), 1));
+    let payment = rows.payment("pi_3").id;
+    let made = rows.work(&(), |book, ()| {
+        as_read(allocate(book, &payment, &[(other.id, eur(100))], &actor(), &mut ids(6)))
+    });
+    assert_eq!(rows.payment("pi_3").owners, [(other.id, id)].into());
+    rows.work(&(), |book, ()| as_read(deallocate(book, &payment, &made.id[0], &actor(), &mut ids(7))));
+    assert!(rows.payment("pi_3").owners.is_empty());
+}
+
+fn as_read<T>(done: Result<T, Stopped>) -> Result<T, Unread> {
+    match done {
+        Ok(done) => Ok(done),
+        Err(Stopped::Unread(names)) => Err(Unread(names)),
+        Err(Stopped::Refused(error)) => panic!("{error}"),
+    }
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! What starting and deciding cost, in time of one processor and in memory:
-//! `cargo run --release -p plixo-authz --example cost`.
+//! `cargo run --release -p plixo-authz --example decision_cost`.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
