@@ -86,7 +86,7 @@ impl Sweep {
     /// Goes on where an earlier attempt came to, if what is looked for is still the same.
     pub(crate) fn go_on(&mut self) {
         let search = self.customer.search.take().filter(|search| search.version == self.search.version);
-        self.search = search.unwrap_or_else(|| self.search.clone());
+        self.search = search.map_or_else(|| self.search.clone(), |search| *search);
     }
 
     /// What is left of an invoice's words.
@@ -391,7 +391,7 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         let search = Search { version: version.saturating_add(1), ..sweep.search.clone() };
         let mut book = Book::default();
         book.learn(name, Some((Row::Customer(customer.clone()), version)));
-        book.put(Customer { search: Some(search.clone()), ..customer }).map_err(unread)?;
+        book.put(Customer { search: Some(Box::new(search.clone())), ..customer }).map_err(unread)?;
         match self.store.commit(&case.org, &book, None, &[], case.now).await {
             Ok(()) => sweep.search = search,
             Err(CommitError::Conflict) => {}

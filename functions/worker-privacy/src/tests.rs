@@ -1389,7 +1389,10 @@ fn a_search_begins_anew_where_what_is_looked_for_changed_or_the_tables_were_rest
         let before = block_on(world.store().read(&world.org, vec![Customer::key(&world.customer)])).unwrap();
         let (_, Some((_, now_is))) = &before[0] else { panic!() };
         let search = Search { version: now_is + 1 + version, place: SearchPlace::End, left };
-        world.change::<Customer>(&world.customer, |it| Customer { search: Some(search.clone()), ..it });
+        world.change::<Customer>(&world.customer, |it| Customer {
+            search: Some(Box::new(search.clone())),
+            ..it
+        });
         if replayed {
             let line = Line { timestamp: now(), ..Line::default() };
             block_on(world.worker().replay(&entry, &line)).unwrap();

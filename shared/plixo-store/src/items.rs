@@ -57,7 +57,7 @@ struct CustomerItem {
     links: BTreeMap<ExternalRef, Link>,
     active: Option<Timestamp>,
     erased: Option<Erased>,
-    search: Option<Search>,
+    search: Option<Box<Search>>,
 }
 
 #[serde_as]

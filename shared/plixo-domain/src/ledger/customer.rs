@@ -61,7 +61,7 @@ pub struct Customer {
     /// That its personal data was erased. Nothing personal is taken of it any more.
     pub erased: Option<Erased>,
     /// How far what was told of it was searched by an erasure that did not come to its end.
-    pub search: Option<Search>,
+    pub search: Option<Box<Search>>,
 }
 
 /// How far an erasure looked through the texts of webhook events, so that the next attempt goes on there.
