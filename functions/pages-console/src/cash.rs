@@ -11,7 +11,7 @@ use plixo_web::form::Form;
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 
-use crate::fields::called;
+use crate::fields::{called, payer};
 use crate::payments::allocate;
 use crate::shape::{self, List, Payment};
 use crate::visit::{Failed, Visit};
@@ -177,7 +177,7 @@ async fn applied(visit: &Visit<'_>, of: &Form) -> Result<Option<Undo>, Problem> 
     });
     let undo = Undo {
         payment: it.id,
-        payer: it.payer_name.or(it.customer.and_then(|customer| customer.name)),
+        payer: it.payer_name.or_else(|| payer(it.customer.as_ref(), None)),
         allocations: allocations.collect(),
         from: of.text("from").to_owned(),
     };

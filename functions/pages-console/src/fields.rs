@@ -69,6 +69,12 @@ pub(crate) fn called(customer: Option<&CustomerName>) -> String {
     }
 }
 
+/// Who paid: the customer, as far as it has a name or had one, or else whom the payment names.
+pub(crate) fn payer(customer: Option<&CustomerName>, payer_name: Option<String>) -> Option<String> {
+    let known = customer.filter(|it| it.name.is_some() || it.erased_at.is_some());
+    known.map(|it| called(Some(it))).or(payer_name)
+}
+
 /// A customer's name, as people read it.
 fn name(name: Option<&str>) -> String {
     name.unwrap_or("Without a name").to_owned()

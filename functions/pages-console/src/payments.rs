@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::audit::People;
 use crate::cash;
-use crate::fields::{amount_of, called, currencies, customers};
+use crate::fields::{amount_of, called, currencies, customers, payer};
 use crate::invoices::is_overdue;
 use crate::shape::{Invoice, List, Made, Payment};
 use crate::visit::{Failed, Tried, Visit, allowed, among, tried};
@@ -41,7 +41,7 @@ fn row(it: Payment) -> PaymentRow {
     PaymentRow {
         id: it.id,
         received_on: it.received_on,
-        payer: it.customer.and_then(|customer| customer.name).or(it.payer_name),
+        payer: payer(it.customer.as_ref(), it.payer_name),
         source: it.source,
         status: it.status,
         amount: it.amount,

@@ -20,7 +20,7 @@ use plixo_store::{CommitError, Key, Store, StoreError, Tables, pause};
 use crate::{FUNCTION, Replayed, Worker};
 
 /// How often a change is done anew because somebody else changed a row meanwhile.
-const TRIES: u32 = 8;
+pub(crate) const TRIES: u32 = 8;
 /// How often more rows turn out to be needed.
 const READS: u32 = 4;
 /// The action of whatever is taken away of a customer: the field says of what kind, and the count how many.
@@ -150,7 +150,7 @@ impl Gone {
 }
 
 impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K, O, S, Q> {
-    fn drawn(&self) -> Result<[u8; 32], Stop> {
+    pub(crate) fn drawn(&self) -> Result<[u8; 32], Stop> {
         Ok((self.entropy)().ok_or(StoreError::NoRandomness)?)
     }
 

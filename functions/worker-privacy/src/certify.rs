@@ -32,13 +32,23 @@ impl<S: Sign> plixo_seal::Signer for Signing<'_, S> {
 }
 
 /// What is erased, by the kinds that audit events name, in the order of the certificate.
-const ERASED: [(&str, &str, &str); 10] = [
+const ERASED: [(&str, &str, &str); 12] = [
     (
         "invoices",
         "invoice without its memo and what names the customer",
         "invoices without their memos and what names the customer",
     ),
     ("payments", "payment without who paid", "payments without who paid"),
+    (
+        "payer_words",
+        "payment of another customer without what named this one in it",
+        "payments of other customers without what named this one in them",
+    ),
+    (
+        "payer_histories",
+        "note that another customer's money paid for this one",
+        "notes that other customers' money paid for this one",
+    ),
     ("portal_links", "portal link", "portal links"),
     ("answers", "remembered answer of the API", "remembered answers of the API"),
     ("webhook_payloads", "text of a webhook event", "texts of webhook events"),

@@ -11,8 +11,7 @@ use plixo_domain::audit::{AuditEvent, AuditKept, Outcome};
 use plixo_domain::hold::{HeldBy, Holds};
 use plixo_domain::id::{InvoiceId, made_at};
 use plixo_domain::ledger::{
-    Book, Customer, CustomerRef, Invoice, Kept, Organisation, Payment, Personal, PortalLink, Row, RowKey,
-    is_of_another,
+    Book, Customer, Invoice, Kept, Organisation, Payer, Payment, Personal, PortalLink, Row, RowKey,
 };
 use plixo_domain::money::Money;
 use plixo_domain::privacy::{Done, PrivacyRequest};
@@ -25,7 +24,7 @@ use serde_json::{Value, json};
 
 use crate::Worker;
 use crate::case::{Case, Stop, learn, unread};
-use crate::sweep::{OPEN, PAGE, ROWS, is_for};
+use crate::sweep::{OPEN, PAGE, ROWS};
 use crate::words::{Named, Words};
 
 /// So many audit events of one thing are read at once.
@@ -278,17 +277,21 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
                     Row::Payment(payment) => Some(payment),
                     _ => None,
                 });
-                let rows: Vec<Payment> = rows.collect();
-                for rows in rows.chunks(OPEN) {
-                    let paid = try_join_all(rows.iter().map(|row| self.paid_by(case, words, row))).await?;
-                    // Among all payments: what was for one of the invoices, whatever became of it, and what its email paid.
-                    let own = rows.iter().zip(paid).filter(|(row, how)| {
-                        list != List::Payments
-                            || *how == Named::ForCertain
-                            || is_for(row, &about.customer.id, words)
-                    });
-                    payments.extend(own.map(|(row, _)| row.reference.clone()));
+                let mut rows: Vec<Payment> = rows.collect();
+                // Among all payments: what was for one of the invoices, whatever became of it, and what its email paid.
+                if list == List::Payments {
+                    let are_for = self.are_for(case, &rows, &about.customer.id, words).await?;
+                    let others = self.others(case, &rows, &about.customer.id).await?;
+                    let mut own = Vec::new();
+                    for ((payment, is_for), other) in rows.into_iter().zip(are_for).zip(others) {
+                        let payer = self.store.open_payer(&case.org, &payment, case.now).await?;
+                        if is_for || is_own_payer(words, &payer, other.as_ref()) {
+                            own.push(payment);
+                        }
+                    }
+                    rows = own;
                 }
+                payments.extend(rows.into_iter().map(|row| row.reference));
                 match next {
                     Some(next) => after = Some(next),
                     None => break,
@@ -298,21 +301,18 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         files
             .begin("payments", "Payments", "Money that was received, who paid it, and what it was for.")
             .await?;
-        let own = BTreeSet::from([about.customer.id]);
         let names: Vec<RowKey> = payments.iter().map(Payment::key).collect();
         for names in names.chunks(ROWS) {
             let read = self.store.read(&case.org, names.to_vec()).await?;
             let rows = read.into_iter().filter_map(|(_, stored)| stored).collect();
             let rows = self.store.not_due(&about.organisation, rows, case.now).await?;
-            let told = rows.iter().filter_map(|(row, _)| Payment::of(row)?.customer.as_ref());
-            let mut book = Book::default();
-            learn(&self.store, &case.org, &mut book, told.map(CustomerRef::key)).await?;
-            for (row, _) in rows {
-                let Row::Payment(payment) = row else { continue };
-                let is_others = is_of_another(&book, &payment, &own).map_err(unread)?;
+            let rows: Vec<Payment> = rows.iter().filter_map(|(row, _)| Payment::of(row).cloned()).collect();
+            let others = self.others(case, &rows, &about.customer.id).await?;
+            for (payment, other) in rows.into_iter().zip(others) {
                 let payer = self.store.open_payer(&case.org, &payment, case.now).await?;
                 // Money of somebody else may have paid an invoice of this customer.
-                let payer = Some(payer).filter(|it| !is_others || words.pay(it) == Named::ForCertain);
+                let payer =
+                    Some(payer).filter(|it| other.is_none() || is_own_payer(words, it, other.as_ref()));
                 let allocations = payment.allocations.values();
                 let allocations =
                     allocations.map(|it| json!({"id": it.id, "invoice_id": it.invoice, "amount": it.amount}));
@@ -568,6 +568,11 @@ fn shown_customer(customer: &Customer, personal: &Personal) -> Value {
         "address": personal.address, "tax_id": personal.tax_id, "external_ids": links.collect::<Vec<_>>(),
         "made_at": made_at(&customer.id), "erased_at": customer.erased.as_ref().map(|erased| erased.at),
     })
+}
+
+/// Whether the customer is who paid, and not whose money it is: they may have the same email.
+fn is_own_payer(words: &Words, payer: &Payer, other: Option<&Words>) -> bool {
+    words.pay(payer) == Named::ForCertain && !other.is_some_and(|other| words.are_also_of(other))
 }
 
 /// An event of the log. From where somebody came is told of the customer's own people alone.

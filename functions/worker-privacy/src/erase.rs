@@ -11,10 +11,10 @@ use plixo_domain::id::{CustomerId, PrivacyId};
 use plixo_domain::ledger::{Book, Customer, Erased, Kept, Personal, Row, Search, erase_customer};
 use plixo_domain::privacy::{Authority, PrivacyRequest};
 use plixo_envelope::KeyService;
-use plixo_store::{StoreError, Tables};
+use plixo_store::{CommitError, StoreError, Tables, pause};
 
 use crate::Worker;
-use crate::case::{Case, Gone, Stop, learn, unread};
+use crate::case::{Case, Gone, Stop, TRIES, learn, unread};
 use crate::sweep::Sweep;
 use crate::words::Words;
 
@@ -106,6 +106,10 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         if !case.is_replay {
             sweep.go_on();
         }
+        if !is_to_go && sweep.customer.erased.as_ref().is_some_and(|erased| !erased.finished) {
+            // Whoever made it a tombstone may have done so a moment ago.
+            tokio::time::sleep(SETTLES).await;
+        }
         if is_to_go {
             case.while_due = authority == Authority::Retention;
             self.sweep(case, &mut sweep).await?;
@@ -156,16 +160,23 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
 
     /// Notes that nothing is left that names the customer, so that nobody looks for it again.
     async fn note_finished(&self, case: &Case, id: &CustomerId) -> Result<(), Stop> {
-        let mut book = Book::default();
-        learn(&self.store, &case.org, &mut book, [Customer::key(id)]).await?;
-        let Some(customer) = book.get::<Customer>(id).map_err(unread)?.cloned() else { return Ok(()) };
-        let Some(erased) = customer.erased.clone() else { return Ok(()) };
-        if erased.finished && customer.search.is_none() {
-            return Ok(());
+        for tried in 0..TRIES {
+            let mut book = Book::default();
+            learn(&self.store, &case.org, &mut book, [Customer::key(id)]).await?;
+            let Some(customer) = book.get::<Customer>(id).map_err(unread)?.cloned() else { return Ok(()) };
+            let Some(erased) = customer.erased.clone() else { return Ok(()) };
+            if erased.finished && customer.search.is_none() {
+                return Ok(());
+            }
+            let erased = Some(Erased { finished: true, ..erased });
+            book.put(Customer { erased, search: None, ..customer }).map_err(unread)?;
+            match self.store.commit(&case.org, &book, None, &[], case.now).await {
+                Ok(()) => return Ok(()),
+                Err(CommitError::Conflict) => tokio::time::sleep(pause(tried, self.drawn()?)).await,
+                Err(CommitError::Store(error)) => return Err(error.into()),
+            }
         }
-        let erased = Some(Erased { finished: true, ..erased });
-        book.put(Customer { erased, search: None, ..customer }).map_err(unread)?;
-        Ok(self.store.commit(&case.org, &book, None, &[], case.now).await?)
+        Err(Stop::Later(format!("others changed the same customer {TRIES} times")))
     }
 
     /// A customer, and the version of its row.

@@ -14,8 +14,9 @@ use plixo_domain::export::{Export, Format, Scope, Why};
 use plixo_domain::hold::{HeldBy, LegalHold};
 use plixo_domain::id::{CustomerId, InvoiceId};
 use plixo_domain::ledger::{
-    Book, Customer, ERASED, Invoice, InvoiceBody, Kept, Payment, Personal, PortalLink, Private, Row, Search,
-    SearchPlace, Unread, delete, erase_invoice, erase_payer, erase_payer_of, identifiers,
+    Book, Customer, CustomerRef, ERASED, Invoice, InvoiceBody, Kept, Payer, Payment, Personal, PortalLink,
+    Private, Row, Search, SearchPlace, delete, erase_invoice, erase_payer, erase_payer_history, identifiers,
+    owner, reword_payer,
 };
 use plixo_domain::privacy::{Done, PrivacyKind, PrivacyRequest, PrivacyStatus, Refused};
 use plixo_domain::webhook::{Envelope, ExternalRef, WebhookEvent};
@@ -65,6 +66,28 @@ struct Looked {
     left: u64,
 }
 
+/// What goes of who paid.
+#[derive(Debug, Clone)]
+enum Goes {
+    /// All of it.
+    All,
+    /// What names the customer: this is left.
+    Words(Payer),
+    /// That they paid for the customer as well.
+    History,
+}
+
+impl Goes {
+    /// How the audit log calls it.
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::All => "payments",
+            Self::Words(_) => "payer_words",
+            Self::History => "payer_histories",
+        }
+    }
+}
+
 /// A sweep for one customer.
 #[derive(Debug)]
 pub(crate) struct Sweep {
@@ -87,6 +110,21 @@ impl Sweep {
     pub(crate) fn go_on(&mut self) {
         let search = self.customer.search.take().filter(|search| search.version == self.search.version);
         self.search = search.map_or_else(|| self.search.clone(), |search| *search);
+    }
+
+    /// What goes of who paid with somebody else's money: all, where that was the customer, as long as its words are known, and nobody
+    /// else's as well.
+    fn goes(&self, payer: &Payer, other: &Words) -> Goes {
+        if self.words.are_also_of(other) {
+            return Goes::History;
+        }
+        if self.words.pay(payer) > Named::No {
+            return Goes::All;
+        }
+        match payer.remittance.as_deref().and_then(|text| self.words.out_of(text)) {
+            Some(left) => Goes::Words(Payer { remittance: Some(left), ..payer.clone() }),
+            None => Goes::History,
+        }
     }
 
     /// What is left of an invoice's words.
@@ -166,8 +204,13 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
                 self.take_away(case, "invoices", erase).await?;
             }
             let payments = invoices.iter().flat_map(|invoice| invoice.claims.values());
-            let payments: BTreeSet<ExternalRef> = payments.map(|claim| claim.payment.clone()).collect();
-            sweep.kept.extend(self.payers(case, payments, erase_payer_of).await?);
+            let payments: BTreeSet<_> = payments.map(|claim| Payment::key(&claim.payment)).collect();
+            let payments: Vec<_> = payments.into_iter().collect();
+            for names in payments.chunks(PAGE) {
+                let read = self.store.read(&case.org, names.to_vec()).await?;
+                let rows = read.into_iter().filter_map(|(_, stored)| stored).map(|(row, _)| row);
+                self.payers(case, sweep, unerased(rows)).await?;
+            }
             invoices.iter().for_each(|invoice| sweep.words.add(&invoice.id));
             self.links(case, &invoices).await?;
             match next {
@@ -208,11 +251,7 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         let mut after = None;
         loop {
             let (rows, next) = self.page(case, list, after, PAGE).await?;
-            let left = rows.into_iter().filter_map(|row| match row {
-                Row::Payment(payment) if !payment.erased => Some(payment.reference),
-                _ => None,
-            });
-            sweep.kept.extend(self.payers(case, left.collect(), erase_payer_of).await?);
+            self.payers(case, sweep, unerased(rows)).await?;
             match next {
                 Some(next) => after = Some(next),
                 None => return Ok(()),
@@ -226,33 +265,25 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         let mut after = None;
         loop {
             let (rows, next) = self.page(case, &List::Payments, after, PAGE).await?;
-            let payments = rows.into_iter().filter_map(|row| match row {
-                Row::Payment(it) if !it.erased => Some(it),
-                _ => None,
-            });
-            let payments: Vec<Payment> = payments.collect();
+            let payments = unerased(rows);
+            let are_for = self.are_for(case, &payments, &sweep.customer.id, &sweep.words).await?;
             let is_kept = match &sweep.personal {
                 Some(_) if !payments.is_empty() => others_held(&self.unheld(case).await?.1)?,
                 _ => false,
             };
-            let (mut own, mut by_email) = (BTreeSet::new(), BTreeSet::new());
-            for payments in payments.chunks(OPEN) {
-                let paid = payments.iter().map(|payment| self.paid_by(case, &sweep.words, payment));
-                for (payment, how) in payments.iter().zip(try_join_all(paid).await?) {
-                    let name = payment.reference.clone();
-                    match how {
-                        Named::ForCertain => drop(by_email.insert(name)),
-                        _ if is_for(payment, &sweep.customer.id, &sweep.words) => drop(own.insert(name)),
-                        // Whoever paid all of it for somebody else's invoice may have the same name.
-                        Named::ByWords if !is_of_nobody(payment) || !is_for_nobody(payment) => {}
-                        Named::ByWords if is_kept => drop(sweep.kept.insert(name)),
-                        Named::ByWords => drop(own.insert(name)),
-                        Named::No => {}
-                    }
+            let mut own = Vec::new();
+            for (payment, is_for) in payments.into_iter().zip(are_for) {
+                let payer = self.known_payer(case, sweep, &payment).await?;
+                match sweep.words.are_of(&payer) {
+                    how if is_for || how == Named::ForCertain => own.push(payment),
+                    // Whoever paid all of it for somebody else's invoice may have the same name.
+                    Named::ByWords if !is_of_nobody(&payment) || !is_for_nobody(&payment) => {}
+                    Named::ByWords if is_kept => drop(sweep.kept.insert(payment.reference)),
+                    Named::ByWords => own.push(payment),
+                    _ => {}
                 }
             }
-            sweep.kept.extend(self.payers(case, own, erase_payer_of).await?);
-            sweep.kept.extend(self.payers(case, by_email, erase_payer).await?);
+            self.payers(case, sweep, own).await?;
             match next {
                 Some(next) => after = Some(next),
                 None => return Ok(()),
@@ -260,63 +291,114 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         }
     }
 
-    /// How who paid is named by these words.
-    pub(crate) async fn paid_by(
+    /// Which of these payments ever had to do with an invoice of the customer: one that there is, or one that is gone and was its own.
+    pub(crate) async fn are_for(
         &self,
         case: &Case,
+        payments: &[Payment],
+        customer: &CustomerId,
         words: &Words,
-        payment: &Payment,
-    ) -> Result<Named, StoreError> {
-        if !words.know_payers() {
-            return Ok(Named::No);
+    ) -> Result<Vec<bool>, StoreError> {
+        let known = |payment: &Payment| payment.invoices().any(|invoice| words.has(&invoice));
+        let noted = |payment: &Payment| {
+            let owners = payment.owners.clone().into_iter();
+            owners.filter(|(_, owner)| owner == customer).map(|(invoice, _)| invoice)
+        };
+        let asked: BTreeSet<InvoiceId> = payments.iter().filter(|it| !known(it)).flat_map(noted).collect();
+        let read =
+            self.store.read(&case.org, asked.into_iter().map(|id| Invoice::key(&id)).collect()).await?;
+        let others = read.into_iter().filter_map(|(_, stored)| match stored {
+            Some((Row::Invoice(it), _)) if it.customer_id != *customer => Some(it.id),
+            _ => None,
+        });
+        let others: BTreeSet<InvoiceId> = others.collect();
+        let is_for = |it: &Payment| known(it) || noted(it).any(|invoice| !others.contains(&invoice));
+        Ok(payments.iter().map(is_for).collect())
+    }
+
+    /// Who paid, where the customer's words are known by which that is told.
+    async fn known_payer(&self, case: &Case, sweep: &Sweep, payment: &Payment) -> Result<Payer, StoreError> {
+        if sweep.personal.is_none() {
+            return Ok(Payer::default());
         }
         match self.store.open_payer(&case.org, payment, case.now).await {
-            Ok(payer) => Ok(words.pay(&payer)),
-            Err(StoreError::Sealed(_) | StoreError::Corrupt(_)) => Ok(Named::No),
-            Err(error) => Err(error),
+            Err(StoreError::Sealed(_) | StoreError::Corrupt(_)) => Ok(Payer::default()),
+            opened => opened,
         }
     }
 
-    /// Who paid these, as `erase` takes it away. Those that stay, for they are somebody's as well who is held.
-    async fn payers(
+    /// What names those whose money these payments are, where that is somebody else than the customer.
+    pub(crate) async fn others(
         &self,
-        case: &mut Case,
-        payments: BTreeSet<ExternalRef>,
-        erase: impl Fn(&mut Book, &ExternalRef, &CustomerId) -> Result<bool, Unread>,
-    ) -> Result<BTreeSet<ExternalRef>, Stop> {
-        let customer = case.customer.ok_or_else(|| Stop::Never("nobody is to be erased".to_owned()))?;
-        let names: Vec<_> = payments.iter().map(Payment::key).collect();
-        let (mut left, mut kept) = (Vec::new(), BTreeSet::new());
-        for names in names.chunks(PAGE) {
-            let read = self.store.read(&case.org, names.to_vec()).await?;
-            let rows = read.into_iter().filter_map(|(_, stored)| stored).map(|(row, _)| row);
-            let rows: Vec<Row> = rows.filter(|row| matches!(row, Row::Payment(it) if !it.erased)).collect();
-            if rows.is_empty() {
-                continue;
-            }
-            let (holds, _) = self.unheld(case).await?;
-            let held = self.store.held(&case.org, &holds, &rows.iter().collect::<Vec<_>>()).await?;
-            for (row, is_held) in rows.into_iter().zip(held) {
-                match row {
-                    Row::Payment(payment) if is_held => drop(kept.insert(payment.reference)),
-                    Row::Payment(payment) => left.push(payment.reference),
-                    _ => {}
-                }
-            }
+        case: &Case,
+        payments: &[Payment],
+        customer: &CustomerId,
+    ) -> Result<Vec<Option<Words>>, Stop> {
+        let mut book = Book::default();
+        let told = payments.iter().filter_map(|payment| payment.customer.as_ref());
+        learn(&self.store, &case.org, &mut book, told.map(CustomerRef::key).collect::<BTreeSet<_>>()).await?;
+        let mut owners = Vec::new();
+        for payment in payments {
+            owners.push(owner(&book, payment).map_err(unread)?.filter(|id| id != customer));
         }
-        for payments in left.chunks(PAYMENTS) {
-            let org = case.org;
-            let gone = async |book: &mut Book| {
-                let mut count = 0;
-                for payment in payments {
-                    let erase = |book: &mut Book| erase(book, payment, &customer);
-                    count += usize::from(self.told(&org, book, erase).await?);
-                }
-                Ok(Gone::of(count))
+        let ids: BTreeSet<CustomerId> = owners.iter().copied().flatten().collect();
+        let mut words = BTreeMap::new();
+        for (_, stored) in self.store.read(&case.org, ids.iter().map(Customer::key).collect()).await? {
+            let Some((Row::Customer(other), _)) = stored else { continue };
+            let personal = match self.store.open_personal(&case.org, &other, case.now).await {
+                Err(StoreError::Sealed(_) | StoreError::Corrupt(_)) => Personal::default(),
+                opened => opened?,
             };
-            self.take_away(case, "payments", gone).await?;
+            words.insert(other.id, Words::new(&other, &personal));
         }
-        Ok(kept)
+        Ok(owners.into_iter().map(|id| Some(words.get(&id?).cloned().unwrap_or_default())).collect())
+    }
+
+    /// Who paid these, or what of that names the customer where the money is somebody else's. What a hold keeps stays, and is noted.
+    async fn payers(&self, case: &mut Case, sweep: &mut Sweep, payments: Vec<Payment>) -> Result<(), Stop> {
+        let customer = sweep.customer.id;
+        if payments.is_empty() {
+            return Ok(());
+        }
+        let others = self.others(case, &payments, &customer).await?;
+        let (holds, _) = self.unheld(case).await?;
+        let rows: Vec<Row> = payments.iter().cloned().map(Row::Payment).collect();
+        let held = self.store.held(&case.org, &holds, &rows.iter().collect::<Vec<_>>()).await?;
+        let mut goes = BTreeMap::<_, Vec<_>>::new();
+        for ((payment, other), is_held) in payments.iter().zip(others).zip(held) {
+            let goes_of = match &other {
+                None => Goes::All,
+                Some(other) => sweep.goes(&self.known_payer(case, sweep, payment).await?, other),
+            };
+            match goes_of {
+                // That somebody paid for the customer as well is all there would be.
+                Goes::History if is_held => {}
+                _ if is_held => drop(sweep.kept.insert(payment.reference.clone())),
+                goes_of => goes.entry(goes_of.kind()).or_default().push((payment, goes_of)),
+            }
+        }
+        for (kind, payments) in goes {
+            for payments in payments.chunks(PAYMENTS) {
+                let org = case.org;
+                let gone = async |book: &mut Book| {
+                    let mut count = 0;
+                    for (payment, goes) in payments {
+                        let take = |book: &mut Book| match goes {
+                            Goes::All => erase_payer(book, &payment.reference, &customer),
+                            Goes::History => erase_payer_history(book, &payment.reference, &customer),
+                            Goes::Words(left) => {
+                                let is_known = erase_payer_history(book, &payment.reference, &customer)?;
+                                Ok(reword_payer(book, payment, left.clone())? || is_known)
+                            }
+                        };
+                        count += usize::from(self.told(&org, book, take).await?);
+                    }
+                    Ok(Gone::of(count))
+                };
+                self.take_away(case, kind, gone).await?;
+            }
+        }
+        Ok(())
     }
 
     /// What idempotency keys were answered.
@@ -348,26 +430,41 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         }
     }
 
-    /// The texts of webhook events, from where an earlier attempt came to. Who worked on one when the customer became a tombstone has
-    /// ended before: of what comes later, none is kept. So they are looked through once before, and once from then on.
+    /// The texts of webhook events, from where an earlier attempt came to. What came since it began is looked through after that, until
+    /// there is no more of it than a page.
     async fn texts(&self, case: &mut Case, sweep: &mut Sweep) -> Result<(), Stop> {
         if sweep.search.left > 0 && !others_held(&self.unheld(case).await?.1)? {
             // What was left has no reason to stay any more.
             sweep.search = Search::new(sweep.search.version);
         }
-        let mut pages = 0_u32;
+        let (mut pages, mut of_round) = (0_u32, 0_u32);
         loop {
+            let search = &sweep.search;
+            if search.place == SearchPlace::End {
+                let (top, place) = (search.top.clone(), SearchPlace::Events(None));
+                sweep.search = Search { until: top.clone(), top, place, ..search.clone() };
+                of_round = 0;
+            }
             sweep.search.place = match sweep.search.place.clone() {
-                SearchPlace::Events(after) => match self.payloads(case, sweep, after).await? {
-                    Some(next) => SearchPlace::Events(Some(next)),
-                    None => SearchPlace::Old(None),
-                },
+                SearchPlace::Events(after) => {
+                    of_round = of_round.saturating_add(1);
+                    match (self.payloads(case, sweep, after).await?, &sweep.search.until) {
+                        (Some(next), until) if until.as_ref().is_none_or(|until| next > *until) => {
+                            SearchPlace::Events(Some(next))
+                        }
+                        (_, Some(_)) => SearchPlace::End,
+                        (_, None) => SearchPlace::Old(None),
+                    }
+                }
                 SearchPlace::Old(after) => match self.old_payloads(case, sweep, after).await? {
                     Some(next) => SearchPlace::Old(Some(next)),
                     None => SearchPlace::End,
                 },
-                SearchPlace::End => break,
+                SearchPlace::End => SearchPlace::End,
             };
+            if sweep.search.place == SearchPlace::End && of_round == 1 {
+                break;
+            }
             pages = pages.saturating_add(1);
             if pages.is_multiple_of(NOTED) {
                 self.note_search(case, sweep).await?;
@@ -408,12 +505,19 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         after: Option<String>,
     ) -> Result<Option<String>, Stop> {
         let is_kept = others_held(&self.unheld(case).await?.1)?;
+        let is_first = after.is_none();
         let (rows, next) = self.page(case, &List::WebhookEvents, after, PAGE).await?;
+        let until = sweep.search.until.as_deref();
         let events = rows.into_iter().filter_map(|row| match row {
-            Row::WebhookEvent(event) => Some(event),
+            Row::WebhookEvent(event) if until.is_none_or(|until| event.id.to_string().as_str() > until) => {
+                Some(event)
+            }
             _ => None,
         });
         let events: Vec<WebhookEvent> = events.collect();
+        if let (true, Some(youngest)) = (is_first, events.first()) {
+            sweep.search.top = Some(youngest.id.to_string());
+        }
         let mut about = Vec::new();
         for events in events.chunks(OPEN) {
             let named = try_join_all(events.iter().map(|event| self.named(case, sweep, event))).await?;
@@ -808,10 +912,13 @@ fn as_before(book: &Book, is_kept: bool) -> Result<(), Stop> {
     Err(Stop::Later("a legal hold was placed or released meanwhile".to_owned()))
 }
 
-/// Whether a payment ever had to do with an invoice of that customer.
-pub(crate) fn is_for(payment: &Payment, customer: &CustomerId, words: &Words) -> bool {
-    payment.owners.values().any(|owner| owner == customer)
-        || payment.invoices().any(|invoice| words.has(&invoice))
+/// The payments among these rows of which who paid was not erased.
+fn unerased(rows: impl IntoIterator<Item = Row>) -> Vec<Payment> {
+    let payments = rows.into_iter().filter_map(|row| match row {
+        Row::Payment(payment) if !payment.erased => Some(payment),
+        _ => None,
+    });
+    payments.collect()
 }
 
 /// Whether nobody says whose a payment is.

@@ -92,11 +92,6 @@ impl Words {
         is_told
     }
 
-    /// Whether who paid can be told by them.
-    pub(crate) fn know_payers(&self) -> bool {
-        self.name.is_some() || self.email.is_some()
-    }
-
     /// Whether who paid is the customer.
     pub(crate) fn pay(&self, payer: &Payer) -> Named {
         let is = |told: &Option<String>, own: &Option<String>| {
@@ -107,6 +102,19 @@ impl Words {
             (false, true) => Named::ByWords,
             (false, false) => Named::No,
         }
+    }
+
+    /// How who paid, and what they wrote with it, names the customer.
+    pub(crate) fn are_of(&self, payer: &Payer) -> Named {
+        let written = payer.remittance.as_deref().map_or(Named::No, |text| self.are_in(text));
+        // Others write names into what they pay for.
+        self.pay(payer).max(if written == Named::ForCertain { written } else { Named::No })
+    }
+
+    /// Whether somebody else has the same name, or the same email.
+    pub(crate) fn are_also_of(&self, other: &Self) -> bool {
+        let same = |one: &Option<String>, other: &Option<String>| one.is_some() && one == other;
+        same(&self.name, &other.name) || same(&self.email, &other.email)
     }
 
     /// A text of people without the customer's name and email; `None` where it has neither.

@@ -259,7 +259,9 @@ impl<T: Tables, K: KeyService> Store<T, K> {
                 }
                 Row::Payment(it) => {
                     let told = it.customer.as_ref().and_then(|of| known.get(of));
-                    let whose = it.customer_id.iter().chain(told).chain(it.owners.values());
+                    // Whose an invoice was that is gone.
+                    let gone = it.owners.iter().filter(|(invoice, _)| !owners.contains_key(invoice));
+                    let whose = it.customer_id.iter().chain(told).chain(gone.map(|(_, owner)| owner));
                     of_invoices || whose.into_iter().any(|of| holds.has_customer(of))
                 }
                 Row::PortalLink(_) => of_invoices,

@@ -71,6 +71,10 @@ pub struct Search {
     pub version: u64,
     /// Where it goes on.
     pub place: SearchPlace,
+    /// The youngest event that there was when it began.
+    pub top: Option<String>,
+    /// With which event it ends, for that one and those before were looked through earlier; `None`: with the last.
+    pub until: Option<String>,
     /// How many texts were left, because of holds on others.
     pub left: u64,
 }
@@ -91,7 +95,7 @@ impl Search {
     /// The beginning.
     #[must_use]
     pub fn new(version: u64) -> Self {
-        Self { version, place: SearchPlace::Events(None), left: 0 }
+        Self { version, place: SearchPlace::Events(None), top: None, until: None, left: 0 }
     }
 }
 

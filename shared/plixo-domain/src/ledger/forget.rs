@@ -6,7 +6,8 @@ use super::settle::need;
 use super::staff::is_passing_number;
 use super::{
     Book, Customer, CustomerRef, Erased, Invoice, InvoiceBody, InvoiceNumber, InvoiceRef, InvoiceReference,
-    Kept, PayerHash, PayerHistory, Payment, PaymentPointer, Personal, PortalLink, Private, RowKey, Unread,
+    Kept, Payer, PayerHash, PayerHistory, Payment, PaymentPointer, Personal, PortalLink, Private, RowKey,
+    Unread,
 };
 use crate::export::Export;
 use crate::id::{CustomerId, InvoiceId};
@@ -63,43 +64,61 @@ pub fn erase_payer(book: &mut Book, payment: &ExternalRef, customer: &CustomerId
     Ok(true)
 }
 
-/// [`erase_payer`], but where the money is somebody else's, who paid stays: only that this payer paid for this customer as well goes. False
-/// where there is nothing of that.
+/// Takes away that the payer of somebody else's money paid for this customer as well. False where that is not known.
 ///
 /// # Errors
 /// [`Unread`].
-pub fn erase_payer_of(book: &mut Book, payment: &ExternalRef, customer: &CustomerId) -> Result<bool, Unread> {
-    let customers = BTreeSet::from([*customer]);
+pub fn erase_payer_history(
+    book: &mut Book,
+    payment: &ExternalRef,
+    customer: &CustomerId,
+) -> Result<bool, Unread> {
     let Some(mut after) = book.get::<Payment>(payment)?.filter(|it| !it.erased).cloned() else {
         return Ok(false);
     };
-    if !is_of_another(book, &after, &customers)? {
-        return erase_payer(book, payment, customer);
-    }
     need_payers(book, &after)?;
-    let is_known = forget_history(book, &mut after, &customers)?;
+    let is_known = forget_history(book, &mut after, &BTreeSet::from([*customer]))?;
     if is_known {
         book.put(after)?;
     }
     Ok(is_known)
 }
 
-/// Whether a payment is somebody's, as people say or its provider, who is none of these: what it says of who paid is not theirs then,
-/// whatever it pays.
+/// Puts what is left of who paid, without what named somebody in it, in the place of what was `seen`. False where that is not there any
+/// more.
 ///
 /// # Errors
 /// [`Unread`].
-pub fn is_of_another(
+pub fn reword_payer(book: &mut Book, seen: &Payment, payer: Payer) -> Result<bool, Unread> {
+    let after = book.get::<Payment>(&seen.reference)?.filter(|it| it.payer == seen.payer).cloned();
+    let Some(after) = after else { return Ok(false) };
+    let Some((stamp, _)) = after.payer.clone() else { return Ok(false) };
+    book.put(Payment { payer: Some((stamp, Private::Plain(payer))), ..after })?;
+    Ok(true)
+}
+
+/// Whose a payment is, as people say or else its provider; `None` where nobody does.
+///
+/// # Errors
+/// [`Unread`].
+pub fn owner(book: &Book, payment: &Payment) -> Result<Option<CustomerId>, Unread> {
+    let told = || payment.customer.as_ref().map_or(Ok(None), |of| book.get::<CustomerRef>(of));
+    match payment.customer_id {
+        Some(id) => Ok(Some(id)),
+        None => Ok(told()?.map(|of| of.customer)),
+    }
+}
+
+/// Whether a payment is somebody's who is none of these: what it says of who paid is not theirs then, whatever it pays.
+///
+/// # Errors
+/// [`Unread`].
+pub(super) fn is_of_another(
     book: &Book,
     payment: &Payment,
     customers: &BTreeSet<CustomerId>,
 ) -> Result<bool, Unread> {
-    let told = || payment.customer.as_ref().map_or(Ok(None), |of| book.get::<CustomerRef>(of));
-    let whose = match payment.customer_id {
-        Some(id) => Some(id),
-        None => told()?.map(|of| of.customer),
-    };
-    Ok(whose.is_some_and(|id| !customers.contains(&id)))
+    Ok(owner(book, payment)?.is_some_and(|id| !customers.contains(&id)))
 }
 
 /// Says which rows [`forget_payer`] needs and were not read.

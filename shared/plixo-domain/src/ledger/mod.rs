@@ -28,7 +28,7 @@ pub use customer::{
 };
 pub use erp::{InvoiceDocument, InvoiceNews, InvoiceRef, tell_invoice};
 pub use forget::{
-    delete, erase_customer, erase_invoice, erase_payer, erase_payer_of, identifiers, is_of_another,
+    delete, erase_customer, erase_invoice, erase_payer, erase_payer_history, identifiers, owner, reword_payer,
 };
 pub use invoice::{
     Claim, ERASED, Invoice, InvoiceBody, InvoiceError, InvoiceState, InvoiceStatus, Line, MAX_CLAIMS, masked,

@@ -60,14 +60,19 @@ pub(super) fn settle(
     if cause == Cause::Told {
         touched.extend(before.and_then(Payment::names).into_iter().chain(payment.names()));
     }
-    need(book, touched.iter().map(Invoice::key))?;
+    let (invoices, owners) = (payment.invoices(), &payment.owners);
+    let unknown: BTreeSet<_> = invoices.filter(|invoice| !owners.contains_key(invoice)).collect();
+    need(book, touched.union(&unknown).map(Invoice::key))?;
+    for id in unknown {
+        let invoice = book.get::<Invoice>(&id)?;
+        payment.owners.extend(invoice.map(|invoice| (id, invoice.customer_id)));
+    }
 
     let (mut invoices, mut shares) = (Vec::new(), Vec::new());
     let mut others = BTreeSet::new();
     let most = MAX_TOUCHED.saturating_sub(touched.len()).saturating_sub(1);
     for id in touched {
         let Some(found) = book.get::<Invoice>(&id)? else { continue };
-        payment.owners.insert(found.id, found.customer_id);
         let mut asks: Vec<Ask> = asks.remove(&id).unwrap_or_default();
         if cause != Cause::Told {
             // A person's act on one invoice makes no claim on another.

@@ -177,6 +177,25 @@ fn a_payment_that_was_deleted_or_moved_gives_back_what_it_paid() {
 }
 
 #[test]
+fn a_payment_knows_whose_its_invoices_are_also_when_the_erp_corrects_the_customer() {
+    let mut rows = Rows::default();
+    told(&mut rows, &says("i1", 1, Some(document("RE-1", 100))), 1).unwrap();
+    paid(&mut rows, &pays("p1", 1, 100, &[("i1", 100)]), 2);
+    paid(&mut rows, &pays("p2", 1, 0, &[("i1", 50)]), 3);
+    let owed = invoice(&rows, "i1").unwrap();
+    for payment in ["p1", "p2"].map(|id| payment(&rows, id)) {
+        assert_eq!(payment.owners, [(owed.id, owed.customer_id)].into());
+    }
+    let corrected = InvoiceDocument { customer: xero("c2"), ..document("RE-1", 100) };
+    let learned = told(&mut rows, &says("i1", 2, Some(corrected)), 4).unwrap();
+    let Told::Learned(fields) = learned else { panic!() };
+    assert!(fields.contains(&"customer_id") && !fields.contains(&"allocations"), "{fields:?}");
+    let now = invoice(&rows, "i1").unwrap();
+    assert_ne!(now.customer_id, owed.customer_id);
+    assert_eq!(payment(&rows, "p1").owners, [(owed.id, now.customer_id)].into());
+}
+
+#[test]
 fn a_withdrawn_invoice_gives_its_money_back_and_what_people_chose_ends() {
     let mut rows = Rows::default();
     told(&mut rows, &says("i1", 1, Some(document("RE-1", 500))), 1).unwrap();

@@ -171,24 +171,32 @@ fn who_pays_for_an_erased_customer_is_not_noted_whoever_applies_it() {
 }
 
 #[test]
-fn who_paid_stays_where_the_money_is_somebody_elses_and_that_they_paid_for_this_customer_goes() {
+fn that_somebody_else_paid_for_this_customer_goes_and_who_paid_stays() {
     let (mut rows, id, _) = world();
     let (payer, other) = (PayerHash("5f".into()), ids(90).make::<crate::id::Customer>());
     let history = PayerHistory { payer: payer.clone(), customers: [(id, 1), (other, 2)].into() };
     rows.0.insert(PayerHistory::key(&payer), (history.into_row(), 1));
-    let stored =
-        Payment { payer_hash: Some(payer.clone()), customer_id: Some(other), ..rows.payment("pi_1").clone() };
+    let stored = Payment { payer_hash: Some(payer.clone()), ..rows.payment("pi_1").clone() };
     rows.0.insert(Payment::key(&stripe("pi_1")), (stored.into_row(), 2));
-    let erase = |rows: &mut Rows| rows.work(&(), |book, ()| erase_payer_of(book, &stripe("pi_1"), &id));
+    let erase = |rows: &mut Rows| rows.work(&(), |book, ()| erase_payer_history(book, &stripe("pi_1"), &id));
     assert!(erase(&mut rows));
     let payment = rows.payment("pi_1");
     assert!(payment.payer.is_some() && payment.payer_hash.is_some() && !payment.erased);
     let history = PayerHistory::of(&rows.0[&PayerHistory::key(&payer)].0).unwrap();
     assert_eq!(history.customers.keys().collect::<Vec<_>>(), [&other]);
     assert!(!erase(&mut rows), "once");
-    let own = Payment { customer_id: Some(id), ..rows.payment("pi_1").clone() };
-    rows.0.insert(Payment::key(&stripe("pi_1")), (own.into_row(), 4));
-    assert!(erase(&mut rows) && rows.payment("pi_1").payer.is_none());
+}
+
+#[test]
+fn what_is_left_of_who_paid_stands_in_the_place_of_what_was_seen_and_of_nothing_else() {
+    let (mut rows, _, _) = world();
+    let seen = rows.payment("pi_1").clone();
+    let left = Payer { remittance: Some("left".into()), ..Payer::default() };
+    let reword = |rows: &mut Rows| rows.work(&(), |book, ()| reword_payer(book, &seen, left.clone()));
+    let mut changed = rows.clone();
+    changed.pay(&charge(9, "pi_1", None), 4);
+    assert!(!reword(&mut changed) && reword(&mut rows));
+    assert_eq!(rows.payment("pi_1").payer.as_ref().unwrap().1, Private::Plain(left));
 }
 
 #[test]
@@ -200,6 +208,14 @@ fn a_payment_knows_whose_invoices_it_was_for() {
     let names = PaymentPart::Names { witness: Witness::Intent, invoice: first };
     rows.pay(&PaymentNews { parts: vec![failed, names], ..charge(3, "pi_2", None) }, 4);
     assert_eq!(rows.payment("pi_2").owners, [(first, id)].into());
+    // Whichever witness names it, and whoever named another one before.
+    let witness = Witness::Session;
+    let other = Invoice { customer_id: ids(91).make(), ..invoice(3, 500) };
+    rows.0.insert(Invoice::key(&other.id), (other.clone().into_row(), 1));
+    rows.pay(&charge(5, "pi_4", Some(other.id)), 15);
+    let parts = vec![PaymentPart::Names { witness, invoice: first }];
+    rows.pay(&PaymentNews { parts, ..charge(6, "pi_4", None) }, 16);
+    assert_eq!(rows.payment("pi_4").owners, [(first, id), (other.id, other.customer_id)].into());
     // What a person takes back was a mistake.
     rows.pay(&charge(4, "pi_3", None), 5);
     assert!(rows.payment("pi_3").owners.is_empty());
