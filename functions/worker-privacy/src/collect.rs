@@ -281,14 +281,21 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
                 // Among all payments: what was for one of the invoices, whatever became of it, and what its email paid.
                 if list == List::Payments {
                     let are_for = self.are_for(case, &rows, &about.customer.id, words).await?;
-                    let others = self.others(case, &rows, &about.customer.id).await?;
-                    let mut own = Vec::new();
-                    for ((payment, is_for), other) in rows.into_iter().zip(are_for).zip(others) {
-                        let payer = self.store.open_payer(&case.org, &payment, case.now).await?;
-                        if is_for || is_own_payer(words, &payer, other.as_ref()) {
+                    let (mut own, mut perhaps, mut payers) = (Vec::new(), Vec::new(), Vec::new());
+                    for (payment, is_for) in rows.into_iter().zip(are_for) {
+                        let payer = self.payer_of(case, &payment).await?;
+                        if is_for {
                             own.push(payment);
+                        } else if words.pay(&payer) == Named::ForCertain {
+                            perhaps.push(payment);
+                            payers.push(payer);
                         }
                     }
+                    let others = self.others(case, &perhaps, &about.customer.id).await?;
+                    let perhaps = perhaps.into_iter().zip(payers).zip(others);
+                    let paid =
+                        perhaps.filter(|((_, payer), other)| is_own_payer(words, payer, other.as_ref()));
+                    own.extend(paid.map(|((payment, _), _)| payment));
                     rows = own;
                 }
                 payments.extend(rows.into_iter().map(|row| row.reference));
@@ -309,7 +316,7 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
             let rows: Vec<Payment> = rows.iter().filter_map(|(row, _)| Payment::of(row).cloned()).collect();
             let others = self.others(case, &rows, &about.customer.id).await?;
             for (payment, other) in rows.into_iter().zip(others) {
-                let payer = self.store.open_payer(&case.org, &payment, case.now).await?;
+                let payer = self.payer_of(case, &payment).await?;
                 // Money of somebody else may have paid an invoice of this customer.
                 let payer =
                     Some(payer).filter(|it| other.is_none() || is_own_payer(words, it, other.as_ref()));
@@ -570,9 +577,10 @@ fn shown_customer(customer: &Customer, personal: &Personal) -> Value {
     })
 }
 
-/// Whether the customer is who paid, and not whose money it is: they may have the same email.
+/// Whether the customer's email is who paid, and not also that of whose money it is.
 fn is_own_payer(words: &Words, payer: &Payer, other: Option<&Words>) -> bool {
-    words.pay(payer) == Named::ForCertain && !other.is_some_and(|other| words.are_also_of(other))
+    let words = other.map_or_else(|| words.clone(), |other| words.without(other));
+    words.pay(payer) == Named::ForCertain
 }
 
 /// An event of the log. From where somebody came is told of the customer's own people alone.

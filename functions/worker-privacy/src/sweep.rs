@@ -112,18 +112,14 @@ impl Sweep {
         self.search = search.map_or_else(|| self.search.clone(), |search| *search);
     }
 
-    /// What goes of who paid with somebody else's money: all, where that was the customer, as long as its words are known, and nobody
-    /// else's as well.
-    fn goes(&self, payer: &Payer, other: &Words) -> Goes {
-        if self.words.are_also_of(other) {
-            return Goes::History;
-        }
-        if self.words.pay(payer) > Named::No {
-            return Goes::All;
-        }
-        match payer.remittance.as_deref().and_then(|text| self.words.out_of(text)) {
-            Some(left) => Goes::Words(Payer { remittance: Some(left), ..payer.clone() }),
-            None => Goes::History,
+    /// What goes of who paid: all, where the money is nobody else's, or the customer paid with somebody else's money under a name or an
+    /// email that only it has; or else what of that stands there.
+    fn goes(&self, payer: &Payer, other: Option<&Words>, only_words: bool) -> Goes {
+        let words = other.map_or_else(|| self.words.clone(), |other| self.words.without(other));
+        match other {
+            None if !only_words => Goes::All,
+            Some(_) if words.pay(payer) > Named::No => Goes::All,
+            _ => words.out_of_payer(payer).map_or(Goes::History, Goes::Words),
         }
     }
 
@@ -209,7 +205,7 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
             for names in payments.chunks(PAGE) {
                 let read = self.store.read(&case.org, names.to_vec()).await?;
                 let rows = read.into_iter().filter_map(|(_, stored)| stored).map(|(row, _)| row);
-                self.payers(case, sweep, unerased(rows)).await?;
+                self.payers(case, sweep, unerased(rows), false).await?;
             }
             invoices.iter().for_each(|invoice| sweep.words.add(&invoice.id));
             self.links(case, &invoices).await?;
@@ -251,7 +247,7 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         let mut after = None;
         loop {
             let (rows, next) = self.page(case, list, after, PAGE).await?;
-            self.payers(case, sweep, unerased(rows)).await?;
+            self.payers(case, sweep, unerased(rows), false).await?;
             match next {
                 Some(next) => after = Some(next),
                 None => return Ok(()),
@@ -271,19 +267,23 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
                 Some(_) if !payments.is_empty() => others_held(&self.unheld(case).await?.1)?,
                 _ => false,
             };
-            let mut own = Vec::new();
+            let (mut own, mut written) = (Vec::new(), Vec::new());
             for (payment, is_for) in payments.into_iter().zip(are_for) {
                 let payer = self.known_payer(case, sweep, &payment).await?;
-                match sweep.words.are_of(&payer) {
+                let is_written = |text: &String| sweep.words.are_written_in(text);
+                match sweep.words.pay(&payer) {
                     how if is_for || how == Named::ForCertain => own.push(payment),
                     // Whoever paid all of it for somebody else's invoice may have the same name.
-                    Named::ByWords if !is_of_nobody(&payment) || !is_for_nobody(&payment) => {}
-                    Named::ByWords if is_kept => drop(sweep.kept.insert(payment.reference)),
-                    Named::ByWords => own.push(payment),
+                    Named::ByWords if is_of_nobody(&payment) && is_for_nobody(&payment) => match is_kept {
+                        true => drop(sweep.kept.insert(payment.reference)),
+                        false => own.push(payment),
+                    },
+                    _ if payer.remittance.as_ref().is_some_and(is_written) => written.push(payment),
                     _ => {}
                 }
             }
-            self.payers(case, sweep, own).await?;
+            self.payers(case, sweep, own, false).await?;
+            self.payers(case, sweep, written, true).await?;
             match next {
                 Some(next) => after = Some(next),
                 None => return Ok(()),
@@ -318,9 +318,14 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
 
     /// Who paid, where the customer's words are known by which that is told.
     async fn known_payer(&self, case: &Case, sweep: &Sweep, payment: &Payment) -> Result<Payer, StoreError> {
-        if sweep.personal.is_none() {
-            return Ok(Payer::default());
+        match &sweep.personal {
+            Some(_) => self.payer_of(case, payment).await,
+            None => Ok(Payer::default()),
         }
+    }
+
+    /// Who paid, as far as it opens.
+    pub(crate) async fn payer_of(&self, case: &Case, payment: &Payment) -> Result<Payer, StoreError> {
         match self.store.open_payer(&case.org, payment, case.now).await {
             Err(StoreError::Sealed(_) | StoreError::Corrupt(_)) => Ok(Payer::default()),
             opened => opened,
@@ -354,8 +359,15 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         Ok(owners.into_iter().map(|id| Some(words.get(&id?).cloned().unwrap_or_default())).collect())
     }
 
-    /// Who paid these, or what of that names the customer where the money is somebody else's. What a hold keeps stays, and is noted.
-    async fn payers(&self, case: &mut Case, sweep: &mut Sweep, payments: Vec<Payment>) -> Result<(), Stop> {
+    /// Who paid these, or what of that names the customer: `only_words`, or where the money is somebody else's. What a hold keeps stays, and
+    /// is noted.
+    async fn payers(
+        &self,
+        case: &mut Case,
+        sweep: &mut Sweep,
+        payments: Vec<Payment>,
+        only_words: bool,
+    ) -> Result<(), Stop> {
         let customer = sweep.customer.id;
         if payments.is_empty() {
             return Ok(());
@@ -366,10 +378,8 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         let held = self.store.held(&case.org, &holds, &rows.iter().collect::<Vec<_>>()).await?;
         let mut goes = BTreeMap::<_, Vec<_>>::new();
         for ((payment, other), is_held) in payments.iter().zip(others).zip(held) {
-            let goes_of = match &other {
-                None => Goes::All,
-                Some(other) => sweep.goes(&self.known_payer(case, sweep, payment).await?, other),
-            };
+            let payer = self.known_payer(case, sweep, payment).await?;
+            let goes_of = sweep.goes(&payer, other.as_ref(), only_words);
             match goes_of {
                 // That somebody paid for the customer as well is all there would be.
                 Goes::History if is_held => {}
@@ -383,12 +393,20 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
                 let gone = async |book: &mut Book| {
                     let mut count = 0;
                     for (payment, goes) in payments {
-                        let take = |book: &mut Book| match goes {
-                            Goes::All => erase_payer(book, &payment.reference, &customer),
-                            Goes::History => erase_payer_history(book, &payment.reference, &customer),
-                            Goes::Words(left) => {
-                                let is_known = erase_payer_history(book, &payment.reference, &customer)?;
-                                Ok(reword_payer(book, payment, left.clone())? || is_known)
+                        let take = |book: &mut Book| {
+                            let is = book.get::<Payment>(&payment.reference)?;
+                            // Somebody may have said since whose it is.
+                            let whose = |it: &Payment| (it.customer.clone(), it.customer_id);
+                            if is.map(whose) != Some(whose(payment)) {
+                                return Ok(false);
+                            }
+                            match goes {
+                                Goes::All => erase_payer(book, &payment.reference, &customer),
+                                Goes::History => erase_payer_history(book, &payment.reference, &customer),
+                                Goes::Words(left) => {
+                                    erase_payer_history(book, &payment.reference, &customer)?;
+                                    reword_payer(book, payment, left.clone())
+                                }
                             }
                         };
                         count += usize::from(self.told(&org, book, take).await?);
@@ -437,7 +455,8 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
             // What was left has no reason to stay any more.
             sweep.search = Search::new(sweep.search.version);
         }
-        let (mut pages, mut of_round) = (0_u32, 0_u32);
+        // What an earlier attempt began is more than a page.
+        let (mut pages, mut of_round) = (0_u32, u32::from(sweep.search.place != SearchPlace::Events(None)));
         loop {
             let search = &sweep.search;
             if search.place == SearchPlace::End {
@@ -457,7 +476,10 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
                     }
                 }
                 SearchPlace::Old(after) => match self.old_payloads(case, sweep, after).await? {
-                    Some(next) => SearchPlace::Old(Some(next)),
+                    Some(next) => {
+                        of_round = of_round.saturating_add(1);
+                        SearchPlace::Old(Some(next))
+                    }
                     None => SearchPlace::End,
                 },
                 SearchPlace::End => SearchPlace::End,

@@ -104,22 +104,38 @@ impl Words {
         }
     }
 
-    /// How who paid, and what they wrote with it, names the customer.
-    pub(crate) fn are_of(&self, payer: &Payer) -> Named {
-        let written = payer.remittance.as_deref().map_or(Named::No, |text| self.are_in(text));
-        // Others write names into what they pay for.
-        self.pay(payer).max(if written == Named::ForCertain { written } else { Named::No })
+    /// These without what somebody else has as well.
+    pub(crate) fn without(&self, other: &Self) -> Self {
+        let own = |one: &Option<String>, others: &Option<String>| one.clone().filter(|_| one != others);
+        Self {
+            name: own(&self.name, &other.name),
+            email: own(&self.email, &other.email),
+            own: self.own.iter().filter(|word| !other.own.contains(word)).cloned().collect(),
+            ..self.clone()
+        }
     }
 
-    /// Whether somebody else has the same name, or the same email.
-    pub(crate) fn are_also_of(&self, other: &Self) -> bool {
-        let same = |one: &Option<String>, other: &Option<String>| one.is_some() && one == other;
-        same(&self.name, &other.name) || same(&self.email, &other.email)
+    /// Whether the customer's email or tax id stands in a text.
+    pub(crate) fn are_written_in(&self, text: &str) -> bool {
+        let small = text.to_lowercase();
+        self.own.iter().any(|word| stands_in(&small, word))
     }
 
-    /// A text of people without the customer's name and email; `None` where it has neither.
+    /// Who paid without the customer's name, email and tax id; `None` where there is nothing of that.
+    pub(crate) fn out_of_payer(&self, payer: &Payer) -> Option<Payer> {
+        let out = |text: &Option<String>| text.as_deref().and_then(|text| self.out_of(text));
+        let (name, email, remittance) = (out(&payer.name), out(&payer.email), out(&payer.remittance));
+        let is_there = name.is_some() || email.is_some() || remittance.is_some();
+        is_there.then(|| Payer {
+            name: name.or_else(|| payer.name.clone()),
+            email: email.or_else(|| payer.email.clone()),
+            remittance: remittance.or_else(|| payer.remittance.clone()),
+        })
+    }
+
+    /// A text of people without the customer's name, email and tax id; `None` where it has none of them.
     pub(crate) fn out_of(&self, text: &str) -> Option<String> {
-        let who: Vec<String> = self.name.iter().chain(&self.email).cloned().collect();
+        let who: Vec<String> = self.name.iter().chain(&self.own).cloned().collect();
         let has = |text: &str| {
             let small = text.to_lowercase();
             text != ERASED && who.iter().any(|word| stands_in(&small, word))

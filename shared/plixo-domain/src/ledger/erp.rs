@@ -114,7 +114,8 @@ pub fn tell_invoice(book: &mut Book, news: &InvoiceNews, by: &Actor, ids: &mut I
         (_, _, Some(own)) if is_our_own => Some(own.clone()),
         (Some(document), Some(around), before) => {
             let state = state(document, before.as_ref().map(|before| before.state), was_void);
-            let erased = around.erased || before.as_ref().is_some_and(|before| before.erased);
+            let is_erased = |before: &Invoice| before.erased && before.customer_id == around.customer;
+            let erased = around.erased || before.as_ref().is_some_and(is_erased);
             let told = document.invoice(&link, (around.customer, erased), state, before.as_ref())?;
             Some(Invoice { ended_at: ended_at(news, state, before.as_ref()), ..told })
         }
@@ -137,13 +138,6 @@ pub fn tell_invoice(book: &mut Book, news: &InvoiceNews, by: &Actor, ids: &mut I
         None => None,
     };
 
-    let is_paid_otherwise = !payments.is_empty();
-    if let (Some(before), Some(after)) = (&before, &after)
-        && before.customer_id != after.customer_id
-    {
-        payments = owned(book, after, payments)?;
-    }
-
     // Whoever paid it, and is not known yet to be of an erased customer, waited for it.
     let erased = after.as_ref().filter(|after| after.erased).map(|after| BTreeSet::from([after.customer_id]));
     let mut forgotten = BTreeSet::new();
@@ -162,7 +156,7 @@ pub fn tell_invoice(book: &mut Book, news: &InvoiceNews, by: &Actor, ids: &mut I
         forgotten.try_for_each(|payment| forget_payer(book, payment, erased))?;
     }
     let mut fields = after.as_ref().map_or(vec!["status"], |after| differences(before.as_ref(), after));
-    fields.extend(is_paid_otherwise.then_some("allocations"));
+    fields.extend((!payments.is_empty()).then_some("allocations"));
     if let Some(around) = around {
         around.enter(book, &link)?;
     }
@@ -176,20 +170,6 @@ pub fn tell_invoice(book: &mut Book, news: &InvoiceNews, by: &Actor, ids: &mut I
     }
     book.put(link)?;
     Ok(Told::Learned(fields))
-}
-
-/// All payments of an invoice, which know whose it is now; those that were told of it before among them.
-fn owned(book: &Book, invoice: &Invoice, mut payments: Vec<Payment>) -> Result<Vec<Payment>, Unread> {
-    need(book, invoice.claims.values().map(|claim| Payment::key(&claim.payment)))?;
-    for claim in invoice.claims.values() {
-        if !payments.iter().any(|payment| payment.reference == claim.payment) {
-            payments.extend(book.get::<Payment>(&claim.payment)?.cloned());
-        }
-    }
-    for payment in &mut payments {
-        payment.owners.insert(invoice.id, invoice.customer_id);
-    }
-    Ok(payments)
 }
 
 /// Has a name that no invoice has yet stand for an invoice of our own, if there is one; and the payments that waited under it, with
