@@ -455,8 +455,9 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
             // What was left has no reason to stay any more.
             sweep.search = Search::new(sweep.search.version);
         }
-        // What an earlier attempt began is more than a page.
-        let (mut pages, mut of_round) = (0_u32, u32::from(sweep.search.place != SearchPlace::Events(None)));
+        // What an earlier attempt began is never a page alone, however little of it is left.
+        let is_begun = sweep.search.place != SearchPlace::Events(None);
+        let (mut pages, mut of_round) = (0_u32, if is_begun { 2_u32 } else { 0 });
         loop {
             let search = &sweep.search;
             if search.place == SearchPlace::End {

@@ -1335,7 +1335,12 @@ fn who_paid_stays_where_the_money_is_somebody_elses() {
         remittance: Some(remittance.to_owned()),
     };
     world.pay_as("pi_name", Some(own), &theirs, payer("ADA CANARY", None, ""));
-    world.pay_as("pi_words", Some(own), &theirs, payer("Ada somebody / Ada Canary", None, "7, for ada canary"));
+    world.pay_as(
+        "pi_words",
+        Some(own),
+        &theirs,
+        payer("Ada somebody / Ada Canary", None, "7, for ada canary"),
+    );
     let note = world.row::<Payment>(&stripe("pi_both")).unwrap().payer_hash.unwrap();
     world
         .put(PayerHistory { payer: note.clone(), customers: [(world.customer, 1), (world.other, 1)].into() });
@@ -1497,6 +1502,27 @@ fn goes_on(events: usize, calls: usize) {
     assert!(rest < 1_500, "{rest}");
     assert!(world.row::<Customer>(&world.customer).unwrap().search.is_none());
     assert!(world.certificate().erased.iter().any(|it| it.starts_with("2 texts")), "{}", world.certificate());
+}
+
+#[test]
+fn what_came_since_a_search_began_is_looked_through_wherever_it_goes_on() {
+    for place in [SearchPlace::Events(Some("evt_0".to_owned())), SearchPlace::Old(None), SearchPlace::End] {
+        let mut world = World::new();
+        let top = Some(world.event("before", r#"{"of":"nobody"}"#).id.to_string());
+        let since = world.event("since", r#"{"of":"ada canary"}"#);
+        let read = block_on(world.store().read(&world.org, vec![Customer::key(&world.customer)])).unwrap();
+        let (_, Some((_, version))) = &read[0] else { panic!() };
+        let search = Search { place: place.clone(), top, ..Search::new(version + 1) };
+        world.change::<Customer>(&world.customer, |it| Customer {
+            search: Some(Box::new(search.clone())),
+            ..it
+        });
+        // It dies as soon as the customer is a tombstone: later, nobody knows the words any more.
+        let task = PrivacyTaskOf::Request(world.request);
+        let died = block_on(async { tokio::time::timeout(SETTLES / 2, world.taking(task, now())).await });
+        assert!(died.is_err() && world.row::<Customer>(&world.customer).unwrap().erased.is_some());
+        assert_eq!(world.text(&since), None, "{place:?}");
+    }
 }
 
 #[test]
