@@ -85,7 +85,8 @@ bench-seal: ## measure how long plixoctl verifies an audit log of a million even
 .PHONY: bench-retention
 bench-retention: needs-test ## measure how fast job-retention deletes on DynamoDB Local (DUE=10000), and what it costs
 	cargo build --quiet --locked --workspace --all-targets
-	PLIXO_BIN_DIR=$(CARGO_TARGET_DIR)/debug PLIXO_BENCH_RETENTION=$(or $(DUE),10000) $(VENV) -m pytest -q -s tests/e2e/test_retention_costs.py -k figures
+	cargo build --quiet --locked --release -p job-retention --example due
+	PLIXO_BIN_DIR=$(CARGO_TARGET_DIR)/debug PLIXO_BENCH_BIN_DIR=$(CARGO_TARGET_DIR)/release PLIXO_BENCH_RETENTION=$(or $(DUE),10000) $(VENV) -m pytest -q -s tests/e2e/test_retention_costs.py -k figures
 
 .PHONY: openapi
 openapi: ## write docs/openapi.json as the handlers say it

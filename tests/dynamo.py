@@ -18,8 +18,8 @@ TABLES = {"LEDGER_TABLE": "ledger", "WEBHOOK_EVENTS_TABLE": "webhook-events", "A
 
 
 def run(env, example, argument):
-    done = subprocess.run([os.path.join(os.environ["PLIXO_BIN_DIR"], "examples", example), argument],
-                          env={**os.environ, **env}, capture_output=True, text=True)
+    env = {**os.environ, **env}
+    done = subprocess.run([os.path.join(env["PLIXO_BIN_DIR"], "examples", example), argument], env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

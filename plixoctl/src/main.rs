@@ -5,6 +5,7 @@ mod certificate;
 mod demo;
 mod operator;
 mod password;
+mod print;
 mod restore;
 mod totals;
 
@@ -49,6 +50,5 @@ async fn main() -> anyhow::Result<()> {
         Command::Restore(command) => return restore::run(command).await,
         Command::Totals(command) => totals::run(command).await?,
     };
-    println!("{answer:#}");
-    Ok(())
+    print::line(&format!("{answer:#}"))
 }

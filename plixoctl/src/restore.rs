@@ -18,6 +18,8 @@ use plixo_store::jobs::{self, Organisations};
 use serde_json::json;
 use worker_privacy::{Replayed, Worker};
 
+use crate::print;
+
 /// How many organisations are read at once.
 const PAGE: usize = 100;
 
@@ -76,7 +78,7 @@ pub(crate) async fn run(Command::ReplayErasures: Command) -> anyhow::Result<()> 
                 if let (Some(shown), Some(told)) = (shown.as_object_mut(), told.as_object()) {
                     shown.extend(told.clone());
                 }
-                println!("{shown}");
+                print::line(&shown.to_string())?;
                 if is_gone {
                     break;
                 }
@@ -84,7 +86,7 @@ pub(crate) async fn run(Command::ReplayErasures: Command) -> anyhow::Result<()> 
         }
         next = further;
     }
-    println!("{}", json!({"entries": replayed, "left": left}));
+    print::line(&json!({"entries": replayed, "left": left}).to_string())?;
     ensure!(left == 0, "{left} erasures are not done again: repeat it, once nothing stands in their way");
     Ok(())
 }

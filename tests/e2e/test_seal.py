@@ -1,7 +1,9 @@
 """The audit log sealed, exported with its checkpoints, and verified offline with the public key alone."""
 
 import json
+import os
 import re
+import subprocess
 import time
 
 import pytest
@@ -49,6 +51,18 @@ def test_a_log_is_as_it_was_sealed(exported, verify):
     assert told["sealed_to"] >= until
     # From where people came is nobody's to read who has the file.
     assert "user_agent" not in "".join(line for line in lines if '"kind":"member"' in line)
+
+
+def test_what_it_says_may_go_unread_but_not_unwritten(stack, exported, tmp_path):
+    (file := tmp_path / "audit.jsonl").write_text(exported[0])
+    command = [stack.bin / "plixoctl", "audit", "verify", str(file), "--key", exported[1]["key"]]
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "w") as closed, open("/dev/full", "w") as full:
+        unread = subprocess.run(command, stdout=closed, stderr=subprocess.PIPE, env={}, text=True)
+        unwritten = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, env={}, text=True)
+    assert (unread.returncode, unread.stderr) == (0, "")
+    assert unwritten.returncode == 1 and unwritten.stderr.startswith("Error: printing"), unwritten.stderr
 
 
 def test_what_was_done_to_it_is_named(exported, verify):

@@ -1,6 +1,8 @@
 //! What is deleted row by row.
 
+use futures::future::join;
 use futures::stream::{self, StreamExt, TryStreamExt};
+use jiff::Timestamp;
 use plixo_aws::s3::Objects;
 use plixo_aws::sqs::SendMessage;
 use plixo_domain::audit::{AuditEvent, Object};
@@ -9,7 +11,7 @@ use plixo_domain::id::{Ids, OrgId};
 use plixo_domain::ledger::{Book, Customer, Kept, Row, RowKey, Unread, delete};
 use plixo_domain::privacy::{Done as Collected, PrivacyRequest, PrivacyTaskOf};
 use plixo_domain::retention::Class;
-use plixo_store::{Due, Key, Tables, pause};
+use plixo_store::{Due, DuePage, Key, Tables, pause};
 
 use crate::{Done, Failed, Job, PROMISED, Rules, Run, TRIES, committed};
 
@@ -33,12 +35,35 @@ fn at_once(class: Class) -> usize {
     }
 }
 
-/// What became of a part of what may be due.
+/// What a part of a class is found by.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Terms {
+    /// What is kept since then or before is due.
+    since: Timestamp,
+    /// Whether only the rows themselves tell whether they are due. Pieces of payloads never change, and a link's end does not: without
+    /// legal holds, that they are listed says it.
+    are_read: bool,
+}
+
+/// A part of what may be due of a class, with what decides of it, which was read after the list.
+struct Found {
+    terms: Terms,
+    rules: Rules,
+    /// The rows that are to tell.
+    rows: Vec<RowKey>,
+    /// The items that are due if they are there.
+    items: Vec<Key>,
+    /// Where the next part begins.
+    next: Option<String>,
+}
+
+/// What became of a part.
 #[derive(Default)]
 struct Part {
     deleted: usize,
     sent: usize,
     late: usize,
+    is_unfinished: bool,
 }
 
 /// A part of a class that is as it was meanwhile, or has to be read again.
@@ -53,40 +78,88 @@ impl<T: Tables, O: Objects, Q: SendMessage> Job<T, O, Q> {
         run: &Run<'_>,
         done: &mut Done,
     ) -> Result<(), Failed> {
+        let Some(rules) = self.rules(org, Vec::new()).await? else { return Ok(()) };
+        let Some(terms) = terms(&rules, class, run) else { return Ok(()) };
         let mut after = None;
-        loop {
-            let Some(rules) = self.rules(org, Vec::new()).await? else { return Ok(()) };
-            if keeps_all(&rules, class) {
-                return Ok(());
-            }
-            let since = rules.org.settings.retention.due_since(class, run.now);
+        let mut found = self.find(org, class, terms, None, run).await?;
+        while let Some(part) = found {
             if run.over() {
                 done.is_unfinished = true;
-                let late = since.saturating_sub(PROMISED).unwrap_or(since);
-                // What came before that place was looked at. Of the rest, the first that is late, and not held, says enough.
-                for _ in 0..LATE_PAGES {
-                    let left = self.store.kept_before(org, class, late, after, at_once(class)).await?;
-                    let count = self.count_due(org, &rules, left.due, run).await?;
-                    done.late = done.late.saturating_add(count);
-                    after = left.next;
-                    if count > 0 || after.is_none() {
-                        break;
-                    }
-                }
+                done.late = done.late.saturating_add(self.count_late(org, class, after, run).await?);
                 return Ok(());
             }
-            let page = self.store.kept_before(org, class, since, after, at_once(class)).await?;
-            if !page.due.is_empty() {
-                let part = self.delete_part(org, class, page.due, run).await?;
-                done.deleted = done.deleted.saturating_add(part.deleted);
-                done.sent = done.sent.saturating_add(part.sent);
-                done.late = done.late.saturating_add(part.late);
+            let (terms, next) = (part.terms, part.next.clone());
+            // The next part is read meanwhile.
+            let following = async {
+                match next.clone() {
+                    Some(next) => self.find(org, class, terms, Some(next), run).await,
+                    None => Ok(None),
+                }
+            };
+            let (part, following) = join(self.delete_part(org, class, part, run), following).await;
+            let part = part?;
+            done.deleted = done.deleted.saturating_add(part.deleted);
+            done.sent = done.sent.saturating_add(part.sent);
+            done.late = done.late.saturating_add(part.late);
+            done.is_unfinished |= part.is_unfinished;
+            (after, found) = (next, following?);
+        }
+        Ok(())
+    }
+
+    /// A part of what may be due of a class on these terms, or on those that hold by now. `None` where nothing more is, or legal holds
+    /// keep all.
+    async fn find(
+        &self,
+        org: &OrgId,
+        class: Class,
+        mut by: Terms,
+        after: Option<String>,
+        run: &Run<'_>,
+    ) -> Result<Option<Found>, Failed> {
+        for _ in 0..TRIES {
+            let limit = at_once(class);
+            let DuePage { due, next } =
+                self.store.kept_before(org, class, by.since, after.clone(), limit).await?;
+            if due.is_empty() {
+                return Ok(None);
             }
-            match page.next {
-                Some(next) => after = Some(next),
-                None => return Ok(()),
+            let (rows, items) = if by.are_read {
+                (due.into_iter().filter_map(Due::row).collect(), Vec::new())
+            } else {
+                (Vec::new(), due.iter().map(|due| due.key(org)).collect())
+            };
+            let Some(rules) = self.rules(org, Vec::clone(&rows)).await? else { return Ok(None) };
+            let Some(terms) = terms(&rules, class, run) else { return Ok(None) };
+            if terms == by {
+                return Ok(Some(Found { terms, rules, rows, items, next }));
+            }
+            by = terms;
+        }
+        Err(Failed::Overtaken)
+    }
+
+    /// How much of a class is late, after a place: what came before it was looked at. Of the rest, the first that is late, and not
+    /// held, says enough.
+    async fn count_late(
+        &self,
+        org: &OrgId,
+        class: Class,
+        mut after: Option<String>,
+        run: &Run<'_>,
+    ) -> Result<usize, Failed> {
+        let Some(rules) = self.rules(org, Vec::new()).await? else { return Ok(0) };
+        let Some(terms) = terms(&rules, class, run) else { return Ok(0) };
+        let late = promised(terms.since);
+        for _ in 0..LATE_PAGES {
+            let left = self.store.kept_before(org, class, late, after, at_once(class)).await?;
+            let count = self.count_due(org, &rules, left.due, run).await?;
+            after = left.next;
+            if count > 0 || after.is_none() {
+                return Ok(count);
             }
         }
+        Ok(0)
     }
 
     /// Deletes those of a part that are due, anew where others changed the same rows meanwhile.
@@ -94,31 +167,39 @@ impl<T: Tables, O: Objects, Q: SendMessage> Job<T, O, Q> {
         &self,
         org: &OrgId,
         class: Class,
-        due: Vec<Due>,
+        found: Found,
         run: &Run<'_>,
     ) -> Result<Part, Failed> {
-        let (mut rows, mut pieces) = (Vec::new(), Vec::new());
-        for due in due {
-            match due {
-                Due::Row(name) => rows.push(name),
-                Due::Piece(key) => pieces.push(key),
-            }
-        }
+        let Found { terms: by, rules, rows, mut items, .. } = found;
+        let mut read = Some(rules);
         for tried in 0..TRIES {
-            if tried > 0 {
-                // Of what a list tells late, the pieces themselves tell now.
-                pieces = self.store.pieces_there(&pieces).await?;
-            }
-            let Some(rules) = self.rules(org, rows.clone()).await? else { return Ok(Part::default()) };
-            if keeps_all(&rules, class) {
-                return Ok(Part::default());
-            }
+            let rules = match read.take() {
+                Some(rules) => rules,
+                None => {
+                    let Some(rules) = self.rules(org, rows.clone()).await? else {
+                        return Ok(Part::default());
+                    };
+                    match terms(&rules, class, run) {
+                        None => return Ok(Part::default()),
+                        // On other terms other things are due.
+                        Some(terms) if terms != by => {
+                            return Ok(Part { is_unfinished: true, ..Part::default() });
+                        }
+                        Some(_) => {}
+                    }
+                    // Of what a list tells late, the items themselves tell now.
+                    items = self.store.there(&items).await?;
+                    rules
+                }
+            };
             let drawn = self.drawn()?;
             let ids = Ids::drawn(run.now, drawn);
-            let part = match class {
-                Class::WebhookPayload => self.delete_pieces(org, rules, &pieces, ids, run).await?,
-                Class::CustomerPersonalData => self.forget(org, rules, run).await?,
-                _ => self.delete_rows(org, class, rules, ids, run).await?,
+            let part = if !by.are_read {
+                self.delete_items(org, class, rules, &items, ids, run).await?
+            } else if class == Class::CustomerPersonalData {
+                self.forget(org, rules, run).await?
+            } else {
+                self.delete_rows(org, class, rules, ids, run).await?
             };
             match part {
                 Some(part) => return Ok(part),
@@ -128,20 +209,21 @@ impl<T: Tables, O: Objects, Q: SendMessage> Job<T, O, Q> {
         Err(Failed::Overtaken)
     }
 
-    async fn delete_pieces(
+    async fn delete_items(
         &self,
         org: &OrgId,
+        class: Class,
         rules: Rules,
-        pieces: &[Key],
+        items: &[Key],
         mut ids: Ids,
         run: &Run<'_>,
     ) -> Tried {
-        if pieces.is_empty() {
+        if items.is_empty() {
             return Ok(Some(Part::default()));
         }
-        let event = of_many(run, &mut ids, org, Class::WebhookPayload, pieces.len());
-        let gone = self.store.delete_pieces(org, &rules.book, pieces.to_vec(), &[event], run.now).await;
-        let part = Part { deleted: pieces.len(), ..Part::default() };
+        let event = of_many(run, &mut ids, org, class, items.len());
+        let gone = self.store.delete_there(org, &rules.book, items.to_vec(), &[event], run.now).await;
+        let part = Part { deleted: items.len(), ..Part::default() };
         Ok(committed(gone)?.then_some(part))
     }
 
@@ -243,7 +325,7 @@ impl<T: Tables, O: Objects, Q: SendMessage> Job<T, O, Q> {
     /// changed but where they stand there, so there is nothing for the audit log.
     async fn forget(&self, org: &OrgId, rules: Rules, run: &Run<'_>) -> Tried {
         let since = rules.org.settings.retention.due_since(Class::CustomerPersonalData, run.now);
-        let promised = since.saturating_sub(PROMISED).unwrap_or(since);
+        let promised = promised(since);
         let due = self.due_rows(&rules, run).await?;
         let (mut book, mut over) = (rules.book, Vec::new());
         for (_, row) in &due {
@@ -263,7 +345,7 @@ impl<T: Tables, O: Objects, Q: SendMessage> Job<T, O, Q> {
             self.send(org, PrivacyTaskOf::Forget(*customer)).await?;
         }
         let late = over.iter().filter(|(_, active)| *active <= promised).count();
-        Ok(Some(Part { deleted: 0, sent: over.len(), late }))
+        Ok(Some(Part { sent: over.len(), late, ..Part::default() }))
     }
 
     /// The rows of a book that seem to be due, each with its name.
@@ -283,14 +365,9 @@ impl<T: Tables, O: Objects, Q: SendMessage> Job<T, O, Q> {
         left: Vec<Due>,
         run: &Run<'_>,
     ) -> Result<usize, Failed> {
-        let names: Vec<RowKey> = left
-            .iter()
-            .filter_map(|due| match due {
-                Due::Row(name) => Some(name.clone()),
-                Due::Piece(_) => None,
-            })
-            .collect();
-        let pieces = left.len().saturating_sub(names.len());
+        let all = left.len();
+        let names: Vec<RowKey> = left.into_iter().filter_map(Due::row).collect();
+        let pieces = all.saturating_sub(names.len());
         let mut late = pieces;
         for (_, stored) in self.store.read(org, names).await? {
             let Some((row, _)) = stored else { continue };
@@ -301,9 +378,22 @@ impl<T: Tables, O: Objects, Q: SendMessage> Job<T, O, Q> {
     }
 }
 
-/// Whether legal holds keep all of a class.
-fn keeps_all(rules: &Rules, class: Class) -> bool {
-    rules.holds.is_whole() || (!class.is_somebodys() && !rules.holds.is_empty())
+/// Of what is due since then, what is late.
+fn promised(since: Timestamp) -> Timestamp {
+    since.saturating_sub(PROMISED).unwrap_or(since)
+}
+
+/// What a class is found by; `None` while legal holds keep all of it.
+fn terms(rules: &Rules, class: Class, run: &Run<'_>) -> Option<Terms> {
+    let (holds, is_free) = (&rules.holds, rules.holds.is_empty());
+    let keep_all = holds.is_whole() || (!class.is_somebodys() && !is_free);
+    let are_read = match class {
+        Class::WebhookPayload => false,
+        Class::PortalLink => !is_free,
+        _ => true,
+    };
+    let since = rules.org.settings.retention.due_since(class, run.now);
+    (!keep_all).then_some(Terms { since, are_read })
 }
 
 /// Whether a row tells that its files are gone, and they may still be there.

@@ -785,13 +785,13 @@ fn a_hold_keeps_what_it_is_on_and_all_of_which_nobody_can_tell_whose_it_is() {
 #[test]
 fn a_hold_or_a_policy_of_that_moment_wins() {
     // Whatever others do between two calls of a run: what is there then, and is kept by it, stays.
-    let (mut seen, mut seen_files) = ([false; 2], [false; 2]);
+    let (mut seen, mut seen_files, mut seen_pieces) = ([false; 2], [false; 2], [false; 2]);
     for (is_hold, calls) in [true, false].into_iter().flat_map(|it| (1..60).map(move |calls| (it, calls))) {
         let mut world = World::new();
         let customer = world.customer(1);
         let invoice = world.invoice(10, customer, InvoiceState::Void);
         let link = world.link(40, invoice);
-        let export = world.export(20);
+        let (piece, export) = (world.payload(40), world.export(20));
         let job = world.job();
         let mut run = pin!(job.run(world.line()));
         let other = World { tables: world.tables.clone(), ..World::new() };
@@ -821,27 +821,34 @@ fn a_hold_or_a_policy_of_that_moment_wins() {
             } else {
                 let mut of = book.get::<Organisation>(&()).unwrap().unwrap().clone();
                 let policy = of.settings.retention.with(Class::PortalLink, 60).unwrap();
-                of.settings.retention = policy.with(Class::ExportFile, 30).unwrap();
+                let policy = policy.with(Class::ExportFile, 30).unwrap();
+                of.settings.retention = policy.with(Class::WebhookPayload, 60).unwrap();
                 book.put(of).unwrap();
             }
             store.commit(&world.org, &book, None, &[], now()).await.unwrap();
             let found = store.read(&world.org, vec![PortalLink::key(&link)]).await.unwrap();
             let was_there = found.iter().any(|(_, row)| row.is_some());
             let had_file = !other.get_now::<Export>(&export.id).await.unwrap().gone;
+            let had_piece = world.tables.dump().contains_key(&piece);
             run.await.0.unwrap();
-            Some((was_there, had_file))
+            Some((was_there, had_file, had_piece))
         });
-        let Some((was_there, had_file)) = was_there else { continue };
+        let Some((was_there, had_file, had_piece)) = was_there else { continue };
         let row = world.get::<Export>(&export.id).unwrap();
         assert_eq!(!row.gone, had_file, "{is_hold}, after {calls} calls");
         assert_eq!(world.exports.dump().len(), usize::from(had_file), "{is_hold}, after {calls} calls");
         assert_eq!(world.told().contains_key("export_file"), !had_file);
         seen_files[usize::from(had_file)] = true;
+        let is_piece = world.tables.dump().contains_key(&piece);
+        assert_eq!(is_piece, had_piece, "{is_hold}, after {calls} calls");
+        assert_eq!(world.told().contains_key("webhook_payload"), !had_piece);
+        seen_pieces[usize::from(had_piece)] = true;
         assert_eq!(world.get::<PortalLink>(&link).is_some(), was_there, "{is_hold}, after {calls} calls");
         assert_eq!(world.told().contains_key("portal_link"), !was_there);
         seen[usize::from(was_there)] = true;
     }
-    assert_eq!((seen, seen_files), ([true; 2], [true; 2]), "some came in time, and some too late");
+    let all = [seen, seen_files, seen_pieces];
+    assert_eq!(all, [[true; 2]; 3], "some came in time, and some too late");
 }
 
 #[test]

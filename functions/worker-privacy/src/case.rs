@@ -217,7 +217,7 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
             let written = if !payloads.is_empty() {
                 self.store.delete_payloads(&case.org, &book, &payloads, &audit, case.now).await
             } else if !pieces.is_empty() {
-                self.store.delete_pieces(&case.org, &book, pieces, &audit, case.now).await
+                self.store.delete_there(&case.org, &book, pieces, &audit, case.now).await
             } else {
                 self.store.commit(&case.org, &book, None, &audit, case.now).await
             };

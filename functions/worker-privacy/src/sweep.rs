@@ -112,6 +112,13 @@ impl Sweep {
         self.search = search.map_or_else(|| self.search.clone(), |search| *search);
     }
 
+    /// Whether a text goes that names the customer so. One that stays, for it may be held for somebody else, is counted.
+    fn takes(&mut self, how: Named, is_kept: bool) -> bool {
+        let stays = is_kept && how == Named::ByWords;
+        self.search.left = self.search.left.saturating_add(u64::from(stays));
+        how > Named::No && !stays
+    }
+
     /// What goes of who paid: all, where the money is nobody else's, or the customer paid with somebody else's money under a name or an
     /// email that only it has; or else what of that stands there.
     fn goes(&self, payer: &Payer, other: Option<&Words>, only_words: bool) -> Goes {
@@ -544,13 +551,8 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         let mut about = Vec::new();
         for events in events.chunks(OPEN) {
             let named = try_join_all(events.iter().map(|event| self.named(case, sweep, event))).await?;
-            for (event, how) in events.iter().zip(named) {
-                match how {
-                    Named::No => {}
-                    Named::ByWords if is_kept => sweep.search.left = sweep.search.left.saturating_add(1),
-                    Named::ByWords | Named::ForCertain => about.push(event.clone()),
-                }
-            }
+            let goes = events.iter().zip(named).filter(|(_, how)| sweep.takes(*how, is_kept));
+            about.extend(goes.map(|(event, _)| event.clone()));
         }
         for events in about.chunks(Store::<T, K>::MOST_PAYLOADS) {
             let (still, sweep) = (Case::new(case.org, case.now, String::new()), &*sweep);
@@ -595,13 +597,8 @@ impl<T: Tables, K: KeyService, O: Objects, S: Sign, Q: LookThrough> Worker<T, K,
         let mut about = Vec::new();
         for firsts in firsts.chunks(OPEN) {
             let named = try_join_all(firsts.iter().map(|first| self.named_old(case, sweep, first))).await?;
-            for (first, (how, _)) in firsts.iter().zip(named) {
-                match how {
-                    Named::No => {}
-                    Named::ByWords if is_kept => sweep.search.left = sweep.search.left.saturating_add(1),
-                    Named::ByWords | Named::ForCertain => about.push(first.clone()),
-                }
-            }
+            let goes = firsts.iter().zip(named).filter(|(_, (how, _))| sweep.takes(*how, is_kept));
+            about.extend(goes.map(|(first, _)| first.clone()));
         }
         for firsts in about.chunks(Store::<T, K>::MOST_PAYLOADS) {
             let (still, sweep) = (Case::new(case.org, case.now, String::new()), &*sweep);

@@ -178,6 +178,7 @@ impl Tables for DynamoTables {
             let (condition, values) = match guard {
                 Guard::Anything => (None, None),
                 Guard::Absent => (Some("attribute_not_exists(pk)".to_owned()), None),
+                Guard::Present => (Some("attribute_exists(pk)".to_owned()), None),
                 Guard::Version(version) => {
                     let version = AttributeValue::N(version.to_string());
                     let values = HashMap::from([(":version".to_owned(), version)]);

@@ -51,6 +51,26 @@ pub enum Due {
     Piece(Key),
 }
 
+impl Due {
+    /// The row's name, of a row.
+    #[must_use]
+    pub fn row(self) -> Option<RowKey> {
+        match self {
+            Self::Row(name) => Some(name),
+            Self::Piece(_) => None,
+        }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn key(&self, org: &OrgId) -> Key {
+        match self {
+            Self::Row(name) => keys::row(org, name),
+            Self::Piece(key) => key.clone(),
+        }
+    }
+}
+
 /// A part of what is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DuePage {
@@ -142,29 +162,28 @@ impl<T: Tables, K: KeyService> Store<T, K> {
         Ok((page.due.into_iter().filter_map(first).collect(), page.next))
     }
 
-    /// [`Store::delete`] of pieces of payloads, if all of them are there: so nobody counts them twice.
+    /// [`Store::delete`], if all of these items are there: so nobody counts them twice.
     ///
     /// # Errors
-    /// [`CommitError::Conflict`]: one is not there any more; [`Store::pieces_there`] says which are.
-    pub async fn delete_pieces(
+    /// [`CommitError::Conflict`]: one is not there any more; [`Store::there`] says which are.
+    pub async fn delete_there(
         &self,
         org: &OrgId,
         book: &Book,
-        pieces: Vec<Key>,
+        items: Vec<Key>,
         audit: &[AuditEvent],
         now: Timestamp,
     ) -> Result<(), CommitError> {
-        // A piece never changes.
-        let gone = |key| Write { key, act: Act::Delete, guard: Guard::Version(1) };
-        self.commit_with(org, book, None, pieces.into_iter().map(gone).collect(), audit, now).await
+        let gone = |key| Write { key, act: Act::Delete, guard: Guard::Present };
+        self.commit_with(org, book, None, items.into_iter().map(gone).collect(), audit, now).await
     }
 
-    /// Those of these pieces that are still there.
+    /// Those of these items that are still there.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn pieces_there(&self, pieces: &[Key]) -> Result<Vec<Key>, StoreError> {
-        let mut there: Vec<Key> = self.tables.get(pieces.to_vec()).await?.into_keys().collect();
+    pub async fn there(&self, items: &[Key]) -> Result<Vec<Key>, StoreError> {
+        let mut there: Vec<Key> = self.tables.get(items.to_vec()).await?.into_keys().collect();
         there.sort_unstable();
         Ok(there)
     }

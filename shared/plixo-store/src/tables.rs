@@ -42,6 +42,8 @@ pub struct Key {
 pub enum Guard {
     /// There is none.
     Absent,
+    /// There is one.
+    Present,
     /// Its `version` is that one.
     Version(u64),
     /// Nothing must.

@@ -150,6 +150,11 @@ async fn deletions_are_guarded(tables: &impl Tables, run: &str) {
     tables.write_all(vec![delete(1), put(&other, 1, "x", Guard::Absent)]).await.unwrap();
     assert_eq!((stored(tables, &at).await, stored(tables, &other).await), (None, Some(item(1, "x"))));
     assert!(matches!(tables.write_all(vec![delete(1)]).await, Err(WriteError::Conflict)));
+    let there = || Write { guard: Guard::Present, ..delete(0) };
+    assert!(matches!(tables.write_all(vec![there()]).await, Err(WriteError::Conflict)));
+    tables.write_all(vec![put(&at, 7, "x", Guard::Absent)]).await.unwrap();
+    tables.write_all(vec![there()]).await.unwrap();
+    assert_eq!(stored(tables, &at).await, None);
 }
 
 async fn ranges_come_in_order(tables: &impl Tables, run: &str) {

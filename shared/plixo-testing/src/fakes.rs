@@ -173,6 +173,7 @@ impl Tables for FakeTables {
                 let holds = |write: &Write| match (write.guard, items.items.get(&write.key)) {
                     (Guard::Anything, _) => true,
                     (Guard::Absent, found) => found.is_none(),
+                    (Guard::Present, found) => found.is_some(),
                     (Guard::Version(wanted), Some(found)) => version(found) == Some(wanted),
                     (Guard::Version(_), None) => false,
                 };
