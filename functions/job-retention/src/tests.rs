@@ -852,6 +852,23 @@ fn a_hold_or_a_policy_of_that_moment_wins() {
 }
 
 #[test]
+fn two_runs_at_once_count_what_goes_once() {
+    let mut world = World::new();
+    let customer = world.customer(1);
+    let invoice = world.invoice(10, customer, InvoiceState::Void);
+    let links: Vec<LinkId> = (0..250).map(|_| world.link(40, invoice)).collect();
+    let pieces: Vec<Key> = (0..250).map(|_| world.payload(40)).collect();
+    let (one, other) = (world.job(), world.job());
+    let (one, other) = block_on(async { futures::join!(one.run(world.line()), other.run(world.line())) });
+    one.0.unwrap();
+    other.0.unwrap();
+    assert_eq!(one.1.items.unwrap() + other.1.items.unwrap(), 500);
+    assert_eq!(world.told(), told(&[("portal_link", 250), ("webhook_payload", 250)]));
+    assert!(links.iter().all(|id| world.get::<PortalLink>(id).is_none()));
+    assert!(pieces.iter().all(|key| !world.tables.dump().contains_key(key)));
+}
+
+#[test]
 fn whoever_dies_with_a_file_leaves_it_to_the_next_run() {
     let build = || {
         let mut world = World::new();
