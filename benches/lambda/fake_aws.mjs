@@ -90,8 +90,11 @@ const operations = {
   'DynamoDB.BatchGetItem': ({ RequestItems }, ours) => (
     { Responses: Object.fromEntries(Object.entries(RequestItems).map(found(ours))), UnprocessedKeys: {} }),
   'DynamoDB.TransactWriteItems': ({ TransactItems }) => {
-    counts.puts = (counts.puts ?? 0) + TransactItems.filter(({ Put }) => Put.ConditionExpression).length;
-    for (const { Put } of TransactItems) kept.get(Put.TableName)?.set(name(Put.Item), Put.Item);
+    counts.puts = (counts.puts ?? 0) + TransactItems.filter(({ Put }) => Put?.ConditionExpression).length;
+    for (const { Put, Delete } of TransactItems) {
+      if (Put) kept.get(Put.TableName)?.set(name(Put.Item), Put.Item);
+      if (Delete) kept.get(Delete.TableName)?.delete(name(Delete.Key));
+    }
     return {};
   },
 };

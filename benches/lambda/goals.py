@@ -3,14 +3,21 @@
 import dataclasses
 
 OURS = "plixo"
-# What is measured without peers: the workload, its CPU time to the first response if that is a goal, its AWS calls.
-ALONE = [
-    ("read", 30, {"DynamoDB.BatchGetItem": 1, "DynamoDB.TransactWriteItems": 1}),
-    ("list", 30, {"DynamoDB.BatchGetItem": 2, "DynamoDB.Query": 1, "DynamoDB.TransactWriteItems": 1}),
-    ("payer", 20, {"DynamoDB.BatchGetItem": 1, "DynamoDB.TransactWriteItems": 1}),
-    ("door", None, {"DynamoDB.BatchGetItem": 1}),
-    ("forged", None, {}),
-]
+# What is measured without peers: the workload, and its CPU time to the first response if that is a goal.
+ALONE = {"read": 30, "list": 30, "payer": 20, "door": None, "forged": None}
+# The AWS calls per warm event of each workload.
+CALLS = {
+    "webhook": {"SQS.SendMessage": 1},
+    "webhook_bad": {},
+    "worker": {"DynamoDB.BatchGetItem": 0.1, "DynamoDB.TransactWriteItems": 1},
+    "erp": {"SQS.SendMessage": 1},
+    "erp_bad": {},
+    "read": {"DynamoDB.BatchGetItem": 1, "DynamoDB.TransactWriteItems": 1},
+    "list": {"DynamoDB.BatchGetItem": 2, "DynamoDB.Query": 1, "DynamoDB.TransactWriteItems": 1},
+    "payer": {"DynamoDB.BatchGetItem": 1, "DynamoDB.TransactWriteItems": 1},
+    "door": {"DynamoDB.BatchGetItem": 1},
+    "forged": {},
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +56,12 @@ def calls(rows: dict, workload: str, wanted: dict[str, float]) -> Verdict:
     return Verdict(f"{workload}: AWS calls per warm event", bound, words, ours == wanted)
 
 
+def call_verdicts(results: list[dict]) -> list[Verdict]:
+    """The goals that hold in any build and on any machine."""
+    rows = {(row["workload"], row["target"]): row for row in results}
+    return [calls(rows, workload, wanted) for workload, wanted in CALLS.items() if (workload, OURS) in rows]
+
+
 def verdicts(results: list[dict], zipped_mb: dict[str, float]) -> list[Verdict]:
     """All goals."""
     rows = {(row["workload"], row["target"]): row for row in results}
@@ -60,16 +73,12 @@ def verdicts(results: list[dict], zipped_mb: dict[str, float]) -> list[Verdict]:
         ratio(rows, "webhook_bad", "cpu_per_1000_s", "python", 0.40, cpu),
         erps(rows, "erp", "cpu_per_1000_s", 0.20, cpu),
         most(rows, "erp", "peak_memory_mb", 16, memory),
-        calls(rows, "erp", {"SQS.SendMessage": 1}),
-        calls(rows, "erp_bad", {}),
         ratio(rows, "worker", "cpu_to_first_ms", "node", 0.10, start),
         ratio(rows, "worker", "cpu_per_1000_s", "node", 0.25, cpu),
         most(rows, "webhook", "peak_memory_mb", 16, memory),
         most(rows, "webhook_bad", "peak_memory_mb", 16, memory),
         most(rows, "worker", "peak_memory_mb", 20, memory),
-        calls(rows, "webhook", {"SQS.SendMessage": 1}),
-        calls(rows, "webhook_bad", {}),
-        calls(rows, "worker", {"DynamoDB.BatchGetItem": 0.1, "DynamoDB.TransactWriteItems": 1}),
+        *call_verdicts(results),
         Verdict("worker: KMS calls of one organisation in the whole run", "≤ 1 in 5 minutes", str(kms), kms <= 1),
         *(
             Verdict(f"{name}: zipped, MB", "≤ 5", f"{size:.2f}", size <= 5)
@@ -77,12 +86,11 @@ def verdicts(results: list[dict], zipped_mb: dict[str, float]) -> list[Verdict]:
         ),
         *(
             goal
-            for workload, first_ms, wanted in ALONE
+            for workload, first_ms in ALONE.items()
             for goal in (
                 *([most(rows, workload, "cpu_to_first_ms", first_ms, f"{start}, ms")] if first_ms else []),
                 most(rows, workload, "cpu_per_1000_s", 2, cpu),
                 most(rows, workload, "peak_memory_mb", 30, memory),
-                calls(rows, workload, wanted),
             )
         ),
     ]

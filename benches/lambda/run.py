@@ -89,17 +89,20 @@ def zipped_mb(binary: pathlib.Path) -> float:
     return len(archive.getvalue()) / 1e6
 
 
-def find_targets(binaries: dict[str, pathlib.Path], wrap: list[str]) -> list[Target]:
-    """Ours first: ratios are to the first."""
-    node, python = install("node", make_node), install("python", make_python)
-    bundled, interpreter = node / "dist", str(python / "venv" / "bin" / "python")
-    ric = [interpreter, "-m", "awslambdaric"]
+def ours(binaries: dict[str, pathlib.Path], wrap: list[str]) -> Target:
+    return Target(goals.OURS, PROJECT, *([*wrap, str(binaries[function])] for function in PACKAGES))
+
+
+def node() -> Target:
+    bundled = install("node", make_node) / "dist"
     loop = ["node", str(bundled / "bootstrap.mjs")]
-    return [
-        Target(goals.OURS, PROJECT, *([*wrap, str(binaries[function])] for function in PACKAGES)),
-        Target("node", bundled, loop, loop),
-        Target("python", python, [*ric, "receiver.handler"], [*ric, "worker.handler"]),
-    ]
+    return Target("node", bundled, loop, loop)
+
+
+def python() -> Target:
+    place = install("python", make_python)
+    ric = [str(place / "venv" / "bin" / "python"), "-m", "awslambdaric"]
+    return Target("python", place, [*ric, "receiver.handler"], [*ric, "worker.handler"])
 
 
 def versions(python: pathlib.Path) -> dict[str, str]:
@@ -134,26 +137,29 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     wanted = arguments()
     binaries = {f: wanted.binaries / name for f, name in PACKAGES.items()} if wanted.binaries else build()
-    targets = find_targets({f: path.resolve() for f, path in binaries.items()}, wanted.wrap.split())
+    # Ours first: ratios are to the first.
+    targets = {goals.OURS: lambda: ours({f: path.resolve() for f, path in binaries.items()}, wanted.wrap.split()), "node": node, "python": python}
     plan = Plan(cold=3, warm=0.1) if wanted.quick else Plan(cold=21, warm=wanted.warm)
     whole = not (wanted.quick or wanted.warm != 1 or wanted.binaries or wanted.only or wanted.workloads or wanted.delay_ms or wanted.wrap)
-    chosen = [target for target in targets if not wanted.only or target.name in wanted.only.split(",")]
+    chosen = [make() for name, make in targets.items() if not wanted.only or name in wanted.only.split(",")]
     workloads = [workload for workload in WORKLOADS if not wanted.workloads or workload.name in wanted.workloads.split(",")]
     load = os.getloadavg()[0]
     figures = {
         "command": " ".join(["python3", "benches/lambda/run.py", *sys.argv[1:]]),
         "date": time.strftime("%F %R", time.gmtime()),
-        "versions": versions(pathlib.Path(targets[-1].receiver[0])),
         "results": measure(chosen, workloads, plan, wanted.delay_ms),
     }
+    if whole:
+        figures["versions"] = versions(pathlib.Path(chosen[-1].receiver[0]))
     figures["load"] = [load, os.getloadavg()[0]]
     wanted.out.parent.mkdir(parents=True, exist_ok=True)
     wanted.out.write_text(json.dumps(figures, indent=1))
     print(report.figure_tables(figures["results"]))
     if len(chosen) < len(targets) or len(workloads) < len(WORKLOADS):
-        return 0
-    zipped = {PACKAGES[function]: zipped_mb(path) for function, path in binaries.items()}
-    verdicts = goals.verdicts(figures["results"], zipped)
+        verdicts = goals.call_verdicts(figures["results"])
+    else:
+        zipped = {PACKAGES[function]: zipped_mb(path) for function, path in binaries.items()}
+        verdicts = goals.verdicts(figures["results"], zipped)
     print("\n" + report.verdict_table(verdicts))
     if whole:
         report.write(PROJECT / "docs" / "PERFORMANCE.md", report.section(figures, verdicts))
