@@ -1,7 +1,7 @@
 //! The audit log, verified.
 
 use std::fs::File;
-use std::io::{BufReader, IsTerminal, Write, stderr};
+use std::io::{BufReader, IsTerminal, stderr};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -15,6 +15,8 @@ use plixo_domain::id::OrgId;
 use plixo_lambda::env::Env;
 use plixo_seal::{PublicKey, Verified, verify_file};
 use serde_json::{Value, json};
+
+use crate::print;
 
 /// What can be done with audit logs.
 #[derive(Subcommand)]
@@ -74,14 +76,13 @@ fn verify(
     let shows = stderr().is_terminal();
     let progress = |lines| {
         if shows {
-            // A line that goes on is nothing to fail for.
-            let _ = write!(stderr(), "\r{lines} lines");
+            print::progress(&format!("\r{lines} lines"));
         }
     };
     let log = key.name().to_owned();
     let done = verify_file(BufReader::with_capacity(1 << 20, export), key, until, progress);
     if shows {
-        eprintln!();
+        print::progress("\n");
     }
     let Verified { events, before, since, checkpoints, sealed_to, unsealed } =
         done.context("this log is not verified")?;
@@ -113,6 +114,8 @@ pub(crate) fn read_key(text: &str, log: Option<&str>) -> anyhow::Result<PublicKe
 #[cfg(test)]
 mod tests {
     use plixo_seal::{Checkpoint, Entry, Note, Range, write_after};
+
+    use std::io::Write;
 
     use super::*;
 

@@ -1,6 +1,6 @@
 //! What commands print.
 
-use std::io::{ErrorKind, Write, stdout};
+use std::io::{ErrorKind, Write, stderr, stdout};
 
 use anyhow::Context;
 
@@ -12,4 +12,9 @@ pub(crate) fn line(text: &str) -> anyhow::Result<()> {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         done => done.context("printing"),
     }
+}
+
+/// Tells on standard error how far it is, which is nothing to fail for.
+pub(crate) fn progress(text: &str) {
+    let _ = stderr().write_all(text.as_bytes());
 }

@@ -13,6 +13,8 @@ use plixo_store::dynamo::DynamoTables;
 use serde_json::{Value, json};
 use worker_totals::{Progress, Worker};
 
+use crate::print;
+
 /// What can be done with the sums of overviews.
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -36,7 +38,9 @@ pub(crate) async fn run(Command::Recount { org }: Command) -> anyhow::Result<Val
     if !found.iter().any(|(_, row)| row.is_some()) {
         bail!("there is no organisation {org}");
     }
-    let told = |Progress { invoices, payments, .. }| eprintln!("{invoices} invoices, {payments} payments");
+    let told = |Progress { invoices, payments, .. }| {
+        print::progress(&format!("{invoices} invoices, {payments} payments\n"));
+    };
     let done = Worker::new(store).recount(&org, clock::now(), told).await?;
     let Progress { invoices, payments, left_out } = done;
     ensure!(left_out == 0, "{left_out} rows cannot be counted as they are, and are missing from the sums");

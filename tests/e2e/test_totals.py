@@ -2,6 +2,8 @@
 
 import datetime
 import json
+import os
+import subprocess
 
 import pytest
 
@@ -136,6 +138,15 @@ def test_sums_that_cannot_be_read_hold_up_no_other_organisation(stack, staff):
     agree(staff)
     recounted(stack, other.org)
     agree(other)
+
+
+def test_a_recount_goes_on_though_nobody_reads_how_far_it_is(stack, staff):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "w") as closed:
+        command = [stack.bin / "plixoctl", "totals", "recount", "--org", staff.org]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=closed, env={**os.environ, **stack.json["env"]})
+    assert done.returncode == 0 and json.loads(done.stdout)["org"] == staff.org
 
 
 def test_nobody_is_counted_who_is_not_there(stack):

@@ -63,7 +63,6 @@ struct Part {
     deleted: usize,
     sent: usize,
     late: usize,
-    is_unfinished: bool,
 }
 
 /// A part of a class that is as it was meanwhile, or has to be read again.
@@ -97,11 +96,13 @@ impl<T: Tables, O: Objects, Q: SendMessage> Job<T, O, Q> {
                 }
             };
             let (part, following) = join(self.delete_part(org, class, part, run), following).await;
-            let part = part?;
+            let Some(part) = part? else {
+                found = self.find(org, class, terms, after.clone(), run).await?;
+                continue;
+            };
             done.deleted = done.deleted.saturating_add(part.deleted);
             done.sent = done.sent.saturating_add(part.sent);
             done.late = done.late.saturating_add(part.late);
-            done.is_unfinished |= part.is_unfinished;
             (after, found) = (next, following?);
         }
         Ok(())
@@ -162,31 +163,19 @@ impl<T: Tables, O: Objects, Q: SendMessage> Job<T, O, Q> {
         Ok(0)
     }
 
-    /// Deletes those of a part that are due, anew where others changed the same rows meanwhile.
-    async fn delete_part(
-        &self,
-        org: &OrgId,
-        class: Class,
-        found: Found,
-        run: &Run<'_>,
-    ) -> Result<Part, Failed> {
+    /// Deletes those of a part that are due, anew where others changed the same rows meanwhile. `None` where it has to be found anew: on
+    /// other terms other things are due.
+    async fn delete_part(&self, org: &OrgId, class: Class, found: Found, run: &Run<'_>) -> Tried {
         let Found { terms: by, rules, rows, mut items, .. } = found;
         let mut read = Some(rules);
         for tried in 0..TRIES {
             let rules = match read.take() {
                 Some(rules) => rules,
                 None => {
-                    let Some(rules) = self.rules(org, rows.clone()).await? else {
-                        return Ok(Part::default());
+                    let rules = self.rules(org, rows.clone()).await?;
+                    let Some(rules) = rules.filter(|rules| terms(rules, class, run) == Some(by)) else {
+                        return Ok(None);
                     };
-                    match terms(&rules, class, run) {
-                        None => return Ok(Part::default()),
-                        // On other terms other things are due.
-                        Some(terms) if terms != by => {
-                            return Ok(Part { is_unfinished: true, ..Part::default() });
-                        }
-                        Some(_) => {}
-                    }
                     // Of what a list tells late, the items themselves tell now.
                     items = self.store.there(&items).await?;
                     rules
@@ -202,7 +191,7 @@ impl<T: Tables, O: Objects, Q: SendMessage> Job<T, O, Q> {
                 self.delete_rows(org, class, rules, ids, run).await?
             };
             match part {
-                Some(part) => return Ok(part),
+                Some(part) => return Ok(Some(part)),
                 None => tokio::time::sleep(pause(tried, drawn)).await,
             }
         }
@@ -345,7 +334,7 @@ impl<T: Tables, O: Objects, Q: SendMessage> Job<T, O, Q> {
             self.send(org, PrivacyTaskOf::Forget(*customer)).await?;
         }
         let late = over.iter().filter(|(_, active)| *active <= promised).count();
-        Ok(Some(Part { sent: over.len(), late, ..Part::default() }))
+        Ok(Some(Part { deleted: 0, sent: over.len(), late }))
     }
 
     /// The rows of a book that seem to be due, each with its name.
