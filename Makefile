@@ -79,7 +79,7 @@ bench-worker-export: ## measure the memory of an export of 100,000 rows
 bench-seal: ## measure how long plixoctl verifies an audit log of a million events, and in how much memory
 	cargo build --quiet --locked --release -p plixoctl
 	cargo run --quiet --locked --release -p plixo-seal --example million -- $(CARGO_TARGET_DIR)/million.jsonl $(CARGO_TARGET_DIR)/million.key
-	python3 benches/peak.py $(CARGO_TARGET_DIR)/release/plixoctl audit verify $(CARGO_TARGET_DIR)/million.jsonl --key $(CARGO_TARGET_DIR)/million.key
+	python3 benches/peak.py 60 200 $(CARGO_TARGET_DIR)/release/plixoctl audit verify $(CARGO_TARGET_DIR)/million.jsonl --key $(CARGO_TARGET_DIR)/million.key
 	rm $(CARGO_TARGET_DIR)/million.jsonl
 
 .PHONY: bench-retention

@@ -62,12 +62,12 @@ class Past:
         item["since_sk"]["S"] = f"{text(ago(days))}#{item['since_sk']['S'].partition('#')[2]}"
         return item
 
-    def again(self, sk, id, days):
-        """The same thing once more, under an id of that time."""
+    def again(self, sk, id, days, change=None):
+        """The same thing once more, under an id of that time, with its row changed."""
         old = id_of(id.partition("_")[0], ago(days))
         told = json.loads(json.dumps(self.item(sk, id), default=lambda it: {"B": list(it)}).replace(id, old))
         bytes_kept = {name: value for name, value in self.item(sk, id).items() if "B" in value}
-        self.put(self.move({**told, **bytes_kept}, days))
+        self.put(self.move({**told, **bytes_kept}, days, change))
         return old
 
     @contextlib.contextmanager

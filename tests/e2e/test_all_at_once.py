@@ -10,7 +10,8 @@ import pytest
 from conftest import wait_for
 from events import event, tell
 from exports import download, ready
-from people import Staff, seal
+from past import Past
+from people import Staff, release_all, seal
 
 CUSTOMERS, INVOICES, TOTAL = 4, 2, 10_000
 
@@ -50,6 +51,10 @@ def test_the_books_balance_and_no_event_is_lost(stack, people):
     # Nobody pays it but staff, so that they do not all come too late.
     by_hand = owed(admin, customers[-1], INVOICES)
     forgotten = customers[0]["id"]
+    # And what is due has to go meanwhile, but for what a hold keeps.
+    release_all(compliance)
+    past, link = Past(stack, compliance.org), admin.make(f"/invoices/{by_hand['id']}/portal-links", {"send_email": False})["id"]
+    due = [past.again("portal-link", link, 60, lambda row, at: row.update(expires_at=at)) for _ in range(30)]
 
     # Twice what is owed is paid, in parts, told of by intent and charge, some of it refunded.
     events, paid = [], {}
@@ -140,13 +145,23 @@ def test_the_books_balance_and_no_event_is_lost(stack, people):
         allocated = sum(share["amount"]["amount"] for share in given if share["payment_id"] == payment["id"])
         assert 0 <= payment["unapplied"]["amount"] == net - allocated, payment
 
-    # The log of all that is whole, and the erased customer's invoices are without words.
+    # What was due is gone.
+    run(stack, "JobRetention")
+    assert not [id for id in due if past.item("portal-link", id)] and past.item("portal-link", link)
+
+    # The log of all that is whole and sealed, and the erased customer's invoices are without words.
     assert seal(stack)
+    stored = {it["sk"]["S"] for it in past.items("AuditTable", "aud_")}
     exported = ready(compliance, controller, kind="audit", format="json")
     told = json.loads(stack.plixoctl("audit", "key", "--org", compliance.org).stdout)
     (file := stack.dir / "all-at-once.jsonl").write_text(download(compliance, exported["id"])[1])
     verified = stack.run("plixoctl", "audit", "verify", str(file), "--key", told["key"], env={})
     assert verified.returncode == 0, verified.stdout + verified.stderr
+    events, unsealed = ([json.loads(line) for line in part.splitlines() if line.startswith('{"id":')]
+                        for part in file.read_text().split('{"unsealed":true}\n'))
+    assert stored and stored <= {it["id"] for it in [*events, *unsealed]}
+    sealed_to = json.loads(verified.stdout)["sealed_to"]
+    assert all(it["at"][:19] >= sealed_to[:19] for it in unsealed), "what came before is sealed, whoever wrote at once"
     erased = [it for it in shown if it["customer_id"] == forgotten]
     assert len(erased) == INVOICES and not any("memo" in it for it in erased)
     assert all("memo" in it for it in shown if it["customer_id"] != forgotten)

@@ -414,6 +414,9 @@ fn an_approval_is_used_once() {
         world.ask("POST", &format!("exports/{}/reject", text(&asked["id"]))).of(&world).said(),
         (409, "export_not_pending")
     );
+    let approvals = world.audited("export.approve");
+    assert_eq!(approvals.iter().filter(|it| **it == Outcome::Failed).count(), 1, "{approvals:?}");
+    assert_eq!(world.audited("export.reject"), [Outcome::Failed]);
     world.work();
     let key = format!("{}/{}", world.orgs[0], text(&asked["id"]));
     let first = world.bucket.dump().remove(&key);

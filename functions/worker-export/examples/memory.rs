@@ -221,5 +221,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         grown / 1024
     );
     println!("processor time: {spent} ms");
+    if peak() > 64 * 1024 {
+        return Err("more memory than the goal".into());
+    }
     Ok(())
 }
