@@ -69,12 +69,9 @@ def canaries_in(text):
 
 
 def files(stack):
-    """All objects of the buckets, by their names, and all that there is of their versions."""
+    """All versions of all objects of the buckets, by their names."""
     s3 = stack.aws("s3")
     for bucket in (stack.resources.ExportsBucket, stack.resources.CheckpointsBucket):
-        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
-            for entry in page.get("Contents", []):
-                yield entry["Key"], s3.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read()
         for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
             for entry in page.get("Versions", []):
                 of = {"Bucket": bucket, "Key": entry["Key"], "VersionId": entry["VersionId"]}
