@@ -10,15 +10,18 @@ Everything a function writes lands in LOG_DIR/<last part of its log group's name
 """
 
 import asyncio
+import functools
 import json
 import os
 import pathlib
 import signal
 import socket
 import socketserver
+import subprocess
 import sys
 import time
 import traceback
+import types
 import uuid
 
 import hypercorn
@@ -63,24 +66,6 @@ class Front:
         joined = [(name, (b"; " if name == b"cookie" else b",").join(values)) for name, values in headers.items()]
         path, raw_path = self.prefix + scope["path"], self.prefix.encode() + scope["raw_path"]
         return {**scope, "path": path, "raw_path": raw_path, "headers": joined}
-
-
-class Copied:
-    """A stream whose lines are also appended to a file, each in one write, so that executions do not mix."""
-
-    def __init__(self, stream, path: pathlib.Path):
-        self.stream = stream
-        self.file = path.open("ab", buffering=0)
-
-    def readline(self) -> bytes:
-        line = self.stream.readline()
-        if line:
-            self.file.write(line if line.endswith(b"\n") else line + b"\n")
-        return line
-
-    def close(self) -> None:
-        self.file.close()
-        self.stream.close()
 
 
 class Rotations:
@@ -160,16 +145,16 @@ def mend(logs: pathlib.Path) -> None:
     """Changes what ministack 1.5.33 does where it costs time or log lines, refuses what AWS allows, or only pretends."""
     # Its Runtime API answers in two writes; with Nagle's algorithm the second waits 40 ms for the first one's ACK.
     socketserver.StreamRequestHandler.disable_nagle_algorithm = True
-    # It waits up to 50 ms after each invocation for a first log line; the log files below need no waiting.
+    # It reads what functions write from a pipe, and waits up to 50 ms for a first line after each invocation; all the same one may be
+    # later than its answer.
     lambda_runtime.Worker._drain_stderr_bounded = lambda worker, **_: worker._drain_stderr()
+    lambda_runtime.subprocess = types.SimpleNamespace(**vars(subprocess) | {"Popen": functools.partial(logged, logs)})
+    environment = lambda_svc._provided_worker_env
 
-    pump = lambda_runtime.ProvidedWorker._pump_output
+    def environment_with_log(config, *rest):
+        return environment(config, *rest) | {"AWS_LAMBDA_LOG_GROUP_NAME": config["LoggingConfig"]["LogGroup"]}
 
-    def copying_pump(worker, stream, queue):
-        group = worker.config["LoggingConfig"]["LogGroup"]
-        pump(worker, Copied(stream, logs / f"{pathlib.PurePosixPath(group).name}.log"), queue)
-
-    lambda_runtime.ProvidedWorker._pump_output = copying_pump
+    lambda_svc._provided_worker_env = environment_with_log
 
     # It tells functions that every sender is 127.0.0.1, and where one environment of a function does not start, ends them all.
     invoke = lambda_runtime.ProvidedWorker.invoke
@@ -220,6 +205,13 @@ def mend(logs: pathlib.Path) -> None:
 
     # It asks for the right to send email on no identity, so that a policy which names one allows nothing.
     iam_actions._SES_V2_RESOURCES["outbound-emails"] = ("identity", "FromEmailAddress")
+
+
+def logged(logs: pathlib.Path, command: list, *, env: dict, **rest) -> subprocess.Popen:
+    """A function's process, whose output goes to the end of its log file: when an invocation is answered, its lines are there."""
+    name = pathlib.PurePosixPath(env["AWS_LAMBDA_LOG_GROUP_NAME"]).name
+    with (logs / f"{name}.log").open("ab") as log:
+        return subprocess.Popen(command, env=env, **{**rest, "stdout": log})
 
 
 def from_sender(event: dict) -> dict:

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import subprocess
 import sys
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
@@ -75,16 +76,15 @@ def test_no_encryption_context_is_no_condition_key(body):
     assert emulator.kms_condition_keys(body) == {}
 
 
-def test_lines_are_passed_on_and_kept(tmp_path):
-    log = tmp_path / "worker.log"
-    for text in (b"one\ntwo", b"three\n"):
-        stream = emulator.Copied(io.BytesIO(text), log)
-        assert b"".join(iter(stream.readline, b"")) == text
-        stream.close()
-    assert log.read_bytes() == b"one\ntwo\nthree\n"
+def test_what_a_function_writes_is_kept_behind_what_is_there(tmp_path):
+    for text in ("one", "two"):
+        command = ["sh", "-c", f"echo {text}; echo {text} >&2"]
+        env = {**os.environ, "AWS_LAMBDA_LOG_GROUP_NAME": "/plixo/worker"}
+        assert emulator.logged(tmp_path, command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT).wait(30) == 0
+    assert (tmp_path / "worker.log").read_text() == "one\none\ntwo\ntwo\n"
 
 
-# A function whose first environment alone starts, and answers once nobody holds the other end of a pipe.
+# A function whose first environment alone starts, and writes lines and answers once nobody holds the other end of a pipe.
 FUNCTION = """#!{python}
 import os, urllib.request
 os.mkdir("{place}/first")
@@ -92,16 +92,18 @@ api = f"http://{{os.environ['AWS_LAMBDA_RUNTIME_API']}}/2018-06-01/runtime/invoc
 with urllib.request.urlopen(f"{{api}}/next") as asked:
     invocation = asked.headers["lambda-runtime-aws-request-id"]
 open("{place}/pipe").read()
+print("line\\n" * {lines}, end="", flush=True)
 urllib.request.urlopen(f"{{api}}/{{invocation}}/response", b'"done"').close()
 """
+LINES = 10_000
 
 
-def test_an_environment_that_does_not_start_ends_no_other(tmp_path):
+def test_an_environment_that_does_not_start_ends_no_other_whose_lines_are_there_with_its_answer(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     entry, code = zipfile.ZipInfo("bootstrap"), io.BytesIO()
     entry.external_attr = 0o755 << 16
     with zipfile.ZipFile(code, "w") as archive:
-        archive.writestr(entry, FUNCTION.format(python=sys.executable, place=tmp_path))
+        archive.writestr(entry, FUNCTION.format(python=sys.executable, place=tmp_path, lines=LINES))
     with aws.running(aws.listen(0), aws.listen(0), tmp_path, tmp_path / "run", None) as running, ThreadPoolExecutor() as pool:
         trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
         role = running.client("iam").create_role(
@@ -120,3 +122,4 @@ def test_an_environment_that_does_not_start_ends_no_other(tmp_path):
         assert "exited during init" in json.load(second["Payload"])["errorMessage"] and second["FunctionError"]
         answer = first.result()
         assert (json.load(answer["Payload"]), answer.get("FunctionError")) == ("done", None)
+        assert (tmp_path / "starts.log").read_text().splitlines().count("line") == LINES, "an answer's lines are there when it is"

@@ -31,8 +31,8 @@ while True:
     except vault.exceptions.ResourceNotFoundException:
         event["value"] = None
     stages = vault.describe_secret(SecretId=name)["VersionIdsToStages"]
-    print(json.dumps(event | {{"stages": stages[version]}}), flush=True)
     failed = step == vault.get_secret_value(SecretId="fails")["SecretString"]
+    print(json.dumps(event | {{"stages": stages[version]}}), flush=True)
     if step == "createSecret" and not failed and event["value"] is None:
         vault.put_secret_value(SecretId=name, ClientRequestToken=version, SecretString="new " + version, VersionStages=["AWSPENDING"])
     if step == "finishSecret" and not failed:
