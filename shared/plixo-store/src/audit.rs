@@ -124,7 +124,7 @@ impl<T: Tables, K: KeyService> Store<T, K> {
         wanted: impl Fn(&AuditEvent) -> bool,
     ) -> Result<AuditPage, StoreError> {
         // The shards fill evenly, so that a part mostly takes one round.
-        let piece = limit / usize::from(AUDIT_SHARDS) + 4;
+        let mut piece = limit / usize::from(AUDIT_SHARDS) + 4;
         let mut at = match after {
             Some(place) => Place::parse(place)?,
             None => Place { day: keys::day(span.to), before: None },
@@ -148,6 +148,8 @@ impl<T: Tables, K: KeyService> Store<T, K> {
                 if ends {
                     break;
                 }
+                // Where a filter passes over many, few rounds look through as many as a part may.
+                piece = piece.saturating_mul(2);
             }
             let Ok(day) = at.day.yesterday() else { return Ok(sieve.page(None)) };
             at = Place { day, before: None };
@@ -195,7 +197,7 @@ impl<T: Tables, K: KeyService> Store<T, K> {
             if ends {
                 return Ok(sieve.page(None));
             }
-            // Mostly the first round has them. Where a filter passes over many, few rounds look through as many as a part may.
+            // As in a day of all.
             piece = piece.saturating_mul(2);
         }
     }
