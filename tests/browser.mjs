@@ -26,6 +26,7 @@ async function start({ width = 1280, scheme = 'light' }) {
   await context?.close();
   context = await browser.createBrowserContext();
   page = await context.newPage();
+  page.setDefaultTimeout(120_000);
   complaints = [];
   await page.setViewport({ width, height: width < 600 ? 740 : 900 });
   await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }, { name: 'prefers-reduced-motion', value: 'reduce' }]);

@@ -20,7 +20,7 @@ class Browser:
 
     def close(self):
         self.process.stdin.close()
-        self.process.wait(30)
+        self.process.wait(90)
 
     def _do(self, command, **details):
         self.process.stdin.write(json.dumps({"command": command, **details}) + "\n")

@@ -10,23 +10,27 @@ from types import SimpleNamespace
 
 import boto3
 import pytest
+from botocore.config import Config
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 # How many times as long as on a machine that does nothing else something may take before it counts as never.
 PATIENCE = 6
+# Seconds: longer than the queues keep a message away of which the first try failed.
+REDELIVERY = 400
 
 
 def wait_for(condition, seconds, what):
     """The first truthy answer of `condition`, which is asked until it gives one: ever less often, for asking is work as well."""
-    deadline, pause = time.monotonic() + PATIENCE * seconds, 0.02
+    seconds = max(PATIENCE * seconds, REDELIVERY)
+    deadline, pause = time.monotonic() + seconds, 0.02
     while time.monotonic() < deadline:
         if answer := condition():
             return answer
         time.sleep(pause)
         pause = min(1.3 * pause, 0.3)
-    pytest.fail(f"after {PATIENCE * seconds} s there was still no {what}")
+    pytest.fail(f"after {seconds} s there was still no {what}")
 
 
 class Stack:
@@ -47,17 +51,27 @@ class Stack:
         self.resources = SimpleNamespace(**self.json["resources"])
         self.orgs = self.json["orgs"]
         self.clients = {}
+        self.stop_schedules()
 
     def close(self):
         self.process.stdin.close()
-        self.process.wait(30)
+        self.process.wait(90)
+
+    def stop_schedules(self):
+        """Jobs run when a test has them run, and not at some minute of the hour."""
+        scheduler = self.aws("scheduler")
+        for listed in scheduler.list_schedules()["Schedules"]:
+            known = scheduler.get_schedule(Name=listed["Name"])
+            kept = {name: known[name] for name in ("Name", "Description", "ScheduleExpression", "FlexibleTimeWindow", "Target")}
+            scheduler.update_schedule(**kept, State="DISABLED")
 
     def aws(self, service):
         env = self.json["env"]
         if service not in self.clients:
-            # Of a session of its own: the one that all share is not for threads.
+            # Of a session of its own: the one that all share is not for threads. A job is called once, and takes up to 300 s.
+            config = Config(read_timeout=330, retries={"total_max_attempts": 1}) if service == "lambda" else None
             self.clients[service] = boto3.session.Session().client(
-                service, endpoint_url=self.json["aws_endpoint_url"], region_name=self.json["region"],
+                service, config=config, endpoint_url=self.json["aws_endpoint_url"], region_name=self.json["region"],
                 aws_access_key_id=env["AWS_ACCESS_KEY_ID"], aws_secret_access_key=env["AWS_SECRET_ACCESS_KEY"])
         return self.clients[service]
 

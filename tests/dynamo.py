@@ -54,7 +54,7 @@ def dynamodb_local(tmp_path, stack):
         yield env
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 @contextlib.contextmanager

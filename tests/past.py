@@ -6,7 +6,7 @@ import json
 import secrets
 
 from conftest import wait_for
-from events import deliver, event
+from events import event, tell
 from exports import ready
 
 LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -116,7 +116,7 @@ class Past:
     def webhook_event(self, endpoint):
         """A webhook event whose payload is due."""
         sent = event("payout.paid")
-        assert deliver(endpoint, sent) == 200
+        assert tell(endpoint, sent) == 200
         wait_for(lambda: self.stack.worked(sent["id"]), 10, "work")
         table = "WebhookEventsTable"
         [piece] = [it for it in self.items(table, "payload#") if it["pk"]["S"].endswith(sent["id"])]

@@ -6,6 +6,7 @@ import re
 import time
 import urllib.error
 import urllib.request
+import uuid
 
 import pyotp
 import zxingcpp
@@ -83,11 +84,11 @@ _signed_in = {}
 
 
 def token(stack, who):
-    """An access token of somebody of `stack.json`, who signs in once a run."""
-    key = (stack.base_url, who["email"])
-    if key not in _signed_in:
-        _signed_in[key] = sign_in(stack, who)["access_token"]
-    return _signed_in[key]
+    """An access token of somebody of `stack.json`, who signs in once a run, and again before an hour is over."""
+    key, now = (stack.base_url, who["email"]), time.monotonic()
+    if key not in _signed_in or now > _signed_in[key][0] + 2_700:
+        _signed_in[key] = now, sign_in(stack, who)["access_token"]
+    return _signed_in[key][1]
 
 
 def next_second():
@@ -109,19 +110,20 @@ class Person:
         return call(self.stack, f"/v1/orgs/{org or self.org}{path}", body, self.token, method, **headers)
 
     def get(self, path):
-        """What is shown. Where the emulator is so busy that a function gives up waiting for it, it is asked for again, as the answer says."""
-        for _ in range(5):
-            status, _, told = self.ask("GET", path)
-            if status != 503:
-                break
+        """What is shown."""
+        status, _, told = self._insist("GET", path)
         assert status == 200, told
         return told
 
     def make(self, path, body):
         """What was made."""
-        status, _, told = self.ask("POST", path, body)
+        status, _, told = self._insist("POST", path, body, idempotency_key=str(uuid.uuid4()))
         assert status == 201, told
         return told
+
+    def _insist(self, *what, **headers):
+        """The answer to a request that may be asked again: as it says where a function gave up waiting for the busy emulator."""
+        return wait_for(lambda: answer if (answer := self.ask(*what, **headers))[0] not in (502, 503) else None, 10, f"answer to {what}")
 
 
 class Staff(Person):

@@ -7,6 +7,7 @@ import fcntl
 import os
 import pathlib
 import platform
+import random
 import shutil
 import socket
 import subprocess
@@ -109,9 +110,12 @@ class Needs(contextlib.ExitStack):
         for directory in filter(None, (args.state_dir, args.data)):
             self._lock(directory)
         self.base = self._base_port()
-        self.aws = self._port("AWS emulator", self._kept_aws_port(), emulator.FIRST_PORT)
-        self.stripe = self._port("Stripe double", seller.kept_port(args.data) if args.data else None, seller.FIRST_PORT)
-        self.erps = self._port("ERP double", None, books.FIRST_PORT)
+        # With any port for the API, the others are anywhere too, so that no stack takes those of one that starts anew.
+        firsts = emulator.FIRST_PORT, seller.FIRST_PORT, books.FIRST_PORT
+        aws, stripe, erps = firsts if args.port else (random.randrange(20_000, 30_000) for _ in firsts)  # noqa: S311
+        self.aws = self._port("AWS emulator", self._kept_aws_port(), aws)
+        self.stripe = self._port("Stripe double", seller.kept_port(args.data) if args.data else None, stripe)
+        self.erps = self._port("ERP double", None, erps)
         if self.missing:
             self.close()
             raise Unready("\n".join(["nothing was started:", *(f"  {one}" for one in self.missing)]))

@@ -4,7 +4,7 @@ import datetime
 from urllib.parse import urlencode
 
 from conftest import wait_for
-from events import deliver, event
+from events import event, tell
 from people import Staff
 
 
@@ -48,7 +48,7 @@ def test_filters_work_and_parts_go_on(stack):
     began, before = now.isoformat(), (now - datetime.timedelta(minutes=1)).isoformat()
     sent = [event("payment_intent.succeeded", amount=100 + number) for number in range(5)]
     for one in sent:
-        assert deliver(endpoint, one) == 200
+        assert tell(endpoint, one) == 200
     wait_for(lambda: all(stack.worked(one["id"]) for one in sent), 10, "end of work")
     found = log(reader, actor="provider", action="payment.", limit=2, **{"from": began})
     assert len(found) == len({one["id"] for one in found}) == 5

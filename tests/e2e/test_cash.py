@@ -2,6 +2,7 @@
 
 import pytest
 from browser import Browser
+from conftest import wait_for
 from people import CHOSEN, founded
 
 EMAIL = "owner@keyboard.example"
@@ -104,8 +105,19 @@ def unapplied(owner):
     return told["data"]
 
 
+# Where SQS counts what it has not got rid of.
+WAITING = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed"]
+
+
+def is_decided(stack):
+    """Whether Plixo has looked at all payments, of which what a person does may make others certain."""
+    told = stack.aws("sqs").get_queue_attributes(QueueUrl=stack.resources.CashQueue, AttributeNames=WAITING)["Attributes"]
+    return not any(int(told[name]) for name in WAITING)
+
+
 def test_a_person_works_off_20_unapplied_payments_by_keyboard_alone(stack, owner):
     changed = put_to_work(owner)
+    wait_for(lambda: is_decided(stack), 20, "decision about each")
     assert len(unapplied(owner)) == 20
     browser = Browser(stack.base_url)
     try:

@@ -6,7 +6,7 @@ import time
 import pytest
 from browser import Browser, send
 from conftest import wait_for
-from events import deliver, event
+from events import event, tell
 from people import fresh_code, member, next_second, scanned
 
 ACCESS, REFRESH = "__Host-plixo-access", "__Host-plixo-refresh"
@@ -228,7 +228,7 @@ def test_an_invoice_from_draft_to_paid_and_who_did_it(stack, signed_in):
     assert browser.axe() == []
 
     paid = event("payment_intent.succeeded", invoice=invoice, amount=300_000)
-    assert deliver(org["webhook_endpoints"][0], paid) == 200
+    assert tell(org["webhook_endpoints"][0], paid) == 200
     wait_for(lambda: stack.worked(paid["id"]), 20, "applied payment")
     shown = browser.goto(f"{base}/invoices/{invoice}")
     assert "Paid" in shown.text and "Stripe" in shown.text and "Void" not in shown.buttons
@@ -382,7 +382,7 @@ def test_a_hold_an_erasure_that_waits_and_a_policy_that_is_looked_at_first(stack
 def test_a_webhook_event_is_found_and_replayed(stack, signed_in):
     browser, org = signed_in("controller"), stack.orgs[0]
     sent = event("payout.paid")
-    assert deliver(org["webhook_endpoints"][0], sent) == 200
+    assert tell(org["webhook_endpoints"][0], sent) == 200
     wait_for(lambda: stack.worked(sent["id"]), 20, "event")
     shown = wait_for(lambda: (lambda it: it if "payout.paid" in it.text else None)(browser.goto(f"/orgs/{org['id']}/webhook-events")), 20, "listed event")
     shown = browser.goto(next(link for link in shown.links if "/webhook-events/evt_" in link))

@@ -79,4 +79,5 @@ def test_a_file_is_one_object_and_no_part_of_it_is_left(stack, admin, controller
     s3 = stack.aws("s3")
     listed = s3.list_objects_v2(Bucket=stack.resources.ExportsBucket, Prefix=f"{admin.org}/{export['id']}")["Contents"]
     assert [(entry["Key"], entry["Size"]) for entry in listed] == [(f"{admin.org}/{export['id']}", export["size_bytes"])]
-    assert not s3.list_multipart_uploads(Bucket=stack.resources.ExportsBucket).get("Uploads")
+    uploads = s3.list_multipart_uploads(Bucket=stack.resources.ExportsBucket).get("Uploads", [])
+    assert not [upload for upload in uploads if upload["Key"] == f"{admin.org}/{export['id']}"]

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from conftest import wait_for
-from events import deliver, event
+from events import event, tell
 from people import Staff
 
 
@@ -34,7 +34,7 @@ def test_an_invoice_is_issued_and_a_stripe_payment_arrives(stack, admin, custome
     assert (status, told["status"], told["balance"]) == (200, "open", {"amount": 11_900, "currency": "EUR"})
     assert headers["etag"]
     made = event("payment_intent.succeeded", invoice=invoice, amount=11_900)
-    assert deliver(stack.orgs[0]["webhook_endpoints"][0], made) == 200
+    assert tell(stack.orgs[0]["webhook_endpoints"][0], made) == 200
     paid = wait_for(lambda: (shown := admin.get(f"/invoices/{invoice}"))["status"] == "paid" and shown, 30, "paid invoice")
     assert paid["balance"]["amount"] == 0
     assert invoice in [row["id"] for row in admin.get(f"/invoices?customer_id={customer}")["data"]]
@@ -44,27 +44,36 @@ def test_fifty_edits_at_once_lose_nothing(admin, customer):
     invoice = draft(admin, customer)
 
     def edit(n):
-        """Edits as a careful client does: reads, changes what it read, and anew if somebody was faster."""
+        """Edits as a careful client does: reads, changes what it read, and anew if somebody was faster or it took too long. The tag, where it
+        was told."""
         for _ in range(200):
-            _, headers, shown = admin.ask("GET", f"/invoices/{invoice}")
+            status, headers, shown = admin.ask("GET", f"/invoices/{invoice}")
+            if status == 503:
+                continue
+            if n in [row["unit_price"]["amount"] for row in shown["lines"]]:
+                return None
             lines = [*shown["lines"], line(n)]
             answer = admin.ask("PATCH", f"/invoices/{invoice}", {"lines": lines}, if_match=headers["etag"])
             if answer[0] == 200:
                 return answer[1]["etag"]
-            assert (answer[0], answer[2]["code"]) in ((412, "stale"), (409, "overtaken")), answer
+            assert answer[0] == 503 or (answer[0], answer[2]["code"]) in ((412, "stale"), (409, "overtaken")), answer
         raise AssertionError("never its turn")
 
     with ThreadPoolExecutor(16) as people:
-        tags = list(people.map(edit, range(1, 51)))
+        tags = [tag for tag in people.map(edit, range(1, 51)) if tag]
     shown = admin.get(f"/invoices/{invoice}")
     assert sorted(row["unit_price"]["amount"] for row in shown["lines"]) == sorted([10_000, *range(1, 51)])
-    assert len(set(tags)) == 50
+    assert len(set(tags)) == len(tags) > 0
 
 
 def test_fifty_requests_with_one_key_are_one(admin, customer):
     body = {"customer_id": customer, "lines": [line(777)]}
+
+    def once(_):
+        return wait_for(lambda: answer if (answer := admin.ask("POST", "/invoices", body, idempotency_key="once"))[0] != 503 else None, 10, "answer")
+
     with ThreadPoolExecutor(16) as people:
-        answers = list(people.map(lambda _: admin.ask("POST", "/invoices", body, idempotency_key="once"), range(50)))
+        answers = list(people.map(once, range(50)))
     assert {answer[0] for answer in answers} == {201}
     assert len({answer[2]["id"] for answer in answers}) == 1
     status, _, told = admin.ask("POST", "/invoices", {**body, "memo": "another"}, idempotency_key="once")

@@ -10,7 +10,7 @@ import erps
 import pytest
 from browser import Visitor, send
 from conftest import ROOT, Stack, wait_for
-from events import deliver, event
+from events import deliver, event, tell
 from infra.local.stack import planned
 from infra.local.template import deployed_without, parts, rights
 from past import Past, ago, retain
@@ -420,7 +420,11 @@ def miss(stack, right, log):
 
     if function in WORK:
         # Its log tells also of what nobody is answered.
-        any(answer[0] >= 500 for answer in WORK[function](stack))
+        for _ in range(3):
+            # What fails may fail for the busy emulator, and then nothing after it is done.
+            any(answer[0] >= 500 for answer in WORK[function](stack))
+            if is_told():
+                break
         wait_until_told()
     elif function == "WorkerTotals":
         staff, currency = Staff(stack, "controller"), next(stack.currencies)
@@ -488,7 +492,7 @@ def miss(stack, right, log):
         # Only a payment that names no invoice is to be applied by somebody.
         invoice = None if right.endswith("@CashQueue") else stack.orgs[0]["invoices"][0]["id"]
         made = event("payment_intent.succeeded", invoice=invoice, amount=100)
-        status = deliver(stack.orgs[0]["webhook_endpoints"][0], made)
+        status = (tell if function == "WorkerStripe" else deliver)(stack.orgs[0]["webhook_endpoints"][0], made)
         assert status == 200 if function == "WorkerStripe" else status >= 500
         wait_until_told()
         assert not [line for it in ("worker-stripe", log) for line in stack.lines(it) if line.get("event_id") == made["id"] and line["outcome"] == "applied"]

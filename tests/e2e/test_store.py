@@ -23,7 +23,7 @@ def test_a_bucket_of_the_local_stack_holds_the_contract(stack):
     s3, bucket, key = stack.aws("s3"), f"contract-{uuid.uuid4().hex}", uuid.uuid4().hex
     s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     address = run({**stack.json["env"], "BUCKET": bucket}, "objects", key).strip()
-    with urllib.request.urlopen(address, timeout=5) as answer:
+    with urllib.request.urlopen(address, timeout=60) as answer:
         assert answer.read() == b"there" and answer.headers["content-disposition"] == 'attachment; filename="file.csv"'
     assert not s3.list_multipart_uploads(Bucket=bucket).get("Uploads")
 

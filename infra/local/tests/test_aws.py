@@ -33,7 +33,7 @@ def running(base: pathlib.Path, data: pathlib.Path | None = None, port: int = 0)
 
 
 def gone(pid: int) -> bool:
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while time.monotonic() < until:
         with contextlib.suppress(ChildProcessError):
             os.waitpid(pid, os.WNOHANG)

@@ -160,8 +160,9 @@ def test_xero_lists_by_id_page_and_time(double):
 
 
 def test_quickbooks_queries_and_captures(double):
+    times = [at(n - 100).isoformat(timespec="seconds") for n in range(4)]
     for n in range(4):
-        meta = {"LastUpdatedTime": at(n - 100).isoformat(timespec="seconds")}
+        meta = {"LastUpdatedTime": times[n]}
         put(double, "quickbooks", "Customer", {"Id": str(n), "Active": n != 3, "MetaData": meta})
     base, key = f"{urls(double.base_url)['QUICKBOOKS_API_URL']}/v3/company/{REALM}", bearer(double, "quickbooks")
 
@@ -171,8 +172,7 @@ def test_quickbooks_queries_and_captures(double):
 
     assert queried("select * from Customer") == ["0", "1", "2"]
     assert queried("select * from Customer where Id in ('1','3') and Active in (true, false)") == ["1", "3"]
-    since = at(-98).isoformat(timespec="seconds")
-    assert queried(f"select * from Customer where MetaData.LastUpdatedTime >= '{since}' orderby MetaData.LastUpdatedTime") == ["2"]
+    assert queried(f"select * from Customer where MetaData.LastUpdatedTime >= '{times[2]}' orderby MetaData.LastUpdatedTime") == ["2"]
     assert queried("select * from Customer startposition 3 maxresults 10") == ["2"]
     assert (queried("select Id from Customer"), queried("select * from Customer where Id = 1")) == ("4000", "4000")
     assert queried("select * from Customer maxresults 1001") == "4001"
@@ -181,7 +181,7 @@ def test_quickbooks_queries_and_captures(double):
 
     door(double, "DELETE", f"documents/quickbooks/{REALM}/Customer/1")
     captured = f"{base}/cdc?entities=Customer,Invoice&changedSince="
-    _, told = asked(captured + urllib.parse.quote(since), authorization=key)
+    _, told = asked(captured + urllib.parse.quote(times[2]), authorization=key)
     customers, invoices = told["CDCResponse"][0]["QueryResponse"]
     assert [(it["Id"], it.get("status")) for it in customers["Customer"]] == [("2", None), ("3", None), ("1", "Deleted")]
     assert invoices == {}

@@ -50,7 +50,7 @@ def asked(url, body=None, **headers):
     """The JSON that a double answers."""
     headers = {"content-type": "application/json", **headers}
     sent = json.dumps(body).encode() if body is not None else None
-    with urllib.request.urlopen(urllib.request.Request(url, sent, headers), timeout=30) as answer:
+    with urllib.request.urlopen(urllib.request.Request(url, sent, headers), timeout=90) as answer:
         return json.load(answer)
 
 
@@ -197,7 +197,7 @@ def test_what_is_paid_at_the_double_is_paid_in_the_stack(beside):
     assert "checkout.session.completed" in [one["type"] for one in deliveries]
     for one in deliveries:
         assert (one["account"], one["state"]) == (double.account["id"], "delivered")
-        assert [attempt["status"] for attempt in one["attempts"]] == [200], one
+        assert one["attempts"][-1]["status"] == 200, one
         assert one["url"] == org["webhook_endpoints"][0]["url"]
     paid = wait_for(lambda: (now := beside.invoice(org, invoice["id"]))["status"] == "paid" and now, 30, "paid invoice")
     assert paid["balance"]["amount"] == 0
