@@ -17,20 +17,17 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # How many times as long as on a machine that does nothing else something may take before it counts as never.
 PATIENCE = 6
-# Seconds: longer than the queues keep a message away of which the first try failed.
-REDELIVERY = 400
 
 
 def wait_for(condition, seconds, what):
     """The first truthy answer of `condition`, which is asked until it gives one: ever less often, for asking is work as well."""
-    seconds = max(PATIENCE * seconds, REDELIVERY)
-    deadline, pause = time.monotonic() + seconds, 0.02
+    deadline, pause = time.monotonic() + PATIENCE * seconds, 0.02
     while time.monotonic() < deadline:
         if answer := condition():
             return answer
         time.sleep(pause)
         pause = min(1.3 * pause, 0.3)
-    pytest.fail(f"after {seconds} s there was still no {what}")
+    pytest.fail(f"after {PATIENCE * seconds} s there was still no {what}")
 
 
 class Stack:

@@ -12,7 +12,7 @@ import pytest
 import erps
 from browser import send
 from conftest import ROOT, wait_for
-from events import deliver, event
+from events import event, tell
 from people import Staff, call, call_from, founded, member, sign_in
 
 DOCUMENT = json.loads((ROOT / "docs" / "openapi.json").read_text())
@@ -134,7 +134,7 @@ def furnish(owner, email):
     link = owner.make(f"/invoices/{opened}/portal-links", {"send_email": False})["id"]
     endpoint = owner.make("/webhook-endpoints", {"provider": "stripe"})
     sent = [event("payment_intent.succeeded", amount=77) for _ in range(2)]
-    assert {deliver(endpoint, one) for one in sent} == {200}
+    assert {tell(endpoint, one) for one in sent} == {200}
     names = {one["id"] for one in sent}
     seen = wait_for(lambda: [row for row in owner.get("/webhook-events")["data"] if row["provider_event_id"] in names][1:], 30, "events")
     # Two, for a list with a second page: an account is connected once.
@@ -322,9 +322,9 @@ def test_a_warm_read_is_three_calls_and_its_audit_write(route, stack, owner, str
     for _ in range(3):
         assert ask(stranger, route, strangers)[0] == 200
     function = {"": "organisations", "members": "organisations"}.get(kind(route)) or next((name for word, name in (("portal-links", "portal-links"), ("exports", "exports"), ("webhook", "webhooks"), ("stripe-account", "webhooks"), ("data-sources", "webhooks"), ("retention", "privacy"), ("legal-holds", "privacy"), ("privacy-requests", "privacy")) if word in route), "ledger")
-    *_, first, second, third = (line["aws_calls"] for line in stack.lines(f"api-{function}") if line["route"] == route)
-    # A call that got no answer in time is made again, and a data key that is no longer fresh is asked for.
-    assert 2 <= min(first, second, third) <= 4, (first, second, third)
+    calls = [line["aws_calls"] for line in stack.lines(f"api-{function}") if line["route"] == route][-3:]
+    # One may have made a call again that got no answer in time, or asked for a data key that was no longer fresh.
+    assert 2 <= sorted(calls)[1] <= 4, calls
 
 
 def test_the_address_of_the_audit_log_is_not_what_the_client_says(stack):

@@ -185,8 +185,8 @@ def test_a_warm_read_costs_one_call_and_its_audit_write(stack, boss):
     for _ in range(3):
         assert boss.ask("GET")[0] == 200
     calls = [line["aws_calls"] for line in stack.lines("api-organisations") if line["route"] == "GET /v1/orgs/{org}"]
-    # A call that got no answer in time is made again.
-    assert min(calls[-3:]) == 2
+    # One may have made a call again that got no answer in time.
+    assert sorted(calls[-3:])[1] == 2
 
 
 def test_the_first_operator_is_made_by_a_command(stack):

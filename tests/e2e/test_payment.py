@@ -103,7 +103,7 @@ def test_what_is_wrong_gets_a_clear_status_and_never_a_500(stack):
         ("another secret", url, valid, sign(valid, "whsec_other"), 400),
         ("another body", url, valid + " ", sign(valid, secret), 400),
         ("too old", url, valid, sign(valid, secret, now - 301), 400),
-        ("from the future", url, valid, sign(valid, secret, now + 900), 400),
+        ("from the future", url, valid, sign(valid, secret, now + 400), 400),
         ("not JSON", url, "hello", sign("hello", secret), 400),
         ("empty", url, "", sign("", secret), 400),
         ("deep", url, "[" * 100_000, sign("[" * 100_000, secret), 400),

@@ -134,9 +134,9 @@ def test_a_payer_pays_on_a_phone(stack, admin, org, chromium):
     made = link(stack, admin, org, invoice)
     assert (made["state"], "emailed_at" in made) == ("issued", True)
     # One that SES took too long to answer for is sent again.
-    letter, *_ = letters(stack, customer["email"])
-    [url] = re.findall(r"^\s*(http\S+/p/\S+)$", letter["BodyText"], re.M)
-    assert url == made["url"] and org["name"] in letter["Subject"]
+    [(subject, text)] = {(letter["Subject"], letter["BodyText"]) for letter in letters(stack, customer["email"])}
+    [url] = re.findall(r"^\s*(http\S+/p/\S+)$", text, re.M)
+    assert url == made["url"] and org["name"] in subject
 
     browser = chromium
     browser.start(width=390)
@@ -222,8 +222,8 @@ def test_payers_see_the_logo_that_their_sellers_people_chose(stack, admin, org, 
 def test_the_email_and_the_page_speak_german(stack, admin, org, chromium):
     customer = payer(stack, admin, org, country="AT")
     url = link(stack, admin, org, bill(stack, admin, org, customer))["url"]
-    letter, *_ = letters(stack, customer["email"])
-    assert "Rechnung" in letter["Subject"]
+    [subject] = {letter["Subject"] for letter in letters(stack, customer["email"])}
+    assert "Rechnung" in subject
     answer = send(stack.base_url, "GET", path_of(stack, url), {"accept-language": "de-AT, de;q=0.9"})
     assert '<html lang="de">' in answer[2]
     headers = opened(stack, url)
@@ -290,7 +290,7 @@ def test_of_fifty_who_open_a_link_at_once_one_does(stack, admin, org):
 
     def opens(one):
         # Whoever opened it and did not hear of it may open it again in the next minute, and nobody else may.
-        return wait_for(lambda: answer if (answer := one.post(path))[0] < 500 else None, 10, "answer in time")
+        return wait_for(lambda: answer if (answer := one.post(path))[0] != 503 else None, 10, "answer in time")
 
     with concurrent.futures.ThreadPoolExecutor(50) as pool:
         # So that fifty environments are there. Their starting at once would be the emulator's trial, not the link's.
@@ -308,7 +308,7 @@ def test_mail_scanners_use_no_link_up(stack, admin, org):
 
     def look(n):
         method, agent = "HEAD" if n % 2 else "GET", {"user-agent": agents[n % len(agents)]}
-        return wait_for(lambda: status if (status := send(stack.base_url, method, path, agent)[0]) < 500 else None, 10, "answer in time")
+        return wait_for(lambda: status if (status := send(stack.base_url, method, path, agent)[0]) != 503 else None, 10, "answer in time")
 
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         assert set(pool.map(look, range(1000))) == {200}

@@ -205,7 +205,7 @@ def work_on_webhooks(stack):
     again = {name: order[name] for name in ("client_id", "client_secret")}
     yield other.ask("PATCH", f"/data-sources/{source[2]['id']}", again)
     yield other.ask("DELETE", f"/data-sources/{source[2]['id']}")
-    assert deliver(stack.orgs[0]["webhook_endpoints"][0], sent) == 200
+    assert tell(stack.orgs[0]["webhook_endpoints"][0], sent) == 200
     wait_for(lambda: stack.worked(sent["id"]), 10, "work")
     yield staff.ask("GET", "/webhook-events")
     yield staff.ask("POST", f"/webhook-events/{came(stack, provider_event_id=sent['id'])}/replay")
@@ -297,7 +297,7 @@ def do_privacy_requests(stack, is_told):
     staff.make("/payments", {"source": "bank", "amount": line["unit_price"], "customer_id": customer["id"], "payer_name": name, "received_on": "2026-11-01"})
     told = event("customer.created", name=name)
     told["data"]["object"] |= {"id": f"cus_{new_name()}", "metadata": {"plixo_customer_id": customer["id"]}}
-    assert deliver(endpoint, told) == 200
+    assert tell(endpoint, told) == 200
     wait_for(lambda: stack.worked(told["id"]), 10, "work")
     envelope = {"v": 1, "org": staff.org, "endpoint": endpoint["id"], "provider": "stripe", "request_id": "r1",
                 "received_at": "2026-11-01T00:00:00Z", "encoding": "identity"}
@@ -383,7 +383,7 @@ def work_on_the_console(stack):
     yield visitor.post(f"{page}/payments/new", **paid)
     # It shows also where suggestions are not to be had.
     yield visitor.get(f"{page}/cash")
-    assert deliver(org["webhook_endpoints"][0], sent) == 200
+    assert tell(org["webhook_endpoints"][0], sent) == 200
     wait_for(lambda: stack.worked(sent["id"]), 10, "work")
     yield visitor.get(f"{page}/webhook-events")
     yield visitor.post(f"{page}/webhook-events/{came(stack, provider_event_id=sent['id'])}", do="replay")

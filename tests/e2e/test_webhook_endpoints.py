@@ -74,11 +74,13 @@ def test_rotations_at_once_lose_no_secret(admin):
     secrets = [told["secret"] for status, _, told in answers if status == 200]
     assert secrets
     SECRETS.update(secrets)
-    secrets += [rotated(admin, endpoint) for _ in range(4 - len(secrets))]
+    # One that took too long may have its secret in the vault all the same.
+    unheard = sum(status == 503 for status, _, _ in answers)
+    secrets += [rotated(admin, endpoint) for _ in range(4 - len(secrets) - unheard)]
     for secret in [endpoint["secret"], *secrets]:
         assert tell(endpoint, event("payout.paid"), secret) == 200
-    status, _, told = admin.ask("POST", f"/webhook-endpoints/{endpoint['id']}/rotate")
-    assert (status, told["code"]) == (409, "too_many_rotations")
+    refused = (admin.ask("POST", f"/webhook-endpoints/{endpoint['id']}/rotate") for _ in range(1 + unheard))
+    assert (409, "too_many_rotations") in [(status, told.get("code")) for status, _, told in refused]
 
 
 def test_a_disabled_endpoint_is_none(admin):

@@ -197,7 +197,9 @@ def test_what_is_paid_at_the_double_is_paid_in_the_stack(beside):
     assert "checkout.session.completed" in [one["type"] for one in deliveries]
     for one in deliveries:
         assert (one["account"], one["state"]) == (double.account["id"], "delivered")
-        assert one["attempts"][-1]["status"] == 200, one
+        # All functions start with these, so that one may have no answer in time.
+        statuses = [attempt["status"] for attempt in one["attempts"]]
+        assert statuses == [503] * (len(statuses) - 1) + [200], one
         assert one["url"] == org["webhook_endpoints"][0]["url"]
     paid = wait_for(lambda: (now := beside.invoice(org, invoice["id"]))["status"] == "paid" and now, 30, "paid invoice")
     assert paid["balance"]["amount"] == 0
