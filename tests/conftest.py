@@ -17,6 +17,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # How many times as long as on a machine that does nothing else something may take before it counts as never.
 PATIENCE = 6
+# What is answered where a function gave up waiting for a busy emulator: while it started, and later. What asks again does so at these alone.
+BUSY = (502, 503)
 
 
 def wait_for(condition, seconds, what):

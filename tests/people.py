@@ -11,7 +11,7 @@ import uuid
 import pyotp
 import zxingcpp
 
-from conftest import wait_for
+from conftest import BUSY, wait_for
 
 
 def call_from(address, stack, path, token):
@@ -123,7 +123,7 @@ class Person:
 
     def _insist(self, *what, **headers):
         """The answer to a request that may be asked again: as it says where a function gave up waiting for the busy emulator."""
-        return wait_for(lambda: answer if (answer := self.ask(*what, **headers))[0] != 503 else None, 10, f"answer to {what}")
+        return wait_for(lambda: answer if (answer := self.ask(*what, **headers))[0] not in BUSY else None, 10, f"answer to {what}")
 
 
 class Staff(Person):

@@ -7,7 +7,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from conftest import wait_for
+from conftest import BUSY, wait_for
 from events import event, tell
 from exports import download, ready
 from past import Past
@@ -79,14 +79,14 @@ def test_the_books_balance_and_no_event_is_lost(stack, people):
         invoice = [by_hand, *invoices][number % (1 + len(invoices))]
         money = {"amount": 500, "currency": "EUR"}
         status, _, payment = admin.ask("POST", "/payments", {"source": "bank", "amount": money, "received_on": "2026-11-20"})
-        if status == 503:
+        if status in BUSY:
             # So much at once is more than this machine's emulator may have time for.
             return
         assert status == 201, payment
         share = {"allocations": [{"invoice_id": invoice["id"], "amount": money}]}
         status, _, told = admin.ask("POST", f"/payments/{payment['id']}/allocations", share)
         # It may be paid by then, or its customer erased.
-        assert status in (201, 409, 422, 503), told
+        assert status in (201, 409, 422, *BUSY), told
         applied.update({invoice["id"]} if status == 201 else ())
         controller.get("/invoices?limit=100")
         compliance.get("/audit-events?limit=50")
@@ -96,10 +96,10 @@ def test_the_books_balance_and_no_event_is_lost(stack, people):
             # Whatever deletes or erases starts anew where a hold is placed meanwhile: a few are enough.
             return over.wait()
         status, _, placed = compliance.ask("POST", "/legal-holds", {"customer_id": customers[-1]["id"], "reason": f"Matter {number}"})
-        if status != 503:
+        if status not in BUSY:
             assert status == 201, placed
             status, _, told = compliance.ask("POST", f"/legal-holds/{placed['id']}/release")
-            assert status == 503 or (status, "released_at" in told) == (200, True), told
+            assert status in BUSY or (status, "released_at" in told) == (200, True), told
             released.extend([placed["id"]] if status == 200 else [])
 
     def jobs(number):

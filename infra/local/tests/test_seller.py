@@ -13,8 +13,8 @@ import urllib.request
 
 import pytest
 import stripe
+from conftest import BUSY, wait_for
 from conftest import Stack as RunningStack
-from conftest import wait_for
 
 from infra.local import aws as emulator
 from infra.local import seller
@@ -199,7 +199,7 @@ def test_what_is_paid_at_the_double_is_paid_in_the_stack(beside):
         assert (one["account"], one["state"]) == (double.account["id"], "delivered")
         # All functions start with these, so that one may have no answer in time.
         statuses = [attempt["status"] for attempt in one["attempts"]]
-        assert statuses == [503] * (len(statuses) - 1) + [200], one
+        assert statuses[-1] == 200 and set(statuses[:-1]) <= set(BUSY), one
         assert one["url"] == org["webhook_endpoints"][0]["url"]
     paid = wait_for(lambda: (now := beside.invoice(org, invoice["id"]))["status"] == "paid" and now, 30, "paid invoice")
     assert paid["balance"]["amount"] == 0
