@@ -32,6 +32,11 @@ def wait_for(condition, seconds, what):
     pytest.fail(f"after {PATIENCE * seconds} s there was still no {what}")
 
 
+def heard(ask):
+    """The answer to a request that may be asked again, status first, once it is not that of a busy emulator."""
+    return wait_for(lambda: answer if (answer := ask())[0] not in BUSY else None, 10, "answer in time")
+
+
 class Stack:
     """A local stack of its own, gone when it is closed or when this process is."""
 

@@ -11,7 +11,7 @@ import uuid
 import pyotp
 import zxingcpp
 
-from conftest import BUSY, wait_for
+from conftest import heard, wait_for
 
 
 def call_from(address, stack, path, token):
@@ -111,19 +111,16 @@ class Person:
 
     def get(self, path):
         """What is shown."""
-        status, _, told = self._insist("GET", path)
+        status, _, told = heard(lambda: self.ask("GET", path))
         assert status == 200, told
         return told
 
     def make(self, path, body):
         """What was made."""
-        status, _, told = self._insist("POST", path, body, idempotency_key=str(uuid.uuid4()))
+        key = str(uuid.uuid4())
+        status, _, told = heard(lambda: self.ask("POST", path, body, idempotency_key=key))
         assert status == 201, told
         return told
-
-    def _insist(self, *what, **headers):
-        """The answer to a request that may be asked again: as it says where a function gave up waiting for the busy emulator."""
-        return wait_for(lambda: answer if (answer := self.ask(*what, **headers))[0] not in BUSY else None, 10, f"answer to {what}")
 
 
 class Staff(Person):

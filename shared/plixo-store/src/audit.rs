@@ -197,7 +197,7 @@ impl<T: Tables, K: KeyService> Store<T, K> {
             if ends {
                 return Ok(sieve.page(None));
             }
-            // As in a day of all.
+            // As in [`Self::audit`].
             piece = piece.saturating_mul(2);
         }
     }
