@@ -12,6 +12,7 @@ const profile = await mkdtemp(join(tmpdir(), 'plixo-browser-'));
 const browser = await puppeteer.launch({
   executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
   userDataDir: profile,
+  timeout: 180_000,
   args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking', '--disable-component-update', '--disable-sync',
     '--no-first-run', '--hide-scrollbars'],
 });

@@ -6,7 +6,7 @@ import subprocess
 import urllib.parse
 from types import SimpleNamespace
 
-from conftest import ROOT
+from conftest import ANSWERS_WITHIN, ROOT
 from people import fresh_code
 
 
@@ -121,7 +121,7 @@ class Visitor:
 def send(base_url, method, path, headers=None, fields=None):
     """Status, headers and text of an answer to what anybody may send: a form's fields, or its bytes."""
     target = urllib.parse.urlsplit(base_url)
-    connection = http.client.HTTPConnection(target.hostname, target.port, timeout=30)
+    connection = http.client.HTTPConnection(target.hostname, target.port, timeout=ANSWERS_WITHIN)
     try:
         form = {"content-type": "application/x-www-form-urlencoded"} if fields is not None else {}
         sent = fields if isinstance(fields, bytes) else urllib.parse.urlencode(fields or {})

@@ -19,6 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 6
 # What is answered where a function gave up waiting for a busy emulator: while it started, and later. What asks again does so at these alone.
 BUSY = (502, 503)
+# So many seconds an answer may take: twice what a function has, for one that did not start in time starts anew, and what its start takes.
+ANSWERS_WITHIN = 120
 
 
 def wait_for(condition, seconds, what):

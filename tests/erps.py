@@ -12,6 +12,8 @@ import uuid
 
 from standardwebhooks.webhooks import Webhook
 
+from conftest import ANSWERS_WITHIN
+
 
 def base64_hmac(secret, body):
     """Base64 HMAC-SHA256 under the secret's own bytes."""
@@ -47,7 +49,7 @@ def post(url, body, sent):
     """Status, headers (lower case) and body of the answer."""
     request = urllib.request.Request(url, body, {"content-type": "application/json", **sent}, method="POST")
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=ANSWERS_WITHIN) as answer:
             return answer.status, {name.lower(): value for name, value in answer.headers.items()}, answer.read()
     except urllib.error.HTTPError as error:
         return error.code, {name.lower(): value for name, value in error.headers.items()}, error.read()
@@ -79,13 +81,14 @@ def double(stack, method, path, said=None):
     """What the control door of the ERPs' double answers."""
     body = None if said is None else json.dumps(said).encode()
     request = urllib.request.Request(f"{stack.json['erps']['base_url']}/_double/{path}", body, {"content-type": "application/json"}, method=method)
-    with urllib.request.urlopen(request, timeout=30) as answer:
+    with urllib.request.urlopen(request, timeout=ANSWERS_WITHIN) as answer:
         return json.load(answer)
 
 
-def source(stack, kind="xero", name="Books"):
+def source(stack, kind="xero", name="Books", account=None):
     """What a data source is connected with that the double knows from now on."""
-    account = str(uuid.uuid4().int % 10**15) if kind == "quickbooks" else str(uuid.uuid4())
+    # No card number begins with 1.
+    account = account or (f"1{uuid.uuid4().int % 10**14:014}" if kind == "quickbooks" else str(uuid.uuid4()))
     known = {"kind": kind, "account": account, "client_id": f"client-{uuid.uuid4()}", "client_secret": str(uuid.uuid4())}
     if kind == "quickbooks":
         known["refresh_token"] = str(uuid.uuid4())

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import stripe
 
-from conftest import BUSY, wait_for
+from conftest import ANSWERS_WITHIN, BUSY, wait_for
 
 FIXTURES = Path(__file__).resolve().parent.parent / "events" / "stripe"
 AMOUNTS = ("amount", "amount_received", "amount_captured", "amount_total")
@@ -43,7 +43,7 @@ def post(url, body, header=None, **headers):
     headers = {"content-type": "application/json", **headers, **({"stripe-signature": header} if header else {})}
     request = urllib.request.Request(url, data=data, headers=headers, method="POST")
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=ANSWERS_WITHIN) as answer:
             return answer.status, answer.headers, answer.read()
     except urllib.error.HTTPError as answer:
         return answer.code, answer.headers, answer.read()

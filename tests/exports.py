@@ -3,7 +3,7 @@
 import urllib.error
 import urllib.request
 
-from conftest import wait_for
+from conftest import ANSWERS_WITHIN, wait_for
 from people import NoRedirect
 
 
@@ -12,7 +12,7 @@ def address(person, export):
     url = f"{person.stack.base_url}/v1/orgs/{person.org}/exports/{export}/download"
     request = urllib.request.Request(url, headers={"authorization": f"Bearer {person.token}"})
     try:
-        with urllib.request.build_opener(NoRedirect).open(request, timeout=60) as answer:
+        with urllib.request.build_opener(NoRedirect).open(request, timeout=ANSWERS_WITHIN) as answer:
             return answer.status, None
     except urllib.error.HTTPError as error:
         return error.code, error.headers.get("location")
@@ -22,7 +22,7 @@ def download(person, export):
     """The file: its headers and text."""
     status, to = address(person, export)
     assert status == 303, status
-    with urllib.request.urlopen(to, timeout=60) as answer:
+    with urllib.request.urlopen(to, timeout=ANSWERS_WITHIN) as answer:
         return answer.headers, answer.read().decode()
 
 

@@ -11,13 +11,13 @@ import uuid
 import pyotp
 import zxingcpp
 
-from conftest import heard, wait_for
+from conftest import ANSWERS_WITHIN, heard, wait_for
 
 
 def call_from(address, stack, path, token):
     """Status and JSON of the answer to a GET from another address of this machine."""
     host, port = stack.base_url.removeprefix("http://").split(":")
-    connection = http.client.HTTPConnection(host, int(port), timeout=30, source_address=(address, 0))
+    connection = http.client.HTTPConnection(host, int(port), timeout=ANSWERS_WITHIN, source_address=(address, 0))
     try:
         connection.request("GET", path, headers={"authorization": f"Bearer {token}", "x-forwarded-for": "127.0.0.1"})
         answer = connection.getresponse()
@@ -41,7 +41,7 @@ def call(stack, path, body=None, token=None, method="POST", **headers):
         headers["authorization"] = f"Bearer {token}"
     request = urllib.request.Request(stack.base_url + path, sent if sent is not None else b"", headers, method=method)
     try:
-        with urllib.request.build_opener(NoRedirect).open(request, timeout=30) as answer:
+        with urllib.request.build_opener(NoRedirect).open(request, timeout=ANSWERS_WITHIN) as answer:
             status, told, text = answer.status, answer.headers, answer.read()
     except urllib.error.HTTPError as error:
         status, told, text = error.code, error.headers, error.read()
@@ -140,7 +140,7 @@ def release_all(compliance):
 
 def letters(stack, to):
     """The emails to somebody, the latest last."""
-    with urllib.request.urlopen(f"{stack.json['aws_endpoint_url']}/_ministack/ses/messages", timeout=30) as answer:
+    with urllib.request.urlopen(f"{stack.json['aws_endpoint_url']}/_ministack/ses/messages", timeout=ANSWERS_WITHIN) as answer:
         accounts = json.load(answer)["messages"].values()
     return [letter for sent in accounts for letter in sent if to in letter["To"]]
 

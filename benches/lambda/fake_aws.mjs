@@ -90,7 +90,6 @@ const operations = {
   'DynamoDB.BatchGetItem': ({ RequestItems }, ours) => (
     { Responses: Object.fromEntries(Object.entries(RequestItems).map(found(ours))), UnprocessedKeys: {} }),
   'DynamoDB.TransactWriteItems': ({ TransactItems }) => {
-    counts.puts = (counts.puts ?? 0) + TransactItems.filter(({ Put }) => Put?.ConditionExpression).length;
     for (const { Put, Delete } of TransactItems) {
       if (Put) kept.get(Put.TableName)?.set(name(Put.Item), Put.Item);
       if (Delete) kept.get(Delete.TableName)?.delete(name(Delete.Key));
@@ -99,12 +98,25 @@ const operations = {
   },
 };
 
-function answer(target, body, ours) {
+// A call that is tried again, for its answer came too late, is one call.
+const invocations = new Set();
+
+function count(name, asked, invocation) {
+  if (invocations.has(invocation)) return;
+  if (invocation) invocations.add(invocation);
+  counts[name] = (counts[name] ?? 0) + 1;
+  if (name === 'DynamoDB.TransactWriteItems') {
+    counts.puts = (counts.puts ?? 0) + asked.TransactItems.filter(({ Put }) => Put?.ConditionExpression).length;
+  }
+}
+
+function answer(target, body, { 'user-agent': agent, 'amz-sdk-invocation-id': invocation }) {
   const [service, operation] = target.split('.');
   const name = `${SERVICES[service]}.${operation}`;
-  counts[name] = (counts[name] ?? 0) + 1;
+  const asked = JSON.parse(body);
+  count(name, asked, invocation);
   try {
-    return [200, (operations[name] ?? refuse('UnknownOperationException'))(JSON.parse(body), ours)];
+    return [200, (operations[name] ?? refuse('UnknownOperationException'))(asked, agent?.includes('aws-sdk-rust'))];
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
     return [400, { __type: error.message, message: name }];
@@ -119,8 +131,7 @@ function handle(request, response, body) {
   };
   if (request.url === '/_counts') return send(200, 'application/json', counts);
   if (request.url === '/_reset') return send(200, 'application/json', (counts = {}));
-  const ours = request.headers['user-agent']?.includes('aws-sdk-rust');
-  const [status, data] = answer(request.headers['x-amz-target'] ?? '', body, ours);
+  const [status, data] = answer(request.headers['x-amz-target'] ?? '', body, request.headers);
   const reply = () => send(status, request.headers['content-type'], data);
   return DELAY_MS ? setTimeout(reply, DELAY_MS) : reply();
 }

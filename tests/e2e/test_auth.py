@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pyotp
@@ -114,10 +115,12 @@ def test_the_sixth_try_waits_whether_or_not_there_is_such_an_account(stack):
 
 
 def test_of_many_tries_at_once_five_are_made(stack):
-    # After 15 s there is a sixth.
+    begun = time.monotonic()
     with ThreadPoolExecutor(6) as senders:
         answers = list(senders.map(lambda n: password(stack, "crowd.canary@example.com", f"wrong {n}")[0], range(24)))
-    assert (answers.count(401), answers.count(429)) == (5, 19)
+    # After 15 s there is a sixth.
+    more = (time.monotonic() - begun) // 15
+    assert 5 <= answers.count(401) <= 5 + more and answers.count(401) + answers.count(429) == 24, answers
 
 
 def test_a_refresh_keeps_the_session_and_a_sign_out_ends_it(stack):

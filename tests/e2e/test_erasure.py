@@ -9,7 +9,7 @@ import urllib.request
 
 import pytest
 from browser import send
-from conftest import wait_for
+from conftest import ANSWERS_WITHIN, wait_for
 from events import event, tell
 from exports import download, ready
 from people import Staff, release_all, seal
@@ -85,12 +85,22 @@ def with_canaries(stack):
 
 def emails(stack):
     """All that the email store has."""
-    with urllib.request.urlopen(f"{stack.json['aws_endpoint_url']}/_ministack/ses/messages", timeout=30) as answer:
+    with urllib.request.urlopen(f"{stack.json['aws_endpoint_url']}/_ministack/ses/messages", timeout=ANSWERS_WITHIN) as answer:
         return answer.read().decode()
 
 
+def waiting(stack):
+    """The queues, but for those of dead letters, in which anything is, whether or not a worker has it."""
+    sqs, counts = stack.aws("sqs"), ("", "NotVisible", "Delayed")
+    names = [f"ApproximateNumberOfMessages{count}" for count in counts]
+    queues = {name: url for name, url in vars(stack.resources).items() if name.endswith("Queue") and not name.endswith("DeadLetterQueue")}
+    assert queues
+    told = {name: sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"] for name, url in queues.items()}
+    return [name for name, counts in told.items() if any(int(count) for count in counts.values())]
+
+
 def letters(stack):
-    """All dead letters. What is in other queues, workers have."""
+    """All dead letters."""
     sqs = stack.aws("sqs")
     for name, url in vars(stack.resources).items():
         if name.endswith("DeadLetterQueue"):
@@ -235,6 +245,7 @@ def test_nothing_stored_yields_it_and_what_was_sealed_opens_no_more(stack, erase
     assert with_canaries(stack) == []
     assert canaries_in(emails(stack)) == []
     assert [text for text in letters(stack) if canaries_in(text)] == []
+    wait_for(lambda: not waiting(stack), 60, "end of all work")
     logs = "".join(file.read_text() for file in (stack.dir / "logs").glob("*.log"))
     assert life.asked["id"] and "worker-privacy" in logs
     assert canaries_in(logs) == []

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from conftest import ANSWERS_WITHIN
 from people import Staff, call, fresh_code, member, next_second, sign_in, token
 
 BOSS, HELP = "Berta.Canary@weber.example", "hilde.canary@weber.example"
@@ -24,7 +25,7 @@ def refused(answer):
 
 def letters(stack, to):
     """The emails to somebody, the latest last."""
-    with urllib.request.urlopen(f"{stack.json['aws_endpoint_url']}/_ministack/ses/messages", timeout=30) as answer:
+    with urllib.request.urlopen(f"{stack.json['aws_endpoint_url']}/_ministack/ses/messages", timeout=ANSWERS_WITHIN) as answer:
         accounts = json.load(answer)["messages"].values()
     return [letter for sent in accounts for letter in sent if to in letter["To"]]
 
@@ -158,8 +159,9 @@ def test_whoever_is_known_elsewhere_keeps_their_password(stack, boss):
     known = member(stack, "cfo", org=1)
     status, _, invited = boss.ask("POST", "/members", {"email": known["email"], "role": "cfo"})
     assert (status, invited["state"]) == (201, "invited")
-    [letter] = letters(stack, known["email"])
-    assert "assword" not in letter["BodyText"]
+    # One that was sent for too long is sent again.
+    [text] = {letter["BodyText"] for letter in letters(stack, known["email"])}
+    assert "assword" not in text
     access = sign_in(stack, known)["access_token"]
     listed = call(stack, "/v1/orgs", token=access, method="GET")[2]["data"]
     assert {it["id"] for it in listed} == {stack.orgs[1]["id"], boss.org}

@@ -16,10 +16,10 @@ SETS = {"xero": "Invoices", "quickbooks": "Invoice", "business_central": "salesI
 class Books:
     """An organisation that reads its invoices from an account at an ERP."""
 
-    def __init__(self, stack, kind):
+    def __init__(self, stack, kind, name="books", account=None):
         self.stack, self.kind = stack, kind
-        self.owner = founded(stack, f"Books of {kind}", f"books@{kind.replace('_', '-')}.example")
-        self.order = erps.source(stack, kind)
+        self.owner = founded(stack, f"Books of {kind}", f"{name}@{kind.replace('_', '-')}.example")
+        self.order = erps.source(stack, kind, account=account)
         self.source = self.owner.make("/data-sources", self.order)
         brought = {} if kind == "business_central" else {"secret": "Aj7kd93nBroughtAlongByTheProvider29sk"}
         made = self.owner.make("/webhook-endpoints", {"provider": kind, "account": self.order["account"], **brought})
@@ -101,6 +101,17 @@ def test_a_notified_invoice_is_read_and_counts(books):
     assert books.notify(id) == 200
     [made] = wait_for(lambda: books.invoices(name), 15, "invoice")
     assert (made["total"], made["status"]) == ({"amount": 11900, "currency": "EUR"}, "open")
+
+
+def test_a_realm_that_could_be_a_card_number_is_one_all_the_same(stack):
+    realm = "4620816365294876505"
+    books = Books(stack, "quickbooks", "realm", realm)
+    id, name = books.id(), number()
+    books.put(id, name)
+    assert books.notify(id) == 200
+    wait_for(lambda: books.invoices(name), 15, "invoice")
+    for log in (stack.dir / "logs").glob("*.log"):
+        assert realm not in log.read_text(errors="replace"), log.name
 
 
 def test_a_delivery_that_tells_of_many_is_one_question(books):

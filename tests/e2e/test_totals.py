@@ -28,8 +28,9 @@ def everything(staff, path):
 
 
 def added_up(staff):
-    """What the overview should show, by the invoices and payments themselves: open, overdue, received, by currency."""
-    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    """What the overview should show, by the invoices and payments themselves: open, overdue, received in the last 12 months, by currency."""
+    date = datetime.datetime.now(datetime.UTC).date()
+    today, first = date.isoformat(), f"{date.year - (date.month < 12)}-{date.month % 12 + 1:02}"
     sums = {}
     for invoice in everything(staff, "/invoices"):
         if invoice["status"] in ("open", "partially_paid"):
@@ -38,7 +39,7 @@ def added_up(staff):
             of["overdue"] += invoice["balance"]["amount"] if (invoice["due_on"] or "9999") < today else 0
     for payment in everything(staff, "/payments"):
         back = payment.get("refunded", {"amount": 0})["amount"]
-        if payment["received_on"] and payment["amount"]["amount"] > back:
+        if (payment["received_on"] or "") >= first and payment["amount"]["amount"] > back:
             of = sums.setdefault(payment["amount"]["currency"], {"open": 0, "overdue": 0, "months": {}})
             month = payment["received_on"][:7]
             of["months"][month] = of["months"].get(month, 0) + payment["amount"]["amount"] - back

@@ -32,6 +32,7 @@ const profile = await mkdtemp(join(tmpdir(), 'plixo-look-'));
 const browser = await puppeteer.launch({
   executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
   userDataDir: profile,
+  timeout: 180_000,
   args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking', '--disable-component-update', '--disable-sync',
     '--no-first-run', '--hide-scrollbars'],
 });
@@ -81,6 +82,7 @@ async function check(page, where, rules) {
 try {
   if (shots) mkdirSync(shots, { recursive: true });
   const page = await browser.newPage();
+  page.setDefaultTimeout(120_000);
   let where = '';
   page.on('console', (message) => {
     // What is neither is advice. And a date field does not show what is no date: only the hostile gallery has such.
@@ -108,7 +110,7 @@ try {
 } finally {
   await browser.close();
   server.close();
-  await rm(profile, { recursive: true, force: true });
+  await rm(profile, { recursive: true, force: true, maxRetries: 10 });
 }
 
 for (const line of found) console.log(line);

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
+
 use plixo_domain::webhook::{Provider, VaultEntry};
 use plixo_lambda::http::Request;
 use plixo_lambda::line::Line;
@@ -47,6 +49,10 @@ impl Senders for Erps {
             return Err("event_of_another_account");
         }
         Ok(!delivery.events.is_empty())
+    }
+
+    fn queued<'a>(entry: &VaultEntry, text: &'a str) -> Cow<'a, str> {
+        Delivery::queued(entry.provider, text, entry.account.as_ref())
     }
 
     fn asked(provider: Provider, request: &Request) -> Option<Result<String, &'static str>> {

@@ -777,3 +777,18 @@ fn card_numbers_do_not_reach_the_queue() {
         assert_eq!(got.line.cards_redacted, Some(1));
     }
 }
+
+#[test]
+fn a_realm_that_could_be_a_card_number_does_not_and_is_known_by_its_hash() {
+    const CARD: &str = "4620816365294876505";
+    let own = plixo_webhooks::canonical::external_id(CARD).unwrap();
+    for name in ["quickbooks", "quickbooks CloudEvents"] {
+        let sender = sender(name);
+        let stack = Stack::with(&sender, json!({ "account": own }));
+        let got = stack.post(&sender.body.replace(REALM, CARD));
+        got.is((200, ""), name);
+        let (queued, _) = stack.queue.sent().remove(0);
+        assert!(!queued.contains(CARD) && queued.contains(own.as_str()), "{queued}");
+        assert_eq!(got.line.cards_redacted, None);
+    }
+}

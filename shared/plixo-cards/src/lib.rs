@@ -43,6 +43,13 @@ pub fn contains(text: &str) -> bool {
     !scan::find(Source { text, escapes: false }).is_empty()
 }
 
+/// Whether a card number was masked in a text: it has as many stars as the shortest leaves. As an id it is no good: several
+/// numbers look like it.
+#[must_use]
+pub fn is_masked(text: &str) -> bool {
+    text.matches('*').count() >= scan::SHORTEST - scan::KEPT
+}
+
 #[derive(Clone, Copy)]
 enum Form {
     Text { escapes: bool },

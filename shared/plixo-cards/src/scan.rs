@@ -90,9 +90,9 @@ pub(super) struct Finding {
     pub(super) masked: Vec<Range<usize>>,
 }
 
-const SHORTEST: usize = 13;
+pub(super) const SHORTEST: usize = 13;
 pub(super) const LONGEST: usize = 19;
-const KEPT: usize = 4;
+pub(super) const KEPT: usize = 4;
 
 /// All card numbers, from left to right.
 pub(super) fn find(source: Source<'_>) -> Vec<Finding> {

@@ -34,6 +34,11 @@ pub trait Senders {
     /// Why it cannot be taken, a word for the log.
     fn look(entry: &VaultEntry, authentic: &Authentic<'_>, line: &mut Line) -> Result<bool, &'static str>;
 
+    /// The text of an authentic body in which there is something to queue, as card numbers are masked in it and it is queued.
+    fn queued<'a>(_entry: &VaultEntry, text: &'a str) -> Cow<'a, str> {
+        text.into()
+    }
+
     /// What the request asks before it holds anything to verify, if it asks something: the answer's text, or why there is none.
     fn asked(_provider: Provider, _request: &Request) -> Option<Result<String, &'static str>> {
         None
@@ -165,7 +170,8 @@ impl<V: ReadSecret, Q: SendMessage, S: Senders> Receiver<V, Q, S> {
         }
         let text =
             std::str::from_utf8(&authentic.body).map_err(|_| refused(Outcome::Unusable, "body_not_utf8"))?;
-        let redacted = card_numbers::redact_json(text);
+        let text = S::queued(entry, text);
+        let redacted = card_numbers::redact_json(&text);
         line.cards_redacted = (redacted.count > 0).then_some(redacted.count);
         let envelope = Envelope {
             v: Envelope::VERSION,

@@ -226,7 +226,7 @@ fn an_answer_that_cannot_be_read_is_no_answer_and_shows_nothing_of_itself() {
 #[test]
 fn silence_ends_with_patience_and_nobody_there_at_once() {
     let server = Server::start(&[]);
-    let stripe = server.stripe().with_patience(Duration::from_millis(300));
+    let stripe = server.stripe().with_patience(Duration::from_secs(2));
     let error = block_on(stripe.retrieve(&secret("rk_test_1"), "cs_test_a1")).unwrap_err();
     assert_eq!(error, StripeError::Unavailable("it took too long".to_owned()));
     assert_eq!(server.asked().len(), 1);

@@ -4,11 +4,13 @@
 //! derived from what the event says, so that the same event has the same id however often it comes. `Delivery::read` is for the
 //! receiver, to look at accounts before it queues the text, and for the worker, to work the events off.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use plixo_domain::ledger::Stamp;
 use plixo_domain::webhook::{ExternalId, Fingerprint, Provider};
 
-use crate::canonical::{self, Entity, Version, external_id, hashed, sha256};
+use crate::canonical::{self, Entity, Version, external_id, hash_in_place, hashed, sha256};
 use crate::json::{Document, FieldError, Object, ReadError};
 use crate::{business_central, erpnext, quickbooks, xero};
 
@@ -138,6 +140,24 @@ impl Delivery {
         }
     }
 
+    /// The text of a delivery of the account `own` as it is queued, before card numbers are masked in it: where its own id could be
+    /// one, the account is named by its hash, as everything names it that is kept.
+    #[must_use]
+    pub fn queued<'a>(provider: Provider, text: &'a str, own: Option<&ExternalId>) -> Cow<'a, str> {
+        let written = match provider {
+            Provider::Quickbooks => quickbooks::account(text),
+            _ => None,
+        };
+        match (written, own) {
+            (Some(written), Some(own))
+                if external_id(&written).as_ref() == Some(own) && written != own.as_str() =>
+            {
+                text.replace(&format!("\"{written}\""), &format!("\"{own}\"")).into()
+            }
+            _ => text.into(),
+        }
+    }
+
     /// Whether an event names another account than this, or names one and there is none.
     #[must_use]
     pub fn is_of_another_account(&self, own: Option<&ExternalId>) -> bool {
@@ -150,7 +170,8 @@ fn plixos(text: &str, id: Option<&str>) -> Result<Event, ReadError> {
     let body = Document::object(text)?;
     let given = match id {
         Some(id) => Some(id.into()),
-        None => body.some_text("id")?,
+        // One that was masked may be another's.
+        None => body.some_text("id")?.filter(|id| !plixo_cards::is_masked(id)),
     };
     let type_of = body.need("type", body.text("type"))?;
     let news = match canonical::read(&body) {
@@ -213,10 +234,11 @@ impl Object<'_> {
         if is_plain(&id) { Ok(id.into_owned()) } else { Err(self.unknown(name)) }
     }
 
-    /// The account that a notification names.
+    /// The account that a notification names: by its plain id, or as [`Delivery::queued`] does.
     pub(crate) fn account(&self, name: &str) -> Result<ExternalId, FieldError> {
-        let id = self.plain_id(name)?;
-        external_id(&id).ok_or_else(|| self.unknown(name))
+        let id = self.need(name, self.text(name))?;
+        let account = if is_plain(&id) { external_id(&id) } else { hash_in_place(&id) };
+        account.ok_or_else(|| self.unknown(name))
     }
 }
 

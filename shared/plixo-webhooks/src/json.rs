@@ -22,6 +22,8 @@ pub enum Problem {
     Unknown,
     /// An amount with more digits than its currency has, or more than any payment is.
     Inexact,
+    /// It is an id that could be a card number and was masked: another id may look the same.
+    Masked,
     /// An object has a field that its schema does not have. The pointer is the object's: a name may be anything.
     Unexpected,
 }
@@ -34,6 +36,7 @@ impl fmt::Display for Problem {
             Self::IllTyped => "has not the type or range it should have",
             Self::Unknown => "has a text that is not known",
             Self::Inexact => "has more digits than its currency, or is larger than any payment",
+            Self::Masked => "was masked, for it could be a card number: an id needs a letter",
             Self::Unexpected => "has a field that its schema does not have",
         })
     }

@@ -42,6 +42,19 @@ pub(crate) fn delivery(body: &Document<'_>) -> Result<Vec<Event>, ReadError> {
     }
 }
 
+/// The realm that a POST names first, as it is written there.
+pub(crate) fn account(text: &str) -> Option<String> {
+    let of = |body: &Object<'_>| match body.objects("eventNotifications").ok()?.first() {
+        Some(company) => company.text("realmId").ok()?,
+        None => body.text("intuitaccountid").ok()?,
+    };
+    match Document::parse(text).ok()? {
+        Document::Many(events) => of(events.first()?),
+        Document::One(body) => of(&body),
+    }
+    .map(Cow::into_owned)
+}
+
 /// Its id: realm, entity, id, operation and time. A merge also tells that the customer is gone who was merged.
 fn legacy(entity: &Object<'_>, account: &ExternalId, events: &mut Vec<Event>) -> Result<(), ReadError> {
     let name = entity.need("name", entity.text("name"))?;

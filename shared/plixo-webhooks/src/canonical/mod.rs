@@ -22,7 +22,7 @@ pub use name::{external_id, external_id_of_person};
 pub use time::timestamp;
 
 pub(crate) use line::{LineText, address, body, line, tidy};
-pub(crate) use name::{hashed, sha256};
+pub(crate) use name::{hash_in_place, hashed, sha256};
 pub(crate) use read::read;
 
 /// How new something is: first the time at the provider, then, of versions of the same time, a number that it counts up.

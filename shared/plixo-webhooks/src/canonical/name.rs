@@ -19,6 +19,11 @@ pub fn external_id(name: &str) -> Option<ExternalId> {
     kept.or_else(|| hashed(name))
 }
 
+/// What [`external_id`] made of a name that is not kept, where a text has it in the name's place.
+pub(crate) fn hash_in_place(text: &str) -> Option<ExternalId> {
+    text.starts_with(HASHED).then(|| text.parse().ok())?
+}
+
 /// As [`external_id`], of a thing whose name at its provider may be a person's, as ERPNext's customers have: only a name with a
 /// digit in it, as of a numbering series, is kept as it is.
 #[must_use]

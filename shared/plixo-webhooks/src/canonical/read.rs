@@ -214,7 +214,10 @@ fn allocations(data: &Object<'_>) -> Result<Vec<Applied>, FieldError> {
 impl<'a> Object<'a> {
     /// The name of another thing, if there is one.
     pub(crate) fn name_of(&self, entity: Entity, name: &str) -> Result<Option<ExternalId>, FieldError> {
-        Ok(self.text(name)?.and_then(|id| entity.name(&id)))
+        match self.text(name)? {
+            Some(id) if plixo_cards::is_masked(&id) => Err(self.error(name, Problem::Masked)),
+            id => Ok(id.and_then(|id| entity.name(&id))),
+        }
     }
 
     /// The name of a thing, which has to have one.

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use plixo_cards::redact_json;
 use plixo_domain::webhook::Provider;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::canonical::external_id;
 use crate::delivery::{Fetch, Which};
 
 fn events(provider: Provider, body: &Value) -> Vec<crate::delivery::Event> {
@@ -116,6 +118,34 @@ fn canonical_ids_are_the_headers_else_the_bodys_else_its_hash() {
 }
 
 #[test]
+fn ids_that_were_masked_name_nothing_for_two_may_look_the_same() {
+    for (name, pointer) in [
+        ("canonical.invoice.upserted", "/data/id"),
+        ("canonical.invoice.upserted", "/data/customer"),
+        ("canonical.payment.recorded", "/data/id"),
+        ("canonical.payment.recorded", "/data/allocations/0/invoice"),
+    ] {
+        let body = with(&sample("webhook-erp", name), pointer, "4242424242424242").to_string();
+        let masked = redact_json(&body).text;
+        let delivery = Delivery::read(Provider::StandardWebhooks, masked.as_bytes(), Some("msg_1")).unwrap();
+        let News::Unusable(error) = &delivery.events[0].news else { panic!("{name}{pointer}: {delivery:?}") };
+        assert_eq!((error.pointer.as_str(), error.problem), (pointer, Problem::Masked));
+    }
+    // An event is then known by its whole text.
+    let id = |id: &str| {
+        let body = with(&sample("webhook-erp", "canonical.invoice.upserted"), "/id", id).to_string();
+        let body = with(
+            &serde_json::from_str(&redact_json(&body).text).unwrap(),
+            "/timestamp",
+            "2026-03-04T10:15:30Z",
+        );
+        ids(Provider::StandardWebhooks, &body).remove(0)
+    };
+    assert!(id("4242424242424242").starts_with("sha256:"));
+    assert_eq!(id("evt_77"), "evt_77");
+}
+
+#[test]
 fn accounts_are_of_the_event_and_another_one_is_seen() {
     let own: ExternalId = "c2cc9b6e-9458-4c7d-93cc-f02b81b0594f".parse().unwrap();
     let body = sample("webhook-erp", "xero.delivery");
@@ -128,6 +158,37 @@ fn accounts_are_of_the_event_and_another_one_is_seen() {
     assert!(!is_foreign(&sample("webhook-erp", "xero.intent_to_receive"), None));
     let unnamed = sample("webhook-erp", "canonical.invoice.voided");
     assert!(!delivered(Provider::GenericHmac, &unnamed).unwrap().is_of_another_account(Some(&own)));
+}
+
+#[test]
+fn a_realm_that_could_be_a_card_number_is_queued_by_its_hash_and_read_back() {
+    const REALM: &str = "4620816365294876505";
+    let own = external_id(REALM).unwrap();
+    assert_ne!(own.as_str(), REALM);
+    let legacy = with(&sample("webhook-erp", "quickbooks.legacy"), "/eventNotifications/0/realmId", REALM);
+    let cloud = with(&sample("webhook-erp", "quickbooks.cloud_events"), "/0/intuitaccountid", REALM);
+    for body in [legacy, cloud[0].clone(), json!([cloud[0]])] {
+        let text = body.to_string();
+        let queued = Delivery::queued(Provider::Quickbooks, &text, Some(&own));
+        assert!(!queued.contains(REALM) && redact_json(&queued).count == 0, "{queued}");
+        let read = |text: &str| Delivery::read(Provider::Quickbooks, text.as_bytes(), None).unwrap();
+        let (before, after) = (read(&text), read(&queued));
+        assert!(!before.is_of_another_account(Some(&own)) && !after.is_of_another_account(Some(&own)));
+        for (before, after) in before.events.iter().zip(&after.events) {
+            assert_eq!((&before.id, &before.news, &before.alone), (&after.id, &after.news, &after.alone));
+            for alone in &after.alone {
+                assert_eq!(read(alone).events[0].news, after.news, "{alone}");
+            }
+        }
+        // Nothing else is touched.
+        let other = external_id("4620816365000000005").unwrap();
+        for own in [None, Some(&other), Some(&realm())] {
+            assert_eq!(Delivery::queued(Provider::Quickbooks, &text, own), text);
+        }
+        assert_eq!(Delivery::queued(Provider::Xero, &text, Some(&own)), text);
+    }
+    let odd = with(&sample("webhook-erp", "quickbooks.legacy"), "/eventNotifications/0/realmId", "a.b");
+    assert!(delivered(Provider::Quickbooks, &odd).is_err());
 }
 
 #[test]
