@@ -43,16 +43,15 @@ pub(crate) fn delivery(body: &Document<'_>) -> Result<Vec<Event>, ReadError> {
 }
 
 /// The realm that a POST names first, as it is written there.
-pub(crate) fn account(text: &str) -> Option<String> {
-    let of = |body: &Object<'_>| match body.objects("eventNotifications").ok()?.first() {
-        Some(company) => company.text("realmId").ok()?,
-        None => body.text("intuitaccountid").ok()?,
+pub(crate) fn account(text: &str) -> Option<Cow<'_, str>> {
+    let first = match Document::parse(text).ok()? {
+        Document::Many(events) => events.into_iter().next()?,
+        Document::One(body) => body,
     };
-    match Document::parse(text).ok()? {
-        Document::Many(events) => of(events.first()?),
-        Document::One(body) => of(&body),
+    match first.objects("eventNotifications").ok()?.first() {
+        Some(company) => company.text("realmId").ok()?,
+        None => first.text("intuitaccountid").ok()?,
     }
-    .map(Cow::into_owned)
 }
 
 /// Its id: realm, entity, id, operation and time. A merge also tells that the customer is gone who was merged.

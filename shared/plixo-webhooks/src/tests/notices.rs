@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::canonical::external_id;
-use crate::delivery::{Fetch, Which};
+use crate::delivery::{Event, Fetch, Which};
 
-fn events(provider: Provider, body: &Value) -> Vec<crate::delivery::Event> {
+fn events(provider: Provider, body: &Value) -> Vec<Event> {
     delivered(provider, body).unwrap().events
 }
 
@@ -176,8 +176,9 @@ fn a_realm_that_could_be_a_card_number_is_queued_by_its_hash_and_read_back() {
         assert!(!before.is_of_another_account(Some(&own)) && !after.is_of_another_account(Some(&own)));
         for (before, after) in before.events.iter().zip(&after.events) {
             assert_eq!((&before.id, &before.news, &before.alone), (&after.id, &after.news, &after.alone));
-            for alone in &after.alone {
-                assert_eq!(read(alone).events[0].news, after.news, "{alone}");
+            if let Some(alone) = &after.alone {
+                let same = |one: &Event| (&one.id, &one.news) == (&after.id, &after.news);
+                assert!(read(alone).events.iter().any(same), "{alone}");
             }
         }
         // Nothing else is touched.
