@@ -49,7 +49,7 @@ def listening(directory, ports):
         def ready(process=process, endpoint=endpoint):
             # Whoever else has the port answers other than an empty DynamoDB, and the process ends.
             with contextlib.suppress(BotoCoreError, ClientError):
-                return client_of(endpoint).list_tables()["TableNames"] == [] and process.poll() is None
+                return client_of(endpoint).list_tables().get("TableNames") == [] and process.poll() is None
 
         try:
             wait_for(lambda: process.poll() is not None or ready(), 30, "DynamoDB Local")

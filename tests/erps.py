@@ -87,7 +87,7 @@ def double(stack, method, path, said=None):
 
 def source(stack, kind="xero", name="Books", account=None):
     """What a data source is connected with that the double knows from now on."""
-    # No card number begins with 1.
+    # No card number that is masked begins with 1.
     account = account or (f"1{uuid.uuid4().int % 10**14:014}" if kind == "quickbooks" else str(uuid.uuid4()))
     known = {"kind": kind, "account": account, "client_id": f"client-{uuid.uuid4()}", "client_secret": str(uuid.uuid4())}
     if kind == "quickbooks":

@@ -130,7 +130,10 @@ function handle(request, response, body) {
     response.end(bytes);
   };
   if (request.url === '/_counts') return send(200, 'application/json', counts);
-  if (request.url === '/_reset') return send(200, 'application/json', (counts = {}));
+  if (request.url === '/_reset') {
+    invocations.clear();
+    return send(200, 'application/json', (counts = {}));
+  }
   const [status, data] = answer(request.headers['x-amz-target'] ?? '', body, request.headers);
   const reply = () => send(status, request.headers['content-type'], data);
   return DELAY_MS ? setTimeout(reply, DELAY_MS) : reply();

@@ -236,6 +236,7 @@ def test_nothing_shows_anything_of_it(stack, erased):
 
 def test_nothing_stored_yields_it_and_what_was_sealed_opens_no_more(stack, erased):
     life, _ = erased
+    wait_for(lambda: not waiting(stack), 60, "end of all work")
     for table in (*TABLES, "PeopleTable"):
         items = scanned(stack, getattr(stack.resources, table))
         assert canaries_in("\n".join(texts(items))) == [], table
@@ -245,7 +246,6 @@ def test_nothing_stored_yields_it_and_what_was_sealed_opens_no_more(stack, erase
     assert with_canaries(stack) == []
     assert canaries_in(emails(stack)) == []
     assert [text for text in letters(stack) if canaries_in(text)] == []
-    wait_for(lambda: not waiting(stack), 60, "end of all work")
     logs = "".join(file.read_text() for file in (stack.dir / "logs").glob("*.log"))
     assert life.asked["id"] and "worker-privacy" in logs
     assert canaries_in(logs) == []

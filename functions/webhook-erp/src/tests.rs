@@ -779,6 +779,24 @@ fn card_numbers_do_not_reach_the_queue() {
 }
 
 #[test]
+fn nor_do_those_of_a_header() {
+    const CARD: &str = "4242424242424242";
+    let sender = sender("standard_webhooks");
+    let stack = Stack::new(&sender);
+    let (secret, at) = (sender.secret.as_bytes(), now().as_second());
+    let signature = sign_standard(secret, CARD, at, VOIDED.as_bytes()).unwrap();
+    let headers = [
+        ("webhook-id", CARD.to_owned()),
+        ("webhook-timestamp", at.to_string()),
+        ("webhook-signature", signature),
+    ];
+    let headers = headers.map(|(name, value)| (name.to_owned(), value)).to_vec();
+    stack.send(&headers, VOIDED.as_bytes()).is((200, ""), "its signature holds");
+    let (queued, attribute) = stack.queue.sent().remove(0);
+    assert!(!format!("{queued}{attribute:?}").contains(CARD), "{attribute:?}");
+}
+
+#[test]
 fn a_realm_that_could_be_a_card_number_does_not_and_is_known_by_its_hash() {
     const CARD: &str = "4620816365294876505";
     let own = plixo_webhooks::canonical::external_id(CARD).unwrap();

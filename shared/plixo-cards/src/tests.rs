@@ -248,6 +248,12 @@ fn skeleton(text: &str) -> String {
     text.chars().map(|c| if digit(c) { '*' } else { c }).collect()
 }
 
+#[test]
+fn stars_that_no_mask_left_are_none() {
+    assert!(is_masked("*********0000") && is_masked("Kunde **** **** **** 0002"));
+    assert!(!is_masked("*** VIP *** Zoë GmbH") && !is_masked("********"));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 

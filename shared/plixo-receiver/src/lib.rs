@@ -14,6 +14,7 @@ use plixo_domain::id::EndpointId;
 use plixo_domain::webhook::{Encoding, EndpointSecret, Envelope, Provider, VaultEntry};
 use plixo_lambda::http::{Request, Response};
 use plixo_lambda::line::Line;
+use plixo_webhooks::canonical::external_id;
 use plixo_webhooks::card_numbers;
 use plixo_webhooks::reply::{Content, Outcome, reply};
 use plixo_webhooks::signature::{Authentic, Message, scheme};
@@ -34,7 +35,7 @@ pub trait Senders {
     /// Why it cannot be taken, a word for the log.
     fn look(entry: &VaultEntry, authentic: &Authentic<'_>, line: &mut Line) -> Result<bool, &'static str>;
 
-    /// The text of an authentic body in which there is something to queue, as card numbers are masked in it and it is queued.
+    /// What is queued of an authentic body, before card numbers are masked in it.
     fn queued<'a>(_entry: &VaultEntry, text: &'a str) -> Cow<'a, str> {
         text.into()
     }
@@ -178,7 +179,7 @@ impl<V: ReadSecret, Q: SendMessage, S: Senders> Receiver<V, Q, S> {
             org: entry.org,
             endpoint: *id,
             provider: entry.provider,
-            event_id: authentic.id.map(str::to_owned),
+            event_id: authentic.id.and_then(external_id).map(String::from),
             received_at,
             request_id: request.id().to_owned(),
             ip: request.ip().map(str::to_owned),

@@ -169,9 +169,9 @@ impl Delivery {
 fn plixos(text: &str, id: Option<&str>) -> Result<Event, ReadError> {
     let body = Document::object(text)?;
     let given = match id {
-        Some(id) => Some(id.into()),
-        // One that was masked may be another's.
-        None => body.some_text("id")?.filter(|id| !plixo_cards::is_masked(id)),
+        // A replayed event's is already what was made of it.
+        Some(id) => hash_in_place(id).or_else(|| external_id(id)),
+        None => body.some_text("id")?.and_then(|id| external_id(&id)),
     };
     let type_of = body.need("type", body.text("type"))?;
     let news = match canonical::read(&body) {
@@ -180,7 +180,7 @@ fn plixos(text: &str, id: Option<&str>) -> Result<Event, ReadError> {
         Err(error) => News::Unusable(error),
     };
     Ok(Event {
-        id: given.as_deref().and_then(external_id).or_else(|| hashed(text)).ok_or(ReadError::NotADocument)?,
+        id: given.or_else(|| hashed(text)).ok_or(ReadError::NotADocument)?,
         kind: kind(&type_of),
         account: body.text("account")?.and_then(|account| external_id(&account)),
         fingerprint: fingerprint(text.as_bytes()),

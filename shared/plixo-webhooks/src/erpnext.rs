@@ -192,10 +192,10 @@ fn payment(document: &Object<'_>) -> Result<Option<canonical::Event>, FieldError
         if it.text("reference_doctype")?.as_deref() != Some("Sales Invoice") {
             continue;
         }
-        let to = it.name(Entity::Invoice, "reference_name")?;
+        let to = it.payee(Entity::Invoice, "reference_name")?;
         let amount = it.need("allocated_amount", it.signed("allocated_amount", currency))?;
         // A return among the references is a credit that is paid out along with it.
-        if amount.amount > 0 {
+        if let Some(to) = to.filter(|_| amount.amount > 0) {
             applied.push(Applied { to, amount });
         }
     }

@@ -36,7 +36,7 @@ impl fmt::Display for Problem {
             Self::IllTyped => "has not the type or range it should have",
             Self::Unknown => "has a text that is not known",
             Self::Inexact => "has more digits than its currency, or is larger than any payment",
-            Self::Masked => "was masked, for it could be a card number: an id needs a letter",
+            Self::Masked => "was masked, for it could be a card number: an id needs a letter right before or after its digits",
             Self::Unexpected => "has a field that its schema does not have",
         })
     }
@@ -182,7 +182,10 @@ impl<'a> Object<'a> {
 
     /// Makes an absent field an error.
     pub(crate) fn need<T>(&self, name: &str, value: Result<Option<T>, FieldError>) -> Result<T, FieldError> {
-        value?.ok_or_else(|| self.error(name, Problem::Missing))
+        value?.ok_or_else(|| {
+            let is_masked = self.text(name).ok().flatten().is_some_and(|text| plixo_cards::is_masked(&text));
+            self.error(name, if is_masked { Problem::Masked } else { Problem::Missing })
+        })
     }
 
     /// The error of a field whose text is none that is known.

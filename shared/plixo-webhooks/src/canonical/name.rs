@@ -8,10 +8,10 @@ const HASHED: &str = "sha256:";
 
 /// The id under which a thing of a provider is kept. It is the provider's own where that is an [`ExternalId`]; of what is none
 /// (`Zoë GmbH`, a name with blanks, one of 300 characters), and of what could be a card number, it is `sha256:` and the hash.
-/// Different names have different ids. `None`: an empty name.
+/// Different names have different ids. `None`: an empty name, or one in which a card number was masked, as another's may have been.
 #[must_use]
 pub fn external_id(name: &str) -> Option<ExternalId> {
-    if name.is_empty() {
+    if name.is_empty() || plixo_cards::is_masked(name) {
         return None;
     }
     let kept = name.parse().ok();

@@ -203,26 +203,29 @@ fn credit_note(data: &Object<'_>, version: Version) -> Result<Event, FieldError>
 fn allocations(data: &Object<'_>) -> Result<Vec<Applied>, FieldError> {
     let read = |one: &Object<'_>| {
         one.only(&["invoice", "amount"])?;
-        Ok(Applied {
-            to: one.name(Entity::Invoice, "invoice")?,
-            amount: one.need("amount", one.money("amount"))?,
-        })
+        let amount = one.need("amount", one.money("amount"))?;
+        Ok(one.payee(Entity::Invoice, "invoice")?.map(|to| Applied { to, amount }))
     };
-    data.objects("allocations")?.iter().map(read).collect()
+    data.objects("allocations")?.iter().map(read).filter_map(Result::transpose).collect()
 }
 
 impl<'a> Object<'a> {
-    /// The name of another thing, if there is one.
+    /// The name of another thing, if there is one, and it was not masked.
     pub(crate) fn name_of(&self, entity: Entity, name: &str) -> Result<Option<ExternalId>, FieldError> {
-        match self.text(name)? {
-            Some(id) if plixo_cards::is_masked(&id) => Err(self.error(name, Problem::Masked)),
-            id => Ok(id.and_then(|id| entity.name(&id))),
-        }
+        Ok(self.text(name)?.and_then(|id| entity.name(&id)))
     }
 
     /// The name of a thing, which has to have one.
     pub(crate) fn name(&self, entity: Entity, name: &str) -> Result<ExternalId, FieldError> {
         self.need(name, self.name_of(entity, name))
+    }
+
+    /// The name of a thing that money goes to, which has to have one. `None`: it was masked. The money counts all the same.
+    pub(crate) fn payee(&self, entity: Entity, name: &str) -> Result<Option<ExternalId>, FieldError> {
+        match self.name(entity, name) {
+            Err(FieldError { problem: Problem::Masked, .. }) => Ok(None),
+            named => named.map(Some),
+        }
     }
 
     /// Text that people read, tidied.

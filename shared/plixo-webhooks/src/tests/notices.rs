@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::canonical::external_id;
-use crate::delivery::{Event, Fetch, Which};
+use crate::delivery::{self, Fetch, Which};
 
-fn events(provider: Provider, body: &Value) -> Vec<Event> {
+fn events(provider: Provider, body: &Value) -> Vec<delivery::Event> {
     delivered(provider, body).unwrap().events
 }
 
@@ -119,30 +119,66 @@ fn canonical_ids_are_the_headers_else_the_bodys_else_its_hash() {
 
 #[test]
 fn ids_that_were_masked_name_nothing_for_two_may_look_the_same() {
+    const CARDS: [&str; 2] = ["4000000000180002", "4000000000260002"];
+    let masked = |name: &str, pointer: &str, card: &str| {
+        let body = with(&sample("webhook-erp", name), pointer, card).to_string();
+        redact_json(&body).text.into_owned()
+    };
+    let read = |name: &str, text: &str| {
+        Delivery::read(kind_of(name).0, text.as_bytes(), None).unwrap().events.remove(0)
+    };
     for (name, pointer) in [
+        ("canonical.customer.upserted", "/data/id"),
         ("canonical.invoice.upserted", "/data/id"),
         ("canonical.invoice.upserted", "/data/customer"),
+        ("canonical.invoice.voided", "/data/id"),
         ("canonical.payment.recorded", "/data/id"),
-        ("canonical.payment.recorded", "/data/allocations/0/invoice"),
+        ("canonical.credit_note.recorded", "/data/customer"),
+        ("erpnext.customer", "/name"),
+        ("erpnext.sales_invoice", "/customer"),
     ] {
-        let body = with(&sample("webhook-erp", name), pointer, "4242424242424242").to_string();
-        let masked = redact_json(&body).text;
-        let delivery = Delivery::read(Provider::StandardWebhooks, masked.as_bytes(), Some("msg_1")).unwrap();
-        let News::Unusable(error) = &delivery.events[0].news else { panic!("{name}{pointer}: {delivery:?}") };
-        assert_eq!((error.pointer.as_str(), error.problem), (pointer, Problem::Masked));
+        for card in [CARDS[0].to_owned(), format!("Kunde {}", CARDS[0]), format!("INV-{}", CARDS[0])] {
+            let event = read(name, &masked(name, pointer, &card));
+            let News::Unusable(error) = &event.news else { panic!("{name}{pointer}: {event:?}") };
+            let told = (error.pointer.as_str(), error.problem);
+            assert_eq!(told, (pointer, Problem::Masked), "{name}");
+        }
+        let News::Told(_) = read(name, &masked(name, pointer, &format!("N{}", CARDS[0]))).news else {
+            panic!("{name}")
+        };
     }
-    // An event is then known by its whole text.
-    let id = |id: &str| {
-        let body = with(&sample("webhook-erp", "canonical.invoice.upserted"), "/id", id).to_string();
-        let body = with(
-            &serde_json::from_str(&redact_json(&body).text).unwrap(),
-            "/timestamp",
-            "2026-03-04T10:15:30Z",
-        );
-        ids(Provider::StandardWebhooks, &body).remove(0)
+    // Money is not lost with the name of whose it was.
+    for (name, pointer, applied, has_customer) in [
+        ("canonical.payment.recorded", "/data/customer", 1, false),
+        ("canonical.payment.recorded", "/data/allocations/0/invoice", 0, true),
+        ("erpnext.payment_entry", "/party", 1, false),
+        ("erpnext.payment_entry", "/references/0/reference_name", 0, true),
+    ] {
+        let event = read(name, &masked(name, pointer, CARDS[0]));
+        let News::Told(told) = event.news else { panic!("{name}{pointer}: {event:?}") };
+        let Event::PaymentRecorded(payment) = *told else { panic!("{name}") };
+        let record = payment.record.unwrap();
+        assert_eq!((record.applied.len(), record.customer.is_some()), (applied, has_customer), "{pointer}");
+    }
+    // An event is known by its text.
+    let id = |card: &str, at: &str| {
+        let body = with(&sample("webhook-erp", "canonical.invoice.upserted"), "/id", card);
+        let body = with(&body, "/timestamp", at).to_string();
+        read("canonical.invoice", &redact_json(&body).text).id
     };
-    assert!(id("4242424242424242").starts_with("sha256:"));
-    assert_eq!(id("evt_77"), "evt_77");
+    assert_ne!(id(CARDS[0], "2026-03-04T10:15:30Z"), id(CARDS[1], "2026-03-04T10:15:31Z"));
+    assert_eq!(id("evt_77", "2026-03-04T10:15:30Z"), id("evt_77", "2026-03-04T10:15:31Z"));
+}
+
+#[test]
+fn an_id_of_a_header_is_the_same_when_the_event_is_replayed() {
+    let body = sample("webhook-erp", "canonical.invoice.upserted").to_string();
+    for header in ["msg_1", "msg/1=", "4242424242424242"] {
+        let kept = external_id(header).unwrap();
+        let delivery =
+            Delivery::read(Provider::StandardWebhooks, body.as_bytes(), Some(kept.as_str())).unwrap();
+        assert_eq!(delivery.events[0].id, kept);
+    }
 }
 
 #[test]
@@ -167,17 +203,19 @@ fn a_realm_that_could_be_a_card_number_is_queued_by_its_hash_and_read_back() {
     assert_ne!(own.as_str(), REALM);
     let legacy = with(&sample("webhook-erp", "quickbooks.legacy"), "/eventNotifications/0/realmId", REALM);
     let cloud = with(&sample("webhook-erp", "quickbooks.cloud_events"), "/0/intuitaccountid", REALM);
-    for body in [legacy, cloud[0].clone(), json!([cloud[0]])] {
+    let other = with(&cloud[0], "/id", "another");
+    for body in [legacy, cloud[0].clone(), json!([cloud[0]]), json!([cloud[0], other])] {
         let text = body.to_string();
         let queued = Delivery::queued(Provider::Quickbooks, &text, Some(&own));
         assert!(!queued.contains(REALM) && redact_json(&queued).count == 0, "{queued}");
         let read = |text: &str| Delivery::read(Provider::Quickbooks, text.as_bytes(), None).unwrap();
         let (before, after) = (read(&text), read(&queued));
         assert!(!before.is_of_another_account(Some(&own)) && !after.is_of_another_account(Some(&own)));
+        assert_eq!(before.events.len(), after.events.len());
         for (before, after) in before.events.iter().zip(&after.events) {
-            assert_eq!((&before.id, &before.news, &before.alone), (&after.id, &after.news, &after.alone));
+            assert_eq!((&before.id, &before.news), (&after.id, &after.news));
             if let Some(alone) = &after.alone {
-                let same = |one: &Event| (&one.id, &one.news) == (&after.id, &after.news);
+                let same = |one: &delivery::Event| (&one.id, &one.news) == (&after.id, &after.news);
                 assert!(read(alone).events.iter().any(same), "{alone}");
             }
         }
