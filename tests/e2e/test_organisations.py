@@ -2,13 +2,11 @@
 
 import json
 import re
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from conftest import ANSWERS_WITHIN
-from people import Staff, call, fresh_code, member, next_second, sign_in, token
+from people import Staff, call, fresh_code, letters, member, next_second, sign_in, token
 
 BOSS, HELP = "Berta.Canary@weber.example", "hilde.canary@weber.example"
 CHOSEN = "seven lanterns drift 4711 north"
@@ -21,13 +19,6 @@ def refused(answer):
     assert headers["content-type"] == "application/problem+json", answer
     assert told["instance"] == headers["x-request-id"] and told["status"] == status, answer
     return status, told["code"]
-
-
-def letters(stack, to):
-    """The emails to somebody, the latest last."""
-    with urllib.request.urlopen(f"{stack.json['aws_endpoint_url']}/_ministack/ses/messages", timeout=ANSWERS_WITHIN) as answer:
-        accounts = json.load(answer)["messages"].values()
-    return [letter for sent in accounts for letter in sent if to in letter["To"]]
 
 
 def temporary(letter):

@@ -144,14 +144,10 @@ impl Delivery {
     /// one, the account is named by its hash, as everything names it that is kept.
     #[must_use]
     pub fn queued<'a>(provider: Provider, text: &'a str, own: Option<&ExternalId>) -> Cow<'a, str> {
-        let written = match provider {
-            Provider::Quickbooks => quickbooks::account(text),
-            _ => None,
-        };
-        match (written, own) {
-            (Some(written), Some(own))
-                if external_id(&written).as_ref() == Some(own) && written != own.as_str() =>
-            {
+        let own = own.filter(|own| provider == Provider::Quickbooks && hash_in_place(own.as_str()).is_some());
+        let Some(own) = own else { return text.into() };
+        match quickbooks::account(text) {
+            Some(written) if external_id(&written).as_ref() == Some(own) => {
                 text.replace(&format!("\"{written}\""), &format!("\"{own}\"")).into()
             }
             _ => text.into(),
